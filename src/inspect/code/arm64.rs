@@ -1,4 +1,5 @@
-//! AArch64 instructions, by the encodings that matter here: branches, what sets conditions, and those of a feature.
+//! Decodes the AArch64 instructions that matter for the search: branches, instructions that set the flags, and those
+//! that need a feature.
 //! Source: Arm Architecture Reference Manual, C4 "A64 instruction set encoding".
 
 use super::blocks::{Callee, Decode, Flow, Step};
@@ -9,19 +10,20 @@ enum Value {
     #[default]
     Unknown,
     Constant(u64),
-    /// Read from memory outside of the stack.
+    /// Read from memory outside the stack.
     Memory,
 }
 
 #[derive(Default)]
 pub struct Decoder {
     values: [Value; 32],
-    /// Whether the flags were set by a 64-bit comparison of something that is not from memory.
+    /// Whether a 64-bit comparison of values that are not from memory set the flags.
     has_plain_flags: bool,
+    /// The same for a 32-bit comparison.
     has_word_flags: bool,
 }
 
-/// An encoding: bits that are fixed, and their values.
+/// An encoding: a mask of fixed bits, and their values.
 struct Row {
     mask: u32,
     value: u32,
@@ -33,7 +35,7 @@ const fn row(mask: u32, value: u32, mnemonic: &'static str, feature: CpuFeature)
     Row { mask, value, mnemonic, feature }
 }
 
-/// Encodings that raise an undefined-instruction exception where the feature is absent.
+/// Encodings that raise an undefined-instruction exception if the CPU lacks the feature.
 const ROWS: &[Row] = &[
     row(0x3fa0_7c00, 0x08a0_7c00, "cas", CpuFeature::Lse),
     row(0xbfa0_7c00, 0x0820_7c00, "casp", CpuFeature::Lse),
@@ -89,7 +91,7 @@ fn needs(word: u32) -> Option<(CpuFeature, &'static str)> {
     ROWS.iter().find(|row| word & row.mask == row.value).map(|row| (row.feature, row.mnemonic))
 }
 
-/// A field as a signed number of instructions, in bytes.
+/// A signed field that counts instructions, converted to bytes.
 fn displacement(word: u32, low: u32, bits: u32) -> u64 {
     let field = i64::from(word >> low & ((1 << bits) - 1));
     let signed = (field << (64 - bits)) >> (64 - bits);
@@ -111,7 +113,7 @@ impl Decoder {
         Flow::Call { callee, arguments }
     }
 
-    /// Registers and flags after an instruction that does not branch.
+    /// Updates registers and flags after an instruction that does not branch.
     fn note(&mut self, word: u32, address: u64) {
         let (rd, rn, rm) = ((word & 31) as usize, (word >> 5 & 31) as usize, (word >> 16 & 31) as usize);
         let is_wide = word >> 31 == 1;
@@ -126,7 +128,7 @@ impl Decoder {
             || word & 0x7f00_0000 == 0x6a00_0000
             || word & 0x3fe0_0000 == 0x3a40_0000
         {
-            // TST and CCMP: bits, or what an earlier question decided.
+            // TST and CCMP test bits or depend on an earlier comparison.
             (self.has_plain_flags, self.has_word_flags) = (false, false);
         }
         let value = if word & 0x9f00_0000 == 0x9000_0000 {
@@ -145,7 +147,7 @@ impl Decoder {
         } else if word & 0xffe0_ffe0 == 0xaa00_03e0 {
             self.values[rm]
         } else if word & 0x0a00_0000 == 0x0800_0000 {
-            // Loads and stores; what comes from the stack is the function's own.
+            // Loads and stores. Values on the stack are the function's own.
             if rn == 31 { Value::Unknown } else { Value::Memory }
         } else if self.values[rn] == Value::Memory {
             Value::Memory
@@ -172,7 +174,7 @@ impl Decode for Decoder {
         } else if word & 0xfc00_0000 == 0x9400_0000 {
             self.called(Callee::At(relative(0, 26)))
         } else if word & 0xff00_0010 == 0x5400_0000 {
-            // B.cond: mi, pl, ge, lt, gt, le ask for a sign.
+            // B.cond: mi, pl, ge, lt, gt and le test the sign.
             let by_sign = matches!(word & 15, 4 | 5 | 10..=13);
             let is_guard = !(self.has_plain_flags || self.has_word_flags && by_sign);
             Flow::Branch { target: relative(5, 19), is_guard }
@@ -180,7 +182,7 @@ impl Decode for Decoder {
             let is_wide = word >> 31 == 1;
             Flow::Branch { target: relative(5, 19), is_guard: !is_wide || self.values[register] == Value::Memory }
         } else if word & 0x7e00_0000 == 0x3600_0000 {
-            // TBZ of bit 31 or 63 asks for a sign.
+            // TBZ of bit 31 or 63 tests the sign.
             let bit = word >> 26 & 0x20 | word >> 19 & 31;
             let is_sign = matches!(bit, 31 | 63) && self.values[register] != Value::Memory;
             Flow::Branch { target: relative(5, 14), is_guard: !is_sign }
@@ -196,9 +198,9 @@ impl Decode for Decoder {
             self.note(word, address);
             Flow::Next
         };
-        // MRS of an ID register, which Linux emulates, and of nothing else that decides.
-        let asks_cpu = word & 0xffff_0000 == 0xd538_0000;
-        Some(Step { next: address.wrapping_add(4), flow, needs: needs(word).map(|(feature, _)| feature), asks_cpu })
+        // MRS of an ID register, which Linux emulates.
+        let queries_cpu = word & 0xffff_0000 == 0xd538_0000;
+        Some(Step { next: address.wrapping_add(4), flow, needs: needs(word).map(|(feature, _)| feature), queries_cpu })
     }
 
     fn mnemonic(&self, code: &[u8], _: u64) -> String {

@@ -1,15 +1,15 @@
-//! A program's or library's bytes by address: segments, symbols, relocated pointers. Reads what is there and answers
-//! `None` for what is not.
+//! Reads the segments, symbols and relocated pointers of a program or library by address. Missing or malformed parts
+//! are `None`.
 
 use std::collections::HashMap;
 
 use super::Root;
 
-/// Entries that are read of a symbol or relocation table.
+/// Maximum number of entries that are read from a symbol or relocation table.
 const TABLE: usize = 4 << 20;
-/// Constructors that are entered.
+/// Maximum number of constructors that are searched.
 const CONSTRUCTORS: usize = 4096;
-/// Places at which a file is entered.
+/// Maximum number of roots of a file.
 const ROOTS: usize = 2 * CONSTRUCTORS;
 
 const PT_LOAD: u32 = 1;
@@ -37,7 +37,7 @@ const RELATIVE: [u32; 2] = [8, 1027];
 /// R_X86_64_{64,GLOB_DAT,JUMP_SLOT}, R_AARCH64_{ABS64,GLOB_DAT,JUMP_SLOT}.
 const SYMBOLIC: [u32; 6] = [1, 6, 7, 257, 1025, 1026];
 
-/// Functions that a language's runtime calls when it loads a module, by the beginning of their names. Source: CPython's
+/// Prefixes of the functions that a language's runtime calls when it loads a module. Source: CPython's
 /// import_find_shared, Node-API's and Node's module headers, JNI, MRI's dln.c, R's Rdynload.c, Lua's loadlib.c, PHP's
 /// `get_module`, erl_nif.h.
 const MODULE_ENTRIES: &[(&str, Rest)] = &[
@@ -53,11 +53,11 @@ const MODULE_ENTRIES: &[(&str, Rest)] = &[
     ("_PG_init", Rest::Nothing),
 ];
 
-/// What follows the beginning of an entry's name.
+/// What may follow the prefix of an entry's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rest {
     Nothing,
-    /// The module's own name or version.
+    /// The module's name or version.
     Anything,
 }
 
@@ -76,7 +76,7 @@ struct Load {
     is_code: bool,
 }
 
-/// Where a pointer in memory leads once relocations are applied.
+/// The target of a pointer in memory after relocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pointer<'b> {
     Here(u64),
@@ -92,14 +92,14 @@ pub struct Binary<'b> {
     is_program: bool,
     loads: Vec<Load>,
     dynamic: HashMap<u64, u64>,
-    /// Slot address -> what its relocation makes of it.
+    /// Relocations by slot address.
     slots: HashMap<u64, Slot>,
     dynsym: Table,
     /// The unwind table's address, and the offset and number of its sorted entries.
     unwind: Option<(u64, u64, u64)>,
 }
 
-/// What a relocation writes into its slot.
+/// The value that a relocation writes into its slot.
 #[derive(Clone, Copy, Debug)]
 enum Slot {
     /// An address in this file.
@@ -108,7 +108,7 @@ enum Slot {
     Symbol(u32),
 }
 
-/// A symbol table and its strings: file offsets.
+/// The file offsets of a symbol table and its strings.
 #[derive(Clone, Copy, Debug, Default)]
 struct Table {
     symbols: u64,
@@ -189,18 +189,18 @@ impl<'b> Binary<'b> {
         self.dynamic.get(&tag).copied()
     }
 
-    /// The file offset of an address that the file has bytes for.
+    /// The file offset of an address, if the file contains its bytes.
     fn offset(&self, address: u64) -> Option<u64> {
         let load = self.loads.iter().find(|load| address >= load.vaddr && address - load.vaddr < load.len)?;
         load.offset.checked_add(address - load.vaddr)
     }
 
-    /// The 64-bit word that the file has at `address`.
+    /// The 64-bit word in the file at `address`.
     pub fn word(&self, address: u64) -> Option<u64> {
         u64_at(self.bytes, self.offset(address)?)
     }
 
-    /// Whether the unwind table says that a function starts at `address`. Source: LSB, ".eh_frame_hdr".
+    /// Whether a function starts at `address` according to the unwind table. Source: LSB, ".eh_frame_hdr".
     pub fn is_function_start(&self, address: u64) -> bool {
         let Some((header, table, count)) = self.unwind else { return false };
         let start = |index: u64| {
@@ -233,7 +233,7 @@ impl<'b> Binary<'b> {
         let symbols = self.offset(self.tag(DT_SYMTAB)?)?;
         let strings = self.offset(self.tag(DT_STRTAB)?)?;
         let counted = self.section(SHT_DYNSYM).map(|table| table.count);
-        // Without section headers: the string table follows the symbols, as every linker lays them out.
+        // Without section headers: every linker places the string table right after the symbols.
         let count = counted.unwrap_or_else(|| strings.saturating_sub(symbols) / 24);
         Some(Table { symbols, count: count.min(TABLE as u64), strings })
     }
@@ -308,7 +308,7 @@ impl<'b> Binary<'b> {
         self.slots = slots;
     }
 
-    /// The pointer that lies at `address` when the file is loaded.
+    /// The pointer at `address` after the file is loaded.
     pub fn pointer(&self, address: u64) -> Option<Pointer<'b>> {
         match self.slots.get(&address) {
             Some(Slot::Address(value)) => Some(Pointer::Here(*value)),
@@ -321,12 +321,12 @@ impl<'b> Binary<'b> {
                     _ => Some(Pointer::Here(symbol.value)),
                 }
             }
-            // A static program, or a slot of DT_RELR, whose addend lies in the file.
+            // A static program, or a slot of DT_RELR, whose addend is in the file.
             None => self.word(address).map(Pointer::Here),
         }
     }
 
-    /// The functions of this file to which the pointers in `[start, start + len)` lead.
+    /// The functions of this file that the pointers in `[start, start + len)` point to.
     fn functions(&self, start: u64, len: u64) -> Vec<u64> {
         let count = (len / 8).min(CONSTRUCTORS as u64);
         let pointers = (0..count).filter_map(|index| self.pointer(start.checked_add(index * 8)?));
@@ -337,7 +337,7 @@ impl<'b> Binary<'b> {
         here.filter(|address| *address != 0 && *address != u64::MAX).collect()
     }
 
-    /// Where a runtime enters the file, in its order.
+    /// The roots of the file, in the order in which a runtime enters them.
     pub fn roots(&self) -> Vec<(Root, u64)> {
         let mut roots = Vec::new();
         for (array, size) in [(DT_PREINIT_ARRAY, DT_PREINIT_ARRAYSZ), (DT_INIT_ARRAY, DT_INIT_ARRAYSZ)] {
@@ -345,7 +345,7 @@ impl<'b> Binary<'b> {
                 roots.extend(self.tag(DT_INIT).map(|address| (Root::Constructor, address)));
             }
             let dynamic = self.tag(array).zip(self.tag(size));
-            // A static program has no dynamic section; its own start code walks the section.
+            // A static program has no dynamic section. Its start code reads the array from the section.
             let section =
                 || self.section_range(if array == DT_INIT_ARRAY { SHT_INIT_ARRAY } else { SHT_PREINIT_ARRAY });
             if let Some((start, len)) = dynamic.or_else(section) {
@@ -368,7 +368,7 @@ impl<'b> Binary<'b> {
         roots
     }
 
-    /// Whether a name of the dynamic symbols is that of a module's entry.
+    /// Whether a name of the dynamic symbols is a module's entry.
     fn is_module_entry(&self, name: u32) -> bool {
         let start = self.dynsym.strings.checked_add(u64::from(name)).and_then(|start| usize::try_from(start).ok());
         let Some(text) = start.and_then(|start| self.bytes.get(start..)) else { return false };
@@ -378,13 +378,14 @@ impl<'b> Binary<'b> {
         })
     }
 
-    /// The function that holds `address`, by the symbol tables.
+    /// The function that contains `address`, according to the symbol tables.
     pub fn function(&self, address: u64) -> Option<&'b str> {
         let tables = [self.section(SHT_SYMTAB), Some(self.dynsym)];
         tables.into_iter().flatten().find_map(|table| {
             (0..table.count).map_while(|index| self.symbol(table, index)).find_map(|symbol| {
-                let holds = symbol.info & 0xf == 2 && address >= symbol.value && address - symbol.value < symbol.size;
-                holds.then(|| self.name(table, symbol.name)).flatten()
+                let is_inside =
+                    symbol.info & 0xf == 2 && address >= symbol.value && address - symbol.value < symbol.size;
+                is_inside.then(|| self.name(table, symbol.name)).flatten()
             })
         })
     }

@@ -1,32 +1,32 @@
-//! One function's basic blocks, where they lead, and which of them every call passes.
+//! Splits a function into basic blocks with their successors, and finds the blocks that every call passes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::platform::CpuFeature;
 
-/// Instructions that are decoded of one function.
+/// Maximum number of instructions that are decoded per function.
 const FUNCTION: usize = 16_384;
 
-/// Comparisons that finding the joins of one function may take.
+/// Maximum number of comparisons for finding the joins of one function.
 const JOIN_STEPS: usize = 1 << 20;
 
-/// What one instruction does.
+/// One decoded instruction.
 #[derive(Debug)]
 pub struct Step {
-    /// The address behind it.
+    /// The address after it.
     pub next: u64,
     pub flow: Flow,
     pub needs: Option<CpuFeature>,
-    /// It reads what the CPU is: `cpuid`, `xgetbv`, an ID register.
-    pub asks_cpu: bool,
+    /// Whether it reads the CPU's features: `cpuid`, `xgetbv`, an ID register.
+    pub queries_cpu: bool,
 }
 
-/// Where an instruction leads.
+/// The control flow after an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     Next,
     Jump(u64),
-    /// A conditional branch, and whether its condition may be an answer about the CPU.
+    /// A conditional branch. `is_guard`: its condition may depend on a CPU check.
     Branch {
         target: u64,
         is_guard: bool,
@@ -41,32 +41,32 @@ pub enum Flow {
         arguments: [Option<u64>; 2],
     },
     Return,
-    /// Never goes on: `ud2`, `hlt`, `brk`.
+    /// Never continues: `ud2`, `hlt`, `brk`.
     Trap,
 }
 
-/// What a call or a tail jump reaches.
+/// The target of a call or a tail jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Callee {
     At(u64),
-    /// The pointer in this memory.
+    /// The pointer stored at this address.
     Slot(u64),
     Unknown,
 }
 
-/// Decodes one instruction after another of a straight piece of code.
+/// Decodes the instructions of a straight run of code one by one.
 pub trait Decode {
-    /// Forgets what registers hold: another path may lead here.
+    /// Forgets the registers' values, because another path may lead here.
     fn reset(&mut self);
-    /// The instruction at `address`; `None` where the bytes are none.
+    /// The instruction at `address`. `None` if the bytes are not an instruction.
     fn step(&mut self, code: &[u8], address: u64) -> Option<Step>;
     fn mnemonic(&self, code: &[u8], address: u64) -> String;
 }
 
-/// The code around a function, as the search knows it.
+/// The code around a function, provided by the search.
 pub trait Code<'b> {
     fn bytes(&self, address: u64) -> Option<&'b [u8]>;
-    /// Whether another function starts there.
+    /// Whether a function starts at `address`.
     fn is_function_start(&self, address: u64) -> bool;
     fn never_returns(&mut self, callee: Callee) -> bool;
 }
@@ -86,9 +86,9 @@ pub enum End {
         other: u64,
         is_guard: bool,
     },
-    /// Returns to the caller, or leaves for somewhere that is not followed.
+    /// Returns to the caller, or jumps to code that is not followed.
     Leave,
-    /// Never goes on.
+    /// Never continues.
     #[default]
     Dead,
 }
@@ -97,8 +97,8 @@ pub enum End {
 pub struct Function {
     pub entry: u64,
     pub blocks: BTreeMap<u64, Block>,
-    /// It asks what the CPU is, so any of its branches may depend on the answer.
-    pub asks_cpu: bool,
+    /// Whether it queries the CPU, so that any of its branches may depend on the result.
+    pub queries_cpu: bool,
     /// Instructions decoded.
     pub cost: usize,
     pub is_partial: bool,
@@ -110,7 +110,7 @@ impl Function {
         let limit = budget.min(FUNCTION);
         let (mut steps, mut leaders) = (BTreeMap::new(), BTreeSet::from([entry]));
         let mut pending = VecDeque::from([entry]);
-        let mut function = Function { entry, blocks: BTreeMap::new(), asks_cpu: false, cost: 0, is_partial: false };
+        let mut function = Function { entry, blocks: BTreeMap::new(), queries_cpu: false, cost: 0, is_partial: false };
         while let Some(start) = pending.pop_front() {
             let mut at = start;
             decoder.reset();
@@ -124,7 +124,7 @@ impl Function {
                 }
                 let Some(step) = code.bytes(at).and_then(|bytes| decoder.step(bytes, at)) else { break };
                 function.cost += 1;
-                function.asks_cpu |= step.asks_cpu;
+                function.queries_cpu |= step.queries_cpu;
                 let (next, flow) = (step.next, step.flow);
                 steps.insert(at, step);
                 let targets: [Option<u64>; 2] = match flow {
@@ -169,7 +169,7 @@ impl Function {
                     }
                     Flow::Branch { target, is_guard } => {
                         block.end =
-                            End::Branch { taken: target, other: step.next, is_guard: is_guard || self.asks_cpu };
+                            End::Branch { taken: target, other: step.next, is_guard: is_guard || self.queries_cpu };
                         break;
                     }
                     Flow::Leave { callee, arguments } => {
@@ -201,9 +201,9 @@ impl Function {
         }
     }
 
-    /// For each block the next one that every way out of the function passes, ways that never return apart.
+    /// For each block, the next one that every path to the function's exit passes. Paths that never return are ignored.
+    /// `None` if this takes more than [`JOIN_STEPS`].
     /// Source: Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm", on the reversed graph.
-    /// `None` where that takes more than [`JOIN_STEPS`].
     fn joins(&self) -> Option<BTreeMap<u64, u64>> {
         let starts: Vec<u64> = self.blocks.keys().copied().collect();
         let index: BTreeMap<u64, usize> = starts.iter().enumerate().map(|(index, start)| (*start, index)).collect();
@@ -214,7 +214,7 @@ impl Function {
         for (start, block) in &self.blocks {
             let mut to: Vec<usize> =
                 self.successors(*start).into_iter().flatten().filter_map(|to| index.get(&to).copied()).collect();
-            // Where nothing returns, the ends that there are count.
+            // If no block returns, every block without a successor is an exit.
             if leaves(block) || (!any && to.is_empty()) {
                 to.push(exit);
             }
@@ -240,8 +240,8 @@ impl Function {
                 let known = next[node].iter().copied().filter(|to| join[*to] != usize::MAX);
                 let found = known.reduce(|mut a, mut b| {
                     while a != b && steps <= JOIN_STEPS {
-                        let behind = if rank[a] < rank[b] { &mut a } else { &mut b };
-                        *behind = join[*behind];
+                        let lower = if rank[a] < rank[b] { &mut a } else { &mut b };
+                        *lower = join[*lower];
                         steps += 1;
                     }
                     a
@@ -257,7 +257,7 @@ impl Function {
         (steps <= JOIN_STEPS).then(|| joins.collect())
     }
 
-    /// The blocks that every call passes, and those that a call passes for reasons other than the CPU.
+    /// The blocks that every call passes, and those that a call may pass regardless of the CPU.
     pub fn reach(&self) -> Reach {
         let joins = self.joins().unwrap_or_default();
         let certain: BTreeSet<u64> = std::iter::successors(Some(self.entry), |block| joins.get(block).copied())

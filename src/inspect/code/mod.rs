@@ -1,6 +1,6 @@
-//! Which CPU features a program's code needs as soon as it is loaded: the instructions on the paths that its entry, its
-//! constructors and its module's entry always take, and those on paths that they probably take. Code behind a question
-//! about the CPU does not count. Total and bounded: hostile code ends the search, never the program.
+//! Finds the CPU features that a program's code needs as soon as it is loaded: the instructions on paths that its entry
+//! point, its constructors and its module entry always take, and those on paths that they probably take. Code that a
+//! CPU check guards does not count. Total and bounded: hostile code ends the search, never the program.
 
 mod arm64;
 mod binary;
@@ -17,19 +17,19 @@ use crate::platform::CpuFeature;
 use binary::Binary;
 use search::Search;
 
-/// Instructions that are decoded of one file.
+/// Maximum number of instructions that are decoded per file.
 const INSTRUCTIONS: usize = 400_000;
 
 /// An instruction that needs a feature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeUse {
-    /// Address in the file's own address space (`st_value`, objdump's).
+    /// Address in the file's address space, as in `st_value` and objdump's output.
     pub address: u64,
-    /// Lower case, as GNU as writes it.
+    /// Lower case, in the syntax of GNU as.
     pub mnemonic: String,
-    /// What leads to it.
+    /// The root from which it is reached.
     pub root: Root,
-    /// The function that holds it, where a symbol table names it.
+    /// The function that contains it, if a symbol table names it.
     pub symbol: Option<String>,
 }
 
@@ -44,18 +44,18 @@ pub enum Root {
     Module(String),
 }
 
-/// What a file's code needs, by feature: the first instruction of each.
+/// The features that a file's code needs, each with the first instruction that needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeNeeds {
-    /// Executed whenever the root is.
+    /// Executed every time the root is.
     pub certain: BTreeMap<CpuFeature, CodeUse>,
-    /// Executed on a path that no question about the CPU guards.
+    /// Executed on a path that no CPU check guards.
     pub probable: BTreeMap<CpuFeature, CodeUse>,
-    /// The search ended before everything in reach was decoded.
+    /// Whether the search ended before all reachable code was decoded.
     pub is_partial: bool,
 }
 
-/// Searches the whole file `bytes`. `None` where it is not an x86-64 or AArch64 program or library.
+/// Searches `bytes`, a whole file. `None` if it is not an x86-64 or AArch64 program or library.
 pub fn needs(bytes: &[u8]) -> Option<CodeNeeds> {
     let binary = Binary::parse(bytes)?;
     let mut search = Search::new(&binary, INSTRUCTIONS);
@@ -65,13 +65,13 @@ pub fn needs(bytes: &[u8]) -> Option<CodeNeeds> {
     Some(search.finish())
 }
 
-/// Bytes of a file that is kept whole for the search. Larger files are not decided.
+/// Maximum size of a file that is kept in memory for the search. Larger files are not searched.
 const FILE_BYTES: usize = 512 << 20;
 
 /// Bytes that distinguish an x86-64 or AArch64 file from others.
-const TELLING: usize = 20;
+const IDENT_BYTES: usize = 20;
 
-/// Keeps what is read of an ELF file whose code is to be searched, and nothing of other files.
+/// A reader that keeps the bytes of an ELF file whose code is searched, and nothing of other files.
 pub struct Kept<'r> {
     reader: &'r mut dyn Read,
     bytes: Vec<u8>,
@@ -80,12 +80,12 @@ pub struct Kept<'r> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Fewer than [`TELLING`] bytes have been read.
+    /// Fewer than [`IDENT_BYTES`] bytes have been read.
     Open,
     Wanted,
     /// Another kind of file.
     NotSearched,
-    /// It has more than [`FILE_BYTES`].
+    /// The file has more than [`FILE_BYTES`].
     TooLarge,
 }
 
@@ -124,7 +124,7 @@ impl Read for Kept<'_> {
             return Ok(len);
         }
         self.bytes.extend_from_slice(&buffer[..len]);
-        if self.state == State::Open && self.bytes.len() >= TELLING {
+        if self.state == State::Open && self.bytes.len() >= IDENT_BYTES {
             let is_searched = self.bytes.starts_with(b"\x7fELF\x02\x01") && matches!(self.bytes[18..20], [62 | 183, 0]);
             self.state = if is_searched { State::Wanted } else { State::NotSearched };
             if !is_searched {

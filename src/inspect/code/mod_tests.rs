@@ -1,10 +1,10 @@
-//! Programs of a few instructions, assembled by hand: what is executed whenever they start, and what a question guards.
+//! Programs of a few instructions, assembled by hand: code that always runs, and code that a CPU check guards.
 
 use super::*;
 
 const TEXT: u64 = 0x1000;
 
-/// A static program whose code starts at [`TEXT`], where its entry is.
+/// A static program whose code and entry point are at [`TEXT`].
 fn program(machine: u16, code: &[u8]) -> Vec<u8> {
     let mut file = vec![0; TEXT as usize];
     file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
@@ -49,7 +49,7 @@ fn an_instruction_on_the_straight_path_is_certain() {
 }
 
 #[test]
-fn an_instruction_behind_a_direct_call_is_certain() {
+fn an_instruction_after_a_direct_call_is_certain() {
     // call +1; ret; vxorps; ret
     let code = [&[0xe8, 1, 0, 0, 0, 0xc3][..], &AVX, &[0xc3]].concat();
     assert_eq!(certain(&x86(&code)), [(CpuFeature::Avx, TEXT + 6, "vxorps")]);
@@ -64,14 +64,14 @@ fn an_instruction_that_a_flag_in_memory_guards_does_not_count() {
 }
 
 #[test]
-fn an_instruction_behind_a_question_and_its_join_is_certain() {
+fn an_instruction_after_the_join_of_a_cpu_check_is_certain() {
     // cmpb $0,0x100(%rip); je +1; nop; vxorps; ret
     let code = [&[0x80, 0x3d, 0, 1, 0, 0, 0, 0x74, 1, 0x90][..], &AVX, &[0xc3]].concat();
     assert_eq!(certain(&x86(&code)), [(CpuFeature::Avx, TEXT + 10, "vxorps")]);
 }
 
 #[test]
-fn an_instruction_behind_a_pointer_that_is_tested_is_probable() {
+fn an_instruction_after_a_pointer_test_is_probable() {
     // test %rdi,%rdi; je +4; vxorps; ret
     let code = [&[0x48, 0x85, 0xff, 0x74, 4][..], &AVX, &[0xc3]].concat();
     let needs = x86(&code);
@@ -80,7 +80,7 @@ fn an_instruction_behind_a_pointer_that_is_tested_is_probable() {
 }
 
 #[test]
-fn every_branch_of_a_function_that_asks_the_cpu_is_guarded() {
+fn every_branch_of_a_function_that_queries_the_cpu_is_a_guard() {
     // cpuid; test %rbx,%rbx; je +4; vxorps; ret
     let code = [&[0x0f, 0xa2, 0x48, 0x85, 0xdb, 0x74, 4][..], &AVX, &[0xc3]].concat();
     let needs = x86(&code);
@@ -112,7 +112,7 @@ fn arm64_atomics_are_certain_and_guarded_ones_are_not() {
 }
 
 #[test]
-fn arm64_encodings_are_told_apart() {
+fn arm64_encodings_are_distinguished() {
     const RET: u32 = 0xd65f_03c0;
     for (word, expected) in [
         (0x38bf_c108, Some((CpuFeature::Rcpc, "ldapr"))),    // ldaprb w8,[x8]
@@ -142,7 +142,7 @@ fn endless_and_recursive_code_ends() {
     assert!(x86(&[0xeb, 0xfe]).certain.is_empty());
     // call .; ret
     assert!(x86(&[0xe8, 0xfb, 0xff, 0xff, 0xff, 0xc3]).certain.is_empty());
-    // A chain of calls that is deeper than is followed.
+    // A chain of calls beyond the depth limit.
     let chain = [0xe8, 0, 0, 0, 0].repeat(100_000);
     assert!(x86(&chain).is_partial);
 }

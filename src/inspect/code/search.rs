@@ -1,4 +1,4 @@
-//! From the roots along direct calls: each function is decoded once and summed up.
+//! Searches from the roots along direct calls. Each function is decoded and summarised once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -8,16 +8,16 @@ use super::blocks::{Callee, Code, Decode, Flow, Function};
 use super::{CodeNeeds, CodeUse, Root, arm64, x86};
 use crate::platform::CpuFeature;
 
-/// Calls within calls that are followed.
+/// Maximum depth of calls that are followed.
 const DEPTH: usize = 96;
-/// Instructions in which a function must show that it never returns.
+/// Number of instructions within which a function must turn out to never return.
 const NEVER_RETURNS: usize = 48;
-/// Entries of a Python module's slot table.
+/// Maximum number of entries of a Python module's slot table.
 const SLOTS: u64 = 16;
-/// Instructions of a `main` that only hands over to a runtime, as Rust's does.
+/// Maximum number of instructions of a `main` that only calls a runtime, such as Rust's.
 const STUB: usize = 24;
 
-/// Functions that do not come back. Source: C11 7.22.4, the Itanium C++ ABI, glibc.
+/// Functions that do not return. Source: C11 7.22.4, the Itanium C++ ABI, glibc.
 const NEVER: &[&str] = &[
     "exit",
     "_exit",
@@ -44,7 +44,7 @@ const NEVER: &[&str] = &[
     "_Py_FatalErrorFunc",
 ];
 
-/// What one function needs of the CPU, with what it calls: the first instruction of each feature.
+/// The CPU features that a function and its callees need, each with the address of the first instruction.
 #[derive(Debug, Default)]
 struct Summary {
     certain: BTreeMap<CpuFeature, u64>,
@@ -71,7 +71,7 @@ impl<'b> Search<'b> {
         Search { binary, decoder, summaries, in_work, never, left: budget, needs: CodeNeeds::default() }
     }
 
-    /// Follows what the runtime calls at `address`.
+    /// Searches from the function at `address`, which the runtime calls.
     pub fn enter(&mut self, root: &Root, address: u64) {
         let summary = self.sum_up(address, 0);
         self.keep(root, &summary, true);
@@ -138,7 +138,7 @@ impl<'b> Search<'b> {
         let function = self.decode(entry);
         let reach = function.reach();
         let mut summary = Summary::default();
-        let put = |map: &mut BTreeMap<CpuFeature, u64>, from: &BTreeMap<CpuFeature, u64>| {
+        let add_all = |map: &mut BTreeMap<CpuFeature, u64>, from: &BTreeMap<CpuFeature, u64>| {
             for (feature, address) in from {
                 map.entry(*feature).or_insert(*address);
             }
@@ -153,8 +153,8 @@ impl<'b> Search<'b> {
             for (callee, arguments) in &block.calls {
                 for target in self.targets(*callee, *arguments) {
                     let inner = self.sum_up(target, depth + 1);
-                    put(if is_certain { &mut summary.certain } else { &mut summary.probable }, &inner.certain);
-                    put(&mut summary.probable, &inner.probable);
+                    add_all(if is_certain { &mut summary.certain } else { &mut summary.probable }, &inner.certain);
+                    add_all(&mut summary.probable, &inner.probable);
                 }
             }
         }
@@ -168,7 +168,7 @@ impl<'b> Search<'b> {
     fn targets(&self, callee: Callee, arguments: [Option<u64>; 2]) -> Vec<u64> {
         match self.resolve(callee) {
             Some(Pointer::Here(address)) => vec![address],
-            // Python calls what the module's definition names.
+            // Python calls the functions in the module's definition.
             Some(Pointer::Import("PyModuleDef_Init")) => arguments[0].map_or(Vec::new(), |def| self.exec_slots(def)),
             Some(Pointer::Import(_)) | None => Vec::new(),
         }
@@ -203,7 +203,7 @@ impl<'b> Search<'b> {
             .collect()
     }
 
-    /// The `main` that an entry hands to `__libc_start_main` as its first argument.
+    /// The `main` that an entry point passes to `__libc_start_main` as the first argument.
     fn handed_over(&mut self, entry: u64) -> Vec<u64> {
         let function = self.decode(entry);
         let first = function.blocks.get(&entry).and_then(|block| block.calls.first());
@@ -211,7 +211,7 @@ impl<'b> Search<'b> {
         main.filter(|main| self.binary.code(*main).is_some()).into_iter().collect()
     }
 
-    /// The function that a short `main` hands to its language's runtime, as Rust's does.
+    /// The function that a short `main`, such as Rust's, passes to its language's runtime.
     fn stub_of(&mut self, main: u64) -> Vec<u64> {
         let function = self.decode(main);
         if function.cost > STUB || function.blocks.len() > 1 {
@@ -294,7 +294,7 @@ fn is_never(name: &str) -> bool {
     NEVER.contains(&name) || name.starts_with("_ZSt") && name.contains("__throw_")
 }
 
-/// The slot that a PLT entry at `address` jumps through.
+/// The slot through which a PLT entry at `address` jumps.
 fn stub_slot(binary: &Binary<'_>, address: u64) -> Option<u64> {
     let code = binary.code(address)?;
     match binary.machine {

@@ -1,30 +1,31 @@
-//! x86-64 instructions: where they lead, what they need, and whether a condition may be an answer about the CPU.
+//! Decodes x86-64 instructions: their targets, the features that they need, and whether a condition may depend on a CPU
+//! check.
 
 use iced_x86::{Code, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::blocks::{Callee, Decode, Flow, Step};
 use crate::platform::CpuFeature;
 
-/// What is known of a value.
+/// What is known about a register's value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Value {
     #[default]
     Unknown,
-    /// An address or number that the code states.
+    /// An address or number in the code.
     Constant(u64),
-    /// Read from memory outside of the stack, where flags of the CPU are kept, or made of such.
+    /// Read from memory outside the stack, where programs store CPU flags, or computed from such a value.
     Memory,
 }
 
-/// What the flags were set by.
+/// The kind of instruction that set the flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Flags {
-    /// Something that may be an answer about the CPU.
+    /// It may be a CPU check.
     #[default]
     Doubtful,
-    /// A 64-bit comparison, arithmetic: a pointer, a counter.
+    /// A 64-bit comparison or arithmetic: of a pointer or a counter.
     Plain,
-    /// A 32-bit comparison: an error code if its sign decides, else perhaps an answer.
+    /// A 32-bit comparison: of an error code if the sign decides, otherwise perhaps a CPU check.
     Word,
 }
 
@@ -57,7 +58,7 @@ impl Decoder {
         }
     }
 
-    /// Memory that is not the stack.
+    /// Whether the operand is memory outside the stack.
     fn is_shared(instruction: &Instruction) -> bool {
         !matches!(instruction.memory_base(), Register::RSP | Register::RBP)
     }
@@ -66,7 +67,7 @@ impl Decoder {
         (0..instruction.op_count()).any(|op| instruction.op_kind(op) == OpKind::Memory) && Self::is_shared(instruction)
     }
 
-    /// Flags and destination after an instruction that does not branch.
+    /// Updates the flags and the destination after an instruction that does not branch.
     fn note(&mut self, instruction: &Instruction) {
         let mnemonic = instruction.mnemonic();
         let is_memory = Self::reads_shared(instruction);
@@ -191,8 +192,8 @@ impl Decode for Decoder {
             FlowControl::ConditionalBranch | FlowControl::Interrupt | FlowControl::Exception => Flow::Trap,
         };
         let flow = if instruction.mnemonic() == Mnemonic::Hlt { Flow::Trap } else { flow };
-        let asks_cpu = matches!(instruction.mnemonic(), Mnemonic::Cpuid | Mnemonic::Xgetbv);
-        Some(Step { next: instruction.next_ip(), flow, needs: needs(&instruction), asks_cpu })
+        let queries_cpu = matches!(instruction.mnemonic(), Mnemonic::Cpuid | Mnemonic::Xgetbv);
+        Some(Step { next: instruction.next_ip(), flow, needs: needs(&instruction), queries_cpu })
     }
 
     fn mnemonic(&self, code: &[u8], address: u64) -> String {
@@ -200,7 +201,8 @@ impl Decode for Decoder {
     }
 }
 
-/// The feature without which a CPU raises #UD. `tzcnt`, `lzcnt`, `endbr64` and the like run as something else there.
+/// The feature without which a CPU raises #UD. Older CPUs run `tzcnt`, `lzcnt`, `endbr64` and the like as other
+/// instructions.
 fn needs(instruction: &Instruction) -> Option<CpuFeature> {
     if matches!(instruction.mnemonic(), Mnemonic::Tzcnt | Mnemonic::Lzcnt) {
         return None;
