@@ -1,4 +1,4 @@
-//! Messages with and without a scan's report, and the answers that they lead to.
+//! Messages with and without a scan's report, and the expected answers.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn names() -> Names {
     }
 }
 
-/// A report of one platform that is judged for `m7g.large`, with this outcome.
+/// A report of one platform, judged for `m7g.large`, with this outcome.
 fn report(outcome: Outcome, findings: Vec<Finding>) -> ImageReport {
     let layer = LayerReport {
         index: 0,
@@ -78,7 +78,7 @@ fn answered(log: &str, judged: Option<&ImageReport>) -> Answer {
 }
 
 #[test]
-fn a_message_alone_is_likely_and_says_how_to_be_sure() {
+fn a_message_alone_is_likely_and_names_a_check() {
     let answer = answered(LOG, None);
     assert_eq!((answer.suspect, answer.likelihood), (Suspect::WrongArchitecture, Likelihood::Likely));
     assert_eq!(answer.check, ["imgarch scan user/app:1 --target linux/arm64"]);
@@ -103,7 +103,7 @@ fn the_images_own_bytes_make_it_certain_and_name_file_layer_and_step() {
     assert!(answer.check.is_empty() && answer.others.is_empty());
 }
 
-/// A healthy start that leads through this program.
+/// A healthy start through this program.
 fn started(path: &str) -> ImageReport {
     let mut image = report(Outcome::Runs, Vec::new());
     let step = StepReport { how: "entrypoint".into(), path: path.into(), is: "ELF AArch64, static".into() };
@@ -173,7 +173,7 @@ fn the_pin_is_the_cause_where_the_name_is_one_platforms_digest() {
 
 #[cfg(feature = "kube")]
 #[test]
-fn answers_of_one_cause_stand_together_and_the_worst_is_first() {
+fn answers_of_one_cause_are_adjacent_and_the_worst_is_first() {
     let one = |log: &str, pods: usize| {
         let symptoms = recognise(log);
         Answer { pods, ..answer(&Evidence { symptoms: &symptoms, ..Evidence::default() }).unwrap() }
@@ -206,7 +206,7 @@ fn a_healthy_start_does_not_clear_a_library() {
 }
 
 #[test]
-fn what_could_not_be_told_leaves_the_messages_word() {
+fn an_unknown_outcome_leaves_the_message_likely() {
     let cause = Cause { kind: CauseKind::NodeUnknown, text: "x".into() };
     let unknown = report(Outcome::Unknown { at: "/app".into(), cause }, Vec::new());
     assert_eq!(answered(LOG, Some(&unknown)).likelihood, Likelihood::Likely);
@@ -222,11 +222,11 @@ fn an_index_without_the_nodes_platform_is_the_cause() {
 }
 
 #[test]
-fn nothing_seen_is_no_answer() {
+fn without_evidence_there_is_no_answer() {
     assert_eq!(answer(&Evidence::default()), None);
 }
 
-/// The answer for a call that fails in an image of these files, with the message that each front end shows of it.
+/// The answers for a call that fails in an image of these files, each with the message that a front end shows.
 fn judged_answers(files: &[(&str, u16, &[u8])], call: &Exec) -> Vec<(String, Answer)> {
     let target = Target::of_platform(&Platform::linux(Arch::Amd64)).expect("a target");
     let (rootfs, trace) = (tree(files), exec::trace(&tree(files), call, &target.node));
@@ -238,7 +238,7 @@ fn judged_answers(files: &[(&str, u16, &[u8])], call: &Exec) -> Vec<(String, Ans
 }
 
 #[test]
-fn an_image_that_fails_for_another_reason_than_its_architecture_is_told_so() {
+fn images_that_fail_for_reasons_other_than_the_architecture_get_the_right_suspect() {
     use Suspect::*;
     let app = ElfBuilder::amd64().build();
     let [cut, script] = [&app[..100], b"#!/bin/sh -e -u\n".as_slice()];

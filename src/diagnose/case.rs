@@ -1,5 +1,5 @@
-//! From a pod as the cluster shows it to what failed in it: which container, how it ended, and every text that says why.
-//! Pure: the caller brings status, events and logs.
+//! Finds the failing containers of a pod, how each ended, and every message that may explain why. Pure: the caller
+//! provides status, events and logs.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use super::rank::Circumstances;
 use crate::kube::object::{ContainerStatus, EventObject, PodObject, Terminated};
 use crate::kube::workload::{self, ContainerUse};
 
-/// A container that does not start, or does not stay.
+/// A container that does not start or does not keep running.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     pub container: ContainerUse,
-    /// `repository@sha256:...` as the node reports it; `None` where nothing was pulled, or the node names no repository.
+    /// `repository@sha256:...` as reported by the node. `None` if nothing was pulled or the node reports no repository.
     pub image_by_digest: Option<String>,
-    /// The kubelet's words: `CrashLoopBackOff`, `Error`.
+    /// The kubelet's reason: `CrashLoopBackOff`, `Error`.
     pub state: String,
     pub restarts: u32,
     pub circumstances: Circumstances,
-    /// Messages of the states and of the events about it, one a line.
+    /// Messages of its states and of the events about it, one per line.
     pub messages: String,
 }
 
@@ -55,7 +55,7 @@ fn failure(status: &ContainerStatus, container: &ContainerUse, events: &[EventOb
     let waiting = status.state.waiting.as_ref().filter(|waiting| WAITING.contains(&waiting.reason.as_str()));
     let is_bad = |terminated: &&Terminated| terminated.exit_code != 0 || terminated.reason == "StartError";
     let ended = status.state.terminated.as_ref().filter(is_bad);
-    // A container that runs again fails no more, unless it keeps falling back.
+    // A container that runs again no longer fails, unless it is not ready.
     let before = status.last_state.terminated.as_ref().filter(is_bad).filter(|_| !status.ready);
     let terminated = ended.or(before);
     if waiting.is_none() && terminated.is_none() {
@@ -65,12 +65,12 @@ fn failure(status: &ContainerStatus, container: &ContainerUse, events: &[EventOb
     let about = |event: &&EventObject| {
         event.involved_object.field_path.as_deref().is_none_or(|path| path.ends_with(&field)) && event.kind != "Normal"
     };
-    let said = [
+    let stated = [
         waiting.map(|waiting| waiting.message.as_str()),
         ended.map(|terminated| terminated.message.as_str()),
         status.last_state.terminated.as_ref().map(|terminated| terminated.message.as_str()),
     ];
-    let mut messages: Vec<&str> = said.into_iter().flatten().filter(|text| !text.is_empty()).collect();
+    let mut messages: Vec<&str> = stated.into_iter().flatten().filter(|text| !text.is_empty()).collect();
     messages.extend(events.iter().filter(about).map(|event| event.message.as_str()));
     let circumstances = Circumstances {
         exit_code: terminated.map(|terminated| terminated.exit_code),
@@ -89,21 +89,22 @@ fn failure(status: &ContainerStatus, container: &ContainerUse, events: &[EventOb
     })
 }
 
-/// Whole seconds: a kubelet writes no more.
+/// How long the container ran, in whole seconds, the resolution of a kubelet's timestamps.
 fn lifetime(terminated: &Terminated) -> Option<Duration> {
     let (started, finished) = (terminated.started_at.as_deref()?, terminated.finished_at.as_deref()?);
     let seconds = seconds(finished)?.checked_sub(seconds(started)?)?;
     u64::try_from(seconds).ok().map(Duration::from_secs)
 }
 
-/// Seconds of an RFC 3339 time in UTC since a fixed day. The Epoch itself means that the container never started.
+/// Seconds from a fixed day to an RFC 3339 time in UTC. `None` for the Unix epoch, which means that the container never
+/// started.
 fn seconds(time: &str) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| time.get(range)?.parse::<i64>().ok();
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     if year <= 1970 {
         return None;
     }
-    // Days since 1 March of year 0, by the civil calendar: February ends the year.
+    // Days since 1 March of year 0. Years start in March, so that the leap day is the last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
     Some(days * 86_400 + number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?)

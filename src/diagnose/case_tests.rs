@@ -1,4 +1,4 @@
-//! Pods as kubelets on containerd, CRI-O and Docker report them.
+//! Pods in the form that kubelets on containerd, CRI-O and Docker report.
 
 use super::*;
 use crate::kube::object::read;
@@ -30,7 +30,7 @@ fn crash_loop(exit_code: i32, image_id: &str) -> Value {
 }
 
 #[test]
-fn a_crash_loop_says_its_code_and_its_time() {
+fn a_crash_loop_has_its_exit_code_and_lifetime() {
     let digest = "sha256:9f2c4176e0a5b3d6c1f80b2f4a7e9d3c5b1a0f8e7d6c5b4a3928170655443322";
     let failure = one(crash_loop(255, &format!("registry.example.com/user/app@{digest}")), &[]);
     assert_eq!(failure.circumstances.exit_code, Some(255));
@@ -40,7 +40,7 @@ fn a_crash_loop_says_its_code_and_its_time() {
 }
 
 #[test]
-fn every_runtimes_image_id_is_read() {
+fn image_ids_of_every_runtime_are_read() {
     for (image_id, expected) in [
         ("registry.example.com/user/app@sha256:12", Some("registry.example.com/user/app@sha256:12")),
         ("docker-pullable://user/app@sha256:12", Some("user/app@sha256:12")),
@@ -70,7 +70,7 @@ fn a_start_error_of_containerd_and_a_create_error_of_crio_keep_their_messages() 
 }
 
 #[test]
-fn only_the_events_about_the_container_are_taken() {
+fn only_events_about_the_container_are_used() {
     let event = |kind: &str, field: Option<&str>, message: &str| -> EventObject {
         read(json!({"type": kind, "message": message, "involvedObject": {"fieldPath": field}})).unwrap()
     };
@@ -85,7 +85,7 @@ fn only_the_events_about_the_container_are_taken() {
 }
 
 #[test]
-fn what_runs_or_has_ended_well_is_no_failure() {
+fn running_waiting_and_completed_containers_are_not_failures() {
     for status in [
         json!({"name": "app", "ready": true, "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}),
         json!({"name": "app", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}),

@@ -1,4 +1,4 @@
-//! Containers that fail alike: the replicas of a workload are one group, the worst group first.
+//! Groups containers that fail in the same way, such as the replicas of a workload. The largest group is first.
 
 use std::collections::BTreeMap;
 
@@ -6,28 +6,28 @@ use super::case::{Failure, failures};
 use crate::kube::object::PodObject;
 use crate::kube::workload::owner;
 
-/// Containers of one workload that ended in the same way, of the same image, on machines of the same kind.
+/// Containers of one workload that ended in the same way, with the same image and on nodes of the same kind.
 #[derive(Clone, Debug)]
 pub struct FailingGroup<'a> {
-    /// Of the first pod.
+    /// The failure of the first pod.
     pub failure: Failure,
     pub pods: Vec<&'a PodObject>,
     /// Pods of the same owner, failing or not.
     pub of: usize,
 }
 
-/// What containers of a group have in common. The kubelet's texts hold names of pods and waiting times, so they are not
-/// compared; neither is the state, which changes between two restarts.
-type Alike = (String, String, String, String, Option<i32>, Option<String>, String);
+/// What the containers of a group have in common. The kubelet's messages contain pod names and waiting times, so they
+/// are not compared. Neither is the state, which changes between two restarts.
+type GroupKey = (String, String, String, String, Option<i32>, Option<String>, String);
 
-/// Groups of the failing containers of `pods`; `machine` names the kind of node that a pod is on.
+/// Groups the failing containers of `pods`. `machine` names the kind of node that a pod is on.
 pub fn failing_groups<'a>(pods: &'a [PodObject], machine: impl Fn(&PodObject) -> String) -> Vec<FailingGroup<'a>> {
     let mut siblings: BTreeMap<(String, String), usize> = BTreeMap::new();
     let name = |pod: &PodObject| (pod.metadata.namespace.clone().unwrap_or_else(|| "default".to_string()), owner(pod));
     for pod in pods {
         *siblings.entry(name(pod)).or_default() += 1;
     }
-    let mut groups: BTreeMap<Alike, FailingGroup<'a>> = BTreeMap::new();
+    let mut groups: BTreeMap<GroupKey, FailingGroup<'a>> = BTreeMap::new();
     for pod in pods {
         let (namespace, owner) = name(pod);
         for failure in failures(pod, &[]) {
@@ -47,7 +47,7 @@ pub fn failing_groups<'a>(pods: &'a [PodObject], machine: impl Fn(&PodObject) ->
         }
     }
     let mut groups: Vec<FailingGroup<'a>> = groups.into_values().collect();
-    // Stable: groups of one size stay in the order of their names.
+    // Stable: groups of the same size stay in the order of their names.
     groups.sort_by_key(|group| std::cmp::Reverse(group.pods.len()));
     groups
 }
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_that_fail_alike_are_one_group_and_the_largest_is_first() {
+    fn replicas_that_fail_in_the_same_way_are_one_group_and_the_largest_is_first() {
         let pods = [pod("a-0", "a", 1), pod("b-0", "b", 255), pod("b-1", "b", 255), pod("b-2", "b", 1)];
         let groups = failing_groups(&pods, |_| "amd64".to_string());
         let found: Vec<_> =
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_on_machines_of_another_kind_are_another_group() {
+    fn replicas_on_nodes_of_different_kinds_are_separate_groups() {
         let pods = [pod("b-0", "b", 255), pod("b-1", "b", 255)];
         assert_eq!(failing_groups(&pods, |pod| pod.metadata.name.clone()).len(), 2);
     }

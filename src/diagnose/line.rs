@@ -1,11 +1,12 @@
-//! A line as a program printed it, out of what log drivers, terminals and services wrap around it: colours, JSON's
-//! escapes, carriage returns. Prefixes (time stamps, pod and service names) stay: patterns match anywhere in a line.
+//! Restores a line as the program printed it, without what log drivers, terminals and services add: colours, JSON
+//! escapes, carriage returns. Prefixes (timestamps, pod and service names) stay, because patterns match anywhere in a
+//! line.
 
-/// Longest text that is kept of one message: a log may hold a whole dump in one line.
+/// Maximum length of a message, in bytes. A log may contain a whole dump in one line.
 pub const LINE_BYTES: usize = 8 << 10;
 
-/// The parts of `line` that were lines where they were printed: JSON writes a line's end as `\n`, and a progress bar
-/// writes over its own line.
+/// Splits `line` into the lines that the program printed: JSON escapes a line feed as `\n`, and a progress bar
+/// overwrites its own line.
 pub fn parts(line: &str) -> Vec<String> {
     let mut line = unescaped(&requoted(&without_colours(cut(line))));
     for command in WORKFLOW_COMMANDS {
@@ -14,7 +15,8 @@ pub fn parts(line: &str) -> Vec<String> {
     let mut parts = Vec::new();
     for part in line.split('\n') {
         let mut rest = part.trim_end_matches('\r');
-        // A carriage return inside a message is a script's line end if a quote or a colon follows; else the cursor moved.
+        // A carriage return inside a message is a script's line ending if a quote or a colon follows. Otherwise it
+        // moved the cursor.
         let mut from = 0;
         while let Some(at) = rest[from..].find('\r').map(|at| from + at) {
             let is_quoted = rest[at + 1..].starts_with(|c: char| c.is_ascii_punctuation() || "’”»".contains(c));
@@ -40,13 +42,13 @@ fn cut(line: &str) -> &str {
     &line[..end]
 }
 
-/// What GitHub's and Azure's runners put before an error without a blank.
+/// Prefixes that the runners of GitHub and Azure add to an error without a space.
 const WORKFLOW_COMMANDS: &[&str] = &["##[error]", "::error::"];
 
-/// Ways in which logs write the escape character.
+/// Forms in which logs write the escape character.
 const ESCAPES: &[&str] = &["\u{1b}", "\\u001b", "\\u001B", "\\x1b", "\\033", "\\e", "#033", "^["];
 
-/// Removes ANSI's colours and cursor movements; also where a log has lost the escape character: `[36m`.
+/// Removes ANSI colours and cursor movements, even if the log has lost the escape character: `[36m`.
 fn without_colours(line: &str) -> String {
     if !line.contains('[') && !line.contains('\u{1b}') {
         return line.to_string();
@@ -71,7 +73,7 @@ fn without_colours(line: &str) -> String {
     plain
 }
 
-/// Length of `[1;36m` and its like. Without an escape character only colours count: `[36m`, `[0;m`.
+/// Length of a sequence such as `[1;36m`. Without an escape character, only colours count: `[36m`, `[0;m`.
 fn sequence(text: &str, is_escaped: bool) -> Option<usize> {
     let parameters = text.strip_prefix('[')?;
     let end = parameters.find(|c: char| !(c.is_ascii_digit() || ";?".contains(c)))?;
@@ -80,7 +82,7 @@ fn sequence(text: &str, is_escaped: bool) -> Option<usize> {
     is_sequence.then_some(1 + end + 1)
 }
 
-/// What curly quotes become where a Windows tool takes UTF-8 for its own code page: 850, 437, 1252.
+/// What curly quotes become if a Windows tool reads UTF-8 as its own code page: 850, 437, 1252.
 const MISREAD_QUOTES: &[(&str, &str)] = &[
     ("ÔÇÿ", "‘"),
     ("ÔÇÖ", "’"),
@@ -92,11 +94,11 @@ const MISREAD_QUOTES: &[(&str, &str)] = &[
     ("â\u{80}\u{99}", "’"),
 ];
 
-/// What web consoles make of quotes and angle brackets.
+/// HTML entities that web consoles write for quotes and angle brackets.
 const ENTITIES: &[(&str, &str)] =
     &[("&quot;", "\""), ("&#34;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
 
-/// Quotes as the program printed them.
+/// Restores quotes as the program printed them.
 fn requoted(line: &str) -> String {
     let mut text = line.to_string();
     let misread = MISREAD_QUOTES.iter().filter(|_| !line.is_ascii());
@@ -109,7 +111,7 @@ fn requoted(line: &str) -> String {
     text
 }
 
-/// JSON's escapes undone, also of JSON within JSON. A `\r` stays visible.
+/// Undoes JSON escapes, including those of JSON within JSON. A `\r` stays visible.
 fn unescaped(line: &str) -> String {
     if !line.contains('\\') {
         return line.to_string();
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_removed_however_the_escape_is_written() {
+    fn colours_are_removed_for_every_form_of_the_escape_character() {
         for escape in ["\u{1b}", "\\u001b", "\\x1b", "\\033", "#033", "^[", ""] {
             check(&format!("{escape}[1;36mweb-1  | {escape}[0mexec /app: x"), &["web-1  | exec /app: x"]);
         }
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_are_read_however_a_tool_has_written_them() {
+    fn quotes_are_restored_from_every_form() {
         for (open, close) in [("ÔÇÿ", "ÔÇÖ"), ("ΓÇÿ", "ΓÇÖ"), ("â€˜", "â€™"), ("â\u{80}\u{98}", "â\u{80}\u{99}")]
         {
             check(&format!("env: {open}bash\r{close}: No such file"), &["env: ‘bash\\r’: No such file"]);
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_carriage_return_within_a_message_is_visible_and_a_cursors_ends_the_line() {
+    fn a_carriage_return_in_a_message_is_visible_and_one_that_moves_the_cursor_ends_the_line() {
         check("/usr/bin/env: 'bash\r': No such file", &["/usr/bin/env: 'bash\\r': No such file"]);
         check("10 %\r20 %\rexec /app: x\r", &["10 %", "20 %", "exec /app: x"]);
         check("./a.sh: line 2: cd\r: not found", &["./a.sh: line 2: cd\\r: not found"]);

@@ -1,5 +1,5 @@
-//! Floor 5: from what failed to why. Messages in, suspects and an answer out; nothing here reads a cluster, a registry or a
-//! terminal.
+//! Finds out why a container failed: turns messages into suspects and an answer. Only `cluster` and `last_good` read a
+//! cluster, through the caller's connection.
 
 pub mod answer;
 #[cfg(feature = "kube")]

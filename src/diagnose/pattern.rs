@@ -1,22 +1,22 @@
-//! Message patterns: literal text with holes, matched anywhere in a line without regard to ASCII case.
-//! Nothing here knows what a message means.
+//! Message patterns: literal text with holes, matched anywhere in a line without regard to ASCII case. The meaning of
+//! messages is defined elsewhere.
 
-/// What the holes of a pattern matched, in the pattern's order.
+/// The names and values of a pattern's holes, in the pattern's order.
 pub type Holes<'a> = Vec<(&'static str, &'a str)>;
 
-/// Occurrences of a literal that are tried for one hole: lines are short, and a hostile one must not cost more.
+/// Maximum number of occurrences of a literal that are tried for one hole, so that a hostile line is cheap.
 const TRIES: usize = 16;
 
-/// What a hole accepts. Never the empty text.
+/// The text that a hole accepts, which is never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HoleKind {
     /// `{name}`: any text.
     Any,
     /// `{#name}`: decimal digits.
     Number,
-    /// `{/name}`: a path that begins at the root or in the working directory, in quotes or not.
+    /// `{/name}`: a path that starts with `/`, `./` or `../`, with or without quotes.
     File,
-    /// `{=name}`: a text without blanks.
+    /// `{=name}`: text without whitespace.
     Word,
 }
 
@@ -35,7 +35,7 @@ impl HoleKind {
 }
 
 impl HoleKind {
-    /// What a pattern's last hole matches of the line's rest.
+    /// The part of `rest`, the remainder of the line, that a pattern's last hole matches.
     fn last(self, rest: &str) -> &str {
         let rest = rest.trim();
         let end = match self {
@@ -47,10 +47,10 @@ impl HoleKind {
     }
 }
 
-/// How a JSON string goes on after its end: a last hole does not reach beyond it.
+/// Text after the end of a JSON string. A last hole does not match beyond it.
 const STRING_ENDS: &[&str] = &["\",\"", "\", \"", "\"}"];
 
-/// Quotes of every language that are seen around a name. U+FFFD is what a quote of a Windows code page becomes.
+/// Quotes of all languages that occur around names. A quote of a Windows code page is decoded as U+FFFD.
 pub const QUOTES: &str = "\"'`‘’“”«»„「」\u{fffd}";
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ enum Part {
 }
 
 impl Part {
-    /// Whether a text that ends with a letter is not within a longer word.
+    /// Whether a literal that ends with a letter ends at the end of a word.
     fn ends_word(&self, rest: &str) -> bool {
         match self {
             Part::Text(text) => !text.ends_with(|c: char| c.is_ascii_alphanumeric()) || !continues_word(rest),
@@ -70,13 +70,14 @@ impl Part {
     }
 }
 
-/// Whether `rest` goes on with the word before it.
+/// Whether `rest` continues the preceding word.
 pub fn continues_word(rest: &str) -> bool {
     rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// A pattern, parsed. One that begins or ends with a letter does so at a word. A hole reaches to the next literal; a last one
-/// reaches to the line's end, and a first one holds the word before the literal. A pattern that ends with `$` ends where the line does.
+/// A parsed pattern. If it begins or ends with a letter, it matches only at a word boundary. A hole matches up to the
+/// next literal. The last hole matches up to the end of the line, and the first one matches the word before the
+/// literal. A pattern that ends with `$` matches only at the end of the line.
 #[derive(Debug)]
 pub struct Pattern {
     parts: Vec<Part>,
@@ -107,7 +108,7 @@ impl Pattern {
         Pattern { parts, is_anchored }
     }
 
-    /// The longest literal that no quoting, escaping or colour can break up: every line that matches holds it.
+    /// The longest literal that no quoting, escaping or colour can interrupt. Every matching line contains it.
     pub fn anchor(&self) -> &str {
         let texts = self.parts.iter().filter_map(|part| match part {
             Part::Text(text) => Some(text.as_str()),
@@ -119,7 +120,7 @@ impl Pattern {
         runs.max_by_key(|run| run.len()).unwrap_or("")
     }
 
-    /// Finds the pattern in `line` where `accept` agrees with its holes; `lower` is `line` in ASCII lower case.
+    /// Finds the first match in `line` whose holes `accept` accepts. `lower` is `line` in ASCII lower case.
     pub fn find<'a>(&self, line: &'a str, lower: &str, accept: impl Fn(&Holes<'a>) -> bool) -> Option<Holes<'a>> {
         let matched = |at: usize, parts: &[Part], lead: Option<(&'static str, &'a str)>| {
             let mut holes: Holes<'a> = lead.into_iter().collect();
@@ -143,7 +144,7 @@ impl Pattern {
     }
 }
 
-/// Matches `parts` from `at`; returns where they end.
+/// Matches `parts` from `at` and returns where they end.
 fn rest_of<'a>(parts: &[Part], line: &'a str, lower: &str, at: usize, holes: &mut Holes<'a>) -> Option<usize> {
     match parts {
         [] => Some(at),
@@ -174,12 +175,12 @@ fn rest_of<'a>(parts: &[Part], line: &'a str, lower: &str, at: usize, holes: &mu
     }
 }
 
-/// Where `text` occurs in `lower` from `from` on, at most [`TRIES`] times.
+/// Positions of `text` in `lower` after `from`, at most [`TRIES`].
 fn occurrences<'a>(lower: &'a str, text: &'a str, from: usize) -> impl Iterator<Item = usize> + 'a {
     lower[from..].match_indices(text).map(move |(at, _)| from + at).take(TRIES)
 }
 
-/// What a pattern's first hole matches: the last word before the literal, or what the quotes that end there hold.
+/// The match of a pattern's first hole: the last word before the literal, or the quoted text that ends there.
 fn last_word(text: &str) -> &str {
     let text = text.trim();
     let is_quote = |c: char| QUOTES.contains(c);
@@ -207,20 +208,20 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_reaches_to_the_next_literal() {
+    fn a_hole_matches_up_to_the_next_literal() {
         let errno = ("errno", "Exec format error");
         check("exec {path}: {errno}", "exec /a b: Exec format error", Some(&[("path", "/a b"), errno]));
         check("`{path}`: x", "see `/app`: X", Some(&[("path", "/app")]));
     }
 
     #[test]
-    fn a_pattern_begins_at_a_word_and_is_tried_again() {
+    fn a_pattern_begins_at_a_word_boundary_and_is_tried_at_each_occurrence() {
         check("exec {path}:", "libexec /a: exec /b: no", Some(&[("path", "/b")]));
         check("exec {path}:", "libexec /a:", None);
     }
 
     #[test]
-    fn holes_accept_numbers_files_and_words_only_where_they_say_so() {
+    fn typed_holes_accept_only_numbers_files_or_words() {
         check("line {#line}: x", "line 1a: x line 12: x", Some(&[("line", "12")]));
         check("load {/path}: x", "load config: x, load './a': x", Some(&[("path", "'./a'")]));
         check("wants {=cpu} now", "wants a b now", None);
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dollar_is_the_lines_end() {
+    fn a_dollar_matches_the_end_of_the_line() {
         check("illegal option -$", "set: Illegal option -", Some(&[]));
         check("illegal option -$", "set: Illegal option -o pipefail", None);
     }
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_anchor_is_what_no_escape_can_break_up() {
+    fn an_anchor_contains_nothing_that_can_be_escaped() {
         assert_eq!(Pattern::parse("exec: \"{path}\": permission denied").anchor(), ": permission denied");
         assert_eq!(Pattern::parse("<jemalloc>: Unsupported").anchor(), ": unsupported");
     }

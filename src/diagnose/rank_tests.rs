@@ -1,4 +1,4 @@
-//! Symptoms and circumstances in, the order of suspects out.
+//! Symptoms and circumstances with the expected order of suspects.
 
 use super::*;
 use crate::diagnose::message::messages;
@@ -47,14 +47,14 @@ fn an_engines_warning_makes_it_certain() {
 }
 
 #[test]
-fn a_missing_file_that_is_there_means_its_loader_or_interpreter() {
+fn a_missing_file_that_exists_means_its_loader_or_interpreter() {
     check("exec /app: no such file or directory", MissingLoader, Likely);
     check("exec /docker-entrypoint.sh: no such file or directory", CarriageReturn, Likely);
     check("exec: \"/app\": stat /app: no such file or directory", MissingProgram, Certain);
 }
 
 #[test]
-fn a_build_without_an_emulator_is_told_from_a_broken_image() {
+fn a_build_without_an_emulator_is_distinguished_from_a_broken_image() {
     let log = "exec /bin/sh: exec format error\nERROR: process \"/bin/sh -c apk add curl\" did not complete successfully: exit code: 255";
     check(log, EmulatorMissing, Likely);
 }
@@ -70,7 +70,7 @@ fn a_build_by_buildah_or_kaniko_lacks_an_emulator_too() {
 }
 
 #[test]
-fn a_file_that_bash_names_twice_was_given_to_it_as_a_script() {
+fn a_file_that_bash_names_twice_was_passed_to_it_as_a_script() {
     check("/bin/bash: /bin/bash: cannot execute binary file", BinaryAsScript, Likely);
     check("/app/server: /app/server: cannot execute binary file", BinaryAsScript, Likely);
     check("bash: ./app: cannot execute binary file", WrongArchitecture, Likely);
@@ -89,7 +89,7 @@ fn a_syntax_error_that_expects_a_keyword_is_a_scripts() {
 }
 
 #[test]
-fn a_file_that_a_shell_does_not_find_is_a_program_only_where_programs_are() {
+fn a_file_that_a_shell_does_not_find_is_a_program_only_in_program_directories() {
     check("bash: ./server: No such file or directory", MissingProgram, Likely);
     check("/start: line 12: /opt/app/bin/app: No such file or directory", MissingProgram, Likely);
     check("/start: line 102: /bin/vault: Operation not permitted", Capabilities, Likely);
@@ -103,7 +103,7 @@ fn a_libc_of_another_kind_is_not_a_missing_library() {
 }
 
 #[test]
-fn an_engines_report_of_an_end_is_read_in_each_of_its_forms() {
+fn exit_codes_are_read_from_every_format_of_an_engine() {
     for line in [
         "dependency failed to start: container shop-api-1 exited (132)",
         "            \"ExitCode\": 132,",
@@ -117,7 +117,7 @@ fn an_engines_report_of_an_end_is_read_in_each_of_its_forms() {
 }
 
 #[test]
-fn a_supervisors_word_for_a_failed_start_yields_to_the_reason() {
+fn a_supervisors_general_error_ranks_below_the_reason() {
     check("fork/exec /var/task/bootstrap: permission denied\nRuntime.InvalidEntrypoint", NoExecMount, Likely);
     check(
         "Couldn't find valid bootstrap(s): [/var/task/bootstrap]\nRuntime.InvalidEntrypoint",
@@ -135,7 +135,7 @@ fn a_message_beats_an_exit_code() {
 }
 
 #[test]
-fn an_exit_code_alone_leaves_several() {
+fn an_exit_code_alone_leaves_several_suspects() {
     check_exit(255, 0, false, &[WrongArchitecture, MissingLoader, ProgramItself]);
     check_exit(1, 300, true, &[ProgramItself]);
     check_exit(139, 0, false, &[PageSize, Truncated, ProgramItself]);
@@ -146,13 +146,13 @@ fn an_exit_code_alone_leaves_several() {
 }
 
 #[test]
-fn a_container_out_of_memory_is_no_matter_of_architecture() {
+fn a_container_out_of_memory_is_not_blamed_on_the_architecture() {
     let circumstances =
         Circumstances { exit_code: Some(137), reason: Some("OOMKilled".into()), ..Circumstances::default() };
     assert_eq!(rank(&[], &circumstances)[0].suspect, OutOfMemory);
 }
 
-/// What ordinary programs write: none of it may be blamed on an architecture, a loader or a line end.
+/// Messages of ordinary programs. None may be blamed on the architecture, a loader or a line ending.
 #[test]
 fn ordinary_messages_are_not_blamed_on_the_image() {
     for log in [

@@ -1,38 +1,38 @@
-//! Reads a log of any size: in pieces, in bounded memory, in the encodings that tools write.
+//! Reads a log of any size in pieces, with bounded memory, and in the encodings that tools write.
 
 use std::io::{self, Read};
 
 use super::recognise::{Recogniser, Symptom};
 
-/// Bytes of a log that are in memory at once.
+/// Bytes of a log that are read at once.
 const PIECE: usize = 256 << 10;
 
-/// Bytes of an endless line that are looked at twice, so that a message at a piece's end is whole in the next one.
+/// Bytes of a very long line that are read twice, so that a message at the end of one piece is complete in the next.
 const OVERLAP: usize = 4 << 10;
 
-/// What was found in a log.
+/// The result of reading a log.
 #[derive(Debug, Default)]
 pub struct LogContent {
     pub symptoms: Vec<Symptom>,
-    /// The image that the log names as the one that fails.
+    /// The failing image, if the log names it.
     pub image: Option<String>,
-    /// Whether it holds anything but blanks.
+    /// Whether it contains anything except whitespace.
     pub has_text: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
-    /// UTF-8, or an 8-bit code page: messages are ASCII there.
+    /// UTF-8, or an 8-bit code page in which messages are ASCII.
     Bytes,
-    /// What PowerShell's `>` writes.
+    /// Written by PowerShell's `>`.
     Utf16Le,
     Utf16Be,
 }
 
-/// Reads `log` to its end. Memory does not grow with it.
+/// Reads `log` to its end, in constant memory.
 ///
 /// # Errors
-/// Those of `log`.
+/// Errors of reading `log`.
 pub fn read_log(mut log: impl Read) -> io::Result<LogContent> {
     let mut found = LogContent::default();
     let mut recogniser = Recogniser::default();
@@ -57,14 +57,14 @@ pub fn read_log(mut log: impl Read) -> io::Result<LogContent> {
         }
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(text.len(), |at| at + 1);
         recogniser.feed(&text[..whole]);
-        // A long line may go on in the next one, so it is read again with it.
+        // A long line may continue in the next line, so it is read again with that one.
         let last = text[..whole.saturating_sub(1)].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let rest = match text[..whole].last() {
             Some(b'\n') if whole - last < OVERLAP => whole,
             Some(b'\n') => last,
             Some(_) | None => whole - OVERLAP.min(whole),
         };
-        // A line that never ends is read by windows.
+        // A line without an end is read in windows.
         let rest = rest.max(text.len().saturating_sub(PIECE));
         text.drain(..rest);
     }
@@ -73,12 +73,12 @@ pub fn read_log(mut log: impl Read) -> io::Result<LogContent> {
     Ok(found)
 }
 
-/// Reads a text that is in memory, such as a message that was pasted.
+/// Reads text in memory, such as a pasted message.
 pub fn read_text(text: &str) -> LogContent {
     read_log(text.as_bytes()).expect("reading from memory does not fail")
 }
 
-/// By its byte order mark, or by the zero bytes that ASCII text has in UTF-16.
+/// Detects the encoding by the byte order mark, or by the zero bytes of ASCII text in UTF-16.
 fn encoding_of(head: &[u8]) -> Encoding {
     const SAMPLE: usize = 512;
     match head {
@@ -96,11 +96,11 @@ fn encoding_of(head: &[u8]) -> Encoding {
     }
 }
 
-/// Appends `raw` to `text` as UTF-8; returns how many bytes of it were used.
+/// Appends `raw` to `text` as UTF-8 and returns how many bytes were used.
 fn decode(encoding: Encoding, raw: &[u8], text: &mut Vec<u8>) -> usize {
     let unit: fn([u8; 2]) -> u16 = match encoding {
         Encoding::Bytes => {
-            // Zero bytes: a tool appended UTF-16 to a file that began otherwise.
+            // Zero bytes: a tool appended UTF-16 to a file in another encoding.
             match raw.contains(&0) {
                 true => text.extend(raw.iter().filter(|byte| **byte != 0)),
                 false => text.extend_from_slice(raw),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_windows_tools_write_is_read() {
+    fn encodings_of_windows_tools_are_read() {
         check(LOG.as_bytes(), "/usr/local/bin/app");
         check(&[b"\xef\xbb\xbf", LOG.as_bytes()].concat(), "/usr/local/bin/app");
         check(&utf16(LOG, u16::to_le_bytes), "/usr/local/bin/app");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_found_wherever_pieces_are_cut() {
+    fn a_message_across_pieces_is_found() {
         for before in [PIECE - 60, PIECE - 30, PIECE - 1, PIECE, 3 * PIECE - 20] {
             let lines = [b"x\n".repeat(before / 2), LOG.as_bytes().to_vec(), b"y\n".repeat(PIECE)].concat();
             check(&lines, "/usr/local/bin/app");

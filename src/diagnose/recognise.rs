@@ -1,6 +1,6 @@
-//! From a log, an event or a terminal's text to what it reports. Total: text that reports nothing yields nothing.
+//! Recognises messages in a log, an event or terminal output. Total: text without a known message yields nothing.
 //!
-//! One automaton with a literal of every pattern passes over the text; only lines that hold one are looked at.
+//! One automaton searches the text for a literal of each pattern. Only lines that contain one are matched.
 
 use std::sync::LazyLock;
 
@@ -12,23 +12,23 @@ use super::pattern::{Pattern, QUOTES, continues_word};
 use super::spread::spread_messages;
 use super::translation;
 
-/// Different symptoms that are kept of one sign: a log that repeats itself adds nothing.
+/// Maximum number of different symptoms that are kept for one sign.
 const SYMPTOMS: usize = 16;
 
-/// One message that was recognised.
+/// A recognised message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symptom {
     pub sign: Sign,
     pub speaker: Speaker,
     /// The file or command that the message names.
     pub path: Option<String>,
-    /// What else it names: (`level`, `x86-64-v2`), (`image`, `linux/amd64`), (`node`, `linux/arm64/v8`).
+    /// Other values that it names: (`level`, `x86-64-v2`), (`image`, `linux/amd64`), (`node`, `linux/arm64/v8`).
     pub named: Vec<(&'static str, String)>,
     /// The line, trimmed.
     pub line: String,
 }
 
-/// Texts that name the image that fails, wherever they stand. Source: kubelet images, containerd, containers/image, moby,
+/// Texts that name the failing image, anywhere in a line. Source: kubelet images, containerd, containers/image, moby,
 /// GitLab Runner, gcloud.
 const IMAGE_NAMES: &[&str] = &[
     "Failed to pull image \"{=image}\"",
@@ -43,21 +43,21 @@ const IMAGE_NAMES: &[&str] = &[
     "failed to solve: {=image}: no match for platform",
 ];
 
-/// Every pattern, and the automaton that finds where one may match.
+/// All patterns, and the automaton that finds candidate lines.
 struct Patterns {
     rows: Vec<(Pattern, &'static Message)>,
     anchors: AhoCorasick,
     texts: Vec<String>,
-    /// What each anchor belongs to.
+    /// The owner of each anchor.
     owners: Vec<Owner>,
     image_names: Vec<Pattern>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
-    /// A row of the messages.
+    /// A row of the message table.
     Row(usize),
-    /// A text of another language.
+    /// A translated text.
     Translation,
     /// Row of [`IMAGE_NAMES`].
     ImageName(usize),
@@ -78,11 +78,11 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     Patterns { texts: anchors.into_iter().map(str::to_string).collect(), rows, anchors: automaton, owners, image_names }
 });
 
-/// The same automaton as a DFA: it reads twice as fast and takes 20 ms to build, so it is for long logs only.
+/// The same automaton as a DFA, for long logs only: it is twice as fast but takes 20 ms to build.
 static LONG_ANCHORS: LazyLock<AhoCorasick> =
     LazyLock::new(|| anchor_automaton(&PATTERNS.texts, Some(AhoCorasickKind::DFA)));
 
-/// Bytes of a text from which on a DFA pays.
+/// Length of text, in bytes, from which the DFA is used.
 const LONG: usize = 128 << 10;
 
 fn anchor_automaton(texts: &[impl AsRef<[u8]>], kind: Option<AhoCorasickKind>) -> AhoCorasick {
@@ -90,7 +90,7 @@ fn anchor_automaton(texts: &[impl AsRef<[u8]>], kind: Option<AhoCorasickKind>) -
     automaton.expect("a few hundred short texts make a small automaton")
 }
 
-/// Reads every line of `log`; equal symptoms are kept once, in the order in which they first occur.
+/// Reads every line of `log`. Equal symptoms are kept once, in order of first occurrence.
 #[cfg(any(feature = "kube", test))]
 pub fn recognise(log: &str) -> Vec<Symptom> {
     let mut found = Recogniser::default();
@@ -98,22 +98,22 @@ pub fn recognise(log: &str) -> Vec<Symptom> {
     found.symptoms
 }
 
-/// Collects symptoms from a text that comes in pieces.
+/// Collects symptoms from text that arrives in pieces.
 #[derive(Debug, Default)]
 pub struct Recogniser {
     pub symptoms: Vec<Symptom>,
-    /// The first image that the text names as the one that fails.
+    /// The first failing image that the text names.
     pub image: Option<String>,
 }
 
 impl Recogniser {
-    /// Takes whole lines, in UTF-8 or near it.
+    /// Reads whole lines in UTF-8. Invalid bytes are replaced.
     pub fn feed(&mut self, text: &[u8]) {
         let anchors = if text.len() < LONG { &PATTERNS.anchors } else { &*LONG_ANCHORS };
         let mut from = 0;
         while let Some(hit) = text.get(from..).and_then(|rest| anchors.find(rest)) {
             let (start, end) = (from + hit.start(), from + hit.end());
-            // A window around the hit, for lines without an end.
+            // A window around the hit, because a line may be very long.
             let before = &text[start.saturating_sub(LINE_BYTES / 2).max(from)..start];
             let after = &text[end..text.len().min(end + LINE_BYTES / 2)];
             let begin = start - before.iter().rev().position(|byte| *byte == b'\n').unwrap_or(before.len());
@@ -171,7 +171,7 @@ fn image_name(text: &str) -> Option<String> {
     })
 }
 
-/// The first row that matches `text`; `shown` is how it was printed.
+/// The first row that matches `text`. `shown` is the line as printed.
 fn recognise_line(text: &str, shown: &str) -> Option<Symptom> {
     let patterns = &*PATTERNS;
     let hits = patterns.anchors.find_overlapping_iter(text);
@@ -204,14 +204,14 @@ fn symptom((pattern, message): &(Pattern, &Message), text: &str, lower: &str, sh
     })
 }
 
-/// Longest path that Linux knows.
+/// Maximum length of a path on Linux, in bytes.
 const PATH_MAX: usize = 4096;
 
-/// The program that a hole holds: what follows the last colon and blank ("line 1: ./app"), without quotes.
+/// The program in a hole: the text after the last colon and space ("line 1: ./app"), without quotes.
 fn program(text: &str) -> Option<String> {
     let tail = text.rsplit_once(": ").map_or(text, |(_, tail)| tail);
     let path = tail.trim_matches(|c: char| c.is_whitespace() || QUOTES.contains(c));
-    // `app[812]` is a journal's prefix.
+    // `app[812]` is a prefix of the journal.
     (!path.is_empty() && path.len() < PATH_MAX && !path.ends_with(']')).then(|| path.to_string())
 }
 

@@ -1,4 +1,4 @@
-//! Each message of the table in its own example, and lines as logs really hold them.
+//! Each message of the table in its own example, and lines of real logs.
 
 use super::*;
 use crate::exec::Errno;
@@ -54,7 +54,7 @@ fn every_errno_of_execve_is_read_in_gos_and_glibcs_spelling() {
 }
 
 #[test]
-fn the_program_is_named_without_what_stands_around_it() {
+fn the_program_is_named_without_the_text_around_it() {
     let enoexec = Sign::Exec(Errno::ENOEXEC);
     check(
         "exec /usr/local/bin/docker entrypoint.sh: exec format error",
@@ -69,7 +69,7 @@ fn the_program_is_named_without_what_stands_around_it() {
 }
 
 #[test]
-fn what_a_message_names_is_kept() {
+fn values_that_a_message_names_are_kept() {
     let found = recognise("Fatal glibc error: CPU does not support x86-64-v2\n");
     assert_eq!(found[0].named, [("level", "x86-64-v2".to_string())]);
     let found = recognise(
@@ -100,7 +100,7 @@ fn a_kubelets_start_error_is_read_through_its_wrapping() {
 }
 
 #[test]
-fn a_whole_log_is_read_and_repetition_is_told_once() {
+fn a_whole_log_is_read_and_repeated_messages_are_kept_once() {
     let log =
         "starting\nexec /app: exec format error\r\nexec /app: exec format error\nexec /b: no such file or directory\n";
     let signs: Vec<Sign> = recognise(log).iter().map(|symptom| symptom.sign).collect();
@@ -121,7 +121,7 @@ fn a_message_that_yaml_folds_is_read_as_one() {
 }
 
 #[test]
-fn text_that_says_nothing_yields_nothing() {
+fn text_without_messages_yields_nothing() {
     for text in ["", "\n\n", "listening on :8080", "executing format checks", "libexec /a fine", "\u{0}\u{1}", "{{{}}}"]
     {
         assert_eq!(recognise(text), [], "{text:?}");

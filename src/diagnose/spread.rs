@@ -1,4 +1,5 @@
-//! Messages that a log holds in pieces: folded by YAML, split by a log driver, or written as the numbers of their bytes.
+//! Reassembles messages that a log contains in pieces: folded by YAML, split by a log driver, or written as byte
+//! values.
 
 use std::sync::LazyLock;
 
@@ -6,21 +7,21 @@ use aho_corasick::AhoCorasick;
 
 use super::line::LINE_BYTES;
 
-/// How a log spreads a message.
+/// How a log splits a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spread {
-    /// `kubectl get pod -o yaml` folds a long text: a line break stands for a blank.
+    /// `kubectl get pod -o yaml` folds long text, replacing a space by a line break.
     Folded,
-    /// containerd and CRI-O split a long line: `TIME stderr P first part`, then `TIME stderr F rest`. Source: the kubelet's
-    /// CRI log format.
+    /// containerd and CRI-O split a long line: `TIME stderr P first part`, then `TIME stderr F rest`. Source: the
+    /// kubelet's CRI log format.
     Partial,
-    /// Docker's json-file driver splits it into two objects; the text of the first has no `\n` at its end.
+    /// Docker's json-file driver splits a line into two objects. The text of the first does not end with `\n`.
     JsonFile,
-    /// `journalctl -o json` writes a message that has control characters as the numbers of its bytes.
+    /// `journalctl -o json` writes a message with control characters as an array of byte values.
     Bytes,
 }
 
-/// Where each kind begins, or where its second part begins.
+/// The text at which each kind, or its second part, begins.
 const MARKS: &[(&str, Spread)] = &[
     (" message: ", Spread::Folded),
     (" stderr P ", Spread::Partial),
@@ -30,14 +31,14 @@ const MARKS: &[(&str, Spread)] = &[
     ("\"MESSAGE\" : [", Spread::Bytes),
 ];
 
-/// Bytes that are taken from each side of a split: a message is shorter.
+/// Bytes that are used from each side of a split. Messages are shorter.
 const SIDE: usize = LINE_BYTES / 2;
 
 static AUTOMATON: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::new(MARKS.iter().map(|(mark, _)| mark)).expect("a few short texts make a small automaton")
 });
 
-/// Calls `found` with each message that `text` spreads, put together again. Takes whole lines.
+/// Calls `found` with each reassembled message of `text`, which must consist of whole lines.
 pub fn spread_messages(text: &[u8], mut found: impl FnMut(&str)) {
     let mut from = 0;
     while let Some(hit) = text.get(from..).and_then(|rest| AUTOMATON.find(rest)) {
@@ -55,7 +56,7 @@ pub fn spread_messages(text: &[u8], mut found: impl FnMut(&str)) {
     }
 }
 
-/// The YAML field at `start`, and where it ends.
+/// The unfolded YAML field at `start`, and its end.
 fn folded(text: &[u8], start: usize, end: usize) -> (Option<Vec<u8>>, usize) {
     const LINES: usize = 64;
     const INDENT: usize = 256;
@@ -78,16 +79,16 @@ fn folded(text: &[u8], start: usize, end: usize) -> (Option<Vec<u8>>, usize) {
         next += 1 + line.len();
         is_folded = true;
     }
-    // YAML doubles a quote within single quotes.
+    // YAML doubles single quotes in a single-quoted string.
     let message = is_folded.then(|| String::from_utf8_lossy(&message).replace("''", "'").into_bytes());
     (message, next.max(end))
 }
 
-/// The end of the partial line whose mark is at `start`, and the beginning of the next line of the same stream.
+/// Joins the end of the partial line whose mark is at `start` to the beginning of the next line of the same stream.
 fn partial(text: &[u8], start: usize, end: usize) -> Option<Vec<u8>> {
-    /// Lines of the other stream that may come between.
+    /// Maximum number of lines of the other stream in between.
     const BETWEEN: usize = 8;
-    /// A time stamp with a zone, the longest that is written.
+    /// Maximum length of a timestamp with a zone.
     const STAMP: usize = 40;
     let begin = line_begin(text, start, STAMP)?;
     if !text[begin..start].iter().all(|byte| byte.is_ascii_graphic()) || !text[begin].is_ascii_digit() {
@@ -104,11 +105,11 @@ fn partial(text: &[u8], start: usize, end: usize) -> Option<Vec<u8>> {
     Some(joined(&text[end..first_end], second))
 }
 
-/// The texts of two of Docker's objects, where the first, which ends at `start`, has no line break at its end.
+/// Joins the texts of two of Docker's objects if the first, which ends at `start`, does not end with a line break.
 fn json_file(text: &[u8], start: usize, end: usize) -> Option<Vec<u8>> {
-    /// Docker splits a line at 16 KiB; a shorter one is whole.
+    /// Docker splits lines at 16 KiB, so a shorter one is whole.
     const SPLIT: usize = 16 << 10;
-    /// The fields after the text.
+    /// Maximum length of the fields after the text.
     const FIELDS: usize = 256;
     if line_begin(text, start, SPLIT).is_some() {
         return None;
@@ -121,10 +122,10 @@ fn json_file(text: &[u8], start: usize, end: usize) -> Option<Vec<u8>> {
     (!first.ends_with(b"\\n")).then(|| joined(first, second))
 }
 
-/// What follows the text in an object of Docker's.
+/// The text after the log text in one of Docker's objects.
 const TEXT_END: &[u8] = b"\",\"stream\":\"";
 
-/// The numbers from `start` on, as bytes, and where they end.
+/// The byte values from `start` on, decoded, and their end.
 fn bytes(text: &[u8], start: usize) -> (Option<Vec<u8>>, usize) {
     let mut message = Vec::new();
     let mut number: Option<u8> = None;
@@ -148,7 +149,7 @@ fn bytes(text: &[u8], start: usize) -> (Option<Vec<u8>>, usize) {
     (Some(message), next)
 }
 
-/// Where the line of `at` begins, if it does so at most `limit` bytes before.
+/// Start of the line that contains `at`, if it is at most `limit` bytes before `at`.
 fn line_begin(text: &[u8], at: usize, limit: usize) -> Option<usize> {
     let from = at.saturating_sub(limit);
     match text[from..at].iter().rposition(|byte| *byte == b'\n') {
@@ -157,7 +158,7 @@ fn line_begin(text: &[u8], at: usize, limit: usize) -> Option<usize> {
     }
 }
 
-/// The end of `first` and the beginning of `second`.
+/// Joins the end of `first` and the beginning of `second`.
 fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
     [&first[first.len().saturating_sub(SIDE)..], &second[..second.len().min(SIDE)]].concat()
 }
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_a_journals_message_are_read() {
+    fn byte_values_of_a_journal_message_are_decoded() {
         let coloured = format!("\u{1b}[31m{MESSAGE}\u{1b}[0m");
         let numbers: Vec<String> = coloured.bytes().map(|byte| byte.to_string()).collect();
         check(&format!("{{\"PRIORITY\":\"3\",\"MESSAGE\":[{}],\"_PID\":\"812\"}}\n", numbers.join(",")));

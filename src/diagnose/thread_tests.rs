@@ -1,10 +1,10 @@
-//! Texts as people paste them into threads: several lines, wrapped by a tool, with what else the log holds.
+//! Texts that people paste into threads: several lines, wrapped by a tool, with other lines of the log.
 
 use super::cause::Suspect::{self, *};
 use super::rank::{Circumstances, rank};
 use super::reader::read_text;
 
-/// `None`: nothing of ours; the program itself may be named.
+/// Texts with the expected first suspect. `None`: nothing is blamed on the image.
 const THREADS: &[(&str, Option<Suspect>)] = &[
     // Runtimes and engines.
     ("[pod/api-6d9f/api] exec /usr/local/bin/docker-entrypoint.sh: exec format error", Some(WrongArchitecture)),
@@ -189,7 +189,7 @@ const THREADS: &[(&str, Option<Suspect>)] = &[
         "#9 41.2 qemu: uncaught target signal 11 (Segmentation fault) - core dumped\n#9 41.3 Segmentation fault (core dumped)\nERROR: failed to solve: process \"/dev/.buildkit_qemu_emulator /bin/sh -c npm ci\" did not complete successfully: exit code: 139",
         Some(Emulator),
     ),
-    // Not ours.
+    // Unrelated to the image.
     (
         "ERROR: failed to solve: process \"/dev/.buildkit_qemu_emulator /bin/sh -c pip install x\" did not complete successfully: exit code: 1",
         None,

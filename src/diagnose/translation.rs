@@ -1,6 +1,6 @@
-//! The messages of the C library and of bash in other languages. A line is put into English before patterns are tried.
-//! Source: glibc's `po/` as Debian's libc-l10n 2.36 carries it, and bash 5.2's `po/`. `ld.so` itself never translates;
-//! `dlerror` and `strerror` do.
+//! Messages of the C library and of bash in other languages. Lines are translated to English before patterns are
+//! matched. `ld.so` itself never translates; `dlerror` and `strerror` do.
+//! Source: glibc's `po/` in Debian's libc-l10n 2.36, and bash 5.2's `po/`.
 
 use std::sync::LazyLock;
 
@@ -10,10 +10,10 @@ mod catalogues;
 
 pub use catalogues::CATALOGUES;
 
-/// One language's texts. An empty one is not translated, so the English text is printed.
+/// The texts of one language. An empty text is not translated, so programs print it in English.
 #[derive(Debug)]
 pub struct Catalogue {
-    /// As `LANG` writes it.
+    /// The language code, as in `LANG`.
     #[cfg_attr(not(test), expect(dead_code, reason = "tests name a catalogue by it"))]
     pub language: &'static str,
     pub exec_format: &'static str,
@@ -66,10 +66,10 @@ impl Catalogue {
     }
 }
 
-/// Texts of other releases than the catalogues': wordings that a language has had before or since.
+/// Texts from releases other than the catalogues'.
 const OTHER_RELEASES: &[(&str, &str)] = &[("No existe el archivo o el directorio", "No such file or directory")];
 
-/// Every text with its English, the empty ones left out.
+/// Every non-empty text with its English.
 pub fn texts() -> impl Iterator<Item = (&'static str, &'static str)> {
     let catalogued = CATALOGUES.iter().flat_map(Catalogue::texts);
     catalogued.chain(OTHER_RELEASES.iter().copied()).filter(|(text, _)| !text.is_empty())
@@ -86,7 +86,7 @@ static TRANSLATOR: LazyLock<Translator> = LazyLock::new(|| {
     Translator { texts: texts.expect("a few hundred short texts"), english }
 });
 
-/// `line` with every known text in English and the colons as English sets them; `None` where no known text is in it.
+/// Translates every known text in `line` to English and normalises its colons. `None` if `line` contains no known text.
 pub fn to_english(line: &str) -> Option<String> {
     let spaced = line.replace(['\u{a0}', '\u{202f}'], " ");
     if !TRANSLATOR.texts.is_match(&spaced) {

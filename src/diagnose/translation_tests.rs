@@ -1,4 +1,4 @@
-//! Every translated text leads back to its English.
+//! Every text is translated back to English.
 
 use super::*;
 use crate::diagnose::message::Sign;
@@ -6,7 +6,7 @@ use crate::diagnose::recognise::recognise;
 use crate::exec::Errno;
 
 #[test]
-fn every_translated_text_is_put_into_english() {
+fn every_text_is_translated_to_english() {
     for (text, english) in texts() {
         let line = format!("./app: {text}");
         let expected = format!("./app: {english}");
@@ -53,7 +53,7 @@ fn colons_of_other_languages_end_a_name() {
 }
 
 #[test]
-fn other_text_is_left_alone() {
+fn other_text_is_not_changed() {
     assert_eq!(to_english("alles in Ordnung"), None);
     assert_eq!(to_english(""), None);
 }

@@ -1,10 +1,10 @@
-//! Every message of the table is recognised within everything that logs wrap around it.
+//! Every message of the table is recognised in every format that wraps log lines.
 
 use super::message::{Sign, messages};
 use super::reader::read_log;
 use super::recognise::recognise;
 
-/// Who wraps a program's lines.
+/// A tool or service that wraps a program's lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wrapper {
     None,
@@ -118,7 +118,7 @@ fn every_row_is_recognised_within_every_wrapper() {
 }
 
 #[test]
-fn what_only_looks_like_a_failure_is_left_alone_within_every_wrapper() {
+fn unrelated_messages_are_ignored_within_every_wrapper() {
     for message in messages().filter(|message| message.sign == Some(Sign::Unrelated)) {
         for wrapper in Wrapper::ALL {
             let found = read_log(&wrapper.wrap(message.example)[..]).unwrap().symptoms;

@@ -1,10 +1,10 @@
-//! What shells, supervisors and programs that wrap programs print.
+//! Messages of shells, supervisors and other programs that start programs.
 
 use super::message_table;
 
 #[rustfmt::skip]
 message_table! { TABLE:
-    // Line ends.
+    // Line endings.
     Env CarriageReturn, "env: can't execute '{path}\\r",
         "env: can't execute 'bash\\r': No such file or directory";
     Env CarriageReturn, "env: {path}\\r",
@@ -23,7 +23,7 @@ message_table! { TABLE:
         "/entrypoint.sh: line 2: set: pipefail\\r: invalid option name";
     Bash CarriageReturn, "set: -\\r: invalid option",
         "/entrypoint.sh: line 2: set: -\\r: invalid option";
-    // A terminal has carried the cursor back to the line's beginning.
+    // The carriage return moved the terminal's cursor to the start of the line.
     Bash CarriageReturn, ": invalid option name.sh: line {line}: set: ",
         ": invalid option name.sh: line 2: set: pipefail";
     Shell CarriageReturn, "\\r: not found",
@@ -32,7 +32,7 @@ message_table! { TABLE:
         "/entrypoint.sh: line 3: start\\r: command not found";
     Bash CarriageReturn, "syntax error near unexpected token `$'{token}\\r'",
         "/entrypoint.sh: line 4: syntax error near unexpected token `$'do\\r''";
-    // First lines.
+    // Shebang lines.
     Env ShebangOptions, "use -[v]S to pass options in shebang lines",
         "/usr/bin/env: use -[v]S to pass options in shebang lines";
     Env ShebangOptions, "env: '{=path} -{options}': No such file or directory",

@@ -1,4 +1,4 @@
-//! What runtimes print when they could not start a program.
+//! Messages of runtimes that could not start a program.
 
 use super::message_table;
 

@@ -1,8 +1,8 @@
-//! The texts of each language, as `msgunfmt` shows them in Debian 12's libc.mo and bash.mo.
+//! The texts of each language, from Debian 12's libc.mo and bash.mo (`msgunfmt`).
 
 use super::Catalogue;
 
-/// Every language that is recognised.
+/// All recognised languages.
 #[rustfmt::skip]
 pub const CATALOGUES: &[Catalogue] = &[
     // German: de
