@@ -32,7 +32,7 @@ struct Classes {
     by_value: HashMap<String, HashMap<String, Vec<usize>>>,
 }
 
-/// Where a pod may run.
+/// The groups of nodes on which a pod may run.
 #[derive(Clone, Debug, Default)]
 pub struct Admission {
     pub groups: BTreeSet<usize>,

@@ -33,7 +33,7 @@ pub struct CodeUse {
     pub symbol: Option<String>,
 }
 
-/// Where the runtime enters a file.
+/// A place at which a runtime enters a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Root {
     /// `e_entry` and, from there, `main`.

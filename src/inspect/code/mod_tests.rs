@@ -159,7 +159,7 @@ fn a_file_that_is_cut_off_anywhere_is_searched_without_a_panic() {
 fn only_files_of_the_two_architectures_are_kept() {
     let mut text: &[u8] = b"#!/bin/sh\necho a long enough text\n";
     let mut kept = Kept::new(&mut text);
-    std::io::copy(&mut kept, &mut std::io::sink()).expect("memory reads");
+    std::io::copy(&mut kept, &mut std::io::sink()).expect("reading from memory does not fail");
     assert_eq!(kept.needs(), None);
     let file = program(62, &[&AVX[..], &[0xc3]].concat());
     let mut reader = file.as_slice();

@@ -76,14 +76,14 @@ fn the_summary_fits_eighty_columns_and_shows_the_next_step() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::amd64().build());
     let api = KubeApi::start(whole(&registry, &digest));
-    let said = text(&imgarch(&api, &["cluster", "--insecure"]));
+    let printed = text(&imgarch(&api, &["cluster", "--insecure"]));
     for part in [
         "FAILS NOW  shop/deployment/checkout, container app: 3 of 4 pods, CrashLoopBackOff",
         "exec /usr/local/bin/app: exec format error",
         "imgarch diagnose deployment/checkout -n shop",
         "0 of 1 image can start on all eligible nodes; 1 cannot   exit 1",
     ] {
-        assert!(said.contains(part), "missing {part}:\n{said}");
+        assert!(printed.contains(part), "missing {part}:\n{printed}");
     }
 }
 
@@ -155,8 +155,8 @@ fn results_of_a_cluster_are_stored_by_shard_and_merged() {
     assert_eq!(codes, [(0, Some(3)), (1, Some(1))]);
     let output =
         Command::new(env!("CARGO_BIN_EXE_imgarch")).args(["merge", place, "--format", "plain"]).output().unwrap();
-    let said = text(&output);
-    assert!(said.contains("entrypoint-wrong-arch") && said.contains("jobs were not read"), "{said}");
+    let printed = text(&output);
+    assert!(printed.contains("entrypoint-wrong-arch") && printed.contains("jobs were not read"), "{printed}");
     assert_eq!(output.status.code(), Some(1));
 }
 
@@ -229,8 +229,8 @@ fn secrets_are_only_requested_if_allowed() {
         KubeApi::start(State { forbidden: vec!["/api/v1/secrets".to_string()], ..private(&registry.host, json!({})) });
     imgarch(&api, &["cluster", "--insecure"]);
     assert!(!api.seen().iter().any(|seen| seen.path.contains("secrets") || seen.path.contains("serviceaccounts")));
-    let said = text(&imgarch(&api, &["cluster", "--insecure", "--pull-secrets"]));
-    assert!(said.contains("UNREAD  pull secret shop/registry:"), "{said}");
+    let printed = text(&imgarch(&api, &["cluster", "--insecure", "--pull-secrets"]));
+    assert!(printed.contains("UNREAD  pull secret shop/registry:"), "{printed}");
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn a_pod_of_each_engine_is_traced_to_file_layer_and_build_step() {
 }
 
 #[test]
-fn a_deployment_is_one_screen_that_can_be_read_at_night() {
+fn the_answer_for_a_deployment_fits_one_screen() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::amd64().build());
     let api = KubeApi::start(incident(&registry, &digest));
@@ -257,7 +257,7 @@ fn runtime_classes_are_requested_if_a_pod_names_one() {
     let registry = FakeRegistry::start();
     let digest = publish(&registry, &ElfBuilder::amd64().build());
     let classes = "/apis/node.k8s.io/v1/runtimeclasses";
-    let asked = |class: Option<&str>| {
+    let requests = |class: Option<&str>| {
         let mut state = incident(&registry, &digest);
         let handler = json!({"metadata": {"name": "sandboxed"}, "handler": "runsc"});
         state.objects.insert(classes.to_string(), vec![handler]);
@@ -268,7 +268,7 @@ fn runtime_classes_are_requested_if_a_pod_names_one() {
         answers(&api, &["diagnose", "containerd-pod", "-n", "shop"]);
         api.seen().iter().filter(|seen| seen.path.starts_with(classes)).count()
     };
-    assert_eq!((asked(None), asked(Some("sandboxed"))), (0, 1));
+    assert_eq!((requests(None), requests(Some("sandboxed"))), (0, 1));
 }
 
 #[test]
