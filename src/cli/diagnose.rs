@@ -98,7 +98,7 @@ pub fn run(
     Ok(0)
 }
 
-/// Names of pods and workloads contain neither whitespace nor colons.
+/// Names of pods and workloads have neither blanks nor colons.
 fn is_message(subject: &str) -> bool {
     subject.contains(char::is_whitespace) || subject.contains(':')
 }

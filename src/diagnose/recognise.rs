@@ -43,7 +43,7 @@ const IMAGE_NAMES: &[&str] = &[
     "failed to solve: {=image}: no match for platform",
 ];
 
-/// All patterns, and the automaton that finds candidate lines.
+/// Every pattern, and the automaton that finds where one may match.
 struct Patterns {
     rows: Vec<(Pattern, &'static Message)>,
     anchors: AhoCorasick,
@@ -102,7 +102,7 @@ pub fn recognise(log: &str) -> Vec<Symptom> {
 #[derive(Debug, Default)]
 pub struct Recogniser {
     pub symptoms: Vec<Symptom>,
-    /// The first failing image that the text names.
+    /// The first image that the text names as the one that fails.
     pub image: Option<String>,
 }
 
