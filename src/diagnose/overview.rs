@@ -202,7 +202,7 @@ fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<K
         }
     };
     for finding in report.findings.iter().filter(|finding| finding.code == Code::NoPlatformForTarget) {
-        let target = finding.message.split(" finds nothing").next().unwrap_or_default();
+        let target = finding.target.as_deref().unwrap_or_default();
         let why = "the image has nothing for these nodes' platform".to_string();
         let shown = finding.message.split_once(": ").map_or("", |(_, said)| said);
         add(target, why, shown.to_string(), &finding.hint);

@@ -114,6 +114,20 @@ fn what_will_fail_comes_after_what_fails_now() {
 }
 
 #[test]
+fn an_index_without_a_platform_is_reported_for_the_nodes_of_its_target() {
+    let pods = [pod("p1", "amd:1", "a1", crashing())];
+    let found = seen(&pods, |name| {
+        let message = "linux/arm64 finds nothing to run in the index: no match for platform in manifest";
+        let finding = Finding::new(Code::NoPlatformForTarget, message);
+        let findings = vec![Finding { target: Some("linux/arm64".into()), ..finding }];
+        ImageReport { platforms: Vec::new(), findings, ..report(name, &[], Vec::new()) }
+    });
+    let trouble = &found.troubles[0];
+    assert_eq!(trouble.places, [Place { target: "linux/arm64".into(), nodes: vec!["a1".into(), "a2".into()] }]);
+    assert_eq!(trouble.shown, "no match for platform in manifest");
+}
+
+#[test]
 fn a_healthy_image_does_not_explain_a_crash() {
     let pods = [pod("p1", "good:1", "x1", crashing())];
     let found = seen(&pods, |name| report(name, &[("linux/amd64", Outcome::Runs)], Vec::new()));

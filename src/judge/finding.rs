@@ -15,6 +15,8 @@ pub struct Finding {
     pub severity: Severity,
     /// Absolute path in the merged file system. `None`: the finding is about the whole image.
     pub path: Option<String>,
+    /// Name of the target that the finding is about. `None`: it is about every target.
+    pub target: Option<String>,
     /// One sentence about this case: lower case, no period.
     pub message: String,
     /// The file's description: "ELF x86-64, static".
@@ -42,6 +44,7 @@ impl Finding {
             code,
             severity: code.row().severity,
             path: None,
+            target: None,
             message: message.into(),
             is: String::new(),
             expected: String::new(),

@@ -351,7 +351,8 @@ impl Assigned {
                         continue;
                     }
                     let message = format!("{} finds nothing to run in the index: {}", target.name, refusal.message);
-                    assigned.refused.push(Finding::new(Code::NoPlatformForTarget, message));
+                    let finding = Finding::new(Code::NoPlatformForTarget, message);
+                    assigned.refused.push(Finding { target: Some(target.name.clone()), ..finding });
                 }
             }
         }
