@@ -1,5 +1,5 @@
-//! Asks an API server, and only ever reads: lists in pages, single pods, events, logs. The only file of this floor that
-//! reaches out; it blocks, on a runtime of its own.
+//! A client of the Kubernetes API that only reads: lists in pages, single objects, events, logs. The only file of this
+//! module that uses the network. It blocks on its own async runtime.
 
 use std::fs::File;
 use std::io::Read;
@@ -20,44 +20,44 @@ use super::linked::Linked;
 use super::object::{self, EventObject, NodeObject, PodObject};
 use super::page::{self, PageError, ReadItem};
 
-/// Objects of one page: kubectl's own chunk size.
+/// Objects per page, the same as kubectl's chunk size.
 const PAGE: u32 = 500;
-/// How often a list starts again when its continue token has expired, before it is given up.
+/// How often a list is restarted after its continue token expired.
 const RESTARTS: u32 = 3;
-/// Pages of one list: 5,000,000 objects, far above any cluster's limit.
+/// Maximum number of pages of one list: 5,000,000 objects, far above any cluster's limit.
 const PAGES: u32 = 10_000;
-/// Bytes of a log's tail: a start's failure is its last lines.
+/// Bytes read from the end of a log. A start's failure is in the last lines.
 const LOG_BYTES: i64 = 256 << 10;
-/// A service account's token has some 1,500 bytes.
+/// Maximum size of a token file. A service account's token has about 1,500 bytes.
 const TOKEN_BYTES: u64 = 64 << 10;
-/// A server that does not answer within this time is not there.
+/// Timeout of a request, after which the server counts as unreachable.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// How to reach a cluster, decided by the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Files as KUBECONFIG lists them, merged in order; the current context where none is named.
+    /// The files in KUBECONFIG, merged in order. Without a context, the current one is used.
     Kubeconfig { files: Vec<PathBuf>, context: Option<String> },
-    /// The service account of the pod that this runs in.
+    /// The service account of the pod in which imgarch runs.
     InCluster,
 }
 
-/// Why a cluster did not answer.
+/// Why a request to a cluster failed.
 #[derive(Debug, thiserror::Error)]
 pub enum KubeError {
     #[error("kubeconfig {files}: {cause}")]
     Config { files: String, cause: String },
-    #[error("no cluster is configured: there is no kubeconfig at {files}")]
+    #[error("no cluster is configured: no kubeconfig at {files}")]
     NoConfig { files: String },
     #[error("in-cluster configuration: {0}")]
     InCluster(String),
     #[error("{server} could not be reached: {cause}")]
     Unreachable { server: String, cause: String },
     /// 401.
-    #[error("{server} did not accept the credentials: {cause}")]
+    #[error("{server} rejected the credentials: {cause}")]
     Unauthorized { server: String, cause: String },
-    /// 403: told, and not fatal to what else is asked.
-    #[error("{server} forbids it: {cause}")]
+    /// 403. Reported, but other requests continue.
+    #[error("{server} denied the request: {cause}")]
     Forbidden { server: String, cause: String },
     #[error("{server} has no {what}")]
     NotFound { server: String, what: String },
@@ -65,8 +65,8 @@ pub enum KubeError {
     Answer { server: String, what: String, status: u16, cause: String },
     #[error("{server}: {what} cannot be read: {cause}")]
     Malformed { server: String, what: String, cause: String },
-    #[error("{server}: the list of {what} changed faster than it could be read")]
-    Restless { server: String, what: String },
+    #[error("{server}: the list of {what} kept changing while it was read")]
+    ListExpired { server: String, what: String },
 }
 
 impl KubeError {
@@ -76,12 +76,14 @@ impl KubeError {
 
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            KubeError::Config { .. } => Some("kubectl config get-contexts lists what there is"),
+            KubeError::Config { .. } => Some("list the contexts with: kubectl config get-contexts"),
             KubeError::NoConfig { .. } => Some(
-                "name one by --kubeconfig or KUBECONFIG; without a cluster: imgarch nodes --profiles, and imgarch diagnose --log FILE",
+                "pass --kubeconfig or set KUBECONFIG; without a cluster, use imgarch nodes --profiles or imgarch diagnose --log FILE",
             ),
             KubeError::Unauthorized { .. } => Some("log in again, then check with: kubectl auth whoami"),
-            KubeError::Forbidden { .. } => Some("docs/kubernetes.md has the role with the rights that imgarch needs"),
+            KubeError::Forbidden { .. } => {
+                Some("docs/kubernetes.md contains a role with the permissions that imgarch needs")
+            }
             _ => None,
         }
     }
@@ -102,11 +104,11 @@ pub struct Cluster {
 pub struct Scope {
     /// `None`: every namespace.
     pub namespace: Option<String>,
-    /// As kubectl's `-l`.
+    /// In the syntax of kubectl's `-l`.
     pub selector: Option<String>,
 }
 
-/// Workloads whose templates are read: path of the list and kind.
+/// Workloads whose templates are read: API group, plural name and kind.
 const WORKLOADS: &[(&str, &str, &str)] = &[
     ("apis/apps/v1", "deployments", "Deployment"),
     ("apis/apps/v1", "statefulsets", "StatefulSet"),
@@ -116,7 +118,7 @@ const WORKLOADS: &[(&str, &str, &str)] = &[
 ];
 
 impl Cluster {
-    /// Reads the configuration; exec plugins, tokens and certificates are used with the first request.
+    /// Reads the configuration. Exec plugins, tokens and certificates are only used by the first request.
     pub fn connect(access: &Access) -> Result<Cluster, KubeError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -151,7 +153,7 @@ impl Cluster {
         self.read_pods(scope, |pod| pod)
     }
 
-    /// What is needed of each pod. A list that has to start again gives `needed` the same pods again.
+    /// Converts each pod with `needed`. If the list is restarted, `needed` sees the same pods again.
     pub fn read_pods<T>(&self, scope: &Scope, mut needed: impl FnMut(PodObject) -> T) -> Result<Vec<T>, KubeError> {
         let mut classes = None;
         self.values("pods", &path("api/v1", scope.namespace.as_deref(), "pods"), scope, None, &mut |value| {
@@ -184,7 +186,7 @@ impl Cluster {
         classes
     }
 
-    /// What is needed of the objects of each kind that runs pods, with what could not be listed beside what could.
+    /// Converts the objects of each kind that runs pods with `needed`. A kind that could not be listed has its error.
     pub fn workloads<T>(
         &self,
         scope: &Scope,
@@ -197,7 +199,7 @@ impl Cluster {
         };
         let mut list = |group: &str, plural: &str, kind: &str| {
             self.values(plural, &path(group, scope.namespace.as_deref(), plural), scope, None, &mut |mut item| {
-                // Items of a list come without their kind.
+                // Items of a list have no kind.
                 item["kind"] = Value::from(kind);
                 if has_class(&item) {
                     classes.get_or_insert_with(|| Linked::collect(&self.runtime_classes())).fill(&mut item);
@@ -207,7 +209,7 @@ impl Cluster {
         };
         let rows = WORKLOADS.iter().map(|(group, plural, kind)| {
             let listed = match list(group, plural, kind) {
-                // Kubernetes before 1.21 serves cron jobs by an older name; what no server has, none runs.
+                // Kubernetes before 1.21 serves cron jobs in an older API. A server with neither API runs none.
                 Err(KubeError::NotFound { .. }) if *kind == "CronJob" => match list("apis/batch/v1beta1", plural, kind)
                 {
                     Err(KubeError::NotFound { .. }) => Ok(Vec::new()),
@@ -220,7 +222,7 @@ impl Cluster {
         rows.collect()
     }
 
-    /// One workload by its kind as kubectl takes it (`deploy`, `statefulset`, `job`).
+    /// One workload by its kind in kubectl's syntax (`deploy`, `statefulset`, `job`).
     pub fn workload(&self, namespace: &str, kind: &str, name: &str) -> Result<Value, KubeError> {
         let what = format!("{kind} {namespace}/{name}");
         let Some((group, plural, kind)) = workload_row(kind) else {
@@ -234,7 +236,8 @@ impl Cluster {
         Ok(value)
     }
 
-    /// What may hold a workload's revisions: ReplicaSets of a Deployment, ControllerRevisions of what else keeps any.
+    /// The objects that store revisions of a kind of workload: ReplicaSets for Deployments, otherwise
+    /// ControllerRevisions.
     pub fn revisions(&self, namespace: &str, kind: &str) -> Result<Vec<Value>, KubeError> {
         let plural = if kind.eq_ignore_ascii_case("deployment") { "replicasets" } else { "controllerrevisions" };
         self.values(plural, &path("apis/apps/v1", Some(namespace), plural), &Scope::default(), None, &mut Ok)
@@ -251,7 +254,7 @@ impl Cluster {
         self.list("events", &path("api/v1", Some(namespace), "events"), &Scope::default(), Some(&fields))
     }
 
-    /// The last lines of a container's log: of the run before this one where `previous`.
+    /// The last lines of a container's log. With `previous`, those of its previous run.
     pub fn log_tail(&self, namespace: &str, pod: &str, container: &str, previous: bool) -> Result<String, KubeError> {
         const LINES: i64 = 50;
         let what = format!("log of {namespace}/{pod}, container {container}");
@@ -268,7 +271,7 @@ impl Cluster {
         self.runtime.block_on(self.client.request_text(request)).map_err(|error| self.error(&what, error))
     }
 
-    /// A pull secret as a `config.json` of Docker's; `None` for a secret of another type.
+    /// A pull secret in the form of Docker's `config.json`. `None` for a secret of another type.
     /// Source: Kubernetes, secret types kubernetes.io/dockerconfigjson and kubernetes.io/dockercfg.
     pub fn pull_secret(&self, namespace: &str, name: &str) -> Result<Option<Vec<u8>>, KubeError> {
         let what = format!("secret {namespace}/{name}");
@@ -280,14 +283,14 @@ impl Cluster {
         if let Some(config) = decoded(".dockerconfigjson")? {
             return Ok(Some(config));
         }
-        // The older form is what stands within `auths`.
+        // The older form is the content of `auths`.
         let Some(old) = decoded(".dockercfg")? else { return Ok(None) };
         let auths: Value =
             serde_json::from_slice(&old).map_err(|error| self.malformed(&what, &format!(".dockercfg: {error}")))?;
         Ok(Some(serde_json::json!({"auths": auths}).to_string().into_bytes()))
     }
 
-    /// Names of the imagePullSecrets that a service account gives to its pods.
+    /// Names of the imagePullSecrets that a service account adds to its pods.
     pub fn pull_secrets_of_account(&self, namespace: &str, name: &str) -> Result<Vec<String>, KubeError> {
         let what = format!("serviceaccount {namespace}/{name}");
         let value = self.get(&what, &path("api/v1", Some(namespace), "serviceaccounts"), name)?;
@@ -305,7 +308,7 @@ impl Cluster {
         self.values(what, path, scope, fields, &mut |value| self.read(what, value))
     }
 
-    /// What is needed of every item of a list, page by page. A continue token that has expired (410) begins the list again.
+    /// Converts every item of a list with `needed`, page by page. An expired continue token (410) restarts the list.
     /// Source: Kubernetes API concepts, "Retrieving large results sets in chunks".
     fn values<T>(
         &self,
@@ -321,7 +324,7 @@ impl Cluster {
                 answer => return answer,
             }
         }
-        Err(KubeError::Restless { server: self.server.clone(), what: what.to_string() })
+        Err(KubeError::ListExpired { server: self.server.clone(), what: what.to_string() })
     }
 
     fn pages<T>(
@@ -356,7 +359,7 @@ impl Cluster {
                 None => return Ok(items),
             }
         }
-        Err(KubeError::Restless { server: self.server.clone(), what: what.to_string() })
+        Err(KubeError::ListExpired { server: self.server.clone(), what: what.to_string() })
     }
 
     fn get(&self, what: &str, path: &str, name: &str) -> Result<Value, KubeError> {
@@ -394,7 +397,7 @@ async fn configured(files: &[PathBuf], context: Option<String>) -> Result<Config
     let names = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(":");
     let refuse = |cause: KubeconfigError| KubeError::Config { files: names.clone(), cause: chain(&cause) };
     let mut merged: Option<Kubeconfig> = None;
-    // As kubectl does: files of the list that are not there are passed by.
+    // Like kubectl, skip files that do not exist.
     let present: Vec<&PathBuf> = files.iter().filter(|file| file.exists()).collect();
     if present.is_empty() {
         return Err(KubeError::NoConfig { files: names });
@@ -410,7 +413,7 @@ async fn configured(files: &[PathBuf], context: Option<String>) -> Result<Config
     Config::from_custom_kubeconfig(merged.unwrap_or_default(), &options).await.map_err(refuse)
 }
 
-/// Reads the token file here: client-go trims it, and editors end files with a newline; kube-rs sends the newline on.
+/// Reads the token file, because kube-rs sends a trailing newline to the server. client-go trims it.
 fn inline_token(config: &mut Config) -> Result<(), KubeError> {
     if let Some(file) = config.auth_info.token_file.take() {
         let token =
@@ -427,7 +430,7 @@ fn read_token(file: &str) -> std::io::Result<String> {
     Ok(token.trim().to_string())
 }
 
-/// An error with all that it is because of, on one line.
+/// An error and its sources on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -449,7 +452,7 @@ fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
     }
 }
 
-/// kubectl's short names and plurals.
+/// The row of a kind, which may be one of kubectl's short names or plurals.
 fn workload_row(kind: &str) -> Option<(&'static str, &'static str, &'static str)> {
     let kind = kind.to_ascii_lowercase();
     let short = match kind.as_str() {
@@ -468,7 +471,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kubectls_names_of_workloads_are_known() {
+    fn kubectls_names_of_workloads_are_accepted() {
         for (text, expected) in
             [("deploy", "Deployment"), ("Job", "Job"), ("sts", "StatefulSet"), ("cronjobs", "CronJob")]
         {

@@ -1,4 +1,4 @@
-//! Lists a cluster: its nodes, its pods, its workloads, and what each of them runs.
+//! Lists a cluster's nodes, pods and workloads, and the images that they run.
 
 use std::collections::HashSet;
 
@@ -10,19 +10,19 @@ use super::survey::Survey;
 use super::workload::{of_object, owner};
 use crate::source::registry::CredentialStore;
 
-/// What was read of a cluster.
+/// The objects that were read from a cluster.
 #[derive(Default)]
 pub struct Inventory {
     pub nodes: Nodes,
-    /// Of all pods.
+    /// Number of all pods.
     pub pod_count: usize,
-    /// Pods of owners of which a pod may be failing, without what they start.
+    /// The pods of each owner with a pod that may be failing. Their specs contain only names and images.
     pub pods: Vec<PodObject>,
     pub survey: Survey,
     pub workloads: usize,
-    /// What pods pull with, where it was asked for.
+    /// The pods' pull secrets, if requested.
     pub credentials: Vec<CredentialStore>,
-    /// What could not be listed: the inventory is incomplete.
+    /// Errors of lists that could not be read, so that the inventory is incomplete.
     pub unread: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ pub enum Secrets {
 }
 
 impl Inventory {
-    /// Lists everything in `scope`. What is forbidden is noted and does not end the listing.
+    /// Lists everything in `scope`. Errors are recorded and do not stop the listing.
     pub fn read(cluster: &Cluster, scope: &Scope, secrets: Secrets) -> Inventory {
         let mut found = Inventory::default();
         let mut pull_secrets = PullSecrets::default();
@@ -72,7 +72,7 @@ impl Inventory {
     }
 }
 
-/// A pod with its owner, its containers' names and images, and how they are: what it starts is in the survey.
+/// Reduces a pod to its owner, its containers' names and images, and its status. The survey has the rest.
 fn status_of(pod: PodObject) -> PodObject {
     let shown = |containers: Vec<ContainerSpec>| {
         let shown = |one: ContainerSpec| ContainerSpec {
@@ -96,7 +96,7 @@ fn status_of(pod: PodObject) -> PodObject {
     }
 }
 
-/// The pods of owners of which at least one pod may be failing.
+/// The pods of each owner with at least one pod that may be failing.
 fn of_failing_owners(mut pods: Vec<PodObject>) -> Vec<PodObject> {
     let key = |pod: &PodObject| (pod.metadata.namespace.clone(), owner(pod));
     let failing: HashSet<_> = pods.iter().filter(|pod| may_fail(pod)).map(key).collect();
@@ -105,7 +105,7 @@ fn of_failing_owners(mut pods: Vec<PodObject>) -> Vec<PodObject> {
     pods
 }
 
-/// A container waits, or has ended with an error.
+/// Whether a container is waiting or has ended with an error.
 fn may_fail(pod: &PodObject) -> bool {
     let status = &pod.status;
     let all = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
@@ -116,7 +116,7 @@ fn may_fail(pod: &PodObject) -> bool {
     })
 }
 
-/// What could be listed; a refusal is noted.
+/// The listed objects. An error is recorded in `unread`.
 fn listed<T>(what: &str, list: Result<Vec<T>, KubeError>, unread: &mut Vec<String>) -> Vec<T> {
     list.unwrap_or_else(|error| {
         unread.push(format!("{what} were not read: {error}"));
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_beside_one_that_fails_are_kept_without_what_they_start() {
+    fn pods_of_failing_owners_are_kept_without_their_commands() {
         let running = || json!({"running": {}});
         let pods = vec![
             pod("a-0", "a", running()),

@@ -1,5 +1,5 @@
-//! Puts into an object what other objects say of it: the ConfigMaps and Secrets that its variables come from, and its
-//! RuntimeClass. Pure. What is in no object that was read stays unknown.
+//! Fills in the parts of an object that other objects define: variables from ConfigMaps and Secrets, and its
+//! RuntimeClass. Pure. Values from objects that were not read stay unknown.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use serde_json::{Map, Value, json};
 
 use crate::exec::UNKNOWN_TEXT;
 
-/// Objects within objects, as deep as images are searched.
+/// Maximum depth of objects, the same as for finding images.
 const DEPTH: usize = 48;
 
-/// Bytes of variables that are put into the objects of one manifest. What comes after them is not known.
+/// Maximum bytes of variables that are filled into the objects of one manifest. Values beyond the limit are unknown.
 const MAX_FILLED: usize = 16 << 20;
 
-/// Variables of one ConfigMap or Secret, and its namespace where the manifest names one.
+/// The namespace of a ConfigMap or Secret, if stated, and its variables.
 type Source = (Option<String>, BTreeMap<String, String>);
 
 /// Objects that others refer to by name.
@@ -24,12 +24,12 @@ pub struct Linked {
     /// By kind and name.
     sources: BTreeMap<(&'static str, String), Vec<Source>>,
     classes: BTreeMap<String, Value>,
-    /// Bytes that may still be put into objects.
+    /// Bytes that may still be filled in.
     left: usize,
 }
 
 impl Linked {
-    /// Takes what `objects` have for others.
+    /// Collects the ConfigMaps, Secrets and RuntimeClasses of `objects`.
     pub fn collect<'a>(objects: impl IntoIterator<Item = &'a Value>) -> Linked {
         let mut linked = Linked { left: MAX_FILLED, ..Linked::default() };
         for object in objects {
@@ -49,7 +49,7 @@ impl Linked {
         linked
     }
 
-    /// Fills in everything of `object` that refers to another one.
+    /// Fills in every reference of `object` to another object.
     pub fn fill(&mut self, object: &mut Value) {
         if self.sources.is_empty() && self.classes.is_empty() {
             return;
@@ -77,7 +77,7 @@ impl Linked {
         }
     }
 
-    /// An entry of `envFrom`, with the variables that it names.
+    /// Adds the referenced variables to an entry of `envFrom`.
     fn all_of(&mut self, entry: &mut Value, namespace: Option<&str>) {
         let (kind, reference) = reference(entry, ["configMapRef", "secretRef"]);
         let Some(values) = self.source(kind, reference, namespace).map(|values| json!(values)) else { return };
@@ -88,7 +88,7 @@ impl Linked {
         }
     }
 
-    /// An entry of `env`, with the value that it refers to.
+    /// Adds the referenced value to an entry of `env`.
     fn one_of(&mut self, entry: &mut Value, namespace: Option<&str>) {
         let (kind, reference) = reference(&entry["valueFrom"], ["configMapKeyRef", "secretKeyRef"]);
         let key = reference["key"].as_str().unwrap_or_default();
@@ -110,7 +110,7 @@ impl Linked {
         found.iter().find(|(of, _)| is_of(of)).map(|(_, values)| values)
     }
 
-    /// What the API server adds to the pods of a runtime class, and its handler.
+    /// Adds the handler of the pod's runtime class, and the scheduling rules that the API server adds for it.
     /// Source: Kubernetes' plugin/pkg/admission/runtimeclass `setScheduling`.
     fn runtime_class(&self, pod: &mut Map<String, Value>) {
         let class = pod.get("runtimeClassName").and_then(Value::as_str).and_then(|name| self.classes.get(name));
@@ -137,12 +137,12 @@ impl Linked {
 const CONFIG_MAP: &str = "ConfigMap";
 const SECRET: &str = "Secret";
 
-/// The first of the two fields that `value` has: of a ConfigMap, then of a Secret.
+/// The reference in `value` to a ConfigMap, or otherwise to a Secret.
 fn reference<'a>(value: &'a Value, [config_map, secret]: [&str; 2]) -> (&'static str, &'a Value) {
     if value[config_map].is_object() { (CONFIG_MAP, &value[config_map]) } else { (SECRET, &value[secret]) }
 }
 
-/// The variables of a ConfigMap or Secret. Values that are not text are not known.
+/// The variables of a ConfigMap or Secret. Values that are not text are unknown.
 fn texts(kind: &'static str, object: &Value) -> BTreeMap<String, String> {
     let decoded = |text: &str| BASE64.decode(text.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let plain = |text: &str| Some(text.to_string());
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_class_gives_its_handler_and_nodes() {
+    fn a_runtime_class_adds_its_handler_and_nodes() {
         let pod = filled(json!({"spec": {"runtimeClassName": "safe", "nodeSelector": {"own": "pod"}}}));
         let expected = json!({"runtimeClassName": "safe", "runtimeHandler": "runsc",
             "nodeSelector": {"own": "pod", "arch": "x"}, "tolerations": [{"key": "safe"}]});
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_is_bounded() {
+    fn filled_in_variables_are_bounded() {
         let big = json!({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"A": "x".repeat(MAX_FILLED / 4)}});
         let from = json!({"configMapRef": {"name": "c"}});
         let mut object = json!({"envFrom": vec![from; 100]});

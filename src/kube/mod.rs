@@ -1,5 +1,5 @@
-//! Floor 5: clusters and manifests. Objects become targets, workloads and what failed; only `client` (feature `kube`) asks a
-//! server, and it only ever reads.
+//! Clusters and manifests: turns objects into targets, workloads and failures. Only `client` (feature `kube`) connects
+//! to a server, and it only reads.
 
 mod admitted;
 #[cfg(feature = "kube")]

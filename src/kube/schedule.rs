@@ -1,5 +1,6 @@
-//! Where the scheduler may put a pod: node name, nodeSelector, required node affinity, taints and tolerations.
-//! Pure. Resources, topology and pod affinity only choose among the nodes that are left, so they are not asked.
+//! Decides where the scheduler may place a pod: node name, nodeSelector, required node affinity, taints and
+//! tolerations. Pure. Resources, topology and pod affinity only choose among the remaining nodes, so they are not
+//! checked.
 
 use std::fmt;
 
@@ -7,7 +8,7 @@ use super::object::{NodeObject, NodeSelectorTerm, PodSpec, Requirement, Taint, T
 use crate::platform::Platform;
 use crate::platform::arch::ARCHES;
 
-/// Why a pod may not run on a node. Displayed lower case: "nodeSelector wants kubernetes.io/arch=arm64".
+/// Why a pod may not run on a node. Displayed in lower case: "nodeSelector wants kubernetes.io/arch=arm64".
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Obstacle<'a> {
     NodeName(&'a str),
@@ -15,9 +16,9 @@ pub enum Obstacle<'a> {
         key: &'a str,
         value: &'a str,
     },
-    /// None of these holds.
+    /// None of these terms matches.
     NodeAffinity(&'a [NodeSelectorTerm]),
-    /// It is not tolerated.
+    /// The pod does not tolerate this taint.
     Taint(&'a Taint),
 }
 
@@ -37,7 +38,7 @@ impl fmt::Display for Obstacle<'_> {
     }
 }
 
-/// Whether a pod may run on a node; the first thing that forbids it otherwise.
+/// Whether a pod may run on a node. The error is the first obstacle.
 /// Source: kube-scheduler's NodeName, NodeAffinity, TaintToleration and NodeUnschedulable plugins.
 pub fn admits<'a>(pod: &'a PodSpec, node: &'a NodeObject) -> Result<(), Obstacle<'a>> {
     if let Some(name) = pod.node_name.as_deref().filter(|name| *name != node.metadata.name) {
@@ -59,7 +60,7 @@ pub fn admits<'a>(pod: &'a PodSpec, node: &'a NodeObject) -> Result<(), Obstacle
     if !terms.is_empty() && !terms.iter().any(fits_term) {
         return Err(Obstacle::NodeAffinity(terms));
     }
-    // A pod that names its node passes the scheduler by, and only NoExecute taints drive it away.
+    // A pod that names its node bypasses the scheduler, and only NoExecute taints evict it.
     let is_bound = pod.node_name.is_some();
     let forbids = |taint: &&Taint| taint.effect == "NoExecute" || (taint.effect == "NoSchedule" && !is_bound);
     let is_tolerated = |taint: &Taint| pod.tolerations.iter().any(|toleration| tolerates(toleration, taint));
@@ -74,7 +75,7 @@ pub fn admits<'a>(pod: &'a PodSpec, node: &'a NodeObject) -> Result<(), Obstacle
 pub enum Narrowing {
     #[default]
     None,
-    /// These and no others; empty: none at all.
+    /// Only these. Empty: none.
     Only(Vec<Platform>),
     /// All but these.
     Except(Vec<Platform>),
@@ -82,11 +83,11 @@ pub enum Narrowing {
 
 const ARCH_LABELS: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"];
 const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
-/// An architecture that no list of a manifest names.
+/// An architecture that no manifest names.
 const UNNAMED: &str = "?";
 
-/// What nodeSelector and required affinity on the labels of architecture and operating system leave. Every other label is
-/// taken to fit.
+/// The platforms that nodeSelector and required affinity allow by the labels of architecture and operating system. All
+/// other labels are assumed to match.
 pub fn narrowing(pod: &PodSpec) -> Narrowing {
     let arches = || ARCHES.iter().map(|row| row.arch.oci());
     let is_left = |os: &str, arch: &str| may_be_on(pod, os, arch);
@@ -95,7 +96,7 @@ pub fn narrowing(pod: &PodSpec) -> Narrowing {
     let is_open = ["linux", "windows"].iter().any(|os| is_left(os, UNNAMED));
     if !is_open {
         let mut only: Vec<Platform> = all().filter(|(os, arch)| is_left(os, arch)).filter_map(platform).collect();
-        // A pod that names no operating system is for Linux.
+        // A pod without an operating system is for Linux.
         if only.iter().any(|platform| platform.os == "linux") {
             only.retain(|platform| platform.os == "linux");
         }
@@ -154,7 +155,7 @@ fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
     let is_key = toleration.key.is_empty() || toleration.key == taint.key;
     let is_value = match toleration.operator.as_str() {
         "Exists" => true,
-        // An empty key is every taint, but only with Exists.
+        // An empty key matches every taint, but only with Exists.
         "" | "Equal" => !toleration.key.is_empty() && toleration.value == taint.value,
         _ => false,
     };
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selector_wants_every_label() {
+    fn a_selector_requires_every_label() {
         check(tolerating(json!({"nodeSelector": {"kubernetes.io/arch": "arm64", "zone": "a"}})), Ok(()));
         check(
             tolerating(json!({"nodeSelector": {"kubernetes.io/arch": "amd64"}})),
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_names_its_node_passes_the_scheduler_by() {
+    fn a_pod_that_names_its_node_bypasses_the_scheduler() {
         check(json!({"nodeName": "n1"}), Ok(()));
         check(json!({"nodeName": "n2"}), Err("nodeName wants n2"));
     }

@@ -104,7 +104,7 @@ fn a_context_chooses_its_cluster_and_files_are_merged() {
 #[test]
 fn a_missing_kubeconfig_is_named() {
     let error = connect(PathBuf::from("/nonexistent/kubeconfig")).err().unwrap();
-    assert_eq!(error.to_string(), "no cluster is configured: there is no kubeconfig at /nonexistent/kubeconfig");
+    assert_eq!(error.to_string(), "no cluster is configured: no kubeconfig at /nonexistent/kubeconfig");
     assert!(error.hint().unwrap().contains("imgarch nodes --profiles"));
 }
 

@@ -69,7 +69,7 @@ fn an_expired_continue_token_restarts_the_list() {
 fn a_list_that_never_settles_is_given_up() {
     let api = KubeApi::start(State { gone: 100, ..nodes(5) });
     let error = connect(&api).nodes().unwrap_err();
-    assert!(matches!(&error, KubeError::Restless { what, .. } if what == "nodes"), "{error}");
+    assert!(matches!(&error, KubeError::ListExpired { what, .. } if what == "nodes"), "{error}");
 }
 
 #[test]
