@@ -1,4 +1,4 @@
-//! What language runtimes, package managers and native packages print.
+//! Messages of language runtimes, package managers and native packages.
 
 use super::message_table;
 

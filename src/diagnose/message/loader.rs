@@ -1,4 +1,4 @@
-//! What emulators, CPU and page size checks, and dynamic loaders print.
+//! Messages of emulators, CPU and page size checks, and dynamic loaders.
 
 use super::message_table;
 

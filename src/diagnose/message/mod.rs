@@ -1,5 +1,5 @@
-//! The messages by which engines, runtimes, kernels, shells, loaders and language runtimes report that a program could not
-//! start: one row each. Parsers, help and tests read the tables; what a message means is `rank`'s.
+//! The messages with which engines, runtimes, kernels, shells, loaders and language runtimes report that a program
+//! could not start, one row each. `rank` defines their meaning.
 
 use crate::exec::Errno;
 
@@ -13,16 +13,16 @@ mod start;
 
 pub use speaker::Speaker;
 
-/// What a message reports, no matter who prints it.
+/// The event that a message reports, regardless of the program that prints it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Sign {
-    /// execve returned this.
+    /// execve returned this error.
     Exec(Errno),
     /// execve returned ETXTBSY.
     FileBusy,
-    /// The runtime found no such file before it called execve.
+    /// The runtime did not find the file, before it called execve.
     ProgramNotFound,
-    /// The runtime found no such name on PATH.
+    /// The runtime did not find the name on PATH.
     NotOnPath,
     /// The runtime found the file but may not execute it.
     NotExecutable,
@@ -30,53 +30,53 @@ pub enum Sign {
     NoCommand,
     /// The image has no such user or group.
     UserMissing,
-    /// The pod demands a user other than root, and the image has none that is a number.
+    /// The pod requires a user other than root, and the image does not name one by number.
     RootRefused,
     /// The runtime could not enter the working directory.
     WorkingDirRefused,
-    /// Lambda started no program, and gives the reason elsewhere if at all.
+    /// Lambda could not start a program. Its reason, if any, is in another message.
     EntrypointInvalid,
-    /// An interpreter or shell found no such script.
+    /// An interpreter or shell did not find the script.
     ScriptMissing,
     /// java was given a file that is not a jar.
     BadJar,
-    /// A shell found no such file: a program, or a text that it was to read.
+    /// A shell did not find the file: a program, or a file to read.
     ShellFileMissing,
-    /// No entry of the index fits the node.
+    /// No entry of the index matches the node.
     NoPlatformInIndex,
     /// An engine's warning, or refusal, that image and machine differ.
     PlatformMismatch,
     /// containerd skipped the unpacking: the config names another platform than the index.
     UnpackSkipped,
-    /// A shell took a program for a script: its caller fell back to `/bin/sh FILE` after ENOEXEC.
+    /// A shell read a program as a script, because its caller fell back to `/bin/sh FILE` after ENOEXEC.
     ProgramReadAsScript,
     /// The interpreter or loader that a file names is missing.
     InterpreterMissing,
-    /// `env` found no such program: often a script's `#!/usr/bin/env NAME`.
+    /// `env` did not find the program, often that of a script's `#!/usr/bin/env NAME`.
     EnvNotFound,
-    /// `env` was given a program's name and its options as one word by a script's first line.
+    /// A script's first line passed a program's name and its options to `env` as one word.
     ShebangOptions,
     /// A shell found the file but may not execute it.
     ShellDenied,
-    /// bash could not start what a script's first line names.
+    /// bash could not start the interpreter of a script's first line.
     BadInterpreter,
     /// A carriage return at the end of a script's line.
     CarriageReturn,
-    /// A shell found no such command.
+    /// A shell did not find the command.
     CommandNotFound,
     LibraryMissing,
     /// The dynamic loader itself is missing.
     LoaderMissing,
     /// A library for another architecture, or a file that is not a library.
     LibraryForeign,
-    /// A library named by LD_PRELOAD was ignored; the program went on.
+    /// A library in LD_PRELOAD was ignored, and the program continued.
     PreloadIgnored,
     LibraryTruncated,
-    /// The libc in the image is older than the program wants.
+    /// The libc in the image is older than the program requires.
     SymbolVersion,
-    /// A symbol is missing: often a glibc program with musl's loader.
+    /// A symbol is missing, often because musl's loader runs a glibc program.
     SymbolMissing,
-    /// The loader was given a program of another kind.
+    /// The loader rejects the program because it is of another kind.
     LoaderRefuses,
     /// The CPU lacks what the program needs, and the program reports it.
     CpuLevel,
@@ -92,7 +92,7 @@ pub enum Sign {
     EmulatedStepFailed,
     /// A package of native code was installed for another platform.
     PackageForeign,
-    /// A package's native module is missing: often a package that was installed for another platform.
+    /// A package's native module is missing, often because the package was installed for another platform.
     ModuleMissing,
     /// The package manager refuses a package for another architecture.
     PackageRefused,
@@ -104,21 +104,21 @@ pub enum Sign {
     BuildStepFailed,
     /// A supervisor, an engine or a CI service reports this exit code.
     Exited,
-    /// The kubelet waits before the next try: something else gives the reason.
+    /// The kubelet waits before it tries again. Another message states the reason.
     BackOff,
-    /// It has the words of an exec failure and reports something else.
+    /// It contains the words of an exec failure but reports something else.
     Unrelated,
 }
 
 /// One message.
 #[derive(Debug)]
 pub struct Message {
-    /// Literal text and `{holes}`, see `pattern`. `{errno}` holds an error's text, which decides the sign.
+    /// Literal text and `{holes}`, see `pattern`. `{errno}` matches an error text, which decides the sign.
     pub pattern: &'static str,
     /// `None`: the `{errno}` hole decides.
     pub sign: Option<Sign>,
     pub speaker: Speaker,
-    /// A line as it was seen.
+    /// A real line.
     #[cfg_attr(not(test), expect(dead_code, reason = "tests match each pattern against it"))]
     pub example: &'static str,
 }
@@ -139,14 +139,14 @@ macro_rules! message_table {
 }
 use message_table;
 
-/// Every message, the more specific before the more general: the first that matches a line is taken.
+/// All messages, the more specific before the more general, because the first match is used.
 pub fn messages() -> impl Iterator<Item = &'static Message> {
     let tables =
         [ending::UNRELATED, start::TABLE, pull::TABLE, loader::TABLE, language::TABLE, shell::TABLE, ending::TABLE];
     tables.into_iter().flatten()
 }
 
-/// Error texts as Go (lower case), glibc, musl and djb's programs print them, and the errors' names.
+/// Error texts of Go (lower case), glibc, musl and djb's programs, and the names of errors.
 /// Source: include/uapi/asm-generic/errno*.h; Go zerrors; skalibs strerr; Node's and supervisord's `errorcode`.
 pub const ERRNO_TEXTS: &[(&str, Sign)] = &[
     ("exec format error", Sign::Exec(Errno::ENOEXEC)),

@@ -1,4 +1,4 @@
-//! What registries' clients, engines and services report of an image's platforms.
+//! Messages of registry clients, engines and services about an image's platforms.
 
 use super::message_table;
 

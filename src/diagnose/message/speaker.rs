@@ -1,4 +1,4 @@
-//! Who prints a message, and where its texts come from.
+//! The programs that print messages, and the sources of their texts.
 
 macro_rules! speakers {
     ($($variant:ident $name:literal, $source:literal;)*) => {
@@ -11,7 +11,7 @@ macro_rules! speakers {
                 match self { $(Speaker::$variant => $name),* }
             }
 
-            /// The source file, or the kind of report, that the texts were taken from.
+            /// The source files or kinds of reports from which the texts were taken.
             #[cfg_attr(not(test), expect(dead_code, reason = "tests check that each speaker has one"))]
             pub fn source(self) -> &'static str {
                 match self { $(Speaker::$variant => $source),* }
