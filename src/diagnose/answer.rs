@@ -1,5 +1,5 @@
-//! One screen's answer: the cause, how sure it is, what shows it, what it is not, and what to do. Pure: messages,
-//! circumstances and a scan's report in, data out; wording for people is `report`'s.
+//! Answers why a container failed: the cause, its likelihood, the evidence, excluded causes and the next steps. Pure:
+//! turns messages, circumstances and a scan's report into data, which `report` formats.
 
 #[cfg(feature = "kube")]
 use std::cmp::Reverse;
@@ -18,49 +18,49 @@ use crate::judge::finding::Finding;
 use crate::scan::{ImageReport, PlatformReport, TargetReport};
 use crate::source::Origin;
 
-/// What is told of one failure.
+/// The answer for one failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// What it is about: `deployment/checkout (3 of 6 pods)`, a message.
+    /// The subject: `deployment/checkout (3 of 6 pods)`, or empty for a message.
     pub subject: String,
     /// Pods that fail so; 0 where none is known.
     pub pods: usize,
     pub suspect: Suspect,
     pub likelihood: Likelihood,
-    /// The cause in one sentence, with the case's own names.
+    /// The cause in one sentence, with the names of this failure.
     pub cause: String,
-    /// What shows it, the strongest first.
+    /// The evidence, the strongest first.
     pub evidence: Vec<String>,
-    /// What it could have been, and is not.
+    /// Causes that were considered and excluded.
     pub excluded: Vec<String>,
-    /// What else it may be, likeliest first.
+    /// Other possible causes, the likeliest first.
     pub others: Vec<Ranked>,
-    /// Commands that tell more; empty where the cause is certain.
+    /// Commands that confirm the cause. Empty if it is certain.
     pub check: Vec<String>,
-    /// Commands that help at once.
+    /// Commands that help immediately.
     pub now: Vec<String>,
-    /// What mends it for good.
+    /// Steps that fix it permanently.
     pub then: Vec<String>,
 }
 
-/// Everything that is known of a failure.
+/// Everything known about a failure.
 #[derive(Debug, Default)]
 pub struct Evidence<'a> {
     pub subject: String,
     pub symptoms: &'a [Symptom],
     pub circumstances: Circumstances,
     pub names: Names,
-    /// Where it failed, in words: "nodes ip-10-0-3-* are m7g.large (AWS Graviton3, arm64)".
+    /// A description of the nodes: "nodes ip-10-0-3-* are m7g.large (AWS Graviton3, arm64)".
     pub place: Option<String>,
-    /// The image as a scan found it, and the name of the target that it was judged for.
+    /// The image's report, and the name of the target for which it was judged.
     pub judged: Option<(&'a ImageReport, Option<&'a str>)>,
-    /// The image as if it started the file that the messages name: see [`file::to_judge`].
+    /// The image's report with the file that the messages name as its entrypoint: see [`file::to_judge`].
     pub file: Option<&'a ImageReport>,
-    /// Commands that help at once and that only the caller knows: a rollback, a pin to other nodes.
+    /// Commands that help immediately and that only the caller knows: a rollback, a pin to other nodes.
     pub now: Vec<String>,
 }
 
-/// The likeliest cause of what was seen; `None` where nothing is known.
+/// The likeliest cause of a failure. `None` without any evidence.
 pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     let ranked = rank(evidence.symptoms, &evidence.circumstances);
     let settled = evidence.judged.and_then(|(report, target)| settle(report, target, evidence, &ranked));
@@ -76,9 +76,11 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     };
     others.retain(|other| other.suspect != first.suspect);
     let row = first.suspect.row();
-    // The message itself stands among the evidence.
-    let is_said = evidence.judged.is_none() && evidence.symptoms.iter().any(|symptom| symptom.sign != Sign::BackOff);
-    let why = if is_said { "the message says so; the image was not read".to_string() } else { first.why.clone() };
+    // The message itself is part of the evidence.
+    let has_message =
+        evidence.judged.is_none() && evidence.symptoms.iter().any(|symptom| symptom.sign != Sign::BackOff);
+    let why =
+        if has_message { "the message indicates it; the image was not read".to_string() } else { first.why.clone() };
     let names = named(evidence);
     let fill = |lines: &[&str]| lines.iter().filter_map(|line| names.fill(line)).collect::<Vec<_>>();
     let mut check = fill(row.check);
@@ -107,14 +109,14 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     })
 }
 
-/// The cure of a pin, where a registry named the index that has the platform.
+/// The cure of a pin, if a registry named the index that has the platform.
 fn index_to_pin(suspect: Suspect, evidence: &Evidence<'_>) -> Option<String> {
     let (report, _) = evidence.judged.filter(|_| suspect == Suspect::PinnedToOne)?;
     let pin = report.findings.iter().find(|finding| finding.code == Code::DigestPinsPlatform)?;
     pin.hint.iter().find(|line| line.contains("@sha256:")).cloned()
 }
 
-/// Brings answers of one cause together: the cause that most pods fail of first, and within it the worst.
+/// Groups answers by cause. The cause with the most failing pods is first, and within it the answer with the most pods.
 #[cfg(feature = "kube")]
 pub fn by_cause(answers: &mut [Answer]) {
     let mut pods: BTreeMap<&'static str, usize> = BTreeMap::new();
@@ -127,7 +129,7 @@ pub fn by_cause(answers: &mut [Answer]) {
     });
 }
 
-/// The names for commands; which platform is at fault is known once the image was judged.
+/// The names for commands. If no target was named, the platform is that of the failing image.
 fn named(evidence: &Evidence<'_>) -> Names {
     let mut names = evidence.names.clone();
     let fault = evidence.judged.and_then(|(report, target)| judged(report, target));
@@ -140,7 +142,7 @@ fn named(evidence: &Evidence<'_>) -> Names {
     names
 }
 
-/// The message and how the container ended.
+/// Evidence from the messages and from how the container ended.
 fn witnesses(evidence: &Evidence<'_>) -> Vec<String> {
     let mut lines: Vec<String> = evidence
         .symptoms
@@ -166,9 +168,10 @@ struct Settled {
     excluded: Vec<String>,
 }
 
-/// What the image's own bytes decide; `None` where they decide nothing. The file that a message names comes first.
+/// The cause according to the image's own bytes. `None` if they do not decide it. The file that a message names comes
+/// first.
 fn settle(report: &ImageReport, target: Option<&str>, evidence: &Evidence<'_>, ranked: &[Ranked]) -> Option<Settled> {
-    // A node's own digest is how the image was read, not how the pod names it.
+    // The pod may name a tag even if the image was read by the node's digest.
     let is_pinned = evidence.names.image.as_deref().is_some_and(|image| image.contains("@sha256:"));
     let pin = report.findings.iter().find(|finding| is_pinned && finding.code == Code::DigestPinsPlatform);
     let absent = report.findings.iter().find(|finding| finding.code == Code::NoPlatformForTarget);
@@ -198,7 +201,7 @@ fn settle(report: &ImageReport, target: Option<&str>, evidence: &Evidence<'_>, r
         {
             Some(node_copy((report, platform), judged, ranked))
         }
-        // Started, then failed: something that the program loaded or called later.
+        // The program started and then failed: because of a file that it loaded or called later.
         Outcome::Runs | Outcome::Emulated { .. } => later(platform, named, ranked),
         Outcome::Unknown { .. } => later(platform, named, ranked).filter(|_| named.is_some()),
     }
@@ -209,7 +212,7 @@ fn certain(suspect: Suspect, why: String) -> Settled {
     Settled { first, evidence: Vec::new(), excluded: Vec::new() }
 }
 
-/// The judgement of the file that a message names, where the start path does not lead through it.
+/// Judges the file that a message names, if the start path does not lead through it.
 fn settle_file(
     name: &str,
     (report, platform): (&ImageReport, &PlatformReport),
@@ -221,7 +224,7 @@ fn settle_file(
         && let Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } = &started.outcome
     {
         let suspect = Suspect::from_cause(cause.kind);
-        // A file that the image lacks was not what failed, unless that is the message.
+        // A missing file is not the cause, unless the message reports it as missing.
         let is_lookup = matches!(suspect, Suspect::MissingProgram | Suspect::NotOnPath);
         if !is_lookup || ranked.iter().any(|entry| entry.suspect == suspect) {
             return fails((report, one), started, evidence, ranked).map(|mut settled| {
@@ -244,7 +247,7 @@ fn settle_file(
 
 const SAME_IN_REGISTRY: &str = "a damaged copy on the node: the registry's copy has the same fault";
 
-/// The start that fails in the image itself.
+/// The answer for a start that fails in the image itself.
 fn fails(
     (report, platform): (&ImageReport, &PlatformReport),
     judged: &TargetReport,
@@ -255,7 +258,7 @@ fn fails(
     let suspect = Suspect::from_cause(cause.kind);
     let agrees = evidence.symptoms.is_empty() || agrees(judged, evidence.symptoms, ranked, suspect);
     let likelihood = if agrees { Likelihood::Certain } else { Likelihood::Likely };
-    // The file at which the start ends is not always the one to blame: a script's interpreter, a program's loader.
+    // The file at which the start ends is not always at fault: it may be a script's interpreter or a program's loader.
     let code = cause::code(&judged.outcome);
     let blamed = platform.findings.iter().find(|finding| Some(finding.code) == code && finding.path.is_some());
     let path = blamed.and_then(|finding| finding.path.as_deref()).unwrap_or(at);
@@ -264,7 +267,7 @@ fn fails(
     Some(Settled { first: Ranked { suspect, likelihood, why }, evidence: origin(platform, path), excluded })
 }
 
-/// The start path was followed and is healthy in the registry's copy.
+/// The answer for a start that works in the registry's copy.
 fn node_copy((report, platform): (&ImageReport, &PlatformReport), judged: &TargetReport, ranked: &[Ranked]) -> Settled {
     let why = format!("{} starts on {}, so the node's copy is suspect", short(report, platform), judged.name);
     let excluded = ranked
@@ -276,32 +279,32 @@ fn node_copy((report, platform): (&ImageReport, &PlatformReport), judged: &Targe
     Settled { first, evidence: Vec::new(), excluded }
 }
 
-/// Whether the runtime itself reported the failure: then it is the entrypoint that did not start.
+/// Whether the runtime itself reported the failure, so that it concerns the entrypoint.
 fn is_start_failure(symptoms: &[Symptom]) -> bool {
     symptoms
         .iter()
         .any(|symptom| file::is_of_start(symptom.sign) && (symptom.path.is_some() || file::is_runtime(symptom.speaker)))
 }
 
-/// Whether the messages are those that the judged outcome leads to: its errno, its suspect, or its very words.
+/// Whether the messages match the judged outcome: by its errno, its suspect, or its text.
 fn agrees(judged: &TargetReport, symptoms: &[Symptom], ranked: &[Ranked], suspect: Suspect) -> bool {
     let is_errno = |errno: Errno| symptoms.iter().any(|symptom| symptom.sign == Sign::Exec(errno));
     let is_seen = |line: &str| !line.is_empty() && symptoms.iter().any(|symptom| symptom.line.contains(line));
-    let is_foretold = |text: &str| text.lines().map(str::trim).any(is_seen);
+    let is_predicted = |text: &str| text.lines().map(str::trim).any(is_seen);
     match &judged.outcome {
         Outcome::Fails { errno, .. } if is_errno(*errno) => true,
         _ => {
             ranked.iter().any(|entry| entry.suspect == suspect)
-                || judged.shown.iter().any(|shown| is_foretold(&shown.text))
+                || judged.shown.iter().any(|shown| is_predicted(&shown.text))
         }
     }
 }
 
-/// A finding of the platform that the messages speak of: the library or file that they name, else the worst.
+/// The answer from a finding: that on the library or file that the messages name, or otherwise the worst.
 fn later(platform: &PlatformReport, named: Option<&str>, ranked: &[Ranked]) -> Option<Settled> {
     let first = ranked.first()?;
-    let is_loud = |finding: &&Finding| finding.severity >= Severity::Warning;
-    let worst = || platform.findings.iter().filter(is_loud).max_by_key(|finding| finding.severity);
+    let is_relevant = |finding: &&Finding| finding.severity >= Severity::Warning;
+    let worst = || platform.findings.iter().filter(is_relevant).max_by_key(|finding| finding.severity);
     let finding = match named {
         Some(name) => file::finding(platform, name)?,
         None => worst()?,
@@ -344,7 +347,7 @@ fn lines_of(platform: &PlatformReport, finding: &Finding) -> Vec<String> {
     lines
 }
 
-/// The image with the digest of the platform's manifest.
+/// The short digest of the platform's manifest, or the image's name.
 fn short(report: &ImageReport, platform: &PlatformReport) -> String {
     match platform.digest.as_ref().or(report.digest.as_ref()) {
         Some(digest) => digest.short(),

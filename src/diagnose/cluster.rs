@@ -19,7 +19,7 @@ use crate::scan::{CallOverride, ImageReport};
 pub struct Question<'a> {
     /// A pod, or a workload as `KIND/NAME`; `None`: every pod of the namespaces.
     pub subject: Option<&'a str>,
-    /// `None`: the context's own.
+    /// `None`: the context's namespace.
     pub namespace: Option<&'a str>,
     /// Without a subject: the pods of every namespace.
     pub all_namespaces: bool,
@@ -32,7 +32,7 @@ pub enum ClusterError {
     Kube(#[from] KubeError),
     #[error("{subject} does not select its pods by labels; name one of its pods")]
     NoSelector { subject: String },
-    #[error("no container of {what} fails now (pods seen: {pods})")]
+    #[error("no container of {what} is failing (pods seen: {pods})")]
     NothingFails { what: String, pods: usize },
 }
 
@@ -43,7 +43,7 @@ struct Case {
     pods: Vec<PodObject>,
     /// Pods of the same owner, failing or not.
     of: usize,
-    /// Platform of the nodes that they are on; empty where it is not known.
+    /// Platform of their nodes. Empty if unknown.
     machine: String,
 }
 
@@ -68,7 +68,7 @@ pub fn diagnose(
     let nodes = match cluster.nodes() {
         Ok(objects) => nodes::group(&objects),
         Err(error) => {
-            notes.push(format!("{error}: the nodes are unknown"));
+            notes.push(format!("could not read the nodes: {error}"));
             Nodes::default()
         }
     };
@@ -87,7 +87,7 @@ pub fn diagnose(
     Ok(answers)
 }
 
-/// The pods that were asked for, and a workload's title.
+/// The requested pods, and the title of their workload.
 fn pods(
     question: Question<'_>,
     cluster: &Cluster,
@@ -108,7 +108,7 @@ fn pods(
             let title = Some(format!("{kind}/{name}"));
             let scope = |selector| Scope { namespace: Some(namespace.to_string()), selector };
             if kind == "cronjob" {
-                // A CronJob selects nothing itself: its jobs do.
+                // A CronJob has no selector; its jobs do.
                 let jobs = revision::owned("cronjob", name, &cluster.jobs(namespace)?);
                 let pods = cluster.pods(&scope(None))?;
                 let is_its = |pod: &PodObject| {
@@ -124,8 +124,8 @@ fn pods(
     }
 }
 
-/// Failing containers; those of one owner that fail alike are one case. The log and the events of one pod stand for its
-/// group, and groups are read in parallel.
+/// Failing containers. Those of one owner that fail in the same way are one case. The log and the events of one pod
+/// represent its group, and groups are read in parallel.
 fn cases(cluster: &Cluster, pods: &[PodObject], nodes: &Nodes, notes: &mut Vec<String>) -> Vec<Case> {
     let machine = |pod: &PodObject| {
         let group = pod.spec.node_name.as_deref().and_then(|node| nodes.group_of(node));
@@ -150,7 +150,8 @@ fn cases(cluster: &Cluster, pods: &[PodObject], nodes: &Nodes, notes: &mut Vec<S
     cases
 }
 
-/// One workload's containers with the same messages: they ended differently, and for the same reason.
+/// Whether two cases are of the same container of a workload with the same messages. They may have ended differently,
+/// but for the same reason.
 fn is_alike(one: &Case, other: &Case) -> bool {
     let name = |case: &Case| {
         let pod = &case.pods[0];
@@ -181,7 +182,7 @@ fn case(cluster: &Cluster, group: FailingGroup<'_>, machine: String, notes: &mut
     Case { failure, symptoms, pods: pods.into_iter().cloned().collect(), of, machine }
 }
 
-/// The previous run's tail, or this one's where there was none before.
+/// The end of the previous run's log, or of the current run's if there was no previous one.
 fn log(
     cluster: &Cluster,
     namespace: &str,
@@ -210,7 +211,8 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
     let group = pod.spec.node_name.as_deref().and_then(|node| sources.nodes.group_of(node));
     let target = group.map(|group| group.target.clone());
     let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
-    // By digest where the node names one: the tag may have moved since. A spec that names the digest has the tag too.
+    // By digest if the node reports one, because the tag may have moved. A spec that names a digest may also have the
+    // tag.
     let by_digest = failure.image_by_digest.clone().filter(|_| !failure.container.image.contains('@'));
     let image = by_digest.unwrap_or_else(|| failure.container.image.clone());
     let container = &failure.container;
@@ -220,7 +222,7 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
         let read = |call| read(&image, target.iter().cloned().collect(), call);
         let found = read(container.call.clone());
         notes.extend(found.problems.iter().map(|problem| format!("{image}: {}", problem.text)));
-        // The file that a message names is judged by itself where the start path does not lead through it.
+        // If the start path does not lead through the file that a message names, the file is judged separately.
         file = file::to_judge(&case.symptoms, &found, target_name).map(|path| {
             read(CallOverride { entrypoint: Some(vec![path]), args: Some(Vec::new()), ..container.call.clone() })
         });
@@ -252,7 +254,7 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
         let failed = Failed { pod, failure, target: target.as_ref(), report };
         if let Some(good) = last_good::find(sources.cluster, &failed, read, notes) {
             found.evidence.push(good.evidence);
-            // The last good revision is named: going back by one may not be far enough.
+            // A rollback by one revision may not be enough, so name the last good revision.
             found.now.retain(|line| !line.contains("rollout undo"));
             found.now.splice(0..0, good.now);
         }
@@ -297,7 +299,7 @@ fn place(group: &Group, case: &Case) -> String {
     }
 }
 
-/// What helps before the image is fixed.
+/// Commands that help before the image is fixed.
 fn now(answer: &Answer, pod: &PodObject, namespace: &str, report: Option<&ImageReport>) -> Vec<String> {
     if answer.suspect == Suspect::NodeCopy {
         return Vec::new();
@@ -305,14 +307,12 @@ fn now(answer: &Answer, pod: &PodObject, namespace: &str, report: Option<&ImageR
     let owner = owner(pod);
     let mut lines = Vec::new();
     if owner.starts_with("deployment/") || owner.starts_with("statefulset/") || owner.starts_with("daemonset/") {
-        lines.push(format!("kubectl -n {namespace} rollout undo {owner}   # if the revision before ran"));
+        lines.push(format!("kubectl -n {namespace} rollout undo {owner}   # if the previous revision ran"));
         if answer.suspect == Suspect::RunAsNonRoot {
             let patch = r#"{"spec":{"template":{"spec":{"securityContext":{"runAsUser":1000}}}}}"#;
-            lines.push(format!(
-                "kubectl -n {namespace} patch {owner} -p '{patch}'   # if its files let any user run it"
-            ));
+            lines.push(format!("kubectl -n {namespace} patch {owner} -p '{patch}'   # if any user may run its files"));
         }
-        // Where every program is of one architecture, the image runs on nodes of that one.
+        // If all programs are for one architecture, the image runs on nodes of that architecture.
         let only = report.and_then(|report| {
             match report
                 .platforms

@@ -1,4 +1,4 @@
-//! The file that a message names: which it is, whether the start path leads through it, and what a scan found in it.
+//! Finds the file that a message names, whether the start path leads through it, and its findings.
 
 use super::message::{Sign, Speaker};
 use super::recognise::Symptom;
@@ -6,18 +6,18 @@ use crate::exec::Outcome;
 use crate::judge::finding::Finding;
 use crate::scan::{ImageReport, PlatformReport, TargetReport};
 
-/// Where a named file is, seen from the entrypoint.
+/// The position of a named file on the start path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartPath {
-    /// The start ends at it or on the way through it.
+    /// The start fails at it or after it.
     Fails,
-    /// The start leads through it and goes on.
+    /// The start leads through it and continues.
     Passed,
-    /// The start path does not lead through it, as far as it was followed.
+    /// The start path, as far as it was followed, does not lead through it.
     Elsewhere,
 }
 
-/// The file or command that the messages name as what did not start, or as the library that did not load.
+/// The file or command that did not start, or the library that did not load, according to the messages.
 pub fn named(symptoms: &[Symptom]) -> Option<&str> {
     let names = |is_wanted: fn(Sign) -> bool| {
         symptoms.iter().filter(move |symptom| is_wanted(symptom.sign)).find_map(|symptom| symptom.path.as_deref())
@@ -25,7 +25,7 @@ pub fn named(symptoms: &[Symptom]) -> Option<&str> {
     names(is_of_start).or_else(|| names(is_of_lookup)).or_else(|| names(is_of_library))
 }
 
-/// Signs of a process that never reached its own code.
+/// Whether the sign is of a process that never reached its own code.
 pub fn is_of_start(sign: Sign) -> bool {
     matches!(
         sign,
@@ -49,7 +49,7 @@ fn is_of_library(sign: Sign) -> bool {
     matches!(sign, Sign::LibraryForeign | Sign::LibraryMissing | Sign::SymbolMissing | Sign::PreloadIgnored)
 }
 
-/// Who starts the container's own program: its messages are about the entrypoint.
+/// Whether the speaker starts the container's own program, so that its messages are about the entrypoint.
 pub fn is_runtime(speaker: Speaker) -> bool {
     matches!(
         speaker,
@@ -64,7 +64,7 @@ pub fn is_runtime(speaker: Speaker) -> bool {
     )
 }
 
-/// The platform and the target's row in it; without a target, the platform that does not start.
+/// The platform and the target's row in it. Without a target, the first that does not start.
 pub fn judged<'a>(report: &'a ImageReport, target: Option<&str>) -> Option<(&'a PlatformReport, &'a TargetReport)> {
     let all = || report.platforms.iter().flat_map(|platform| platform.targets.iter().map(move |row| (platform, row)));
     match target {
@@ -75,8 +75,8 @@ pub fn judged<'a>(report: &'a ImageReport, target: Option<&str>) -> Option<(&'a 
     }
 }
 
-/// The path or name to start the image with, so that the named file is judged by itself; `None` where the start path
-/// has judged it, or nothing is named.
+/// The path or name with which to start the image to judge the named file by itself. `None` if the start path leads
+/// through it, or if no file is named.
 pub fn to_judge(symptoms: &[Symptom], report: &ImageReport, target: Option<&str>) -> Option<String> {
     let name = named(symptoms)?;
     let is_program = symptoms.iter().any(|symptom| {
@@ -89,7 +89,7 @@ pub fn to_judge(symptoms: &[Symptom], report: &ImageReport, target: Option<&str>
     if name.starts_with('/') {
         return Some(name.to_string());
     }
-    // A name by itself is looked up on PATH; of `./run` and the like the directory is not known.
+    // A bare name is looked up on PATH. The directory of `./run` and the like is unknown.
     let found = finding(platform, name).and_then(|finding| finding.path.clone());
     found.or_else(|| (!name.contains('/')).then(|| name.to_string()))
 }
@@ -108,7 +108,7 @@ pub fn start_path(judged: &TargetReport, name: &str) -> StartPath {
     }
 }
 
-/// What a scan found at the named path, or at a path that ends with the name; the worst of them.
+/// The worst finding at the named path, or at a path with the same base name.
 pub fn finding<'a>(platform: &'a PlatformReport, name: &str) -> Option<&'a Finding> {
     let at = |is_wanted: fn(&str, &str) -> bool| {
         let found = platform
@@ -124,7 +124,7 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The same path, or, as links and relative names hide directories, the same base name.
+/// The same path, or the same base name, because links and relative names hide directories.
 fn is_same(path: &str, name: &str) -> bool {
     path == name || (!base_name(name).is_empty() && base_name(path) == base_name(name))
 }

@@ -1,5 +1,5 @@
-//! Finds the last good revision: what an older ReplicaSet or ControllerRevision ran, judged on the node where the new one
-//! fails. Only the few latest revisions are read.
+//! Finds the last good revision: the image of an older ReplicaSet or ControllerRevision, judged on the node where the
+//! new one fails. Only the most recent revisions are read.
 
 use super::Failure;
 use serde_json::Value;
@@ -14,17 +14,17 @@ use crate::scan::{CallOverride, ImageReport};
 /// Reads an image and judges it on these targets, started by this call.
 pub type ReadImage<'a> = &'a dyn Fn(&str, Vec<Target>, CallOverride) -> ImageReport;
 
-/// Revisions that are tried, the newest first.
+/// How many older revisions are tried, the newest first.
 const TRIED: usize = 3;
 
 /// A revision that starts where the new one does not.
 pub struct LastGood {
     pub evidence: String,
-    /// Commands that bring it back.
+    /// Commands that restore it.
     pub now: Vec<String>,
 }
 
-/// What fails, and where.
+/// The failing pod and its image.
 pub struct Failed<'a> {
     pub pod: &'a PodObject,
     pub failure: &'a Failure,
@@ -69,7 +69,7 @@ fn revisions_and_pods(
 struct Good {
     number: u64,
     evidence: String,
-    /// By digest, so that a tag that moved does not bring the fault back.
+    /// By digest, so that a tag that has moved does not restore the faulty image.
     image: Option<String>,
 }
 
@@ -83,7 +83,7 @@ fn judged(
     let container = &failed.failure.container;
     let before = older.containers.iter().find(|one| one.name == container.name)?;
     let ready = older.ready_digest(&before.name, pods);
-    // One tag for both: without a pod of the old revision, what the tag named then is unknown.
+    // Both use the same tag. Without a pod of the old revision, the image that it named then is unknown.
     if ready.is_none() && before.image == container.image {
         return None;
     }
@@ -103,7 +103,7 @@ fn judged(
     };
     let new = failed.report.digest.as_ref().map_or_else(|| container.image.clone(), |digest| digest.short());
     let evidence = format!(
-        "revision {} ran {}, which {how}; revision {} brought {new}, which {}",
+        "revision {} ran {}, which {how}; revision {} introduced {new}, which {}",
         older.number,
         digest.short(),
         own.number,
@@ -113,7 +113,7 @@ fn judged(
     Some(Good { number: older.number, evidence, image })
 }
 
-/// What the new image lost.
+/// What the new image lacks.
 fn loss(failed: &Failed<'_>) -> String {
     let platform = failed.target.map_or_else(|| "these nodes".to_string(), |target| target.platform.to_string());
     match failed.report.findings.iter().any(|finding| finding.code == Code::NoPlatformForTarget) {
@@ -128,10 +128,10 @@ fn starts(report: &ImageReport, target: Option<&Target>) -> bool {
     report.problems.is_empty() && rows.peek().is_some() && rows.all(|row| row.outcome.is_alive())
 }
 
-/// `host/user/app:v1` with the digest in the tag's place.
+/// `host/user/app:v1` with the tag replaced by the digest.
 fn pinned(image: &str, digest: &str) -> String {
     let name = image.split('@').next().unwrap_or(image);
-    // A colon before the last slash is a port's.
+    // A colon before the last slash belongs to a port.
     let tag = name.rfind(':').filter(|colon| !name[*colon..].contains('/'));
     format!("{}@{digest}", &name[..tag.unwrap_or(name.len())])
 }
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_takes_the_tags_place() {
+    fn a_digest_replaces_the_tag() {
         for (image, expected) in [
             ("app", "app@sha256:12"),
             ("app:v1", "app@sha256:12"),

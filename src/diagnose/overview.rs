@@ -1,5 +1,5 @@
-//! A cluster at a glance: which workloads fail or will fail, on which nodes and why, what to do, and what could not be
-//! told. Pure: uses of images with their scans in, data out; wording for people is `report`'s.
+//! Summarises a cluster: which workloads fail or will fail, on which nodes and why, what to do, and which images could
+//! not be judged. Pure: turns uses of images and their scans into data, which `report` formats.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,29 +14,29 @@ use crate::kube::{Nodes, Use};
 use crate::oci::Digest;
 use crate::scan::{ImageReport, PlatformReport, Verdict};
 
-/// What is told of a cluster.
+/// The summary of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overview {
     pub nodes: usize,
     pub groups: usize,
     pub pods: usize,
     pub workloads: usize,
-    /// Different images, however many workloads start them.
+    /// Number of distinct images.
     pub images: usize,
-    /// Images that start wherever they run or may run, and all of which could be read.
+    /// Images that were read completely and start on all nodes where they run or may run.
     pub healthy: usize,
-    /// Images that do not start somewhere.
+    /// Images that do not start on some node.
     pub troubled: usize,
-    /// Images of which it could not be told.
+    /// Images that could not be judged.
     pub unknown: usize,
-    /// What fails now first.
+    /// Sorted: current failures first.
     pub troubles: Vec<Trouble>,
     /// Containers that fail now though their images start on their nodes.
     pub others: Vec<Failing>,
     pub untold: Vec<Untold>,
     /// Workloads that no node may run, each with an obstacle.
     pub homeless: Vec<(String, String)>,
-    /// What the API did not let be read: the overview is not whole.
+    /// Errors of lists that could not be read, so that the summary is incomplete.
     pub unread: Vec<String>,
 }
 
@@ -47,29 +47,29 @@ pub struct Trouble {
     pub used_by: Vec<String>,
     pub image: String,
     pub digest: Option<Digest>,
-    /// Containers of `used_by` that fail now; empty where it only will.
+    /// Containers of `used_by` that are failing now. Empty for a future failure.
     pub now: Vec<Failing>,
     pub places: Vec<Place>,
     /// One sentence, lower case.
     pub why: String,
-    /// What the first front end prints; empty where nothing is printed.
+    /// The message that the first front end prints. Empty if it prints nothing.
     pub shown: String,
-    /// Prose first, commands after it.
+    /// How to fix it: text first, then commands.
     pub act: Vec<String>,
 }
 
-/// Nodes that are alike.
+/// Nodes of one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     pub target: String,
     pub nodes: Vec<String>,
 }
 
-/// Containers of one workload that fail alike.
+/// Containers of one workload that fail in the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failing {
     pub used_by: String,
-    /// `CrashLoopBackOff`, as the kubelet says it.
+    /// The kubelet's reason: `CrashLoopBackOff`.
     pub state: String,
     pub failing: usize,
     /// Pods of the workload.
@@ -77,11 +77,11 @@ pub struct Failing {
     pub namespace: String,
     /// One of its pods.
     pub pod: String,
-    /// What `imgarch diagnose` takes: the workload where it is one of those that select their pods, else the pod.
+    /// The argument for `imgarch diagnose`: the workload if its kind selects its pods, otherwise the pod.
     pub subject: String,
 }
 
-/// An image of which something that decides is not known.
+/// An image that could not be judged, because a fact that decides its verdict is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Untold {
     pub used_by: Vec<String>,
@@ -90,7 +90,7 @@ pub struct Untold {
     pub hint: Option<String>,
 }
 
-/// What the caller read of the cluster.
+/// The objects and reports that the caller read.
 #[derive(Debug)]
 pub struct Seen<'a> {
     pub uses: &'a [Use],
@@ -110,7 +110,7 @@ pub fn overview(seen: &Seen<'_>) -> Overview {
         workloads: seen.workloads,
         ..Overview::default()
     };
-    // An image counts once, with the worst of what is known of its starts.
+    // An image is counted once, with the worst verdict of its starts.
     let mut images: BTreeMap<String, Verdict> = BTreeMap::new();
     let mut explained = BTreeSet::new();
     for (one, report) in seen.uses.iter().zip(seen.reports) {
@@ -140,7 +140,7 @@ pub fn overview(seen: &Seen<'_>) -> Overview {
     found
 }
 
-/// Title of a use and the image's name as the pod has it.
+/// Title of a use, and the image's name in the pod.
 type Key = (String, String);
 
 /// Failing containers by their uses.
@@ -181,7 +181,7 @@ fn failing_of<'a>(one: &Use, failing: &'a BTreeMap<Key, Failing>) -> Vec<(&'a Ke
     keys.collect::<BTreeSet<Key>>().iter().filter_map(|key| failing.get_key_value(key)).collect()
 }
 
-/// Why a use does not start, each reason once with the places where it holds.
+/// Why a use does not start. Each reason is listed once with its places.
 fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<Key, Failing>) -> Vec<Trouble> {
     let mut reasons: Vec<Trouble> = Vec::new();
     let now: Vec<Failing> = failing_of(one, failing).into_iter().map(|(_, failing)| failing.clone()).collect();
@@ -204,12 +204,12 @@ fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<K
     for finding in report.findings.iter().filter(|finding| finding.code == Code::NoPlatformForTarget) {
         let target = finding.target.as_deref().unwrap_or_default();
         let why = "the image has nothing for these nodes' platform".to_string();
-        let shown = finding.message.split_once(": ").map_or("", |(_, said)| said);
+        let shown = finding.message.split_once(": ").map_or("", |(_, reason)| reason);
         add(target, why, shown.to_string(), &finding.hint);
     }
     for platform in &report.platforms {
         let worst = worst(platform, &[]);
-        // Findings on a start that fails elsewhere say nothing of one that does not.
+        // Findings on a start that fails on another target do not apply to a start that works.
         let elsewhere: Vec<Code> = platform.targets.iter().filter_map(|target| cause::code(&target.outcome)).collect();
         let later = self::worst(platform, &elsewhere);
         for target in &platform.targets {
@@ -238,13 +238,13 @@ fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<K
     reasons
 }
 
-/// The first error that has none of these codes.
+/// The first error without any of these codes.
 fn worst<'a>(platform: &'a PlatformReport, without: &[Code]) -> Option<&'a Finding> {
     let mut errors = platform.findings.iter().filter(|finding| finding.severity == Severity::Error);
     errors.find(|finding| !without.contains(&finding.code))
 }
 
-/// What of a use could not be read or decided.
+/// The first fact about a use that could not be read or decided.
 fn untold(one: &Use, report: &ImageReport) -> Option<Untold> {
     let problems = report.problems.iter().chain(report.platforms.iter().flat_map(|platform| &platform.problems));
     let outcomes = report.platforms.iter().flat_map(|platform| &platform.targets).map(|target| &target.outcome);
@@ -254,12 +254,12 @@ fn untold(one: &Use, report: &ImageReport) -> Option<Untold> {
     });
     let empty = report.platforms.iter().filter(|platform| platform.problems.is_empty() && platform.programs == 0);
     let empty = empty.map(|platform| (format!("no program was found in {}", platform.name()), None));
-    let said = problems.map(|problem| (problem.text.clone(), problem.hint.clone()));
-    let (why, hint) = said.chain(undecided).chain(empty).next()?;
+    let unread = problems.map(|problem| (problem.text.clone(), problem.hint.clone()));
+    let (why, hint) = unread.chain(undecided).chain(empty).next()?;
     Some(Untold { used_by: one.used_by.clone(), image: report.name.clone(), why, hint })
 }
 
-/// A target's nodes: its group's, where it is one.
+/// The nodes of a target's group, if it has one.
 fn place(target: &str, nodes: &Nodes) -> Place {
     let group = nodes.groups.iter().find(|group| nodes.title(group) == target);
     Place { target: target.to_string(), nodes: group.map_or_else(Vec::new, |group| group.nodes.clone()) }

@@ -1,4 +1,4 @@
-//! Uses, scans and pods made by hand, and the overview that they must lead to.
+//! Hand-made uses, scans and pods, with the overview that is expected for them.
 
 use super::*;
 use crate::exec::{Cause, CauseKind, Errno};
@@ -79,7 +79,7 @@ fn refused() -> Outcome {
     Outcome::Fails { errno: Errno::ENOEXEC, at: "/app".into(), cause }
 }
 
-/// Everything that pods start, judged as `outcome` says.
+/// The overview of these pods, with each image's report from `judge`.
 fn seen(pods: &[PodObject], judge: impl Fn(&str) -> ImageReport) -> Overview {
     let objects = [node("a1", "arm64"), node("a2", "arm64"), node("x1", "amd64")];
     let nodes = nodes::group(&objects);
@@ -107,7 +107,7 @@ fn a_crashing_workload_names_its_nodes_and_its_cause() {
 #[test]
 fn what_will_fail_comes_after_what_fails_now() {
     let pods = [pod("p1", "will:1", "a1", running()), pod("p2", "now:1", "a1", crashing())];
-    // One deployment runs two images while it is rolled out.
+    // A deployment runs two images during a rollout.
     let found = seen(&pods, |name| report(name, &[("linux/arm64", refused())], Vec::new()));
     let order: Vec<(&str, bool)> = found.troubles.iter().map(|one| (one.image.as_str(), one.now.is_empty())).collect();
     assert_eq!(order, [("now:1", false), ("will:1", true)]);
@@ -148,7 +148,7 @@ fn what_could_not_be_read_is_neither_healthy_nor_broken() {
 }
 
 #[test]
-fn one_reason_on_two_groups_is_one_trouble() {
+fn the_same_reason_on_two_groups_is_one_trouble() {
     let pods = [pod("p1", "bad:1", "a1", running()), pod("p2", "bad:1", "x1", running())];
     let outcomes = [("linux/arm64", refused()), ("linux/amd64", refused())];
     let found = seen(&pods, |name| report(name, &outcomes, Vec::new()));
@@ -157,7 +157,7 @@ fn one_reason_on_two_groups_is_one_trouble() {
 }
 
 #[test]
-fn nodes_on_which_an_image_starts_are_not_blamed_for_those_on_which_it_does_not() {
+fn nodes_on_which_an_image_starts_are_not_listed_with_those_on_which_it_fails() {
     let pods = [pod("p1", "bad:1", "a1", running()), pod("p2", "bad:1", "x1", running())];
     let found = seen(&pods, |name| {
         let mut report = report(name, &[("linux/arm64", refused()), ("linux/amd64", Outcome::Runs)], Vec::new());

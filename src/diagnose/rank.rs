@@ -1,4 +1,4 @@
-//! Which suspects are behind what was seen, the likeliest first. Pure: symptoms and circumstances in, an order out.
+//! Ranks the suspects for symptoms and circumstances, the likeliest first. Pure.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use super::recognise::Symptom;
 use crate::exec::Errno;
 use Likelihood::{Certain, Likely, Possible, Unlikely};
 
-/// What is known beside the messages. Everything may be missing.
+/// Facts in addition to the messages. Each may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Circumstances {
     pub exit_code: Option<i32>,
     /// From the container's start to its end.
     pub lifetime: Option<Duration>,
-    /// Whether the container wrote anything; `None` where the log was not read.
+    /// Whether the container wrote any output. `None` if the log was not read.
     pub has_output: Option<bool>,
     /// The kubelet's word: `OOMKilled`, `StartError`, `Error`.
     pub reason: Option<String>,
@@ -25,15 +25,15 @@ pub struct Circumstances {
 pub struct Ranked {
     pub suspect: Suspect,
     pub likelihood: Likelihood,
-    /// What speaks for it, lower case.
+    /// Why it is suspected, in lower case.
     pub why: String,
 }
 
-/// A container that ends sooner never reached its own code: runtimes report a failed execve within this time, while a
-/// kubelet's clock shows whole seconds.
+/// A container that ends within this time may not have reached its own code: runtimes report a failed execve within it,
+/// and kubelets report whole seconds.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// Every suspect that `symptoms` and `circumstances` leave, the likeliest first; each suspect once.
+/// The suspects for `symptoms` and `circumstances`, each once and the likeliest first.
 pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> {
     let mut ranked: Vec<Ranked> = Vec::new();
     let mut add = |suspect, likelihood, why: String| match ranked.iter_mut().find(|known| known.suspect == suspect) {
@@ -50,7 +50,7 @@ pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> 
     let has_reason = symptoms.iter().any(|symptom| is_reason(&symptom));
     for symptom in symptoms.iter().filter(|symptom| !has_reason || is_reason(symptom)) {
         for (suspect, likelihood) in of_symptom(symptom, symptoms) {
-            add(suspect, likelihood, format!("{} says {:?}", symptom.speaker, cut(&symptom.line)));
+            add(suspect, likelihood, format!("{} reports {:?}", symptom.speaker, cut(&symptom.line)));
         }
     }
     // The container's own exit code counts only where no message gave the reason.
@@ -60,9 +60,9 @@ pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> 
         }
     }
     if is_emulated {
-        add(Suspect::Emulator, Possible, "an emulator is at work".to_string());
+        add(Suspect::Emulator, Possible, "the program runs under an emulator".to_string());
     }
-    // Stable: within a likelihood the order of the tables holds.
+    // Stable: suspects of the same likelihood stay in the order of the tables.
     ranked.sort_by_key(|entry| std::cmp::Reverse(entry.likelihood));
     ranked
 }
@@ -71,7 +71,7 @@ fn is_emulators(sign: Sign) -> bool {
     matches!(sign, Sign::EmulatorCrash | Sign::EmulatorRefuses | Sign::EmulatedLoaderMissing)
 }
 
-/// A quotation that fits a line of a screen.
+/// Shortens a line for quotation.
 fn cut(line: &str) -> String {
     const CHARS: usize = 120;
     if line.chars().count() <= CHARS {
@@ -85,7 +85,7 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or("")
 }
 
-/// Start scripts that popular base images bring: they begin with `#!` and have Unix line ends, so a failure is not theirs.
+/// Start scripts of popular base images. They begin with `#!` and have Unix line endings, so they are not at fault.
 const BASE_SCRIPTS: &[&str] = &[
     "lambda-entrypoint.sh",
     "docker-entrypoint.sh",
@@ -107,7 +107,7 @@ fn is_base_script(path: Option<&str>) -> bool {
 
 fn is_script(path: Option<&str>) -> bool {
     let name = base_name(path.unwrap_or(""));
-    // Tekton's and others' programs have that name too.
+    // Programs of Tekton and others also have this name.
     if name == "entrypoint" && path.is_some_and(|path| path.contains("/bin/")) {
         return false;
     }
@@ -121,7 +121,8 @@ fn is_shell(path: Option<&str>) -> bool {
     path.is_some_and(|path| matches!(base_name(path), "sh" | "bash" | "dash" | "ash" | "busybox"))
 }
 
-/// What dash and busybox expect where a script's keyword has a carriage return at its end, and where one is forgotten.
+/// Keywords that dash and busybox expect if a script's keyword ends in a carriage return, and those that they expect if
+/// the script lacks one.
 const KEYWORDS_OF_LINES: &[&str] = &["(expecting \"then\")", "(expecting \"do\")", "(expecting \"in\")"];
 const KEYWORDS: &[&str] = &["(expecting \"fi\")", "(expecting \"done\")", "(expecting \"esac\")", "(expecting \"}\")"];
 
@@ -129,14 +130,14 @@ fn has_any(line: &str, texts: &[&str]) -> bool {
     texts.iter().any(|text| line.contains(text))
 }
 
-/// bash names a file twice that it was given to read: `/app: /app: cannot execute binary file`.
+/// Whether bash was given the file to read. It then names the file twice: `/app: /app: cannot execute binary file`.
 fn is_given_to_shell(symptom: &Symptom) -> bool {
     let Some(path) = symptom.path.as_deref().filter(|_| symptom.speaker == Speaker::Bash) else { return false };
     let given = format!("{path}: {path}: cannot execute binary file");
     symptom.line.split_once(&given).is_some_and(|(_, rest)| !rest.starts_with(": "))
 }
 
-/// A path that shells start as a program, not one that they read.
+/// Whether a shell starts the path as a program, rather than reads it.
 fn is_program(path: &str) -> bool {
     path.starts_with("./") || path.contains("/bin/") || path.contains("/sbin/")
 }
@@ -171,7 +172,8 @@ fn is_data(path: &str) -> bool {
         || ENDINGS.iter().any(|ending| path.ends_with(ending))
 }
 
-/// BuildKit's plain progress: `#12 0.213 exec /bin/sh: ...`, time stamps before it or not; and kaniko's one line.
+/// Whether the line is from a builder: BuildKit's plain progress (`#12 0.213 exec /bin/sh: ...`), with or without a
+/// timestamp, or kaniko's error.
 fn is_builders(line: &str) -> bool {
     if line.contains("error building stage: ") {
         return true;
@@ -227,7 +229,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::ProgramReadAsScript if is_script(path) || is_shell(path) || has_any(&symptom.line, KEYWORDS) => {
             vec![(ProgramItself, Likely), (CarriageReturn, Possible), (WrongArchitecture, Unlikely)]
         }
-        // What started it fell back to `/bin/sh FILE` after the kernel refused the file.
+        // The program's launcher fell back to `/bin/sh FILE` after the kernel refused the file.
         Sign::ProgramReadAsScript => {
             vec![
                 (WrongArchitecture, Likely),
@@ -239,7 +241,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::BadInterpreter => vec![(MissingInterpreter, Likely), (MissingLoader, Possible)],
         Sign::EnvNotFound => vec![(MissingInterpreter, Likely), (NotOnPath, Possible)],
         Sign::ShebangOptions => vec![(ShebangOptions, Certain)],
-        // "cannot create /x: Permission denied" is a redirection's.
+        // "cannot create /x: Permission denied" is about a redirection.
         Sign::ShellDenied if path.is_some_and(|path| path.contains(' ') || is_data(path)) => {
             vec![(ProgramItself, Likely)]
         }
@@ -248,7 +250,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::InterpreterMissing => vec![(MissingLoader, Likely), (MissingInterpreter, Likely)],
         Sign::CarriageReturn => vec![(CarriageReturn, Certain)],
         Sign::CommandNotFound => of_not_found(path),
-        // The loader's own name: a glibc library on musl, or one of another architecture.
+        // The loader itself is missing: a glibc library on musl, or one for another architecture.
         Sign::LibraryMissing if path.is_some_and(|path| base_name(path).starts_with("ld-linux")) => {
             vec![(MixedLibc, Likely), (ForeignLibrary, Possible)]
         }
@@ -289,7 +291,7 @@ fn of_errno(errno: Errno, path: Option<&str>, all: &[Symptom]) -> Vec<(Suspect, 
         Errno::ENOEXEC if is_build => {
             vec![(EmulatorMissing, Likely), (WrongArchitecture, Possible), (NotAProgram, Possible)]
         }
-        // Ansible and git run a text that has an x bit.
+        // Ansible and git run text files that have an execute bit.
         Errno::ENOEXEC if path.is_some_and(is_data) => vec![(NotAProgram, Likely), (WrongArchitecture, Unlikely)],
         Errno::ENOEXEC if is_script(path) && !is_base_script(path) => vec![
             (NotAProgram, Likely),
@@ -305,7 +307,7 @@ fn of_errno(errno: Errno, path: Option<&str>, all: &[Symptom]) -> Vec<(Suspect, 
             (NodeCopy, Unlikely),
         ],
         Errno::ENOENT if path.is_some_and(|path| path.ends_with("\\r")) => vec![(CarriageReturn, Certain)],
-        // Runtimes that leave the path out are reported for scripts more often than for programs.
+        // Messages without a path are about scripts more often than about programs.
         Errno::ENOENT if path.is_none() || is_script(path) => vec![
             (CarriageReturn, Likely),
             (MissingInterpreter, Likely),
@@ -353,7 +355,7 @@ fn exit_code(symptom: &Symptom) -> Option<i32> {
     symptom.named.iter().find(|(name, _)| *name == "exit").and_then(|(_, code)| code.parse().ok())
 }
 
-/// BuildKit reports a failed step's exit code only.
+/// Suspects for a failed build step, of which BuildKit only reports the exit code.
 fn of_build(symptom: &Symptom) -> Vec<(Suspect, Likelihood)> {
     match exit_code(symptom) {
         Some(255) => vec![(Suspect::EmulatorMissing, Possible), (Suspect::ProgramItself, Possible)],
@@ -363,7 +365,7 @@ fn of_build(symptom: &Symptom) -> Vec<(Suspect, Likelihood)> {
     }
 }
 
-/// A step under the emulator: only a death by a signal, or an exec that failed, points at the emulator.
+/// Suspects for a build step under the emulator. Only a death by signal or a failed exec points to the emulator.
 fn of_emulated_build(symptom: &Symptom) -> Vec<(Suspect, Likelihood)> {
     match exit_code(symptom) {
         Some(132..=139) => vec![(Suspect::Emulator, Likely), (Suspect::ProgramItself, Possible)],
@@ -372,7 +374,8 @@ fn of_emulated_build(symptom: &Symptom) -> Vec<(Suspect, Likelihood)> {
     }
 }
 
-/// An exit code that a supervisor or an engine reports of one of its processes: weaker than the container's own.
+/// Suspects for an exit code that a supervisor or an engine reports for a process. It is weaker evidence than the
+/// container's own exit code.
 fn of_reported_exit(symptom: &Symptom) -> Vec<(Suspect, Likelihood)> {
     use Suspect::*;
     match exit_code(symptom) {
@@ -385,8 +388,8 @@ fn of_reported_exit(symptom: &Symptom) -> Vec<(Suspect, Likelihood)> {
     }
 }
 
-/// Exit codes without a message. Source: 128 + signal; runc `os.Exit(255)` since 1.2, 1 before; glibc ld.so `_exit(127)`;
-/// containerd CRI's StartError 128.
+/// Suspects for an exit code without a message. Source: 128 + signal; runc `os.Exit(255)` since 1.2, 1 before; glibc
+/// ld.so `_exit(127)`; containerd CRI's StartError 128.
 fn of_exit(circumstances: &Circumstances) -> Vec<(Suspect, Likelihood, String)> {
     use Suspect::*;
     if circumstances.reason.as_deref() == Some("OOMKilled") {
@@ -409,7 +412,7 @@ fn of_exit(circumstances: &Circumstances) -> Vec<(Suspect, Likelihood, String)> 
         (139, false) => &[(ProgramItself, Likely), (PageSize, Unlikely)],
         _ => &[(ProgramItself, Likely)],
     };
-    let how = if is_quick && is_silent { ", at once and without a word" } else { "" };
+    let how = if is_quick && is_silent { ", immediately and without output" } else { "" };
     suspects.iter().map(|(suspect, likelihood)| (*suspect, *likelihood, format!("exit code {code}{how}"))).collect()
 }
 

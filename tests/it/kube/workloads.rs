@@ -42,7 +42,7 @@ fn the_last_good_revision_is_named_by_its_digest() {
     let api = KubeApi::start(with_history(&registry, &bad, "v0"));
     let found = answers(&api, &["diagnose", "containerd-pod", "-n", "shop"]);
     let evidence = found[0]["evidence"].to_string();
-    for part in ["revision 3 ran", "which starts on m7g.large", "revision 4 brought", "no program for linux/arm64"] {
+    for part in ["revision 3 ran", "which starts on m7g.large", "revision 4 introduced", "no program for linux/arm64"] {
         assert!(evidence.contains(part), "missing {part}: {evidence}");
     }
     let set = format!("kubectl -n shop set image deployment/checkout app={}/user/app@{good}", registry.host);
@@ -150,5 +150,5 @@ fn a_cluster_without_failures_is_not_an_error() {
     state.objects.get_mut("/api/v1/pods").unwrap().retain(|pod| pod["metadata"]["name"] == "good-pod");
     let output = imgarch(&KubeApi::start(state), &["diagnose", "--failing", "-A"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert!(text(&output).contains("no container of any namespace fails now (pods seen: 1)"), "{}", text(&output));
+    assert!(text(&output).contains("no container of any namespace is failing (pods seen: 1)"), "{}", text(&output));
 }
