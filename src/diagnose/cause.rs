@@ -26,8 +26,8 @@ impl Likelihood {
     }
 }
 
-/// The texts about a suspect. `{image}`, `{tagged}`, `{target}`, `{platform}`, `{path}`, `{node}`, `{pod}` and `{rebuild}`
-/// are filled in from [`Names`]. A line that needs an unknown name is left out.
+/// The texts about a suspect. `{image}`, `{tagged}`, `{target}`, `{platform}`, `{path}`, `{node}`, `{pod}` and
+/// `{rebuild}` are filled in from [`Names`]. A line that needs an unknown name is left out.
 #[derive(Debug)]
 pub struct SuspectRow {
     pub suspect: Suspect,
