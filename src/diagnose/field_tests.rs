@@ -139,6 +139,7 @@ const CREATE: &[Row] = &[
 
 /// Pulls, and what engines warn of.
 const PULLS: &[Row] = &[
+    ("web.1.x  web:2  node3  Rejected 5 seconds ago  \"no suitable node (unsupported platform on 2 nodes)\"", NoPlatform, Certain),
     ("no matching manifest for linux/arm64/v8 in the manifest list entries", NoPlatform, Certain),
     ("docker: no matching manifest for linux/amd64 in the manifest list entries.", NoPlatform, Certain),
     (
@@ -198,6 +199,9 @@ const PULLS: &[Row] = &[
 
 /// Shells and what wraps a program.
 const SHELLS: &[Row] = &[
+    ("bash: /srv/server: No such file or directory", MissingProgram, Likely),
+    ("/docker-entrypoint.d/10-app.sh: line 1: \u{feff}#!/bin/sh: not found", NotAProgram, Likely),
+    ("time=\"2026-03-01T10:00:00Z\" msg=\"clone failed\" err=\"exec: \\\"git\\\": executable file not found in $PATH\"", NotOnPath, Likely),
     ("bash: ./app: cannot execute binary file: Exec format error", WrongArchitecture, Likely),
     ("bash: line 1: ./app: cannot execute binary file: Exec format error", WrongArchitecture, Likely),
     ("/bin/sh: /usr/local/bin/app: cannot execute binary file", WrongArchitecture, Likely),
@@ -389,6 +393,14 @@ const LOADERS: &[Row] = &[
     ("qemu-x86_64: Could not open '/lib64/ld-linux-x86-64.so.2': No such file or directory", MissingLoader, Likely),
     ("rosetta error: failed to open elf at /lib64/ld-linux-x86-64.so.2", MissingLoader, Likely),
     ("/app: Invalid ELF image for this architecture", WrongArchitecture, Likely),
+    ("qemu: Unsupported syscall: 434", Emulator, Possible),
+    (
+        "qemu-arm-static: Unable to reserve 0xffff0000 bytes of virtual address space at 0x1000 (File exists)",
+        Emulator,
+        Likely,
+    ),
+    ("error: this program requires AVX2 but the CPU does not support it", CpuLevel, Certain),
+    ("Host system is missing dependencies to run browsers.", MissingLibrary, Likely),
     ("qemu: uncaught target signal 11 (Segmentation fault) - core dumped", Emulator, Likely),
     ("qemu: uncaught target signal 4 (Illegal instruction) - core dumped", CpuLevel, Likely),
     ("Segmentation fault (core dumped)", ProgramItself, Possible),

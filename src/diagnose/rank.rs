@@ -68,7 +68,10 @@ pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> 
 }
 
 fn is_emulators(sign: Sign) -> bool {
-    matches!(sign, Sign::EmulatorCrash | Sign::EmulatorRefuses | Sign::EmulatedLoaderMissing)
+    matches!(
+        sign,
+        Sign::EmulatorCrash | Sign::EmulatorRefuses | Sign::EmulatorIncomplete | Sign::EmulatedLoaderMissing
+    )
 }
 
 /// Shortens a line for quotation.
@@ -142,6 +145,20 @@ fn is_program(path: &str) -> bool {
     path.starts_with("./") || path.contains("/bin/") || path.contains("/sbin/")
 }
 
+/// bash, without a script's name and line: what an operator typed.
+fn is_typed(symptom: &Symptom) -> bool {
+    symptom.speaker == Speaker::Bash
+        && !symptom.line.contains(": line ")
+        && symptom.path.as_deref().is_some_and(|path| !is_data(path))
+}
+
+/// "executable file not found" without a word of a container: a program in Go may report it of its own children.
+fn is_programs_own(symptom: &Symptom) -> bool {
+    const RUNTIMES: &[&str] = &["container", "OCI", "runc", "failed to start", ": unknown", "Error response from daemon"];
+    let is_search = symptom.line.contains("executable file not found");
+    symptom.speaker == Speaker::Runc && is_search && !has_any(&symptom.line, RUNTIMES)
+}
+
 /// A path of settings, state or devices: nothing there is started.
 fn is_data(path: &str) -> bool {
     const DIRECTORIES: &[&str] = &["/etc/", "/proc/", "/sys/", "/dev/", "/var/log/", "/run/secrets/"];
@@ -198,6 +215,8 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::Exec(errno) => of_errno(errno, path, all),
         Sign::FileBusy => vec![(FileBusy, Certain)],
         Sign::ProgramNotFound => vec![(MissingProgram, Certain)],
+        // Go's os/exec prints the same of what a program starts.
+        Sign::NotOnPath if is_programs_own(symptom) => vec![(NotOnPath, Likely), (ProgramItself, Possible)],
         Sign::NotOnPath => vec![(NotOnPath, Certain)],
         Sign::NotExecutable => vec![(NotExecutable, Certain)],
         Sign::NoCommand => vec![(NothingToStart, Certain)],
@@ -215,7 +234,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::ScriptMissing => vec![(MissingScript, Certain)],
         Sign::BadJar => vec![(NotAJar, Certain)],
         // A shell that sources a file, or reads from it, reports the same.
-        Sign::ShellFileMissing if !path.is_some_and(is_program) => Vec::new(),
+        Sign::ShellFileMissing if !path.is_some_and(is_program) && !is_typed(symptom) => Vec::new(),
         Sign::ShellFileMissing => {
             vec![(MissingProgram, Likely), (MissingLoader, Likely), (MissingInterpreter, Possible)]
         }
@@ -269,6 +288,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         }
         Sign::EmulatorRefuses => vec![(WrongArchitecture, Likely), (Emulator, Possible)],
         Sign::EmulatorCrash => vec![(Emulator, Likely)],
+        Sign::EmulatorIncomplete => vec![(Emulator, Possible)],
         Sign::PackageForeign => vec![(ForeignPackage, Certain)],
         Sign::ModuleMissing => vec![(ForeignPackage, Likely), (MissingLibrary, Possible)],
         Sign::PackageRefused => vec![(WrongArchitecture, Likely), (ForeignPackage, Possible)],
@@ -340,6 +360,10 @@ fn of_not_found(path: Option<&str>) -> Vec<(Suspect, Likelihood)> {
         |path: &str| path.chars().all(|c| c == '?') || path.contains(|c: char| c.is_control() || c == '\u{fffd}');
     if path.is_some_and(is_garbage) {
         return vec![(WrongArchitecture, Likely), (NotAProgram, Possible)];
+    }
+    // A byte order mark before the first line's `#!` makes it a command.
+    if path.is_some_and(|path| path.contains("#!")) {
+        return vec![(NotAProgram, Likely)];
     }
     let is_path = path.is_some_and(|path| path.contains('/'));
     match is_path {

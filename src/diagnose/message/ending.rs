@@ -22,6 +22,17 @@ message_table! { UNRELATED:
         "wasm trap: illegal instruction";
     Program Unrelated, "illegal instruction{text}wasm",
         "RuntimeError: illegal instruction: unreachable executed in wasm function 12";
+    // Helpers that a client or an engine calls on its own machine.
+    Docker Unrelated, "exec: \"docker-credential-{helper}\": executable file not found",
+        "error getting credentials - err: exec: \"docker-credential-desktop\": executable file not found in $PATH, out: ``";
+    Program Unrelated, "getting credentials: exec: {helper}",
+        "Unable to connect to the server: getting credentials: exec: \"aws\": executable file not found in $PATH";
+    Program Unrelated, "failed to retrieve access token: exec: {helper}",
+        "print credential failed with error: Failed to retrieve access token: exec: \"gke-gcloud-auth-plugin\": executable file not found in $PATH";
+    Docker Unrelated, "failed to start daemon: {reason}",
+        "failed to start daemon: Error initializing network controller: exec: \"iptables\": executable file not found in $PATH";
+    Podman Unrelated, "cannot set up namespace using {helper}",
+        "Error: cannot set up namespace using \"newuidmap\": exec: \"newuidmap\": executable file not found in $PATH";
     Npm Unrelated, "SKIPPING OPTIONAL DEPENDENCY: ",
         "npm WARN notsup SKIPPING OPTIONAL DEPENDENCY: Unsupported platform for fsevents@1.2.9: wanted {\"os\":\"darwin\",\"arch\":\"any\"} (current: {\"os\":\"linux\",\"arch\":\"x64\"})";
     NodeJs Unrelated, "was compiled against a different Node.js version using",

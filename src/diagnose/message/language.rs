@@ -61,6 +61,8 @@ message_table! { TABLE:
         "npm ERR! notsup Unsupported platform for fsevents@2.3.3: wanted {\"os\":\"darwin\"} (current: {\"os\":\"linux\",\"cpu\":\"x64\"})";
     Npm PackageForeign, "binary is not available for {=runtime}",
         "The chromium binary is not available for arm64.";
+    Playwright LibraryMissing, "Host system is missing dependencies to run browsers",
+        "browserType.launch: Host system is missing dependencies to run browsers.";
     // Python.
     Python ModuleMissing, "No module named '{=module}._{=extension}'",
         "[ERROR] Runtime.ImportModuleError: Unable to import module 'app': No module named 'pydantic_core._pydantic_core'";

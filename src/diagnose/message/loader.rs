@@ -25,10 +25,12 @@ message_table! { TABLE:
         "qemu: uncaught target signal 11 (Segmentation fault) - core dumped";
     Qemu EmulatorCrash, "QEMU internal SIG{signal}",
         "qemu-x86_64-static: QEMU internal SIGSEGV {code=MAPERR, addr=0x20}";
-    Qemu EmulatorRefuses, "qemu-{=arch}: Unable to reserve",
+    Qemu EmulatorCrash, "qemu-{=arch}: Unable to reserve",
         "qemu-x86_64-static: Unable to reserve 0x7ffff7fff000 bytes of virtual address space";
-    Qemu EmulatorRefuses, "qemu: qemu_thread_create: Invalid argument",
+    Qemu EmulatorCrash, "qemu: qemu_thread_create: Invalid argument",
         "qemu: qemu_thread_create: Invalid argument";
+    Qemu EmulatorIncomplete, "qemu: Unsupported syscall: {#number}",
+        "qemu: Unsupported syscall: 434";
     BuildKit EmulatedStepFailed, ".buildkit_qemu_emulator {command}exit code: {#exit}",
         "ERROR: process \"/dev/.buildkit_qemu_emulator /bin/sh -c apt-get update\" did not complete successfully: exit code: 139";
     // The CPU.
@@ -68,6 +70,10 @@ message_table! { TABLE:
         "The hardware on this system lacks support for the sse3 instruction set.";
     CpuCheck CpuLevel, "This container was built for CPUs supporting at least the {level} instruction set",
         "ERROR: This container was built for CPUs supporting at least the AVX instruction set, but";
+    CpuCheck CpuLevel, "requires {=level} but the CPU does not support it",
+        "this binary requires AVX2 but the CPU does not support it";
+    CpuCheck CpuLevel, "CPU does not support the {level} instruction",
+        "Error: your CPU does not support the AVX instruction set.";
     CpuCheck CpuLevel, "requires a CPU that supports {=level} instructions",
         "error: this build requires a CPU that supports AVX2 instructions";
     // Pages.

@@ -88,6 +88,8 @@ pub enum Sign {
     EmulatorRefuses,
     /// The program died under the emulator.
     EmulatorCrash,
+    /// The emulator lacks a system call; the program went on, or did not.
+    EmulatorIncomplete,
     /// A build step under BuildKit's emulator ended with this exit code.
     EmulatedStepFailed,
     /// A package of native code was installed for another platform.

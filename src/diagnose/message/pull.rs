@@ -26,6 +26,8 @@ message_table! { TABLE:
         "error building image: no child with platform linux/arm64 in index index.docker.io/library/app:1";
     Docker NoPlatformInIndex, "does not have a manifest for platform {=node}",
         "image \"app:1\" does not have a manifest for platform linux/arm64";
+    Docker NoPlatformInIndex, "no suitable node (unsupported platform on {nodes})",
+        "web.1  app:1  node2  Shutdown  Rejected  \"no suitable node (unsupported platform on 3 nodes)\"";
     Containerd UnpackSkipped, "parent snapshot {snapshot} does not exist",
         "failed to create containerd container: error unpacking image: parent snapshot sha256:51e0 does not exist: not found";
     Docker PlatformMismatch, "requested image's platform ({image}) does not match the detected host platform ({node})",

@@ -61,6 +61,7 @@ speakers! {
     NextJs "Next.js", "next packages/next/src/build/swc";
     Prisma "Prisma", "prisma packages/client engines";
     Sass "node-sass", "node-sass lib/errors.js";
+    Playwright "Playwright", "playwright packages/playwright-core/src/server/registry/dependencies.ts";
     Bun "bun", "bun src/crash_handler.zig, src/cli.zig";
     Python "Python", "CPython Modules/_posixsubprocess.c, Python/dynload_shlib.c, importlib";
     Pip "pip", "pip src/pip/_internal/operations/prepare.py";
