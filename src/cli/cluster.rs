@@ -105,6 +105,7 @@ pub fn run(
     let scope = Scope { namespace: args.namespace.clone(), selector: args.selector.clone() };
     let secrets = if args.pull_secrets { Secrets::Read } else { Secrets::Leave };
     let seen = Inventory::read(&cluster, &scope, secrets);
+    terminal.notes(&seen.notes);
     let homeless = seen.survey.homeless.clone();
     let uses = seen.survey.uses();
     if uses.is_empty() && homeless.is_empty() && seen.unread.is_empty() {

@@ -184,7 +184,7 @@ fn settle(report: &ImageReport, target: Option<&str>, evidence: &Evidence<'_>, r
     let (platform, judged) = judged(report, target)?;
     let named = file::named(evidence.symptoms);
     let path = named.map_or(StartPath::Passed, |name| file::start_path(judged, name));
-    if path == StartPath::Elsewhere
+    if (path == StartPath::Elsewhere || file::fails_alone(evidence.file, target))
         && let Some(settled) = named.and_then(|name| settle_file(name, (report, platform), target, evidence, ranked))
     {
         return Some(settled);
@@ -329,10 +329,11 @@ fn lines_of(platform: &PlatformReport, finding: &Finding) -> Vec<String> {
     if let Some(path) = &finding.path {
         let expected =
             if finding.expected.is_empty() { String::new() } else { format!("; expected {}", finding.expected) };
-        lines.push(format!(
-            "{path} is {}{expected}",
-            if finding.is.is_empty() { &finding.message } else { &finding.is }
-        ));
+        lines.push(match finding.is.as_str() {
+            "" if finding.message.contains(path.as_str()) => finding.message.clone(),
+            "" => format!("{path}: {}", finding.message),
+            is => format!("{path} is {is}{expected}"),
+        });
     }
     if let Some(layer) = finding.layer.and_then(|index| platform.layers.get(index)) {
         let line = layer.dockerfile_line.map_or_else(String::new, |line| format!(" (Dockerfile:{line})"));

@@ -64,6 +64,7 @@ pub fn diagnose(
 ) -> Result<Vec<Answer>, ClusterError> {
     let namespace = question.namespace.unwrap_or(&cluster.namespace);
     let (title, pods) = pods(question, cluster, namespace)?;
+    notes.extend(cluster.unlinked());
     // Forbidden nodes leave the architecture unknown, but not the whole question.
     let nodes = match cluster.nodes() {
         Ok(objects) => nodes::group(&objects),

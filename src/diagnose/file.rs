@@ -83,7 +83,7 @@ pub fn to_judge(symptoms: &[Symptom], report: &ImageReport, target: Option<&str>
         symptom.path.as_deref() == Some(name) && (is_of_start(symptom.sign) || is_of_lookup(symptom.sign))
     });
     let (platform, judged) = judged(report, target)?;
-    if !is_program || start_path(judged, name) != StartPath::Elsewhere {
+    if !is_program || (start_path(judged, name) != StartPath::Elsewhere && !is_elsewhere_by_path(judged, name)) {
         return None;
     }
     if name.starts_with('/') {
@@ -92,6 +92,21 @@ pub fn to_judge(symptoms: &[Symptom], report: &ImageReport, target: Option<&str>
     // A bare name is looked up on PATH. The directory of `./run` and the like is unknown.
     let found = finding(platform, name).and_then(|finding| finding.path.clone());
     found.or_else(|| (!name.contains('/')).then(|| name.to_string()))
+}
+
+/// Whether the start path has a file of that base name, and not that path: a link of the same file, or another file.
+fn is_elsewhere_by_path(judged: &TargetReport, name: &str) -> bool {
+    let at = match &judged.outcome {
+        Outcome::Fails { at, .. } | Outcome::Dies { at, .. } | Outcome::Unknown { at, .. } => Some(at.as_str()),
+        Outcome::Runs | Outcome::Emulated { .. } => None,
+    };
+    name.starts_with('/') && at != Some(name) && !judged.steps.iter().any(|step| step.path == name)
+}
+
+/// Whether the named file, judged by itself, does not start.
+pub fn fails_alone(file: Option<&ImageReport>, target: Option<&str>) -> bool {
+    let started = file.and_then(|file| self::judged(file, target)).map(|(_, started)| &started.outcome);
+    matches!(started, Some(Outcome::Fails { .. } | Outcome::Dies { .. }))
 }
 
 /// Where `name` is on the start path.

@@ -31,7 +31,7 @@ pub struct Overview {
     pub unknown: usize,
     /// Sorted: current failures first.
     pub troubles: Vec<Trouble>,
-    /// Containers that fail now though their images start on their nodes.
+    /// Containers that fail now though their images start on their nodes, or of whose images it is not known.
     pub others: Vec<Failing>,
     pub untold: Vec<Untold>,
     /// Workloads that no node may run, each with an obstacle.
@@ -79,6 +79,8 @@ pub struct Failing {
     pub pod: String,
     /// The argument for `imgarch diagnose`: the workload if its kind selects its pods, otherwise the pod.
     pub subject: String,
+    /// Whether its image was judged.
+    pub is_judged: bool,
 }
 
 /// An image that could not be judged, because a fact that decides its verdict is unknown.
@@ -112,7 +114,7 @@ pub fn overview(seen: &Seen<'_>) -> Overview {
     };
     // An image is counted once, with the worst verdict of its starts.
     let mut images: BTreeMap<String, Verdict> = BTreeMap::new();
-    let mut explained = BTreeSet::new();
+    let (mut explained, mut unknown) = (BTreeSet::new(), BTreeSet::new());
     for (one, report) in seen.uses.iter().zip(seen.reports) {
         let troubles = troubles(one, report, seen.nodes, &failing);
         let untold = untold(one, report);
@@ -124,8 +126,11 @@ pub fn overview(seen: &Seen<'_>) -> Overview {
         let key = report.digest.as_ref().map_or_else(|| one.image.clone(), ToString::to_string);
         let known = images.entry(key).or_insert(verdict);
         *known = verdict.max(*known);
-        if !troubles.is_empty() {
-            explained.extend(failing_of(one, &failing).into_iter().map(|(key, _)| key.clone()));
+        let keys = || failing_of(one, &failing).into_iter().map(|(key, _)| key.clone());
+        match (troubles.is_empty(), &untold) {
+            (false, _) => explained.extend(keys()),
+            (true, Some(_)) => unknown.extend(keys()),
+            (true, None) => {}
         }
         found.troubles.extend(troubles);
         found.untold.extend(untold);
@@ -135,8 +140,9 @@ pub fn overview(seen: &Seen<'_>) -> Overview {
     (found.healthy, found.troubled, found.unknown) =
         (count(Verdict::Fine), count(Verdict::Broken), count(Verdict::Unknown));
     found.troubles.sort_by_key(|trouble| (trouble.now.is_empty(), trouble.used_by.clone()));
+    let others = failing.into_iter().filter(|(key, _)| !explained.contains(key));
     found.others =
-        failing.into_iter().filter(|(key, _)| !explained.contains(key)).map(|(_, failing)| failing).collect();
+        others.map(|(key, failing)| Failing { is_judged: !unknown.contains(&key), ..failing }).collect();
     found
 }
 
@@ -164,6 +170,7 @@ fn failing(pods: &[PodObject]) -> BTreeMap<Key, Failing> {
                 of: siblings.get(&own).copied().unwrap_or_default(),
                 namespace: namespace.clone(),
                 pod: pod.metadata.name.clone(),
+                is_judged: true,
                 subject: Some(owner(pod)).filter(|owner| is_selecting(owner)).unwrap_or(pod.metadata.name.clone()),
             });
             entry.failing += 1;

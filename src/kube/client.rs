@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ::kube::Client;
@@ -16,7 +17,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::linked::Linked;
+use super::links::{Links, Reference, Refusal};
 use super::object::{self, EventObject, NodeObject, PodObject};
 use super::page::{self, PageError, ReadItem};
 
@@ -97,6 +98,7 @@ pub struct Cluster {
     server: String,
     /// The context's namespace.
     pub namespace: String,
+    links: Mutex<Links>,
 }
 
 /// What to list.
@@ -137,7 +139,7 @@ impl Cluster {
         let client = Client::try_from(config)
             .map_err(|error| KubeError::Unreachable { server: server.clone(), cause: chain(&error) })?;
         drop(guard);
-        Ok(Cluster { runtime, client, server, namespace })
+        Ok(Cluster { runtime, client, server, namespace, links: Mutex::default() })
     }
 
     /// The API server's URL, for messages.
@@ -155,35 +157,48 @@ impl Cluster {
 
     /// Converts each pod with `needed`. If the list is restarted, `needed` sees the same pods again.
     pub fn read_pods<T>(&self, scope: &Scope, mut needed: impl FnMut(PodObject) -> T) -> Result<Vec<T>, KubeError> {
-        let mut classes = None;
         self.values("pods", &path("api/v1", scope.namespace.as_deref(), "pods"), scope, None, &mut |value| {
-            let mut pod: PodObject = self.read("pods", value)?;
-            self.fill_handler(&mut pod, &mut classes);
-            Ok(needed(pod))
+            Ok(needed(self.read("pods", self.linked(value))?))
         })
     }
 
     pub fn pod(&self, namespace: &str, name: &str) -> Result<PodObject, KubeError> {
         let what = format!("pod {namespace}/{name}");
-        let mut pod: PodObject = self.read(&what, self.get(&what, &path("api/v1", Some(namespace), "pods"), name)?)?;
-        self.fill_handler(&mut pod, &mut None);
-        Ok(pod)
+        self.read(&what, self.linked(self.get(&what, &path("api/v1", Some(namespace), "pods"), name)?))
     }
 
-    /// Gives a pod the handler of its runtime class. `classes` are read when the first pod has one.
-    fn fill_handler(&self, pod: &mut PodObject, classes: &mut Option<Vec<Value>>) {
-        let Some(name) = pod.spec.runtime_class_name.as_deref() else { return };
-        let classes = classes.get_or_insert_with(|| self.runtime_classes());
-        let class = classes.iter().find(|class| class["metadata"]["name"] == name);
-        pod.spec.runtime_handler = class.and_then(|class| class["handler"].as_str()).map(str::to_string);
+    /// A pod or a workload, with what other objects say of it.
+    fn linked(&self, mut object: Value) -> Value {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.fill(&mut object, &mut |reference| {
+            self.referred(reference).map_err(|error| match error {
+                KubeError::NotFound { .. } => Refusal::Absent,
+                error => Refusal::Error(error.to_string()),
+            })
+        });
+        object
     }
 
-    /// The cluster's runtime classes. Where they may not be read, a class's own name has to do.
-    fn runtime_classes(&self) -> Vec<Value> {
-        let path = "apis/node.k8s.io/v1/runtimeclasses";
-        let mut classes = self.values("runtimeclasses", path, &Scope::default(), None, &mut Ok).unwrap_or_default();
-        classes.iter_mut().for_each(|class| class["kind"] = Value::from("RuntimeClass"));
-        classes
+    fn referred(&self, reference: &Reference) -> Result<Vec<Value>, KubeError> {
+        match reference {
+            Reference::ConfigMap { namespace, name } => {
+                let what = format!("configmap {namespace}/{name}");
+                self.get(&what, &path("api/v1", Some(namespace), "configmaps"), name).map(|map| vec![map])
+            }
+            Reference::RuntimeClasses => {
+                let path = "apis/node.k8s.io/v1/runtimeclasses";
+                self.values("runtimeclasses", path, &Scope::default(), None, &mut |mut class| {
+                    // Items of a list come without their kind.
+                    class["kind"] = Value::from("RuntimeClass");
+                    Ok(class)
+                })
+            }
+        }
+    }
+
+    /// Why variables of the pods and workloads that were read are not known.
+    pub fn unlinked(&self) -> Vec<String> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).refused()
     }
 
     /// Converts the objects of each kind that runs pods with `needed`. A kind that could not be listed has its error.
@@ -192,19 +207,11 @@ impl Cluster {
         scope: &Scope,
         needed: impl Fn(Value) -> T,
     ) -> Vec<(&'static str, Result<Vec<T>, KubeError>)> {
-        let mut classes = None;
-        let has_class = |item: &Value| {
-            let pod = [&item["spec"], &item["spec"]["jobTemplate"]["spec"]].map(|spec| &spec["template"]["spec"]);
-            pod.iter().any(|pod| pod["runtimeClassName"].is_string())
-        };
-        let mut list = |group: &str, plural: &str, kind: &str| {
+        let list = |group: &str, plural: &str, kind: &str| {
             self.values(plural, &path(group, scope.namespace.as_deref(), plural), scope, None, &mut |mut item| {
                 // Items of a list have no kind.
                 item["kind"] = Value::from(kind);
-                if has_class(&item) {
-                    classes.get_or_insert_with(|| Linked::collect(&self.runtime_classes())).fill(&mut item);
-                }
-                Ok(needed(item))
+                Ok(needed(self.linked(item)))
             })
         };
         let rows = WORKLOADS.iter().map(|(group, plural, kind)| {
@@ -240,7 +247,8 @@ impl Cluster {
     /// ControllerRevisions.
     pub fn revisions(&self, namespace: &str, kind: &str) -> Result<Vec<Value>, KubeError> {
         let plural = if kind.eq_ignore_ascii_case("deployment") { "replicasets" } else { "controllerrevisions" };
-        self.values(plural, &path("apis/apps/v1", Some(namespace), plural), &Scope::default(), None, &mut Ok)
+        let path = path("apis/apps/v1", Some(namespace), plural);
+        self.values(plural, &path, &Scope::default(), None, &mut |revision| Ok(self.linked(revision)))
     }
 
     /// The jobs of a namespace.

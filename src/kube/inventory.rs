@@ -24,6 +24,8 @@ pub struct Inventory {
     pub credentials: Vec<CredentialStore>,
     /// Errors of lists that could not be read, so that the inventory is incomplete.
     pub unread: Vec<String>,
+    /// What only makes verdicts less certain.
+    pub notes: Vec<String>,
 }
 
 /// Whether imagePullSecrets are read.
@@ -68,6 +70,7 @@ impl Inventory {
             }
         }
         found.credentials = pull_secrets.stores();
+        found.notes = cluster.unlinked();
         found
     }
 }

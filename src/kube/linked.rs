@@ -32,21 +32,32 @@ impl Linked {
     /// Collects the ConfigMaps, Secrets and RuntimeClasses of `objects`.
     pub fn collect<'a>(objects: impl IntoIterator<Item = &'a Value>) -> Linked {
         let mut linked = Linked { left: MAX_FILLED, ..Linked::default() };
+        linked.add_all(objects);
+        linked
+    }
+
+    pub fn add_all<'a>(&mut self, objects: impl IntoIterator<Item = &'a Value>) {
         for object in objects {
             let Some(name) = object["metadata"]["name"].as_str() else { continue };
             let kind = match object["kind"].as_str() {
                 Some("ConfigMap") => CONFIG_MAP,
                 Some("Secret") => SECRET,
                 Some("RuntimeClass") => {
-                    linked.classes.insert(name.to_string(), object.clone());
+                    self.classes.insert(name.to_string(), object.clone());
                     continue;
                 }
                 _ => continue,
             };
             let namespace = object["metadata"]["namespace"].as_str().map(str::to_string);
-            linked.sources.entry((kind, name.to_string())).or_default().push((namespace, texts(kind, object)));
+            self.sources.entry((kind, name.to_string())).or_default().push((namespace, texts(kind, object)));
         }
-        linked
+    }
+
+    /// Fills in everything of one object of many: each has the whole bound.
+    #[cfg(feature = "kube")]
+    pub fn fill_next(&mut self, object: &mut Value) {
+        self.left = MAX_FILLED;
+        self.fill(object);
     }
 
     /// Fills in every reference of `object` to another object.

@@ -9,6 +9,8 @@ mod found;
 #[cfg(feature = "kube")]
 pub mod inventory;
 mod linked;
+#[cfg(feature = "kube")]
+mod links;
 pub mod manifest;
 mod manifest_error;
 pub mod nodes;

@@ -62,12 +62,30 @@ pub fn admits<'a>(pod: &'a PodSpec, node: &'a NodeObject) -> Result<(), Obstacle
     }
     // A pod that names its node bypasses the scheduler, and only NoExecute taints evict it.
     let is_bound = pod.node_name.is_some();
-    let forbids = |taint: &&Taint| taint.effect == "NoExecute" || (taint.effect == "NoSchedule" && !is_bound);
+    let forbids = |taint: &&Taint| {
+        !is_passing(taint) && (taint.effect == "NoExecute" || (taint.effect == "NoSchedule" && !is_bound))
+    };
     let is_tolerated = |taint: &Taint| pod.tolerations.iter().any(|toleration| tolerates(toleration, taint));
     if let Some(taint) = node.spec.taints.iter().filter(forbids).find(|taint| !is_tolerated(taint)) {
         return Err(Obstacle::Taint(taint));
     }
     Ok(())
+}
+
+/// Whether a taint tells a node's state of now, not what the node is for: not ready, cordoned, about to be removed.
+/// Source: Kubernetes' well-known labels, annotations and taints; cluster-autoscaler, Karpenter, Cilium, AWS EBS CSI.
+fn is_passing(taint: &Taint) -> bool {
+    const OWNERS: &[&str] = &["node.kubernetes.io/", "node.cloudprovider.kubernetes.io/"];
+    const KEYS: &[&str] = &[
+        "ToBeDeletedByClusterAutoscaler",
+        "DeletionCandidateOfClusterAutoscaler",
+        "karpenter.sh/disrupted",
+        "karpenter.sh/unregistered",
+        "node.cilium.io/agent-not-ready",
+        "ebs.csi.aws.com/agent-not-ready",
+        "efs.csi.aws.com/agent-not-ready",
+    ];
+    OWNERS.iter().any(|owner| taint.key.starts_with(owner)) || KEYS.contains(&taint.key.as_str())
 }
 
 /// Which platforms a pod's own constraints leave, without any node being known.

@@ -254,15 +254,18 @@ fn diagnose(failing: &Failing) -> String {
     format!("imgarch diagnose {} -n {}", failing.subject, failing.namespace)
 }
 
-/// Returns blocks for containers that fail although their images start, grouped by state.
+/// Returns blocks for containers whose failure no image explains, grouped by state.
 fn others(all: &[Failing]) -> Vec<Block> {
-    const WHY: &str = "its image starts on its nodes, so it fails for another reason";
-    let by_state = grouped(all, |failing| failing.state.clone());
-    let blocks = by_state.into_iter().map(|(state, group)| {
+    let by_state = grouped(all, |failing| (failing.state.clone(), !failing.is_judged));
+    let blocks = by_state.into_iter().map(|((state, is_unknown), group)| {
+        let why = match is_unknown {
+            true => "its image could not be judged",
+            false => "its image starts on its nodes, so it fails for another reason",
+        };
         let mut block = match group.as_slice() {
             [one] => {
                 let mut block = Block::new("OTHER", Color::Yellow, format!("{}: {}", one.used_by, pods(one)));
-                block.pairs.push(("why", WHY.to_string()));
+                block.pairs.push(("why", why.to_string()));
                 block
             }
             group => {
@@ -270,7 +273,7 @@ fn others(all: &[Failing]) -> Vec<Block> {
                 let head = format!("{}: {state}", plural(users.len(), "container"));
                 let mut block = Block::new("OTHER", Color::Yellow, head);
                 block.pairs.push(("where", by_namespace(&users)));
-                block.pairs.push(("why", format!("for each: {WHY}")));
+                block.pairs.push(("why", format!("for each: {why}")));
                 block
             }
         };

@@ -44,6 +44,7 @@ fn trouble_of(number: usize, now: bool) -> Trouble {
     let (one, report) = judged(number);
     let used_by = one.used_by[0].clone();
     let failing = Failing {
+        is_judged: true,
         namespace: used_by.split('/').next().unwrap().to_string(),
         used_by,
         state: "CrashLoopBackOff".to_string(),
@@ -113,6 +114,7 @@ fn forty_images_of_one_cause_are_one_block_by_namespace_and_owner() {
 #[test]
 fn the_first_screen_shows_what_to_do_first() {
     let failing = |number: usize, state: &str| Failing {
+        is_judged: true,
         used_by: format!("shop/statefulset/db{number}, container db"),
         state: state.to_string(),
         failing: 1,
