@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "kube")]
+use std::time::{Duration, Instant};
 
 use super::settings::{ConfigArgs, Settings, Typed};
 use super::targets::{self, ClusterArgs};
@@ -97,6 +99,10 @@ pub fn run(
     report::write(&answers, args.format, terminal.width, out)?;
     Ok(0)
 }
+
+/// Answers that take longer are noted one by one, before the report that groups them.
+#[cfg(feature = "kube")]
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Names of pods and workloads have neither blanks nor colons.
 fn is_message(subject: &str) -> bool {
@@ -201,19 +207,21 @@ fn of_cluster(
         true => None,
         false => Some(settings.sources.opener(None)?),
     };
+    // Bars of images that are read side by side would overwrite each other.
+    let bars = if args.failing { Terminal { progress: false, quiet: true, ..*terminal } } else { *terminal };
     let read = |image: &str, targets: Vec<Target>, call: CallOverride| {
         let options = Options { targets, call, ..settings.options() };
-        scan::read_one(
-            opener.as_ref().expect("images are read only with an opener"),
-            settings,
-            terminal,
-            image,
-            &options,
-        )
+        scan::read_one(opener.as_ref().expect("images are read only with an opener"), settings, &bars, image, &options)
+    };
+    let started = Instant::now();
+    let show = |answer: &Answer| {
+        if args.failing && started.elapsed() >= PATIENCE {
+            terminal.note(&format!("{}: {}", answer.subject, answer.suspect.row().sentence));
+        }
     };
     let read = opener.as_ref().map(|_| &read as cluster::ReadImage<'_>);
     let mut notes = Vec::new();
-    let answers = cluster::diagnose(&connected, question, read, &mut notes);
+    let answers = cluster::diagnose(&connected, question, read, &show, &mut notes);
     terminal.notes(&notes);
     match answers {
         Ok(answers) => Ok(Some(answers)),

@@ -80,8 +80,8 @@ impl Progress {
         let images = self.images.load(Ordering::Relaxed);
         let (opened, done) = (self.images_opened.load(Ordering::Relaxed), self.images_done.load(Ordering::Relaxed));
         (images > 1).then(|| match self.judging.get() {
-            None => format!("{opened}/{images} images opened"),
-            Some(since) => images_text(done, images, since.elapsed()),
+            None => images_text(opened, images, "images opened", self.started.elapsed()),
+            Some(since) => images_text(done, images, "images", since.elapsed()),
         })
     }
 
@@ -125,9 +125,9 @@ fn tick_on(progress: &Weak<Progress>) {
 }
 
 /// Formats the progress by images, as in `120/2000 images, 12.0/s, 2 min 37 s left`.
-fn images_text(done: usize, images: usize, elapsed: Duration) -> String {
+fn images_text(done: usize, images: usize, what: &str, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64();
-    let mut text = format!("{done}/{images} images");
+    let mut text = format!("{done}/{images} {what}");
     if done == 0 || seconds < 1.0 {
         return text;
     }
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn images_have_a_rate_and_a_time_left() {
-        let text = |done, seconds| images_text(done, 2000, Duration::from_secs(seconds));
+        let text = |done, seconds| images_text(done, 2000, "images", Duration::from_secs(seconds));
         assert_eq!(text(0, 30), "0/2000 images");
         assert_eq!(text(3, 0), "3/2000 images");
         assert_eq!(text(120, 10), "120/2000 images, 12.0/s, 2 min 37 s left");

@@ -54,12 +54,30 @@ struct Sources<'a> {
     read: Option<ReadImage<'a>>,
 }
 
-/// Answers for every failing container that `question` asks about. Without `read`, only from what the cluster reports.
-/// `notes` receives what could not be read and only makes the answers less complete.
+/// Failing containers that are answered side by side: most of the time servers are waited for.
+const AT_ONCE: usize = 8;
+
+/// Receives each answer as soon as it is found, in any order.
+pub type ShowAnswer<'a> = &'a (dyn Fn(&Answer) + Sync);
+
+/// Answers for every failing container that `question` asks about, by cause. Without `read`, only from what the cluster
+/// reports. `notes` receives what could not be read and only makes the answers less complete.
 pub fn diagnose(
     cluster: &Cluster,
     question: Question<'_>,
     read: Option<ReadImage<'_>>,
+    show: ShowAnswer<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Answer>, ClusterError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(AT_ONCE).build().expect("threads can be started");
+    pool.install(|| diagnose_all(cluster, question, read, show, notes))
+}
+
+fn diagnose_all(
+    cluster: &Cluster,
+    question: Question<'_>,
+    read: Option<ReadImage<'_>>,
+    show: ShowAnswer<'_>,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Answer>, ClusterError> {
     let namespace = question.namespace.unwrap_or(&cluster.namespace);
@@ -82,8 +100,18 @@ pub fn diagnose(
         return Err(ClusterError::NothingFails { what, pods: pods.len() });
     }
     let sources = Sources { cluster, nodes, read };
-    let answers = cases.iter().map(|case| answer_case(&sources, case, title.as_deref(), notes));
-    let mut answers: Vec<Answer> = answers.collect::<Vec<_>>().into_iter().flatten().collect();
+    let answered = |case: &Case| {
+        let mut notes = Vec::new();
+        let answer = answer_case(&sources, case, title.as_deref(), &mut notes);
+        answer.iter().for_each(show);
+        (answer, notes)
+    };
+    let answered: Vec<(Option<Answer>, Vec<String>)> = cases.par_iter().map(answered).collect();
+    let mut answers = Vec::new();
+    for (answer, found) in answered {
+        answers.extend(answer);
+        notes.extend(found);
+    }
     answer::by_cause(&mut answers);
     Ok(answers)
 }

@@ -139,7 +139,11 @@ const CREATE: &[Row] = &[
 
 /// Pulls, and what engines warn of.
 const PULLS: &[Row] = &[
-    ("web.1.x  web:2  node3  Rejected 5 seconds ago  \"no suitable node (unsupported platform on 2 nodes)\"", NoPlatform, Certain),
+    (
+        "web.1.x  web:2  node3  Rejected 5 seconds ago  \"no suitable node (unsupported platform on 2 nodes)\"",
+        NoPlatform,
+        Certain,
+    ),
     ("no matching manifest for linux/arm64/v8 in the manifest list entries", NoPlatform, Certain),
     ("docker: no matching manifest for linux/amd64 in the manifest list entries.", NoPlatform, Certain),
     (
@@ -201,7 +205,11 @@ const PULLS: &[Row] = &[
 const SHELLS: &[Row] = &[
     ("bash: /srv/server: No such file or directory", MissingProgram, Likely),
     ("/docker-entrypoint.d/10-app.sh: line 1: \u{feff}#!/bin/sh: not found", NotAProgram, Likely),
-    ("time=\"2026-03-01T10:00:00Z\" msg=\"clone failed\" err=\"exec: \\\"git\\\": executable file not found in $PATH\"", NotOnPath, Likely),
+    (
+        "time=\"2026-03-01T10:00:00Z\" msg=\"clone failed\" err=\"exec: \\\"git\\\": executable file not found in $PATH\"",
+        NotOnPath,
+        Likely,
+    ),
     ("bash: ./app: cannot execute binary file: Exec format error", WrongArchitecture, Likely),
     ("bash: line 1: ./app: cannot execute binary file: Exec format error", WrongArchitecture, Likely),
     ("/bin/sh: /usr/local/bin/app: cannot execute binary file", WrongArchitecture, Likely),

@@ -12,7 +12,7 @@ use crate::platform::Target;
 use crate::scan::{CallOverride, ImageReport};
 
 /// Reads an image and judges it on these targets, started by this call.
-pub type ReadImage<'a> = &'a dyn Fn(&str, Vec<Target>, CallOverride) -> ImageReport;
+pub type ReadImage<'a> = &'a (dyn Fn(&str, Vec<Target>, CallOverride) -> ImageReport + Sync);
 
 /// How many older revisions are tried, the newest first.
 const TRIED: usize = 3;

@@ -81,6 +81,8 @@ pub struct Failing {
     pub subject: String,
     /// Whether its image was judged.
     pub is_judged: bool,
+    /// Targets of the nodes that its failing pods are on.
+    pub targets: BTreeSet<String>,
 }
 
 /// An image that could not be judged, because a fact that decides its verdict is unknown.
@@ -104,7 +106,7 @@ pub struct Seen<'a> {
 }
 
 pub fn overview(seen: &Seen<'_>) -> Overview {
-    let failing = failing(seen.pods);
+    let failing = failing(seen.pods, seen.nodes);
     let mut found = Overview {
         nodes: seen.nodes.groups.iter().map(|group| group.nodes.len()).sum(),
         groups: seen.nodes.groups.len(),
@@ -126,11 +128,12 @@ pub fn overview(seen: &Seen<'_>) -> Overview {
         let key = report.digest.as_ref().map_or_else(|| one.image.clone(), ToString::to_string);
         let known = images.entry(key).or_insert(verdict);
         *known = verdict.max(*known);
-        let keys = || failing_of(one, &failing).into_iter().map(|(key, _)| key.clone());
-        match (troubles.is_empty(), &untold) {
-            (false, _) => explained.extend(keys()),
-            (true, Some(_)) => unknown.extend(keys()),
-            (true, None) => {}
+        for (key, now) in failing_of(one, &failing) {
+            if troubles.iter().any(|trouble| trouble.now.contains(now)) {
+                explained.insert(key.clone());
+            } else if untold.is_some() {
+                unknown.insert(key.clone());
+            }
         }
         found.troubles.extend(troubles);
         found.untold.extend(untold);
@@ -141,8 +144,7 @@ pub fn overview(seen: &Seen<'_>) -> Overview {
         (count(Verdict::Fine), count(Verdict::Broken), count(Verdict::Unknown));
     found.troubles.sort_by_key(|trouble| (trouble.now.is_empty(), trouble.used_by.clone()));
     let others = failing.into_iter().filter(|(key, _)| !explained.contains(key));
-    found.others =
-        others.map(|(key, failing)| Failing { is_judged: !unknown.contains(&key), ..failing }).collect();
+    found.others = others.map(|(key, failing)| Failing { is_judged: !unknown.contains(&key), ..failing }).collect();
     found
 }
 
@@ -150,7 +152,7 @@ pub fn overview(seen: &Seen<'_>) -> Overview {
 type Key = (String, String);
 
 /// Failing containers by their uses.
-fn failing(pods: &[PodObject]) -> BTreeMap<Key, Failing> {
+fn failing(pods: &[PodObject], nodes: &Nodes) -> BTreeMap<Key, Failing> {
     let mut all: BTreeMap<Key, Failing> = BTreeMap::new();
     let mut siblings: BTreeMap<(Option<&str>, String), usize> = BTreeMap::new();
     for pod in pods {
@@ -171,9 +173,12 @@ fn failing(pods: &[PodObject]) -> BTreeMap<Key, Failing> {
                 namespace: namespace.clone(),
                 pod: pod.metadata.name.clone(),
                 is_judged: true,
+                targets: BTreeSet::new(),
                 subject: Some(owner(pod)).filter(|owner| is_selecting(owner)).unwrap_or(pod.metadata.name.clone()),
             });
             entry.failing += 1;
+            let group = pod.spec.node_name.as_deref().and_then(|node| nodes.group_of(node));
+            entry.targets.extend(group.map(|group| nodes.title(group)));
         }
     }
     all
@@ -241,6 +246,11 @@ fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<K
                 Outcome::Unknown { .. } => {}
             }
         }
+    }
+    // What fails on other nodes fails for another reason.
+    for Trouble { now, places, .. } in &mut reasons {
+        let is_here = |one: &Failing| places.iter().any(|place| one.targets.contains(&place.target));
+        now.retain(|one| one.targets.is_empty() || is_here(one));
     }
     reasons
 }

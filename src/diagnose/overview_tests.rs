@@ -168,3 +168,19 @@ fn nodes_on_which_an_image_starts_are_not_listed_with_those_on_which_it_fails() 
         found.troubles.iter().flat_map(|one| &one.places).map(|place| place.target.as_str()).collect();
     assert_eq!(places, ["linux/arm64"]);
 }
+
+#[test]
+fn what_fails_where_its_image_starts_is_not_explained_by_nodes_on_which_it_would_not() {
+    let pods = [pod("p1", "bad:1", "x1", crashing()), pod("p2", "bad:1", "a1", running())];
+    let outcomes = [("linux/arm64", refused()), ("linux/amd64", Outcome::Runs)];
+    let found = seen(&pods, |name| report(name, &outcomes, Vec::new()));
+    assert!(found.troubles.iter().all(|trouble| trouble.now.is_empty()), "{:?}", found.troubles);
+    assert_eq!((found.others.len(), found.others[0].is_judged), (1, true));
+}
+
+#[test]
+fn what_fails_with_an_image_that_could_not_be_judged_is_not_said_to_start() {
+    let pods = [pod("p1", "private:1", "a1", crashing())];
+    let found = seen(&pods, |name| report(name, &[], vec![Problem::new("401", None)]));
+    assert_eq!((found.others.len(), found.others[0].is_judged), (1, false));
+}

@@ -68,10 +68,7 @@ pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> 
 }
 
 fn is_emulators(sign: Sign) -> bool {
-    matches!(
-        sign,
-        Sign::EmulatorCrash | Sign::EmulatorRefuses | Sign::EmulatorIncomplete | Sign::EmulatedLoaderMissing
-    )
+    matches!(sign, Sign::EmulatorCrash | Sign::EmulatorRefuses | Sign::EmulatorIncomplete | Sign::EmulatedLoaderMissing)
 }
 
 /// Shortens a line for quotation.
@@ -154,7 +151,8 @@ fn is_typed(symptom: &Symptom) -> bool {
 
 /// "executable file not found" without a word of a container: a program in Go may report it of its own children.
 fn is_programs_own(symptom: &Symptom) -> bool {
-    const RUNTIMES: &[&str] = &["container", "OCI", "runc", "failed to start", ": unknown", "Error response from daemon"];
+    const RUNTIMES: &[&str] =
+        &["container", "OCI", "runc", "failed to start", ": unknown", "Error response from daemon"];
     let is_search = symptom.line.contains("executable file not found");
     symptom.speaker == Speaker::Runc && is_search && !has_any(&symptom.line, RUNTIMES)
 }

@@ -93,6 +93,7 @@ fn status_of(pod: PodObject) -> PodObject {
             containers: shown(pod.spec.containers),
             init_containers: shown(pod.spec.init_containers),
             ephemeral_containers: shown(pod.spec.ephemeral_containers),
+            node_name: pod.spec.node_name,
             ..PodSpec::default()
         },
         status: pod.status,

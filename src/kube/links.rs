@@ -13,7 +13,10 @@ const MAX_VALUE: usize = 1 << 10;
 /// An object that another one refers to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reference {
-    ConfigMap { namespace: String, name: String },
+    ConfigMap {
+        namespace: String,
+        name: String,
+    },
     /// All of the cluster: they are few.
     RuntimeClasses,
 }
@@ -87,10 +90,11 @@ fn references(object: &Value) -> BTreeSet<Reference> {
             let entries = |field: &str| container[field].as_array().into_iter().flatten();
             let all = entries("envFrom").map(|entry| &entry["configMapRef"]["name"]);
             let one = entries("env").map(|entry| &entry["valueFrom"]["configMapKeyRef"]["name"]);
-            found.extend(all.chain(one).filter_map(Value::as_str).map(|name| Reference::ConfigMap {
-                namespace: namespace.to_string(),
-                name: name.to_string(),
-            }));
+            found.extend(
+                all.chain(one)
+                    .filter_map(Value::as_str)
+                    .map(|name| Reference::ConfigMap { namespace: namespace.to_string(), name: name.to_string() }),
+            );
         }
     }
     found
@@ -120,7 +124,8 @@ mod tests {
     #[test]
     fn a_config_map_is_requested_once_and_its_short_values_are_filled_in() {
         let (mut links, mut requests) = (Links::default(), Vec::new());
-        let mut objects = [pod("shop"), pod("shop"), json!({"metadata": {"namespace": "shop"}, "spec": {"template": pod("")}})];
+        let mut objects =
+            [pod("shop"), pod("shop"), json!({"metadata": {"namespace": "shop"}, "spec": {"template": pod("")}})];
         for object in &mut objects {
             links.fill(object, &mut |reference| {
                 requests.push(reference.clone());

@@ -45,6 +45,7 @@ fn trouble_of(number: usize, now: bool) -> Trouble {
     let used_by = one.used_by[0].clone();
     let failing = Failing {
         is_judged: true,
+        targets: std::collections::BTreeSet::new(),
         namespace: used_by.split('/').next().unwrap().to_string(),
         used_by,
         state: "CrashLoopBackOff".to_string(),
@@ -115,6 +116,7 @@ fn forty_images_of_one_cause_are_one_block_by_namespace_and_owner() {
 fn the_first_screen_shows_what_to_do_first() {
     let failing = |number: usize, state: &str| Failing {
         is_judged: true,
+        targets: std::collections::BTreeSet::new(),
         used_by: format!("shop/statefulset/db{number}, container db"),
         state: state.to_string(),
         failing: 1,

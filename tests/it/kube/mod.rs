@@ -5,4 +5,5 @@ mod cluster;
 mod diagnose;
 mod lists;
 mod manifests;
+mod real;
 mod workloads;
