@@ -129,6 +129,7 @@ fn of_log(
     let circumstances = Circumstances {
         exit_code: args.exit_code,
         has_output: args.log.as_ref().map(|_| log.has_text),
+        goes_on: log.goes_on,
         ..Circumstances::default()
     };
     let found = args.target.as_deref().map(|text| targets::of_text(text, environment)).transpose()?.unwrap_or_default();

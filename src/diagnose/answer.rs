@@ -264,7 +264,8 @@ fn fails(
     let path = blamed.and_then(|finding| finding.path.as_deref()).unwrap_or(at);
     let why = format!("{path} in {}: {}", short(report, platform), cause.text);
     let excluded = vec![SAME_IN_REGISTRY.to_string()];
-    Some(Settled { first: Ranked { suspect, likelihood, why }, evidence: origin(platform, path), excluded })
+    let evidence = finding_at(platform, path).or(blamed).map_or_else(Vec::new, |found| lines_of(platform, found));
+    Some(Settled { first: Ranked { suspect, likelihood, why }, evidence, excluded })
 }
 
 /// The answer for a start that works in the registry's copy.
@@ -317,13 +318,7 @@ fn finding_at<'a>(platform: &'a PlatformReport, at: &str) -> Option<&'a Finding>
     platform.findings.iter().find(|finding| finding.path.as_deref() == Some(at))
 }
 
-/// File, layer and build step of what failed.
-fn origin(platform: &PlatformReport, at: &str) -> Vec<String> {
-    let by_path = finding_at(platform, at);
-    let worst = || platform.findings.iter().max_by_key(|finding| finding.severity);
-    by_path.or_else(worst).map_or_else(Vec::new, |finding| lines_of(platform, finding))
-}
-
+/// File, layer and build step of a finding.
 fn lines_of(platform: &PlatformReport, finding: &Finding) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(path) = &finding.path {

@@ -77,6 +77,7 @@ fn failure(status: &ContainerStatus, container: &ContainerUse, events: &[EventOb
         lifetime: terminated.and_then(lifetime),
         has_output: None,
         reason: terminated.map(|terminated| terminated.reason.clone()).filter(|reason| !reason.is_empty()),
+        ..Circumstances::default()
     };
     let state = waiting.map(|waiting| waiting.reason.clone());
     Some(Failure {

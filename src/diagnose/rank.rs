@@ -16,6 +16,8 @@ pub struct Circumstances {
     pub lifetime: Option<Duration>,
     /// Whether the container wrote any output. `None` if the log was not read.
     pub has_output: Option<bool>,
+    /// Whether the program printed something after an engine's warning that image and machine differ.
+    pub goes_on: bool,
     /// The kubelet's word: `OOMKilled`, `StartError`, `Error`.
     pub reason: Option<String>,
 }
@@ -48,6 +50,14 @@ pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> 
         !is_end && !of_symptom(symptom, symptoms).is_empty()
     };
     let has_reason = symptoms.iter().any(|symptom| is_reason(&symptom));
+    // A program that is emulated runs: what ends it is another matter.
+    let is_warning = |symptom: &Symptom| matches!(symptom.sign, Sign::PlatformMismatch | Sign::Exited);
+    if circumstances.goes_on && symptoms.iter().all(is_warning) {
+        let why = "the program ran after the engine's warning that its platform is another".to_string();
+        add(Suspect::ProgramItself, Likely, why.clone());
+        add(Suspect::Emulator, Possible, why);
+        return ranked;
+    }
     for symptom in symptoms.iter().filter(|symptom| !has_reason || is_reason(symptom)) {
         for (suspect, likelihood) in of_symptom(symptom, symptoms) {
             add(suspect, likelihood, format!("{} reports {:?}", symptom.speaker, cut(&symptom.line)));
@@ -237,7 +247,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
             vec![(MissingProgram, Likely), (MissingLoader, Likely), (MissingInterpreter, Possible)]
         }
         Sign::NoPlatformInIndex => vec![(NoPlatform, Certain)],
-        Sign::PlatformMismatch => vec![(WrongArchitecture, Likely), (PinnedToOne, Possible)],
+        Sign::PlatformMismatch | Sign::PlatformRefused => vec![(WrongArchitecture, Likely), (PinnedToOne, Possible)],
         Sign::UnpackSkipped => vec![(MetadataDisagrees, Likely), (NodeCopy, Possible)],
         Sign::ProgramReadAsScript if has_any(&symptom.line, KEYWORDS_OF_LINES) => {
             vec![(CarriageReturn, Likely), (ProgramItself, Possible)]
@@ -302,7 +312,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
 
 fn of_errno(errno: Errno, path: Option<&str>, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> {
     use Suspect::*;
-    let is_mismatch = all.iter().any(|other| other.sign == Sign::PlatformMismatch);
+    let is_mismatch = all.iter().any(|other| matches!(other.sign, Sign::PlatformMismatch | Sign::PlatformRefused));
     let is_build = all.iter().any(|other| other.sign == Sign::BuildStepFailed || is_builders(&other.line));
     match errno {
         Errno::ENOEXEC if is_mismatch => vec![(WrongArchitecture, Certain), (PinnedToOne, Possible)],

@@ -17,6 +17,7 @@ fn check_exit(code: i32, seconds: u64, has_output: bool, expected: &[Suspect]) {
         lifetime: Some(Duration::from_secs(seconds)),
         has_output: Some(has_output),
         reason: None,
+        ..Circumstances::default()
     };
     let found: Vec<Suspect> = rank(&[], &circumstances).into_iter().map(|entry| entry.suspect).collect();
     assert_eq!(found, expected, "exit {code} after {seconds} s");

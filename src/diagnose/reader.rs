@@ -18,6 +18,8 @@ pub struct LogContent {
     pub image: Option<String>,
     /// Whether it contains anything except whitespace.
     pub has_text: bool,
+    /// Whether a program printed something after an engine's warning that image and machine differ.
+    pub goes_on: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +70,9 @@ pub fn read_log(mut log: impl Read) -> io::Result<LogContent> {
         let rest = rest.max(text.len().saturating_sub(PIECE));
         text.drain(..rest);
     }
+    found.image = recogniser.image().map(str::to_string);
     found.symptoms = recogniser.symptoms;
-    found.image = recogniser.image;
+    found.goes_on = recogniser.goes_on;
     Ok(found)
 }
 

@@ -41,7 +41,11 @@ const IMAGE_NAMES: &[&str] = &[
     "Using docker image {=id} for {=image} with digest",
     "does not support image '{=image}'",
     "failed to solve: {=image}: no match for platform",
+    DESCRIBED,
 ];
+
+/// How `kubectl describe` names the image of each container of a pod, failing or not.
+const DESCRIBED: &str = "Image: {=image}";
 
 /// Every pattern, and the automaton that finds where one may match.
 struct Patterns {
@@ -103,14 +107,20 @@ pub fn recognise(log: &str) -> Vec<Symptom> {
 pub struct Recogniser {
     pub symptoms: Vec<Symptom>,
     /// The first image that the text names as the one that fails.
-    pub image: Option<String>,
+    image: Option<String>,
+    /// The first images of a pod's containers.
+    described: Vec<String>,
+    /// Whether an engine warned that image and machine differ.
+    is_warned: bool,
+    /// Whether a program printed something after that warning.
+    pub goes_on: bool,
 }
 
 impl Recogniser {
     /// Reads whole lines in UTF-8. Invalid bytes are replaced.
     pub fn feed(&mut self, text: &[u8]) {
         let anchors = if text.len() < LONG { &PATTERNS.anchors } else { &*LONG_ANCHORS };
-        let mut from = 0;
+        let (mut from, mut after_warning) = (0, self.is_warned.then_some(0));
         while let Some(hit) = text.get(from..).and_then(|rest| anchors.find(rest)) {
             let (start, end) = (from + hit.start(), from + hit.end());
             // A window around the hit, because a line may be very long.
@@ -119,15 +129,23 @@ impl Recogniser {
             let begin = start - before.iter().rev().position(|byte| *byte == b'\n').unwrap_or(before.len());
             let stop = end + after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
             self.line(&String::from_utf8_lossy(&text[begin..stop]));
+            if self.is_warned {
+                after_warning = after_warning.or(Some(stop));
+            }
             from = stop;
         }
+        self.goes_on |= after_warning.is_some_and(|from| has_output(&text[from..]));
         spread_messages(text, |message| self.line(message));
     }
 
     fn line(&mut self, text: &str) {
         for part in line::parts(text) {
-            if self.image.is_none() {
-                self.image = image_name(&part);
+            match image_name(&part) {
+                Some((true, image)) if self.described.len() < 2 && !self.described.contains(&image) => {
+                    self.described.push(image);
+                }
+                Some((false, image)) if self.image.is_none() => self.image = Some(image),
+                Some(_) | None => {}
             }
             let english = translation::to_english(&part);
             if let Some(symptom) = recognise_line(english.as_deref().unwrap_or(&part), &part) {
@@ -136,10 +154,20 @@ impl Recogniser {
         }
     }
 
+    /// The image that the text names as the one that fails, or the only one that it names.
+    pub fn image(&self) -> Option<&str> {
+        match (&self.image, self.described.as_slice()) {
+            (Some(image), _) => Some(image),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
+
     fn keep(&mut self, symptom: Symptom) {
         if symptom.sign == Sign::Unrelated {
             return;
         }
+        self.is_warned |= symptom.sign == Sign::PlatformMismatch;
         let alike = |known: &&Symptom| known.sign == symptom.sign;
         let is_known = |known: &Symptom| known.path == symptom.path && known.named == symptom.named;
         let mut count = 0;
@@ -155,8 +183,20 @@ impl Recogniser {
     }
 }
 
-/// The image that `text` names.
-fn image_name(text: &str) -> Option<String> {
+/// Whether `text` has a line of a program, not of the engine that starts it: a container's ID, or a progress line.
+fn has_output(text: &[u8]) -> bool {
+    const MARKS: &[&str] = &["✔", "✘", "⠿", "[+]", "Container ", "Network ", "Attaching to ", "Status: ", "Digest: "];
+    let is_program = |line: &[u8]| {
+        let line = String::from_utf8_lossy(line);
+        let line = line.trim();
+        let is_id = line.len() >= 12 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
+        !line.is_empty() && !is_id && !MARKS.iter().any(|mark| line.starts_with(mark))
+    };
+    text.split(|byte| *byte == b'\n').any(is_program)
+}
+
+/// The image that `text` names, and whether as one of a pod's containers.
+fn image_name(text: &str) -> Option<(bool, String)> {
     let patterns = &*PATTERNS;
     let lower = text.to_ascii_lowercase();
     let mut hits = patterns.anchors.find_overlapping_iter(text);
@@ -165,7 +205,9 @@ fn image_name(text: &str) -> Option<String> {
             let holes = patterns.image_names[row].find(text, &lower, |_| true)?;
             let (_, image) = holes.into_iter().rfind(|(name, _)| *name == "image")?;
             let image = image.trim_end_matches(['.', ',', ':', ';']);
-            (!image.is_empty()).then(|| image.to_string())
+            let is_described = IMAGE_NAMES[row] == DESCRIBED;
+            let is_name = !image.is_empty() && (!is_described || image.contains([':', '/', '@']));
+            is_name.then(|| (is_described, image.to_string()))
         }
         Owner::Row(_) | Owner::Translation => None,
     })

@@ -140,6 +140,21 @@ fn the_image_that_fails_is_named_by_pulls_warnings_and_runners() {
     ] {
         let mut found = Recogniser::default();
         found.feed(line.as_bytes());
-        assert_eq!(found.image.as_deref(), Some(image), "{line}");
+        assert_eq!(found.image(), Some(image), "{line}");
     }
+}
+
+#[test]
+fn the_only_image_of_a_described_pod_is_the_one_that_fails() {
+    let image = |text: &str| {
+        let mut found = Recogniser::default();
+        found.feed(text.as_bytes());
+        found.image().map(str::to_string)
+    };
+    let one = "Containers:\n  app:\n    Image:          r.example/app:3\n    Image ID:       r.example/app@sha256:1\n";
+    assert_eq!(image(one).as_deref(), Some("r.example/app:3"));
+    assert_eq!(image(&format!("{one}  side:\n    Image:         side:1\n")), None);
+    assert_eq!(image("Image: loaded"), None);
+    let pull = "Failed to pull image \"r.example/side:1\": no match for platform in manifest: not found";
+    assert_eq!(image(&format!("{one}  {pull}")).as_deref(), Some("r.example/side:1"));
 }

@@ -7,6 +7,18 @@ use super::reader::read_text;
 /// Texts with the expected first suspect. `None`: nothing is blamed on the image.
 const THREADS: &[(&str, Option<Suspect>)] = &[
     // Runtimes and engines.
+    (
+        "WARNING: The requested image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8) and no specific platform was requested\nOperationalError: connection to server at \"db\" failed\napi-1 exited with code 1",
+        None,
+    ),
+    (
+        "WARNING: The requested image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8) and no specific platform was requested\n8f14e45fceea167a5a36dedd4bea2543",
+        Some(WrongArchitecture),
+    ),
+    (
+        "docker: Error response from daemon: image with reference app:1 was found but its platform (linux/amd64) does not match the specified platform (linux/arm64).\nSee 'docker run --help'.",
+        Some(WrongArchitecture),
+    ),
     ("[pod/api-6d9f/api] exec /usr/local/bin/docker-entrypoint.sh: exec format error", Some(WrongArchitecture)),
     ("ros-1  | exec /ros_entrypoint.sh: exec format error\nros-1 exited with code 255", Some(WrongArchitecture)),
     (
@@ -215,7 +227,8 @@ const THREADS: &[(&str, Option<Suspect>)] = &[
 fn pasted_logs_lead_to_their_cause() {
     let mut wrong = Vec::new();
     for (log, expected) in THREADS {
-        let ranked = rank(&read_text(log).symptoms, &Circumstances::default());
+        let content = read_text(log);
+        let ranked = rank(&content.symptoms, &Circumstances { goes_on: content.goes_on, ..Circumstances::default() });
         let first = ranked.first().map(|first| first.suspect);
         let is_right = match expected {
             Some(suspect) => first == Some(*suspect),

@@ -44,8 +44,10 @@ pub enum Sign {
     ShellFileMissing,
     /// No entry of the index matches the node.
     NoPlatformInIndex,
-    /// An engine's warning, or refusal, that image and machine differ.
+    /// An engine's warning that image and machine differ: it starts the program all the same.
     PlatformMismatch,
+    /// An engine's refusal of an image for another platform than it was told.
+    PlatformRefused,
     /// containerd skipped the unpacking: the config names another platform than the index.
     UnpackSkipped,
     /// A shell read a program as a script, because its caller fell back to `/bin/sh FILE` after ENOEXEC.

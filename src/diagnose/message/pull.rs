@@ -32,9 +32,9 @@ message_table! { TABLE:
         "failed to create containerd container: error unpacking image: parent snapshot sha256:51e0 does not exist: not found";
     Docker PlatformMismatch, "requested image's platform ({image}) does not match the detected host platform ({node})",
         "WARNING: The requested image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8) and no specific platform was requested";
-    Docker PlatformMismatch, "was found but its platform ({image}) does not match the specified platform ({node})",
+    Docker PlatformRefused, "was found but its platform ({image}) does not match the specified platform ({node})",
         "image with reference app:1 was found but its platform (linux/amd64) does not match the specified platform (linux/arm64)";
-    Docker PlatformMismatch, "was found but does not match the specified platform: wanted {=node}, actual: {=image}",
+    Docker PlatformRefused, "was found but does not match the specified platform: wanted {=node}, actual: {=image}",
         "image with reference app:1 was found but does not match the specified platform: wanted linux/arm64, actual: linux/amd64";
     Docker NoPlatformInIndex, "was found but does not provide the specified platform ({node})",
         "image with reference app:1 was found but does not provide the specified platform (linux/arm64)";
