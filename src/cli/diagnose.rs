@@ -217,7 +217,7 @@ fn of_cluster(
     let started = Instant::now();
     let show = |answer: &Answer| {
         if args.failing && started.elapsed() >= PATIENCE {
-            terminal.note(&format!("{}: {}", answer.subject, answer.suspect.row().sentence));
+            terminal.note(&format!("{}: {}", report::subject(answer), answer.suspect.row().sentence));
         }
     };
     let read = opener.as_ref().map(|_| &read as cluster::ReadImage<'_>);

@@ -23,8 +23,12 @@ use crate::source::Origin;
 pub struct Answer {
     /// The subject: `deployment/checkout (3 of 6 pods)`, or empty for a message.
     pub subject: String,
+    /// Where pods of several namespaces are answered, theirs.
+    pub namespace: Option<String>,
     /// Pods that fail so; 0 where none is known.
     pub pods: usize,
+    /// The command that gives this answer alone; empty where nothing of a cluster failed.
+    pub again: String,
     pub suspect: Suspect,
     pub likelihood: Likelihood,
     /// The cause in one sentence, with the names of this failure.
@@ -93,7 +97,9 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     let is_judged = evidence.judged.is_some();
     Some(Answer {
         subject: evidence.subject.clone(),
+        namespace: None,
         pods: 0,
+        again: String::new(),
         suspect: first.suspect,
         likelihood: first.likelihood,
         cause: match &evidence.place {

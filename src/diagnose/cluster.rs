@@ -5,6 +5,7 @@ use rayon::prelude::*;
 pub use super::last_good::ReadImage;
 use super::last_good::{self, Failed};
 use super::message::Sign;
+use super::overview::is_selecting;
 use super::{
     Answer, Evidence, FailingGroup, Failure, Names, Suspect, Symptom, answer, failing_groups, failures, file, recognise,
 };
@@ -52,6 +53,8 @@ struct Sources<'a> {
     cluster: &'a Cluster,
     nodes: Nodes,
     read: Option<ReadImage<'a>>,
+    /// Whether pods of several namespaces are answered.
+    is_wide: bool,
 }
 
 /// Failing containers that are answered side by side: most of the time servers are waited for.
@@ -99,7 +102,7 @@ fn diagnose_all(
         });
         return Err(ClusterError::NothingFails { what, pods: pods.len() });
     }
-    let sources = Sources { cluster, nodes, read };
+    let sources = Sources { cluster, nodes, read, is_wide: question.all_namespaces };
     let answered = |case: &Case| {
         let mut notes = Vec::new();
         let answer = answer_case(&sources, case, title.as_deref(), &mut notes);
@@ -277,7 +280,11 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
         file: file.as_ref(),
         now: Vec::new(),
     };
-    let mut found = Answer { pods: case.pods.len(), ..answer(&evidence)? };
+    let owner = owner(pod);
+    let asked = if is_selecting(&owner) { &owner } else { &pod.metadata.name };
+    let again = format!("imgarch diagnose {asked} -n {namespace}");
+    let wide = sources.is_wide.then(|| namespace.to_string());
+    let mut found = Answer { pods: case.pods.len(), namespace: wide, again, ..answer(&evidence)? };
     found.now = now(&found, pod, namespace, report.as_ref());
     if let (Some(report), Some(read), true) = (&report, sources.read, another_image_helps(found.suspect)) {
         let failed = Failed { pod, failure, target: target.as_ref(), report };

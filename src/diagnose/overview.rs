@@ -184,7 +184,8 @@ fn failing(pods: &[PodObject], nodes: &Nodes) -> BTreeMap<Key, Failing> {
     all
 }
 
-fn is_selecting(owner: &str) -> bool {
+/// Whether a pod's owner, as KIND/NAME, selects its pods by labels.
+pub fn is_selecting(owner: &str) -> bool {
     ["deployment/", "statefulset/", "daemonset/", "job/"].iter().any(|kind| owner.starts_with(kind))
 }
 

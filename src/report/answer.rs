@@ -21,6 +21,10 @@ const SCHEMA: u32 = 1;
 const LABEL: usize = 12;
 /// How many workloads of one cause are named at the top. The rest are counted.
 const NAMED: usize = 4;
+/// With more answers than this, only the first of each cause is written in full.
+const MANY: usize = 10;
+/// How many answers of one cause are written as a command only. The rest are counted.
+const LISTED: usize = 20;
 /// How many other suspects are named, without unlikely ones. JSON contains all.
 const OTHERS: usize = 3;
 
@@ -31,13 +35,28 @@ pub fn write(answers: &[Answer], format: AnswerFormat, width: usize, out: &mut d
         return writeln!(out);
     }
     lead(answers, width, out)?;
-    for (index, answer) in answers.iter().enumerate() {
-        if index > 0 {
-            writeln!(out)?;
+    // Many that fail of one cause are one block.
+    let full = if answers.len() > MANY { 1 } else { answers.len() };
+    for (index, of_one) in answers.chunk_by(|one, next| one.suspect == next.suspect).enumerate() {
+        for (place, answer) in of_one.iter().take(full).enumerate() {
+            if index + place > 0 {
+                writeln!(out)?;
+            }
+            text(answer, width, out)?;
         }
-        text(answer, width, out)?;
+        let others = of_one.get(full..).unwrap_or_default();
+        let mut lines: Vec<String> = others.iter().take(LISTED).map(again).collect();
+        if others.len() > LISTED {
+            lines.push(format!("and {} more; --format json has each in full", others.len() - LISTED));
+        }
+        section("the same", &lines, Fold::Never, out)?;
     }
     Ok(())
+}
+
+/// Formats the command that gives an answer alone, with the number of its pods.
+fn again(answer: &Answer) -> String {
+    format!("{}   # {}", answer.again, plural(answer.pods, "pod"))
 }
 
 /// Writes a summary before several answers: each cause with its workloads and pods.
@@ -49,7 +68,8 @@ fn lead(answers: &[Answer], width: usize, out: &mut dyn Write) -> io::Result<()>
     writeln!(out, "{} of {}:", plural(pods, "failing pod"), plural(answers.len(), "group"))?;
     for of_one in answers.chunk_by(|one, next| one.suspect == next.suspect) {
         let pods = of_one.iter().map(|answer| answer.pods).sum::<usize>();
-        let subjects = of_one.iter().filter_map(|answer| answer.subject.split([' ', ',']).next());
+        let subjects =
+            of_one.iter().map(|answer| subject(answer).split([' ', ',']).next().unwrap_or_default().to_string());
         let named = subjects.take(NAMED).collect::<Vec<_>>().join(", ");
         let more = match of_one.len().saturating_sub(NAMED) {
             0 => String::new(),
@@ -62,8 +82,16 @@ fn lead(answers: &[Answer], width: usize, out: &mut dyn Write) -> io::Result<()>
     writeln!(out)
 }
 
+/// What an answer is about, with its namespace where there are several.
+pub fn subject(answer: &Answer) -> String {
+    match &answer.namespace {
+        Some(namespace) => format!("{namespace}/{}", answer.subject),
+        None => answer.subject.clone(),
+    }
+}
+
 fn text(answer: &Answer, width: usize, out: &mut dyn Write) -> io::Result<()> {
-    let subject = if answer.subject.is_empty() { String::new() } else { format!("{}: ", answer.subject) };
+    let subject = if answer.subject.is_empty() { String::new() } else { format!("{}: ", subject(answer)) };
     let hedge = match answer.likelihood {
         Likelihood::Certain => "",
         Likelihood::Likely => "probably ",
@@ -111,6 +139,7 @@ fn section(label: &str, lines: &[String], fold: Fold, out: &mut dyn Write) -> io
 fn answer_json(answer: &Answer) -> Value {
     json!({
         "subject": answer.subject,
+        "namespace": answer.namespace,
         "pods": answer.pods,
         "cause": {
             "code": answer.suspect.name(),
@@ -172,6 +201,31 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         let lead = "4 failing pods of 2 groups:\n    4  the program is for another architecture than the node: deployment/a,\n";
         assert!(text.starts_with(lead), "{text}");
+    }
+
+    #[test]
+    fn many_answers_of_one_cause_are_one_block_with_a_command_for_each() {
+        let symptoms = recognise("exec /app: exec format error");
+        let one = |number: usize| {
+            let subject = format!("deployment/a{number} (1 of 1 pods), container c, Error");
+            let evidence = Evidence { subject, symptoms: &symptoms, ..Evidence::default() };
+            let again = format!("imgarch diagnose deployment/a{number} -n shop");
+            Answer { pods: 1, namespace: Some("shop".into()), again, ..answer(&evidence).unwrap() }
+        };
+        let text = |count: usize| {
+            let mut out = Vec::new();
+            write(&(0..count).map(one).collect::<Vec<_>>(), AnswerFormat::Text, 80, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text(MANY).matches("  cause  ").count(), MANY);
+        let many = text(LISTED + 5);
+        assert_eq!(
+            (many.matches("  cause  ").count(), many.matches("imgarch diagnose deployment/").count()),
+            (1, LISTED)
+        );
+        assert!(many.contains("shop/deployment/a0, shop/deployment/a1"), "{many}");
+        assert!(many.contains("  the same  imgarch diagnose deployment/a1 -n shop   # 1 pod\n"), "{many}");
+        assert!(many.ends_with("            and 4 more; --format json has each in full\n"), "{many}");
     }
 
     #[test]

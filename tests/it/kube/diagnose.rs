@@ -289,6 +289,7 @@ fn failing_pods_of_every_namespace_are_found_and_healthy_ones_skipped() {
     let found = answers(&api, &["diagnose", "--failing", "-A"]);
     assert_eq!(found.len(), 1, "three pods fail in the same way: {found:#?}");
     assert!(found[0]["subject"].as_str().unwrap().starts_with("deployment/checkout (3 of 4 pods)"));
+    assert_eq!(found[0]["namespace"], "shop");
     let output = imgarch(&api, &["diagnose", "good-pod", "-n", "shop"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
 }
