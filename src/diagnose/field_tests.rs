@@ -297,6 +297,7 @@ const LANGUAGES: &[Row] = &[
         Certain,
     ),
     ("Error: /app/node_modules/bcrypt/lib/binding/bcrypt_lib.node: invalid ELF header", ForeignLibrary, Certain),
+    ("Uncaught exception: Error: spawn ENOEXEC", WrongArchitecture, Likely),
     (
         "Error: /app/node_modules/better-sqlite3/build/Release/better_sqlite3.node: cannot open shared object file: No such file or directory",
         MissingLibrary,

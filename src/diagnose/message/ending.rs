@@ -47,6 +47,9 @@ message_table! { TABLE:
         "sh: 1: ./app: Exec format error";
     Program Exec(ENOEXEC), "Exec format error",
         "Exec format error";
+    // Node.js and Go name the error where they have no path.
+    Program Exec(ENOEXEC), "ENOEXEC",
+        "{\"errno\":-8,\"code\":\"ENOEXEC\",\"syscall\":\"spawn\"}";
     Lambda EntrypointInvalid, "Runtime.InvalidEntrypoint",
         "{\"errorType\":\"Runtime.InvalidEntrypoint\",\"errorMessage\":\"RequestId: 1 Error: ProcessSpawnFailed\"}";
     Kernel Exec(ENOEXEC), "request_module: runaway loop modprobe binfmt-464c",
