@@ -104,7 +104,7 @@ pub fn run(
 #[cfg(feature = "kube")]
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Names of pods and workloads have neither blanks nor colons.
+/// Names of pods and workloads contain neither whitespace nor colons.
 fn is_message(subject: &str) -> bool {
     subject.contains(char::is_whitespace) || subject.contains(':')
 }

@@ -25,7 +25,7 @@ pub struct Answer {
     pub subject: String,
     /// Where pods of several namespaces are answered, theirs.
     pub namespace: Option<String>,
-    /// Pods that fail so; 0 where none is known.
+    /// Number of pods that fail in this way. 0 if no pods are known.
     pub pods: usize,
     /// The command that gives this answer alone; empty where nothing of a cluster failed.
     pub again: String,

@@ -1,5 +1,5 @@
-//! Every message that the field shows, as engines, runtimes, kernels, shells, loaders, languages and CI services write it,
-//! with the suspect that it must lead to first, and how sure. The table is grouped by who says it.
+//! Messages from the field, as engines, runtimes, kernels, shells, loaders, languages and CI services write them, with the
+//! expected first suspect and its likelihood. The tables are grouped by the program that prints the message.
 
 use super::cause::Likelihood::{self, *};
 use super::cause::Suspect::{self, *};
@@ -8,7 +8,7 @@ use super::recognise::recognise;
 
 type Row = (&'static str, Suspect, Likelihood);
 
-/// runc, by version: what it writes into the container's own log. 175 to 228 are the lines of its releases.
+/// Messages of runc in the container's own log, by version. 175 to 228 are the line numbers in its releases.
 const RUNC: &[Row] = &[
     ("standard_init_linux.go:175: exec user process caused \"exec format error\"", WrongArchitecture, Likely),
     ("standard_init_linux.go:190: exec user process caused \"no such file or directory\"", CarriageReturn, Likely),
@@ -33,7 +33,7 @@ const RUNC: &[Row] = &[
     ("exec /a: file name too long", MissingProgram, Likely),
 ];
 
-/// crun, in plain text and in the JSON that podman and CRI-O ask for.
+/// Messages of crun, in plain text and in the JSON that podman and CRI-O request.
 const CRUN: &[Row] = &[
     ("exec container process `/app`: Exec format error", WrongArchitecture, Likely),
     ("exec container process (missing dynamic library?) `/app`: No such file or directory", MissingLoader, Likely),
@@ -54,7 +54,7 @@ const CRUN: &[Row] = &[
     ("exec container process `/entry.sh`: Exec format error", NotAProgram, Likely),
 ];
 
-/// Before the container starts: runc's and crun's words in the wrappings of every front end.
+/// Messages before the container starts: those of runc and crun, wrapped by every front end.
 const CREATE: &[Row] = &[
     (
         "container_linux.go:349: starting container process caused \"exec: \\\"/x\\\": stat /x: no such file or directory\"",
@@ -137,7 +137,7 @@ const CREATE: &[Row] = &[
     ),
 ];
 
-/// Pulls, and what engines warn of.
+/// Pull errors, and warnings of engines.
 const PULLS: &[Row] = &[
     (
         "web.1.x  web:2  node3  Rejected 5 seconds ago  \"no suitable node (unsupported platform on 2 nodes)\"",
@@ -201,7 +201,7 @@ const PULLS: &[Row] = &[
     ),
 ];
 
-/// Shells and what wraps a program.
+/// Shells and programs that start programs.
 const SHELLS: &[Row] = &[
     ("bash: /srv/server: No such file or directory", MissingProgram, Likely),
     ("/docker-entrypoint.d/10-app.sh: line 1: \u{feff}#!/bin/sh: not found", NotAProgram, Likely),
@@ -266,7 +266,7 @@ const SHELLS: &[Row] = &[
     ("xargs: /app: Exec format error", WrongArchitecture, Likely),
 ];
 
-/// Languages and what runs programs from them.
+/// Languages, and their libraries that start programs.
 const LANGUAGES: &[Row] = &[
     ("fork/exec /usr/local/bin/app: exec format error", WrongArchitecture, Likely),
     ("panic: fork/exec /app: no such file or directory", MissingLoader, Likely),
@@ -330,7 +330,7 @@ const LANGUAGES: &[Row] = &[
     ),
 ];
 
-/// Loaders, processors, pages, emulators.
+/// Loaders, CPUs, page sizes, emulators.
 const LOADERS: &[Row] = &[
     ("Fatal glibc error: CPU does not support x86-64-v2", CpuLevel, Certain),
     ("Fatal glibc error: CPU does not support x86-64-v3", CpuLevel, Certain),
@@ -415,7 +415,7 @@ const LOADERS: &[Row] = &[
     ("Segmentation fault (core dumped)", ProgramItself, Possible),
 ];
 
-/// BuildKit's and the services' logs: prefixes, colours and time stamps stand before what matters.
+/// Logs of BuildKit and services, with prefixes, colours and timestamps before the message.
 const BUILDS: &[Row] = &[
     ("#12 0.213 exec /bin/sh: exec format error", EmulatorMissing, Likely),
     (
@@ -480,7 +480,7 @@ const BUILDS: &[Row] = &[
 ];
 
 #[test]
-fn every_message_of_the_field_leads_to_its_suspect() {
+fn every_message_from_the_field_leads_to_its_suspect() {
     let mut wrong = Vec::new();
     let tables = [RUNC, CRUN, CREATE, PULLS, SHELLS, LANGUAGES, LOADERS, BUILDS];
     for (log, suspect, likelihood) in tables.into_iter().flatten() {

@@ -109,7 +109,7 @@ pub fn fails_alone(file: Option<&ImageReport>, target: Option<&str>) -> bool {
     matches!(started, Some(Outcome::Fails { .. } | Outcome::Dies { .. }))
 }
 
-/// Where `name` is on the start path.
+/// The position of `name` on the start path.
 pub fn start_path(judged: &TargetReport, name: &str) -> StartPath {
     let is_step = judged.steps.iter().any(|step| is_same(&step.path, name));
     match &judged.outcome {

@@ -11,7 +11,7 @@ use crate::kube::{Cluster, KubeError, Revision, Scope, revisions};
 use crate::platform::Target;
 use crate::scan::{CallOverride, ImageReport};
 
-/// Reads an image and judges it on these targets, started by this call.
+/// Reads an image and judges it on these targets, with this call.
 pub type ReadImage<'a> = &'a (dyn Fn(&str, Vec<Target>, CallOverride) -> ImageReport + Sync);
 
 /// How many older revisions are tried, the newest first.

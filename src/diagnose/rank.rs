@@ -18,7 +18,7 @@ pub struct Circumstances {
     pub has_output: Option<bool>,
     /// Whether the program printed something after an engine's warning that image and machine differ.
     pub goes_on: bool,
-    /// The kubelet's word: `OOMKilled`, `StartError`, `Error`.
+    /// The kubelet's reason: `OOMKilled`, `StartError`, `Error`.
     pub reason: Option<String>,
 }
 
@@ -167,7 +167,7 @@ fn is_programs_own(symptom: &Symptom) -> bool {
     symptom.speaker == Speaker::Runc && is_search && !has_any(&symptom.line, RUNTIMES)
 }
 
-/// A path of settings, state or devices: nothing there is started.
+/// Whether the path is of settings, state or devices, which are not started.
 fn is_data(path: &str) -> bool {
     const DIRECTORIES: &[&str] = &["/etc/", "/proc/", "/sys/", "/dev/", "/var/log/", "/run/secrets/"];
     const ENDINGS: &[&str] = &[

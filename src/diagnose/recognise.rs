@@ -47,7 +47,7 @@ const IMAGE_NAMES: &[&str] = &[
 /// How `kubectl describe` names the image of each container of a pod, failing or not.
 const DESCRIBED: &str = "Image: {=image}";
 
-/// Every pattern, and the automaton that finds where one may match.
+/// All patterns, and the automaton that finds candidate lines.
 struct Patterns {
     rows: Vec<(Pattern, &'static Message)>,
     anchors: AhoCorasick,
@@ -106,7 +106,7 @@ pub fn recognise(log: &str) -> Vec<Symptom> {
 #[derive(Debug, Default)]
 pub struct Recogniser {
     pub symptoms: Vec<Symptom>,
-    /// The first image that the text names as the one that fails.
+    /// The first failing image that the text names.
     image: Option<String>,
     /// The first images of a pod's containers.
     described: Vec<String>,

@@ -88,7 +88,7 @@ fn is_passing(taint: &Taint) -> bool {
     OWNERS.iter().any(|owner| taint.key.starts_with(owner)) || KEYS.contains(&taint.key.as_str())
 }
 
-/// Which platforms a pod's own constraints leave, without any node being known.
+/// The platforms that a pod's own constraints allow if no nodes are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Narrowing {
     #[default]

@@ -1,4 +1,4 @@
-//! What is left of a process's end: exit statuses and signals. And what only looks like an exec failure.
+//! Exit statuses and signals, and messages that only look like an exec failure.
 
 use super::message_table;
 
@@ -80,7 +80,7 @@ message_table! { TABLE:
         "subprocess.CalledProcessError: Command '['/app/tool']' died with <Signals.SIGILL: 4>.";
     Go IllegalInstruction, "SIGILL: illegal instruction",
         "SIGILL: illegal instruction";
-    // An interpreter's own illegal instruction is named after these words.
+    // An interpreter's own illegal instruction follows these words.
     Shell IllegalInstruction, "Illegal instruction$",
         "/app/start: line 3: 14 Illegal instruction";
     Shell IllegalInstruction, "Illegal instruction (",
@@ -97,7 +97,7 @@ message_table! { TABLE:
         "zsh: illegal hardware instruction (core dumped)  ./app";
     Shell SegmentationFault, "Segmentation fault",
         "/entrypoint.sh: line 9:    14 Segmentation fault      (core dumped) /app";
-    // docker inspect and the kubelet also print that it was not.
+    // docker inspect and the kubelet also print `false`.
     Kernel OutOfMemory, "OOMKilled$",
         "      Reason:       OOMKilled";
     Engine OutOfMemory, "OOMKilled\": true",

@@ -48,7 +48,7 @@ pub enum Sign {
     PlatformMismatch,
     /// An engine's refusal of an image for another platform than it was told.
     PlatformRefused,
-    /// containerd skipped the unpacking: the config names another platform than the index.
+    /// containerd skipped unpacking, because the config and the index name different platforms.
     UnpackSkipped,
     /// A shell read a program as a script, because its caller fell back to `/bin/sh FILE` after ENOEXEC.
     ProgramReadAsScript,
