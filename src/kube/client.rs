@@ -132,6 +132,10 @@ impl Cluster {
         };
         inline_token(&mut config)?;
         config.read_timeout = Some(ANSWER_WITHIN);
+        if config.cluster_url.scheme_str() == Some("http") {
+            // Without TLS no certificate of this machine is needed, and a minimal one may have none.
+            config.root_cert.get_or_insert_default();
+        }
         let server = config.cluster_url.to_string().trim_end_matches('/').to_string();
         let namespace = config.default_namespace.clone();
         // The client spawns its queue on the runtime.

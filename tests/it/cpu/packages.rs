@@ -140,7 +140,7 @@ pub const PACKAGES: &[Package] = &[
     debian("openssl (trixie)", Suite::Trixie, &["openssl"], &["/usr/bin/openssl", "rand", "-hex", "16"]),
     debian("ffmpeg", Suite::Bookworm, &["ffmpeg", "libblas3", "liblapack3"], &["/usr/bin/ffmpeg", "-version"]),
     debian("dav1d", Suite::Trixie, &["dav1d"], &["/usr/bin/dav1d", "--version"]),
-    debian("zstd", Suite::Bookworm, &["zstd"], &["/usr/bin/zstd", "--benchmark=1", "-i0", "/usr/bin/zstd"]),
+    debian("zstd", Suite::Bookworm, &["zstd"], &["/usr/bin/zstd", "-b1", "-i0", "/usr/bin/zstd"]),
     debian("zstd (sid)", Suite::Sid, &["zstd"], &["/usr/bin/zstd", "--version"]),
     debian("xz", Suite::Trixie, &["xz-utils"], &["/usr/bin/xz", "--stdout", "--keep", "/usr/bin/xz"]),
     debian("sqlite3", Suite::Bookworm, &["sqlite3"], &["/usr/bin/sqlite3", ":memory:", "select sum(1)"]),
