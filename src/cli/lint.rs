@@ -1,7 +1,7 @@
 //! `imgarch lint`: finds files, runs the rules on them, and writes rewritten files.
 
-use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -42,7 +42,7 @@ pub struct LintArgs {
     /// The stage to build, as in `docker build --target`. Defaults to the last stage.
     #[arg(long, value_name = "STAGE")]
     stage: Option<String>,
-    /// Ask registries whether pinned digests are one platform's manifest.
+    /// Ask registries whether pinned digests are one platform's manifest, and base images have every platform that is built.
     #[arg(long)]
     online: bool,
     /// Show safe rewrites as a diff, and apply them.
@@ -115,10 +115,15 @@ pub fn run(
     let projects = || projects.get_or_init(|| args.paths.iter().map(|path| Project::read(path)).collect());
     let indexes: OnceCell<Vec<GitIndex>> = OnceCell::new();
     let indexes = || indexes.get_or_init(|| args.paths.iter().filter_map(|path| GitIndex::of(path)).collect());
+    // Many files of a project name the same images.
+    let pins: RefCell<BTreeMap<String, Result<lint::Pin, String>>> = RefCell::default();
     let check = |path: &Path, text: &str, format: Format| {
         let context = args.context.clone().unwrap_or_else(|| path.parent().unwrap_or(Path::new("")).to_path_buf());
         let passes = |name: &str| projects().iter().any(|project| project.passes(path, name));
         let baked_for = || projects().iter().find_map(|project| project.baked_for(path));
+        let built_for = || projects().iter().find_map(|project| project.built_for(path, text));
+        let named_archs = || projects().iter().flat_map(|project| project.named_archs(path)).collect();
+        let project_file = |file: &str| projects().iter().find_map(|project| project.file(file));
         let host_files = |pattern: &str| host_files(&context, path, pattern);
         let recorded_mode = |file: &str| {
             let file = context.join(file);
@@ -127,7 +132,12 @@ pub fn run(
         let ignores = |file: &str| lint::is_ignored(&context, path, file);
         let pin = |reference: &Reference| {
             let client = client.as_ref().ok_or("offline")?;
-            lint::look_up_pin(&|reference| Box::new(client.image(reference)), reference)
+            if let Some(known) = pins.borrow().get(&reference.to_string()) {
+                return known.clone();
+            }
+            let pin = lint::look_up_pin(&|reference| Box::new(client.image(reference)), reference);
+            pins.borrow_mut().insert(reference.to_string(), pin.clone());
+            pin
         };
         let outside = Outside {
             files: &host_files,
@@ -135,6 +145,9 @@ pub fn run(
             recorded_mode: &recorded_mode,
             ignores: &ignores,
             baked_for: &baked_for,
+            built_for: &built_for,
+            named_archs: &named_archs,
+            project_file: &project_file,
             file_archs: match format {
                 Format::Dockerfile | Format::Compose => lint::file_archs(path, text),
                 Format::BakeHcl | Format::BakeJson | Format::GithubWorkflow => Vec::new(),

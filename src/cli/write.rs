@@ -3,7 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -11,19 +11,25 @@ use tempfile::NamedTempFile;
 /// Permissions of a new file, before the umask applies.
 const NEW_FILE: u32 = 0o666;
 
-/// Replaces the contents of the file at `path` and keeps its permissions, or creates it. A symbolic link stays and its
-/// target is replaced. A file that is not regular (`/dev/stdout`, a FIFO) is written to directly.
+/// Replaces the contents of the file at `path` and keeps its permissions and owner, or creates it. A symbolic link stays
+/// and its target is replaced. A file that is not regular (`/dev/stdout`, a FIFO) is written to directly.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let _writing = super::interrupt::writing();
-    let (path, permissions) = match fs::metadata(path) {
+    let (path, metadata) = match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => return fs::File::options().write(true).open(path)?.write_all(bytes),
-        Ok(metadata) => (fs::canonicalize(path)?, Some(metadata.permissions())),
+        Ok(metadata) => (fs::canonicalize(path)?, Some(metadata)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => (missing_target(path), None),
         Err(error) => return Err(error),
     };
     let file = temporary(&path, bytes)?;
-    if let Some(permissions) = permissions {
-        file.as_file().set_permissions(permissions)?;
+    if let Some(metadata) = metadata {
+        let own = file.as_file().metadata()?;
+        let (owner, group) = (metadata.uid(), metadata.gid());
+        // Who may not give a file away writes into it: its owner counts more than a rename.
+        if (own.uid(), own.gid()) != (owner, group) && fchown(file.as_file(), Some(owner), Some(group)).is_err() {
+            return fs::File::options().write(true).truncate(true).open(&path)?.write_all(bytes);
+        }
+        file.as_file().set_permissions(metadata.permissions())?;
     }
     file.persist(&path).map(drop).map_err(|error| error.error)
 }
@@ -74,6 +80,20 @@ mod tests {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o751);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(names(directory.path()), ["file", "link"]);
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_owner_and_group() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, "old").unwrap();
+        // Only root can give a file away; for anyone else the owner is their own.
+        let given = std::os::unix::fs::chown(&file, Some(1234), Some(4321)).is_ok();
+        let before = fs::metadata(&file).unwrap();
+        assert!(!given || (before.uid(), before.gid()) == (1234, 4321));
+        replace(&file, b"new").unwrap();
+        let after = fs::metadata(&file).unwrap();
+        assert_eq!((after.uid(), after.gid(), fs::read(&file).unwrap()), (before.uid(), before.gid(), b"new".to_vec()));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub const ACTIONS: &[Action] = &[
     Action { name: "docker/setup-qemu-action", commit: "99012661954931238ded8c8b007157a8430204e1", version: "v4.4.0" },
     Action { name: "docker/setup-buildx-action", commit: "f87e5991a6d7451dcb8d9637bfbc97413f497069", version: "v4.4.1" },
     Action { name: "docker/login-action", commit: "dbcb813823bdd20940b903addbd779551569679f", version: "v4.6.0" },
+    Action { name: "docker/metadata-action", commit: "dc802804100637a589fabce1cb79ff13a1411302", version: "v6.2.0" },
     Action { name: "docker/build-push-action", commit: "c3c9e263c25d99ce0380d002d59b67737d91b0dc", version: "v7.4.0" },
 ];
 

@@ -82,11 +82,15 @@ fn uses<'a>(file: &'a Dockerfile<'a>, step: &Step) -> Vec<(usize, &'a str)> {
         let is_set =
             text.contains(&format!("{}=", reference.name)) || text.contains(&format!("read {}", reference.name));
         let is_escaped = text[..at].ends_with('\\');
+        // Every image of Linux has this value, declared or not.
+        let is_every_image =
+            reference.name.ends_with("OS") && reference.operator.ends_with('-') && reference.operand == "linux";
         if AUTOMATIC.contains(&reference.name)
             && !reference.operator.contains('?')
             && !is_comment
             && !is_set
             && !is_escaped
+            && !is_every_image
         {
             let name_at = at + text[at..].find(reference.name).unwrap_or(0);
             found.push((step.span.start + name_at, &text[name_at..name_at + reference.name.len()]));

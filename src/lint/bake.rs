@@ -21,6 +21,9 @@ struct Target {
     platforms: Setting,
     context: Setting,
     dockerfile: Setting,
+    stage: Setting,
+    args: Setting,
+    tags: Setting,
     has_tags: bool,
     is_inline: bool,
     /// The values of `output` and `outputs`.
@@ -41,7 +44,7 @@ enum Setting {
 pub struct Built {
     /// Relative to the directory in which bake runs.
     pub dockerfile: String,
-    /// `None` where the builder or an expression decides.
+    /// None where the builder decides; `None` where an expression does.
     pub platforms: Option<Vec<String>>,
 }
 
@@ -63,13 +66,74 @@ pub fn built(text: &str, is_json: bool) -> Vec<Built> {
         let is_here = !target.is_inline && !context.contains(':');
         let platforms = match inherited(target, &targets, |target| &target.platforms, 0) {
             Setting::Known(platforms) => Some(platforms),
-            Setting::Absent | Setting::Unknown => None,
+            Setting::Absent => Some(Vec::new()),
+            Setting::Unknown => None,
         };
         is_here.then(|| Built { dockerfile: format!("{context}/{dockerfile}"), platforms })
     };
     // A target that others inherit from is built through them.
     let is_built = |target: &&Target| !is_base(target, &targets) || matches!(target.dockerfile, Setting::Known(_));
     targets.iter().filter(is_built).filter_map(read).collect()
+}
+
+/// What a workflow takes over from a bake target. What an expression decides is named in `unread`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Recipe {
+    pub name: String,
+    pub context: String,
+    /// Relative to where bake is run.
+    pub dockerfile: String,
+    pub platforms: Vec<String>,
+    pub stage: Option<String>,
+    /// `NAME=value`.
+    pub build_args: Vec<String>,
+    /// The names of the image, without their tags.
+    pub images: Vec<String>,
+    pub unread: Vec<&'static str>,
+}
+
+/// The targets of a bake file that build something, as far as literals say; none where it cannot be read.
+pub fn recipes(text: &str) -> Vec<Recipe> {
+    let is_json = text.trim_start().starts_with('{');
+    let targets: Vec<Target> = match is_json {
+        true => yaml::parse(text).map(|documents| documents.iter().flat_map(targets_of_json).collect()).ok(),
+        false => hcl::parse(text).map(|blocks| targets_of(&blocks)).ok(),
+    }
+    .unwrap_or_default();
+    let recipe = |target: &Target| {
+        let mut unread = Vec::new();
+        let mut strings =
+            |name: &'static str, attribute: fn(&Target) -> &Setting| match inherited(target, &targets, attribute, 0) {
+                Setting::Known(strings) => strings,
+                Setting::Absent => Vec::new(),
+                Setting::Unknown => {
+                    unread.push(name);
+                    Vec::new()
+                }
+            };
+        let context = strings("context", |target| &target.context).into_iter().next();
+        let context = context.unwrap_or_else(|| ".".to_string());
+        let dockerfile = strings("dockerfile", |target| &target.dockerfile).into_iter().next();
+        let dockerfile = dockerfile.unwrap_or_else(|| "Dockerfile".to_string());
+        let platforms = strings("platforms", |target| &target.platforms);
+        let stage = strings("target", |target| &target.stage).into_iter().next();
+        let build_args = strings("args", |target| &target.args);
+        let tags = strings("tags", |target| &target.tags);
+        let mut images: Vec<String> = Vec::new();
+        for tag in tags {
+            let name =
+                tag.rfind(':').filter(|colon| !tag[*colon..].contains('/')).map_or(tag.as_str(), |at| &tag[..at]);
+            if !images.iter().any(|image| image == name) {
+                images.push(name.to_string());
+            }
+        }
+        let path = match context.as_str() {
+            "." | "./" => dockerfile,
+            _ => format!("{}/{dockerfile}", context.trim_end_matches('/')),
+        };
+        Recipe { name: target.name.clone(), context, dockerfile: path, platforms, stage, build_args, images, unread }
+    };
+    targets.iter().filter(|target| !is_base(target, &targets) && !target.is_inline).map(recipe).collect()
 }
 
 /// A target's own attribute, or the one of the last target that it inherits from and that has it.
@@ -140,6 +204,7 @@ fn target(
     has: impl Fn(&str) -> bool,
     strings: impl Fn(&str) -> Vec<String>,
     setting: impl Fn(&str) -> Setting,
+    arguments: Setting,
 ) -> Target {
     let made_name = strings("name").into_iter().next();
     Target {
@@ -150,9 +215,20 @@ fn target(
         platforms: setting("platforms"),
         context: setting("context"),
         dockerfile: setting("dockerfile"),
+        stage: setting("target"),
+        args: arguments,
+        tags: setting("tags"),
         has_tags: has("tags"),
         is_inline: has("dockerfile-inline"),
         output: strings("output").into_iter().chain(strings("outputs")).collect(),
+    }
+}
+
+/// `NAME=value`, where every value is a literal.
+fn arguments_of(entries: Vec<(&str, &str)>) -> Setting {
+    match entries.iter().any(|(_, value)| value.contains("${") || value.is_empty()) {
+        true => Setting::Unknown,
+        false => Setting::Known(entries.into_iter().map(|(name, value)| format!("{name}={value}")).collect()),
     }
 }
 
@@ -165,7 +241,11 @@ fn targets_of(blocks: &[Block]) -> Vec<Target> {
         };
         let strings = |name: &str| block.attribute(name).map_or(Vec::new(), |attribute| attribute.strings.clone());
         let name = block.labels.first().map_or("", String::as_str);
-        target(name, block.span.clone(), |name| block.attribute(name).is_some(), strings, setting)
+        let arguments = block.attribute("args").map_or(Setting::Absent, |attribute| {
+            let entries = attribute.entries.iter().map(|(name, value, _)| (name.as_str(), value.as_str()));
+            if attribute.has_computed_entries { Setting::Unknown } else { arguments_of(entries.collect()) }
+        });
+        target(name, block.span.clone(), |name| block.attribute(name).is_some(), strings, setting, arguments)
     };
     blocks.iter().filter(|block| block.kind == "target").map(of_block).collect()
 }
@@ -180,7 +260,11 @@ fn targets_of_json(root: &yaml::Node) -> Vec<Target> {
             Some(_) if strings(name).iter().any(|text| text.contains("${")) => Setting::Unknown,
             Some(_) => Setting::Known(strings(name)),
         };
-        target(key.text().unwrap_or(""), key.span.clone(), |name| node.value(name).is_some(), strings, setting)
+        let arguments = node.value("args").map_or(Setting::Absent, |args| {
+            arguments_of(args.pairs().iter().filter_map(|(name, value)| Some((name.text()?, value.text()?))).collect())
+        });
+        let has = |name: &str| node.value(name).is_some();
+        target(key.text().unwrap_or(""), key.span.clone(), has, strings, setting, arguments)
     };
     root.value("target").map_or(&[][..], yaml::Node::pairs).iter().map(of_pair).collect()
 }
@@ -255,6 +339,24 @@ mod tests {
             "target \"a\" {\n matrix = { t = [\"p\"] }\n name = \"a-${t}\"\n tags = [\"x\"]\n}\ntarget \"b\" {\n inherits = [\"a-p\"]\n platforms = [\"linux/arm64\"]\n}\n",
             &[],
         );
+    }
+
+    #[test]
+    fn a_recipe_has_what_literals_say() {
+        let text = "variable \"V\" {}\ntarget \"base\" {\n platforms = [\"linux/arm64\"]\n}\ntarget \"app\" {\n inherits = [\"base\"]\n context = \"img\"\n target = \"run\"\n args = { A = \"1\" }\n tags = [\"ghcr.io/u/a:1\", \"u/a:latest\"]\n}\n";
+        let expected = Recipe {
+            name: "app".to_string(),
+            context: "img".to_string(),
+            dockerfile: "img/Dockerfile".to_string(),
+            platforms: vec!["linux/arm64".to_string()],
+            stage: Some("run".to_string()),
+            build_args: vec!["A=1".to_string()],
+            images: vec!["ghcr.io/u/a".to_string(), "u/a".to_string()],
+            unread: Vec::new(),
+        };
+        assert_eq!(recipes(text), [expected]);
+        let made = recipes("target \"a\" {\n args = { A = V }\n tags = [\"x:${V}\"]\n}\n");
+        assert_eq!(made[0].unread, ["args", "tags"]);
     }
 
     #[test]

@@ -79,7 +79,14 @@ pub fn has_target_variable(file: &Dockerfile<'_>, stage: usize, command: &Comman
         "cargo" => "CARGO_BUILD_TARGET",
         _ => return false,
     };
-    file.variables_at(stage, usize::MAX).get(name).is_some_and(|variable| variable.value.is_some())
+    // An ARG without a value is the builder's to pass.
+    file.variables_at(stage, usize::MAX).contains_key(name)
+}
+
+/// Whether a stage copies the `go` that sets GOARCH from TARGETPLATFORM by itself. Source: tonistiigi/xx, "xx:golang".
+fn has_go_wrapper(file: &Dockerfile<'_>, stage: usize) -> bool {
+    let options = file.lineage(stage).flat_map(|stage| &stage.steps).flat_map(|step| &step.options);
+    options.into_iter().any(|option| option.name == "from" && option.value.contains("xx:golang"))
 }
 
 /// A `go build` that compiles for the machine that runs it although the stage mentions the target: GOARCH is not in its
@@ -92,7 +99,7 @@ pub struct NativeGoBuild<'f> {
 
 pub fn native_go_build<'f>(file: &'f Dockerfile<'_>, stage: usize, copied: &[Word]) -> Option<NativeGoBuild<'f>> {
     let known = file.variables_at(stage, usize::MAX);
-    if known.contains_key("GOARCH") || known.contains_key("GOENV") {
+    if known.contains_key("GOARCH") || known.contains_key("GOENV") || has_go_wrapper(file, stage) {
         return None;
     }
     let lineage: Vec<&Stage> = file.lineage(stage).collect();

@@ -11,7 +11,8 @@ use super::shell::Word;
 pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     for (at, stage) in file.stages.iter().enumerate() {
-        if !flow.places[at].reaches_final {
+        // Windows has neither execute bits nor `#!`.
+        if !flow.places[at].reaches_final || flow.places[at].is_windows {
             continue;
         }
         let steps: Vec<&Step> = file.lineage(at).flat_map(|stage| &stage.steps).collect();

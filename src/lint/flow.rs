@@ -66,7 +66,7 @@ impl Flow {
                 knows_target: file.lineage(at).any(|stage| asks_for_target(file, stage)),
                 chosen_for: chooses.then(|| arch_in_name(stage)).flatten(),
                 named_for: arch_in_name(stage),
-                is_windows: is_windows(file, at),
+                is_windows: is_windows(file, at) || is_for_windows(&machine_of(file, stage)),
                 cross: file.lineage(at).flat_map(|stage| cross_architectures(file, stage)).collect(),
                 gives_data_only: false,
             });
@@ -271,6 +271,13 @@ fn machine_of(file: &Dockerfile<'_>, stage: &Stage) -> Machine {
         return Machine::Builder;
     }
     Platform::parse(&value).map_or(Machine::Target, Machine::Constant)
+}
+
+fn is_for_windows(machine: &Machine) -> bool {
+    match machine {
+        Machine::Constant(platform) => platform.os == "windows",
+        Machine::Target | Machine::Builder => false,
+    }
 }
 
 /// A stage cross-compiles where it mentions what it builds for, or uses the xx helpers.

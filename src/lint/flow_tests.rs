@@ -303,3 +303,31 @@ fn the_hosts_modules_may_overwrite_the_images() {
     assert_eq!(warnings("FROM python\nRUN poetry install\nCOPY . .\n", ""), 1);
     assert_eq!(warnings("FROM python\nRUN pip install -r r.txt\nCOPY . .\n", ""), 0);
 }
+
+#[test]
+fn what_the_build_computes_or_passes_is_no_constant() {
+    let quiet = [
+        "FROM a\nARG TARGETARCH\nARG A=${TARGETARCH/arm64/aarch64}\nARG A=${A/amd64/x86_64}\nRUN curl -O https://x.io/t-${A}.tgz\n",
+        "FROM a\nRUN curl -O https://x.io/t-${TARGETOS:-linux}.tgz\n",
+        "FROM --platform=$BUILDPLATFORM golang AS b\nCOPY --from=tonistiigi/xx:golang-1.0.0 / /\nARG TARGETPLATFORM\nRUN go build -o /app .\nFROM a\nCOPY --from=b /app /app\n",
+        "FROM --platform=windows/amd64 golang AS b\nENV GOOS=windows GOARCH=amd64\nRUN go build -o /a.exe\nFROM mcr.microsoft.com/windows/nanoserver:1\nCOPY --from=b /a.exe /\n",
+        "FROM a\nRUN --mount=target=/build,source=build /build/setup-arm64\n",
+        "FROM --platform=$BUILDPLATFORM golang AS b\nARG GOARCH\nRUN go build -o /app .\nFROM a\nCOPY --from=b /app /app\n",
+    ];
+    for text in quiet {
+        let linted = lint(Path::new("Dockerfile"), text, Format::Dockerfile, &Outside::nothing());
+        assert_eq!(linted.findings, [], "{text}");
+    }
+}
+
+#[test]
+fn what_only_the_build_machine_takes_from_a_constant_stage_is_a_warning() {
+    check(
+        "FROM --platform=linux/amd64 tool AS t\nFROM --platform=$BUILDPLATFORM golang AS b\nARG TARGETARCH\nCOPY --from=t /t /usr/bin/t\nRUN t && GOARCH=$TARGETARCH go build -o /app .\nFROM a\nCOPY --from=b /app /app\n",
+        &[],
+    );
+    check(
+        "FROM --platform=linux/amd64 tool AS t\nFROM a\nCOPY --from=t /t /usr/bin/t\n",
+        &["from-platform-constant: --platform=linux/amd64"],
+    );
+}

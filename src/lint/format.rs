@@ -132,7 +132,10 @@ fn archs_in_name(name: &str) -> Vec<Arch> {
     let is_telling = ["dockerfile", "containerfile", "linux", "docker"].iter().any(|word| parts.contains(word));
     let is_telling = is_telling || parts.len() == 1;
     let last = parts.last().copied();
-    parts.into_iter().filter(|part| is_telling || Some(*part) == last).filter_map(arch_word).collect()
+    let named = parts.into_iter().filter(|part| is_telling || Some(*part) == last);
+    // People call both Arms so.
+    let archs_of = |part: &str| arch_word(part).into_iter().chain((part == "arm").then_some(Arch::Arm64));
+    named.flat_map(archs_of).collect()
 }
 
 /// Parses an architecture's name, except ordinary words and numbers.

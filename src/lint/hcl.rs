@@ -30,6 +30,8 @@ pub struct Attribute {
     pub is_literal: bool,
     /// If the expression is an object: key, string value and the position of the value.
     pub entries: Vec<(String, String, Range<usize>)>,
+    /// An object has a value that is not a string.
+    pub has_computed_entries: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +78,7 @@ fn read_block(text: &str, block: &hcl_edit::structure::Block) -> Block {
 }
 
 fn read_attribute(text: &str, attribute: &hcl_edit::structure::Attribute) -> Attribute {
-    let mut strings = Strings { text, found: Vec::new(), entries: Vec::new() };
+    let mut strings = Strings { text, found: Vec::new(), entries: Vec::new(), has_computed_entries: false };
     strings.visit_expr(&attribute.value);
     let span = span(&attribute.key).start..span(&attribute.value).end;
     Attribute {
@@ -85,6 +87,7 @@ fn read_attribute(text: &str, attribute: &hcl_edit::structure::Attribute) -> Att
         strings: strings.found,
         is_literal: is_literal(&attribute.value),
         entries: strings.entries,
+        has_computed_entries: strings.has_computed_entries,
     }
 }
 
@@ -101,6 +104,7 @@ struct Strings<'a> {
     text: &'a str,
     found: Vec<String>,
     entries: Vec<(String, String, Range<usize>)>,
+    has_computed_entries: bool,
 }
 
 impl Strings<'_> {
@@ -128,8 +132,9 @@ impl Visit for Strings<'_> {
             ObjectKey::Expression(Expression::Variable(name)) => Some(name.as_str().to_string()),
             ObjectKey::Expression(expression) => self.literal(expression),
         };
-        if let (Some(name), Some(literal)) = (name, self.literal(value.expr())) {
-            self.entries.push((name, literal, span(value.expr())));
+        match (name, self.literal(value.expr())) {
+            (Some(name), Some(literal)) => self.entries.push((name, literal, span(value.expr()))),
+            _ => self.has_computed_entries = true,
         }
         visit::visit_object_item(self, key, value);
     }

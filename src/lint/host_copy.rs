@@ -43,7 +43,7 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
             }
             for source in sources.iter().filter(|source| !source.text.contains("://")) {
                 let found = copied(file, at, index, step, source, outside);
-                findings.extend(found.or_else(|| installed_on_host(source)));
+                findings.extend(found.or_else(|| installed_on_host(source, outside)));
                 findings.extend(overwritten(file, at, source, outside));
             }
         }
@@ -52,11 +52,23 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
 }
 
 /// Where a package manager of the host installs, native modules among the rest, and Cargo builds.
-fn installed_on_host(source: &Word) -> Option<Finding> {
+fn installed_on_host(source: &Word, outside: &Outside<'_>) -> Option<Finding> {
     let path = source.text.trim_start_matches("./").trim_end_matches(['/', '*', '.']);
     let name = path.rsplit('/').next().unwrap_or("");
     if ["target/release/", "target/debug/"].iter().any(|built| path.contains(built)) && !name.contains('.') {
         let message = format!("{} was built by Cargo on the host, and every platform's image gets it", source.text);
+        let finding = Finding::new(Code::HostBuiltCopy, source.span.clone(), message, "built outside the Dockerfile");
+        return Some(finding.weighing(Severity::Warning));
+    }
+    let has = |names: &[&str]| names.iter().any(|name| !(outside.files)(name).is_empty());
+    let builder = match name {
+        "target" if has(&["Cargo.toml"]) => Some("Cargo"),
+        "dist" if has(&[".goreleaser.yml", ".goreleaser.yaml"]) => Some("GoReleaser"),
+        _ => None,
+    };
+    if let Some(builder) = builder {
+        let message =
+            format!("{} is what {builder} built on the host, and every platform's image gets it", source.text);
         let finding = Finding::new(Code::HostBuiltCopy, source.span.clone(), message, "built outside the Dockerfile");
         return Some(finding.weighing(Severity::Warning));
     }

@@ -7,6 +7,7 @@ mod arguments;
 mod assets;
 mod bake;
 mod build_context;
+mod builds;
 mod compilers;
 mod compose;
 mod discover;
@@ -23,6 +24,7 @@ mod hcl;
 mod heredoc;
 mod host_copy;
 mod ignore;
+mod needs;
 mod outside;
 mod pins;
 mod project;
@@ -35,7 +37,7 @@ mod workflow_file;
 use std::path::{Path, PathBuf};
 
 pub use actions::{ACTIONS, Action, pinned};
-pub use bake::targets as bake_targets;
+pub use bake::{Recipe, recipes as bake_recipes, targets as bake_targets};
 pub use build_context::{host_files, is_ignored};
 pub use discover::{DiscoverError, Discovered, NOT_READ, Skipped, SourceFile, discover, file_archs};
 pub use dockerignore::Dockerignore;
@@ -43,10 +45,13 @@ pub use finding::{Edit, Finding, Fix, Position, Related, Safety};
 pub use fix::{Fixed, apply, unified_diff};
 pub use format::{Format, format_of};
 pub use git_index::GitIndex;
+pub use needs::{Needs, needs};
 pub use outside::{HEAD_BYTES, HostFile, Outside, Pin, PinLookup};
 pub use pins::look_up_pin;
 pub use project::Project;
 pub use rule::{Code, Fixable, RULES, Rule, Severity};
+
+use crate::platform::Arch;
 
 use dockerfile::Dockerfile;
 use flow::Flow;
@@ -90,6 +95,7 @@ pub fn lint(path: &Path, text: &str, format: Format, outside: &Outside<'_>) -> L
     let is_one = findings.iter().any(|finding| finding.right_for.is_some());
     let archs = [outside.file_archs.clone(), Vec::from_iter(is_one.then(outside.baked_for).flatten())].concat();
     findings.retain(|finding| finding.right_for.is_none_or(|arch| !archs.contains(&arch)));
+    weaken_what_is_built_once(&mut findings, outside);
     let found = found.min(findings.len());
     findings.retain(|finding| !ignores.takes(finding));
     let ignored = found - findings.len();
@@ -97,6 +103,24 @@ pub fn lint(path: &Path, text: &str, format: Format, outside: &Outside<'_>) -> L
     findings.iter_mut().for_each(|finding| shift(finding, offset));
     problems.iter_mut().for_each(|problem| problem.at += offset);
     Linted { path: path.to_path_buf(), text: text.to_string(), format, findings, problems, ignored }
+}
+
+/// An error that breaks only architectures that the project does not build for is a warning.
+fn weaken_what_is_built_once(findings: &mut [Finding], outside: &Outside<'_>) {
+    let is_weakened = |finding: &&mut Finding| finding.severity == Severity::Error && finding.right_for.is_some();
+    if !findings.iter_mut().any(|finding| is_weakened(&finding)) {
+        return;
+    }
+    let Some(arch) = (outside.built_for)() else { return };
+    // Every x86-64 kernel runs i386 too.
+    let is_right = |own: Option<Arch>| own == Some(arch) || (own == Some(Arch::I386) && arch == Arch::Amd64);
+    for finding in findings.iter_mut().filter(is_weakened).filter(|finding| is_right(finding.right_for)) {
+        finding.severity = Severity::Warning;
+        finding.help = Some(format!(
+            "{}. The project builds this Dockerfile for {arch} only",
+            finding.advice().trim_end_matches('.')
+        ));
+    }
 }
 
 fn shift(finding: &mut Finding, offset: usize) {
@@ -125,13 +149,17 @@ fn lint_dockerfile(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Prob
     };
     let flow = Flow::of(&file, outside.target.as_deref());
     let mut findings = stages::check(&file, &flow, outside);
+    findings.extend(stages::missing(&file, outside));
     findings.extend(arguments::check(&file, outside));
     findings.extend(download::check(&file, &flow, outside));
     findings.extend(toolchain::check(&file, &flow, outside));
     findings.extend(host_copy::check(&file, &flow, outside));
     findings.extend(entry_script::check(&file, &flow, outside));
-    let (pins, problems) = stages::digests(&file, outside);
+    let (pins, mut problems) = stages::digests(&file, outside);
     findings.extend(pins);
+    let (lacking, unknown) = stages::base_platforms(&file, &flow, outside);
+    findings.extend(lacking);
+    problems.extend(unknown);
     share_declarations(&file, &mut findings);
     let spans = file.stages.iter().flat_map(|stage| stage.steps.iter().map(|step| &step.span).chain([&stage.span]));
     let spans: Vec<_> = spans.cloned().collect();

@@ -1,5 +1,7 @@
 //! The interface to facts outside a linted file, which the caller provides. No I/O happens here.
 
+use std::collections::BTreeSet;
+
 use crate::oci::{Digest, Reference};
 use crate::platform::{Arch, Platform};
 
@@ -18,6 +20,12 @@ pub struct Outside<'a> {
     pub ignores: &'a dyn Fn(&str) -> bool,
     /// The architecture that the project's bake files build this Dockerfile for, where it is one.
     pub baked_for: &'a dyn Fn() -> Option<Arch>,
+    /// The architecture that the project builds this Dockerfile for, where its files show that it is one.
+    pub built_for: &'a dyn Fn() -> Option<Arch>,
+    /// The architectures that the project's files name where they build this Dockerfile.
+    pub named_archs: &'a dyn Fn() -> BTreeSet<Arch>,
+    /// The text of a file of the project, by its path from the project's root.
+    pub project_file: &'a dyn Fn(&str) -> Option<String>,
     /// The architectures that the file is for, by its name, its directory or the files next to it.
     pub file_archs: Vec<Arch>,
     /// The platforms that the project builds for, if they are known.
@@ -63,6 +71,9 @@ impl Outside<'_> {
             recorded_mode: &|_| None,
             ignores: &|_| false,
             baked_for: &|| None,
+            built_for: &|| None,
+            named_archs: &BTreeSet::new,
+            project_file: &|_| None,
             file_archs: Vec::new(),
             platforms: Vec::new(),
             target: None,

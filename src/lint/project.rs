@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::bake::{self, Built};
-use super::format::{Format, format_of};
+use super::builds::{self, Build, BuiltFor, Workflows};
+use super::format::{Format, archs_of_path, format_of};
 use crate::platform::{Arch, Platform};
 
 /// Maximum number of files to read, and of bytes per file.
@@ -23,6 +24,26 @@ const ENDINGS: &[&str] = &[
 ];
 const NAMES: &[&str] =
     &["makefile", "gnumakefile", "jenkinsfile", "justfile", "taskfile", "rakefile", "earthfile", "tiltfile"];
+/// Endings of files that build images, rather than mention platforms in a program's own code.
+const BUILD_ENDINGS: &[&str] = &["mk", "mak", "sh", "bash", "yml", "yaml", "hcl", "toml", "groovy", "star", "bazel"];
+/// Names and directories of CI files. Source: each service's documentation.
+const CI_NAMES: &[&str] = &[
+    ".gitlab-ci",
+    ".travis",
+    ".drone",
+    ".cirrus",
+    ".woodpecker",
+    "appveyor",
+    "azure-pipelines",
+    "bitbucket-pipelines",
+    "buildspec",
+    "cloudbuild",
+    "jenkinsfile",
+];
+const CI_DIRECTORIES: &[&str] =
+    &[".github", ".circleci", ".buildkite", ".woodpecker", ".gitlab", ".azure-pipelines", ".semaphore", ".tekton"];
+/// Bytes of CI files that are searched for the names of scripts.
+const CI_TEXT_LIMIT: usize = 4 << 20;
 
 /// The project around a path.
 #[derive(Debug, Default)]
@@ -31,6 +52,32 @@ pub struct Project {
     directories: BTreeMap<PathBuf, ProjectDirectory>,
     /// The Dockerfiles that bake files name, with the architectures that they build; `None` for any.
     baked: BTreeMap<PathBuf, Vec<Option<Arch>>>,
+    /// The builds of each Dockerfile.
+    builds: BTreeMap<PathBuf, Vec<Build>>,
+    /// Builds of Dockerfiles that a variable names.
+    builds_of_any: Vec<BuiltFor>,
+    /// Whether any file that builds images names another platform than x86-64.
+    names_several: bool,
+    /// Where a Dockerfile would be without the directory that names another architecture than x86-64.
+    plain_places: BTreeSet<PathBuf>,
+    /// The architectures that Dockerfiles' names and directories name.
+    dockerfile_archs: BTreeSet<Arch>,
+}
+
+/// What is read of a project before it is known which scripts its CI runs.
+#[derive(Default)]
+struct Reading {
+    workflows: Workflows,
+    ci_text: String,
+    scripts: Vec<Script>,
+}
+
+/// The builds of a script or Makefile.
+struct Script {
+    directory: PathBuf,
+    name: String,
+    pushes: bool,
+    builds: Vec<Build>,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +90,7 @@ impl Project {
     pub fn read(path: &Path) -> Project {
         let mut project = Project { root: root_of(path), ..Project::default() };
         let (mut seen, mut read) = (0, 0);
+        let mut reading = Reading::default();
         let mut pending = vec![project.root.clone()];
         while let Some(directory) = pending.pop() {
             let Ok(entries) = fs::read_dir(&directory) else { continue };
@@ -50,6 +98,8 @@ impl Project {
             for entry in entries.flatten() {
                 seen += 1;
                 if seen > ENTRY_LIMIT || read > FILE_LIMIT {
+                    // What was not read may build for any platform.
+                    project.names_several = true;
                     return project;
                 }
                 let Ok(kind) = entry.file_type() else { continue };
@@ -66,15 +116,21 @@ impl Project {
                         let text = String::from_utf8_lossy(&bytes);
                         arguments_in(&name, &text, &mut own.passed);
                         project.add_baked(&directory, &name, &text);
+                        project.add_builds(&mut reading, &entry.path(), &name, &text);
                     }
-                } else if kind.is_file() {
-                    own.has_dockerfile |= format_of(Path::new(&name), "") == Some(Format::Dockerfile);
+                } else if kind.is_file() && format_of(Path::new(&name), "") == Some(Format::Dockerfile) {
+                    own.has_dockerfile = true;
+                    let path = entry.path();
+                    let path = path.strip_prefix(&project.root).unwrap_or(&path);
+                    project.dockerfile_archs.extend(archs_of_path(path));
+                    project.plain_places.extend(without_architecture(path));
                 }
             }
             if !own.passed.is_empty() {
                 project.directories.insert(directory, own);
             }
         }
+        project.finish(reading);
         project
     }
 
@@ -95,6 +151,142 @@ impl Project {
         first.filter(|_| targets.iter().all(|arch| *arch == first))
     }
 
+    /// The architecture that the project builds a Dockerfile for, where its files show that it is one: each build names
+    /// that one, or its CI builds on one machine and nothing in the project names another platform. `text` is the
+    /// Dockerfile's.
+    pub fn built_for(&self, dockerfile: &Path, text: &str) -> Option<Arch> {
+        let own = absolute(dockerfile);
+        let builds = match self.builds.get(&own) {
+            Some(builds) => builds.iter().collect(),
+            // An earlier version that is no longer built is built as the current ones are.
+            None => self
+                .builds
+                .iter()
+                .filter(|(other, _)| is_other_version(&own, other))
+                .flat_map(|(_, builds)| builds)
+                .collect(),
+        };
+        let builds: Vec<&Build> = builds;
+        let (mut named, mut hosts) = (BTreeSet::new(), BTreeSet::new());
+        for build in &builds {
+            match &build.built_for {
+                BuiltFor::Named(archs) => named.extend(archs.iter().copied()),
+                BuiltFor::Host(arch) => hosts.extend(*arch),
+                BuiltFor::Unknown => return None,
+            }
+        }
+        let mut all: BTreeSet<Arch> = named.union(&hosts).copied().collect();
+        if !named.is_empty() {
+            return all.first().copied().filter(|_| all.len() == 1);
+        }
+        let asks_for_target = ["TARGETARCH", "TARGETPLATFORM", "BUILDPLATFORM"].iter().any(|name| text.contains(name));
+        // `v1/app/Dockerfile` next to `v1/arm64/app/Dockerfile`.
+        let is_plain = own.strip_prefix(&self.root).is_ok_and(|own| self.plain_places.contains(own));
+        if is_plain && !asks_for_target && all.iter().all(|arch| *arch == Arch::Amd64) {
+            return Some(Arch::Amd64);
+        }
+        // Where the project builds for several, only what is published without a platform is surely not among them.
+        let is_published = builds.iter().any(|build| build.is_pushed);
+        if asks_for_target || (self.names_several && !is_published) {
+            return None;
+        }
+        // Any of these may be this Dockerfile's.
+        for built_for in &self.builds_of_any {
+            match built_for {
+                BuiltFor::Named(archs) => all.extend(archs.iter().copied()),
+                BuiltFor::Host(arch) => all.extend(*arch),
+                BuiltFor::Unknown => return None,
+            }
+        }
+        let is_built = !builds.is_empty() || !self.builds_of_any.is_empty();
+        // A project with a Dockerfile for each architecture has the others for x86-64.
+        let has_one_for_each = self.dockerfile_archs.len() > 1;
+        let host = all.first().copied().unwrap_or(Arch::Amd64);
+        (all.len() < 2 && (is_built || has_one_for_each)).then_some(host)
+    }
+
+    /// The architectures that the project's builds of a Dockerfile name.
+    pub fn named_archs(&self, dockerfile: &Path) -> BTreeSet<Arch> {
+        let builds = self.builds.get(&absolute(dockerfile)).into_iter().flatten();
+        let archs = builds.filter_map(|build| match &build.built_for {
+            BuiltFor::Named(archs) => Some(archs),
+            BuiltFor::Host(_) | BuiltFor::Unknown => None,
+        });
+        archs.flatten().copied().collect()
+    }
+
+    /// The text of a file of the project, by its path from the root.
+    pub fn file(&self, path: &str) -> Option<String> {
+        let is_inside =
+            Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let file = is_inside.then(|| fs::File::open(self.root.join(path)).ok()).flatten()?;
+        let mut bytes = Vec::new();
+        file.take(TEXT_LIMIT).read_to_end(&mut bytes).ok()?;
+        String::from_utf8(bytes).ok()
+    }
+
+    fn add_builds(&mut self, reading: &mut Reading, path: &Path, name: &str, text: &str) {
+        let is_build_file = NAMES.iter().any(|known| name.starts_with(known))
+            || BUILD_ENDINGS.iter().any(|ending| name.rsplit_once('.').is_some_and(|(_, last)| last == *ending));
+        if !is_build_file {
+            return;
+        }
+        self.names_several |= builds::names_several(text);
+        let root = self.root.clone();
+        let directory = path.parent().unwrap_or(&root);
+        let relative = directory.strip_prefix(&root).unwrap_or(directory);
+        let in_ci = |part: &std::ffi::OsStr| CI_DIRECTORIES.iter().any(|known| part == *known);
+        let is_ci = CI_NAMES.iter().any(|known| name.starts_with(known)) || relative.iter().any(in_ci);
+        if is_ci && reading.ci_text.len() < CI_TEXT_LIMIT {
+            reading.ci_text.push_str(text);
+        }
+        let is_action = matches!(name, "action.yml" | "action.yaml");
+        if is_action || relative.ends_with(".github/workflows") {
+            let path = path.strip_prefix(&root).unwrap_or(path);
+            reading.workflows.insert(path.display().to_string(), text.to_string());
+            return;
+        }
+        let mut found = builds::in_script(text);
+        if name.starts_with("cloudbuild") {
+            found = builds::in_cloudbuild(text);
+        }
+        if format_of(Path::new(name), text) == Some(Format::Compose) {
+            self.add_all(directory, builds::in_compose(text));
+        } else if is_ci {
+            self.add_all(directory, found);
+        } else if !found.is_empty() {
+            let pushes = builds::pushes(text);
+            let name = if name.ends_with("makefile") { "make ".to_string() } else { name.to_string() };
+            reading.scripts.push(Script { directory: directory.to_path_buf(), name, pushes, builds: found });
+        }
+    }
+
+    /// A script's build counts for the Dockerfile that it names. One of any Dockerfile counts where the script pushes images
+    /// or CI runs it.
+    fn finish(&mut self, reading: Reading) {
+        let root = self.root.clone();
+        self.add_all(&root, builds::in_workflows(&reading.workflows));
+        for script in reading.scripts {
+            let is_published = script.pushes || reading.ci_text.contains(&script.name);
+            let counts = |build: &Build| is_published || build.dockerfile.is_some();
+            self.add_all(&script.directory, script.builds.into_iter().filter(counts).collect());
+        }
+    }
+
+    /// Paths are relative to where the command runs: the project's root, or the file's own directory.
+    fn add_all(&mut self, directory: &Path, builds: Vec<Build>) {
+        for build in builds {
+            let Some(dockerfile) = &build.dockerfile else {
+                self.builds_of_any.push(build.built_for);
+                continue;
+            };
+            let place = [directory, &self.root].map(|base| base.join(dockerfile)).into_iter().find(|at| at.is_file());
+            if let Some(place) = place {
+                self.builds.entry(absolute(&place)).or_default().push(build);
+            }
+        }
+    }
+
     fn add_baked(&mut self, directory: &Path, name: &str, text: &str) {
         let is_json = name.ends_with(".json");
         // Other JSON files are common and large.
@@ -102,6 +294,7 @@ impl Project {
             return;
         }
         for Built { dockerfile, platforms } in bake::built(text, is_json) {
+            let is_absent = platforms.as_ref().is_some_and(Vec::is_empty);
             let archs: Option<BTreeSet<Option<Arch>>> = platforms.map(|platforms| {
                 let of = |platform: &String| Platform::parse(platform).ok().and_then(|platform| platform.arch());
                 platforms.iter().map(of).collect()
@@ -109,11 +302,41 @@ impl Project {
             let arch = archs.filter(|archs| archs.len() == 1).and_then(|archs| archs.into_iter().next().flatten());
             // Paths are relative to where bake is run: the project's root, or the file's own directory.
             let places = [&self.root, directory].map(|base| base.join(&dockerfile));
+            let built_for = match (arch, is_absent) {
+                (Some(arch), _) => BuiltFor::Named([arch].into()),
+                (None, true) => BuiltFor::Host(None),
+                (None, false) => BuiltFor::Unknown,
+            };
+            let build = Build { dockerfile: None, built_for, is_pushed: false };
             for place in places.iter().filter(|place| place.is_file()).map(|place| absolute(place)) {
+                self.builds.entry(place.clone()).or_default().push(build.clone());
                 self.baked.entry(place).or_default().push(arch);
             }
         }
     }
+}
+
+/// The path without its directory that names an architecture; none where it names x86-64, or nothing.
+fn without_architecture(path: &Path) -> Option<PathBuf> {
+    let parts: Vec<Component<'_>> = path.components().collect();
+    let directories = parts.len().checked_sub(1)?;
+    let names_other = |part: &Component<'_>| {
+        let archs = archs_of_path(Path::new(part.as_os_str()));
+        archs.first().is_some_and(|arch| *arch != Arch::Amd64)
+    };
+    let at = parts[..directories].iter().position(names_other)?;
+    Some(parts.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, part)| part).collect())
+}
+
+/// Whether two paths differ in one directory only, and that is a version: `1.25/browsers/Dockerfile`.
+fn is_other_version(path: &Path, other: &Path) -> bool {
+    let has_digit = |part: Component<'_>| part.as_os_str().to_string_lossy().contains(|c: char| c.is_ascii_digit());
+    let mut differing = path.components().zip(other.components()).filter(|(one, two)| one != two);
+    let is_version = differing.next().is_some_and(|(one, two)| has_digit(one) && has_digit(two));
+    is_version
+        && differing.next().is_none()
+        && path.file_name() == other.file_name()
+        && path.components().count() == other.components().count()
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -153,73 +376,5 @@ fn arguments_in(name: &str, text: &str, passed: &mut BTreeSet<String>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join(".git")).unwrap();
-        for (name, text) in files {
-            let path = dir.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        dir
-    }
-
-    #[test]
-    fn arguments_are_read_from_scripts_and_data() {
-        let dir = project(&[
-            ("Makefile", "image:\n\tdocker build --build-arg ARCH=$(ARCH) --build-arg=OS=\"x\" .\n\tOTHER=1 true\n"),
-            ("ci.yml", "      build-args: |\n        RELEASE_ARCH=${{ matrix.arch }}\n"),
-            ("docker-bake.hcl", "target \"a\" {\n  args = {\n    BAKED = \"1\"\n  }\n}\n"),
-            ("notes.txt", "--build-arg NOT_READ=1"),
-            ("sub/Dockerfile", ""),
-        ]);
-        let dockerfile = dir.path().join("sub/Dockerfile");
-        let read = Project::read(&dockerfile);
-        for name in ["ARCH", "OS", "RELEASE_ARCH", "BAKED"] {
-            assert!(read.passes(&dockerfile, name), "{name}: {read:?}");
-        }
-        assert!(!read.passes(&dockerfile, "OTHER") && !read.passes(&dockerfile, "NOT_READ"), "{read:?}");
-    }
-
-    #[test]
-    fn a_file_next_to_another_dockerfile_passes_its_own_arguments() {
-        let dir = project(&[
-            ("a/Dockerfile", ""),
-            ("a/build.sh", "docker build --build-arg ARCH=arm64 .\n"),
-            ("b/Dockerfile", ""),
-            ("hack/all.sh", "docker build --build-arg OTHER=arm64 b\n"),
-        ]);
-        let read = Project::read(dir.path());
-        let passes = |file: &str, name: &str| read.passes(&dir.path().join(file), name);
-        assert!(passes("a/Dockerfile", "ARCH") && !passes("b/Dockerfile", "ARCH"));
-        assert!(passes("a/Dockerfile", "OTHER") && passes("b/Dockerfile", "OTHER"));
-    }
-
-    #[test]
-    fn a_dockerfile_may_be_baked_for_one_architecture() {
-        let target = |name: &str, lines: &str| format!("target \"{name}\" {{\n{lines}\n}}\n");
-        let bake = [
-            "variable \"ARCHS\" {\n default = [\"linux/arm64\"]\n}\n".to_string(),
-            target("base", "platforms = [\"linux/arm64\"]"),
-            target("board", "dockerfile = \"board/Dockerfile\"\ninherits = [\"base\"]"),
-            target("any", "dockerfile = \"any/Dockerfile\""),
-            target("both", "context = \"both\"\nplatforms = [\"linux/amd64\", \"linux/arm64\"]"),
-            target("unknown", "context = \"unknown\"\nplatforms = ARCHS"),
-        ]
-        .concat();
-        let dir = project(&[
-            ("docker/board.hcl", bake.as_str()),
-            ("board/Dockerfile", ""),
-            ("any/Dockerfile", ""),
-            ("both/Dockerfile", ""),
-            ("unknown/Dockerfile", ""),
-        ]);
-        let read = Project::read(dir.path());
-        let baked = |name: &str| read.baked_for(&dir.path().join(name).join("Dockerfile"));
-        assert_eq!(baked("board"), Some(Arch::Arm64), "{read:?}");
-        assert_eq!((baked("any"), baked("both"), baked("unknown")), (None, None, None));
-    }
-}
+#[path = "project_tests.rs"]
+mod tests;

@@ -23,6 +23,7 @@ pub enum Code {
     AptArchConstant,
     SingleArchBase,
     SinglePlatformDigest,
+    PlatformWithoutStage,
     HostBuiltCopy,
     CrlfScript,
     CopiedEntrypointNotExecutable,
@@ -134,7 +135,7 @@ pub const RULES: &[Rule] = &[
         title: "an apt source is limited to one architecture",
         help: "On other platforms apt finds no packages in this source, or installs this architecture's. \
                Write [arch=$(dpkg --print-architecture)], or leave arch= out." },
-    Rule { code: SingleArchBase, name: "single-arch-base", severity: Error, fixable: Safely, also: &[],
+    Rule { code: SingleArchBase, name: "single-arch-base", severity: Error, fixable: Safely, also: &["InvalidBaseImagePlatform"],
         title: "the base image is one architecture's",
         help: "Images such as amd64/alpine and arm64v8/alpine, and tags that name an architecture, contain one \
                platform only: every other platform's build fails or gets foreign programs. Name the multi-platform \
@@ -143,6 +144,10 @@ pub const RULES: &[Rule] = &[
         title: "a digest pins one platform's manifest, not the index",
         help: "Every platform's build or pull gets this one platform's image. Pin the digest of the index, \
                which `docker buildx imagetools inspect` prints first." },
+    Rule { code: PlatformWithoutStage, name: "platform-without-stage", severity: Error, fixable: No, also: &[],
+        title: "a platform that is built has no stage of its own",
+        help: "FROM or COPY --from chooses a stage by TARGETARCH, and the project builds a platform for which there is none: that build fails. \
+               Add the stage, or do not build the platform." },
     Rule { code: HostBuiltCopy, name: "host-built-copy", severity: Error, fixable: Safely, also: &[],
         title: "a program built outside the Dockerfile is copied into every platform's image",
         help: "The file in the build context is a program for one architecture. Build it in a stage, or keep one file \

@@ -5,12 +5,13 @@ use super::Problem;
 use super::compilers::{NativeGoBuild, has_target_variable, native_compiler_of, native_go_build};
 use super::dockerfile::{self, Dockerfile, Stage, StepKind, Variable};
 use super::finding::{Edit, Finding, Safety};
-use super::flow::{Flow, Machine};
+use super::flow::{self, Flow, Machine};
 use super::outside::{Outside, Pin};
 use super::rule::{Code, Severity};
 use super::shell::Word;
 use crate::oci::Reference;
-use crate::platform::{Arch, word as token};
+use crate::platform::arch::ARCHES;
+use crate::platform::{Arch, Platform, word as token};
 
 /// Docker Hub organizations with builds of the official images for one architecture.
 /// Source: docker-library/official-images, "Architectures other than amd64?".
@@ -69,7 +70,7 @@ fn platform_flag(
                 false if place.gives_data_only => {
                     (format!("this stage is {platform} in every platform's build"), Severity::Note)
                 }
-                false if place.reaches_final && gives_programs(file, flow, at) => (
+                false if gives_programs(file, flow, at) && flow::feeds_target(file, flow, at) => (
                     format!("this stage is {platform}, and every platform's image takes its programs"),
                     Severity::Error,
                 ),
@@ -190,6 +191,35 @@ fn single_arch_base(
     // A stage that is named for the architecture uses its image intentionally.
     let is_intended = at != flow.final_stage && place.named_for.is_some() && place.named_for == finding.right_for;
     (!is_intended).then_some(finding)
+}
+
+/// `FROM base-${TARGETARCH}` where the file has `base-amd64`, and the project builds another platform, too.
+pub fn missing(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<Finding> {
+    let bases =
+        file.stages.iter().enumerate().map(|(at, stage)| (at, stage.image.text.clone(), stage.image.span.clone()));
+    let copied = file.stages.iter().enumerate().flat_map(|(at, stage)| {
+        let options = stage.steps.iter().flat_map(|step| &step.options).filter(|option| option.name == "from");
+        options.map(move |option| (at, option.value.clone(), option.value_span.clone()))
+    });
+    let mut findings: Vec<Finding> = Vec::new();
+    for (at, text, span) in bases.chain(copied) {
+        let name_for = |arch: &Arch| {
+            let name = text.replace("${TARGETARCH}", arch.oci()).replace("$TARGETARCH", arch.oci());
+            (name != text && !name.contains('$')).then_some(name)
+        };
+        let is_stage = |arch: &Arch| name_for(arch).is_some_and(|name| file.stage_named(&name, at).is_some());
+        if !ARCHES.iter().any(|row| is_stage(&row.arch)) {
+            continue;
+        }
+        let named = outside.platforms.iter().filter_map(|platform| platform.arch());
+        let named = (outside.named_archs)().into_iter().chain(named);
+        for arch in named.filter(|arch| !is_stage(arch)).collect::<std::collections::BTreeSet<Arch>>() {
+            let Some(name) = name_for(&arch) else { continue };
+            let message = format!("linux/{} is built, and there is no stage {name}", arch.oci());
+            findings.push(Finding::new(Code::PlatformWithoutStage, span.clone(), message, "chosen by TARGETARCH"));
+        }
+    }
+    findings
 }
 
 /// Images, not stages, that COPY and RUN's mounts take files from.
@@ -367,6 +397,48 @@ fn native_packages(file: &Dockerfile<'_>, source: usize, copy: &StepKind) -> Opt
             .weighing(Severity::Warning)
             .help("install production packages in a stage for the target platform (without --platform), or use packages without native modules"),
     )
+}
+
+/// Base images that lack a platform that is built: BuildKit's InvalidBaseImagePlatform, for every platform at once.
+pub fn base_platforms(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) {
+    let (mut findings, mut problems) = (Vec::new(), Vec::new());
+    let named = (outside.named_archs)().into_iter().map(Platform::linux);
+    let wanted: Vec<Platform> = outside.platforms.iter().cloned().chain(named).collect();
+    let Some(lookup) = outside.pin.filter(|_| !wanted.is_empty()) else { return (findings, problems) };
+    let globals = file.global_variables();
+    for (at, stage) in file.stages.iter().enumerate() {
+        let place = &flow.places[at];
+        let (image, _) = dockerfile::expand(&stage.image.text, &globals);
+        let is_asked = stage.parent.is_none() && place.machine == Machine::Target && place.reaches_final;
+        if !is_asked || image.contains('$') || image == "scratch" {
+            continue;
+        }
+        let Ok(reference) = Reference::parse(&image) else { continue };
+        let held = match lookup(&reference) {
+            Ok(Pin::Index(platforms)) => platforms,
+            // A pinned manifest has a finding of its own.
+            Ok(Pin::Manifest { .. }) if reference.digest.is_some() => continue,
+            Ok(Pin::Manifest { platform, .. }) => Vec::from_iter(platform),
+            Err(_) if reference.digest.is_some() => continue,
+            Err(cause) => {
+                let message = format!("{image} could not be checked: {cause}");
+                problems.push(Problem { at: stage.image.span.start, message });
+                continue;
+            }
+        };
+        let is_held = |wanted: &&Platform| held.iter().any(|own| own.os == wanted.os && own.arch() == wanted.arch());
+        let mut missing: Vec<String> =
+            wanted.iter().filter(|wanted| !is_held(wanted)).map(ToString::to_string).collect();
+        missing.sort();
+        missing.dedup();
+        if !missing.is_empty() && !held.is_empty() {
+            let message = format!("{image} has no {}, which is built", missing.join(", "));
+            let finding = Finding::new(Code::SingleArchBase, stage.image.span.clone(), message, "lacks a platform");
+            findings
+                .push(finding.help("name an image that has every platform, or do not build the ones that it lacks"));
+        }
+    }
+    (findings, problems)
 }
 
 /// Asks the registry about the digests that FROM and `COPY --from` pin.

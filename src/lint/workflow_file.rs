@@ -8,7 +8,7 @@ use super::actions::pinned;
 use super::compose::check_image;
 use super::finding::{Edit, Finding, Safety};
 use super::outside::Outside;
-use super::rule::Code;
+use super::rule::{Code, Severity};
 use super::shell::{self, Command, Joining};
 use crate::platform::{Arch, Platform};
 use crate::yaml::{self, Node, Value};
@@ -21,7 +21,7 @@ pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) 
     let (mut findings, mut problems) = (Vec::new(), Vec::new());
     for root in &documents {
         for (_, job) in root.value("jobs").map_or(&[][..], Node::pairs) {
-            findings.extend(check_job(text, root, job));
+            findings.extend(check_job(text, root, job, outside));
             for image in images(job) {
                 let (found, problem) = check_image(text, image, outside);
                 findings.extend(found);
@@ -40,7 +40,7 @@ fn images(job: &Node) -> Vec<&Node> {
     container.into_iter().chain(services).filter(|node| node.text().is_some()).collect()
 }
 
-fn check_job(text: &str, root: &Node, job: &Node) -> Vec<Finding> {
+fn check_job(text: &str, root: &Node, job: &Node, outside: &Outside<'_>) -> Vec<Finding> {
     let steps = job.value("steps").map_or(&[][..], Node::items);
     // Each entry of a matrix builds the platform of its runner, and another job merges the images.
     let has_matrix_runner =
@@ -59,13 +59,66 @@ fn check_job(text: &str, root: &Node, job: &Node) -> Vec<Finding> {
             if !has_matrix_runner && !has_default_platform {
                 findings.extend(missing_platforms(text, step));
             }
-            findings.extend((!emulates).then(|| missing_emulator(text, job, step)).flatten());
+            findings.extend((!emulates).then(|| missing_emulator(text, job, step, outside)).flatten());
         }
     }
     if !has_matrix_runner && !has_default_platform {
         findings.extend(pushed_by_commands(text, steps));
     }
+    findings.extend(needless_emulator(job, steps));
     findings
+}
+
+/// The architecture of a job's runner, and the platforms of a build step that are foreign to it. `None` where an expression
+/// decides.
+fn platforms_of(job: &Node, step: &Node) -> Option<(Arch, Vec<Platform>)> {
+    let runner = job.value("runs-on")?;
+    if runner.texts().iter().any(|name| name.contains("${{")) || runner.texts().is_empty() {
+        return None;
+    }
+    let is_arm = runner.texts().iter().any(|name| name.contains("arm"));
+    let native = if is_arm { Arch::Arm64 } else { Arch::Amd64 };
+    let listed =
+        step.at(&["with", "platforms"])?.text()?.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty());
+    let platforms = listed.map(|name| Platform::parse(name).ok()).collect::<Option<Vec<Platform>>>()?;
+    let is_foreign = |platform: &&Platform| {
+        platform.arch().is_some_and(|arch| arch != native && !(arch == Arch::I386 && native == Arch::Amd64))
+    };
+    let foreign = platforms.iter().filter(is_foreign).cloned().collect();
+    Some((native, foreign))
+}
+
+/// An emulator in a job whose only builds are for its own runner. What else may need one: a script, another action.
+fn needless_emulator(job: &Node, steps: &[Node]) -> Option<Finding> {
+    let uses = |step: &Node| step.value("uses").and_then(Node::text).unwrap_or("").to_string();
+    let (at, step) = steps.iter().enumerate().find(|(_, step)| uses(step).starts_with("docker/setup-qemu-action"))?;
+    const PLAIN: &[&str] = &["actions/", "docker/login-action", "docker/setup-buildx-action", "docker/metadata-action"];
+    let mut builds = 0;
+    for other in &steps[at + 1..] {
+        let action = uses(other);
+        if action.starts_with("docker/build-push-action") {
+            let (_, foreign) = platforms_of(job, other)?;
+            if !foreign.is_empty() {
+                return None;
+            }
+            builds += 1;
+        } else if !PLAIN.iter().any(|known| action.starts_with(known)) {
+            return None;
+        }
+    }
+    let (_, uses) = step.entry("uses").filter(|_| builds > 0)?;
+    let message = "an emulator is set up, and this job builds only what its runner can run";
+    let finding = Finding::new(Code::WorkflowQemu, uses.span.clone(), message, "not needed");
+    Some(finding.weighing(Severity::Note).help("leave the step out"))
+}
+
+/// Whether a build step's Dockerfile runs programs of its target. One that only cross-compiles needs no emulator.
+fn needs_emulator(step: &Node, outside: &Outside<'_>) -> bool {
+    let input = |name: &str| step.at(&["with", name]).and_then(Node::text);
+    let context = input("context").unwrap_or(".");
+    let path = input("file").map_or_else(|| format!("{context}/Dockerfile"), str::to_string);
+    let text = (outside.project_file)(path.trim_start_matches("./"));
+    text.is_none_or(|text| super::runs_on_target(&text, input("target")))
 }
 
 fn is_pushed(with: &Node) -> bool {
@@ -102,25 +155,14 @@ fn indent_at(text: &str, at: usize) -> String {
     " ".repeat(text[line_start..at].chars().count())
 }
 
-fn missing_emulator(text: &str, job: &Node, step: &Node) -> Option<Finding> {
-    let runner = job.value("runs-on")?;
-    if runner.texts().iter().any(|name| name.contains("${{")) || runner.texts().is_empty() {
-        return None;
-    }
-    let is_arm = runner.texts().iter().any(|name| name.contains("arm"));
-    let native = if is_arm { Arch::Arm64 } else { Arch::Amd64 };
+fn missing_emulator(text: &str, job: &Node, step: &Node, outside: &Outside<'_>) -> Option<Finding> {
     let platforms = step.at(&["with", "platforms"])?;
-    let listed = platforms.text()?.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty());
-    let foreign: Vec<String> = listed
-        .filter_map(|name| Platform::parse(name).ok())
-        .filter(|platform| {
-            platform.arch().is_some_and(|arch| arch != native && !(arch == Arch::I386 && native == Arch::Amd64))
-        })
-        .map(|platform| platform.to_string())
-        .collect();
-    if foreign.is_empty() {
+    let (native, foreign) = platforms_of(job, step)?;
+    if foreign.is_empty() || !needs_emulator(step, outside) {
         return None;
     }
+    let is_arm = native == Arch::Arm64;
+    let foreign: Vec<String> = foreign.iter().map(ToString::to_string).collect();
     let message = format!(
         "{} is built on {} runner without an emulator",
         foreign.join(", "),

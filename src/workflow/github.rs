@@ -1,7 +1,7 @@
 //! GitHub Actions. Source: docker/build-push-action, docker/login-action and docker/setup-buildx-action, action.yml;
 //! GitHub's "Choosing the runner for a job" and "Controlling permissions for GITHUB_TOKEN".
 
-use super::{Project, Shape, is_amd64_native, script, slug};
+use super::{Project, Shape, is_amd64_native, script, slug, variable_name};
 use crate::lint::pinned;
 use crate::platform::{Arch, Platform};
 
@@ -45,24 +45,35 @@ jobs:
 
 /// The permissions of a job that pushes.
 fn permissions(project: &Project) -> &'static str {
-    match project.registry() {
-        Some("ghcr.io") => "    permissions:\n      contents: read\n      packages: write\n",
-        _ => "    permissions:\n      contents: read\n",
+    match project.registries().contains(&Some("ghcr.io")) {
+        true => "    permissions:\n      contents: read\n      packages: write\n",
+        false => "    permissions:\n      contents: read\n",
     }
 }
 
-fn runner(platform: &Platform) -> (&'static str, bool) {
-    match platform.arch() {
-        Some(Arch::Arm64) => (ARM64_RUNNER, false),
-        _ => (AMD64_RUNNER, !is_amd64_native(platform)),
+/// The runner of a platform's job, and whether it needs an emulator.
+fn runner(project: &Project, platform: &Platform) -> (String, bool) {
+    let native = if platform.arch() == Some(Arch::Arm64) { ARM64_RUNNER } else { AMD64_RUNNER };
+    let emulates = platform.arch() != Some(Arch::Arm64) && !is_amd64_native(platform);
+    match project.runner(Some(platform)) {
+        Some(labels) => {
+            let emulates = !project.is_self_hosted(platform) && !is_amd64_native(platform);
+            (format!("[{}]", labels.join(", ")), emulates)
+        }
+        None => (native.to_string(), emulates),
     }
+}
+
+/// The runner of a job that is no platform's.
+fn any_runner(project: &Project) -> String {
+    project.runner(None).map_or(AMD64_RUNNER.to_string(), |labels| format!("[{}]", labels.join(", ")))
 }
 
 fn build_job(project: &Project) -> String {
     let mut job = format!("  build:\n    name: build ${{{{ matrix.platform }}}}\n{}", permissions(project));
     job += "    strategy:\n      fail-fast: false\n      matrix:\n        include:\n";
     for platform in &project.platforms {
-        let (runner, emulates) = runner(platform);
+        let (runner, emulates) = runner(project, platform);
         job += &format!(
             "          - platform: {platform}\n            name: {}\n            runner: {runner}\n",
             slug(platform)
@@ -75,7 +86,7 @@ fn build_job(project: &Project) -> String {
     }
     job += "    runs-on: ${{ matrix.runner }}\n    timeout-minutes: 120\n    steps:\n";
     job += &checkout();
-    if project.platforms.iter().any(|platform| runner(platform).1) {
+    if project.platforms.iter().any(|platform| runner(project, platform).1) {
         job += &format!(
             "      - name: Set up emulation\n        if: matrix.emulates\n        uses: {}\n        with:\n          platforms: ${{{{ matrix.platform }}}}\n",
             pinned("docker/setup-qemu-action")
@@ -83,6 +94,7 @@ fn build_job(project: &Project) -> String {
     }
     job += &format!("      - uses: {}\n", pinned("docker/setup-buildx-action"));
     job += &login(project);
+    job += &unbuilt(project);
     job += &build_step(project, "${{ matrix.platform }}", ",scope=${{ matrix.name }}");
     job += &verify(project, &of_matrix(project));
     job += &format!(
@@ -110,6 +122,16 @@ fn build_job(project: &Project) -> String {
 /// caches of the jobs.
 fn build_step(project: &Project, platforms: &str, scope: &str) -> String {
     let Project { context, dockerfile, .. } = project;
+    let mut more = project.stage.iter().map(|stage| format!("          target: {stage}\n")).collect::<String>();
+    if !project.build_args.is_empty() {
+        more += "          build-args: |\n";
+        more.extend(project.build_args.iter().map(|argument| format!("            {argument}\n")));
+    }
+    if !project.secrets.is_empty() {
+        let line = |id: &String| format!("            {id}=${{{{ secrets.{} }}}}\n", variable_name(id));
+        more += "          secrets: |\n";
+        more.extend(project.secrets.iter().map(line));
+    }
     format!(
         "      - name: Build, and push by digest
         id: build
@@ -118,7 +140,7 @@ fn build_step(project: &Project, platforms: &str, scope: &str) -> String {
           context: {context}
           file: {dockerfile}
           platforms: {platforms}
-          outputs: ${{{{ github.event_name == 'pull_request' && 'type=oci,dest=image.tar' || format('type=image,name={{0}},push-by-digest=true,name-canonical=true,push=true', env.IMAGE) }}}}
+{more}          outputs: ${{{{ github.event_name == 'pull_request' && 'type=oci,dest=image.tar' || format('type=image,name={{0}},push-by-digest=true,name-canonical=true,push=true', env.IMAGE) }}}}
           cache-from: type=gha{scope}
           cache-to: type=gha,mode=max{scope}
 ",
@@ -130,19 +152,41 @@ fn checkout() -> String {
     format!("      - uses: {}\n        with:\n          persist-credentials: false\n", pinned("actions/checkout"))
 }
 
-/// Skipped for pull requests, which push nothing and have no secrets if they come from a fork.
+/// What git does not have and the Dockerfile copies: the job stops until someone writes how it is made.
+fn unbuilt(project: &Project) -> String {
+    if project.unbuilt.is_empty() {
+        return String::new();
+    }
+    let paths = project.unbuilt.join(" ");
+    format!(
+        "      # TODO: the Dockerfile copies what git does not have. Build it here, or in a stage of the Dockerfile.
+      - name: Build what the Dockerfile copies
+        run: |
+          echo \"not built yet: {paths}\" >&2
+          exit 1
+"
+    )
+}
+
+/// A pull request pushes nothing, and a fork's has no secrets.
 fn login(project: &Project) -> String {
     let action = pinned("docker/login-action");
-    let with = match project.registry() {
-        Some("ghcr.io") => {
-            "          registry: ghcr.io\n          username: ${{ github.actor }}\n          password: ${{ secrets.GITHUB_TOKEN }}\n".to_string()
-        }
-        Some(registry) => format!(
-            "          registry: {registry}\n          username: ${{{{ secrets.REGISTRY_USERNAME }}}}\n          password: ${{{{ secrets.REGISTRY_PASSWORD }}}}\n"
-        ),
-        None => "          username: ${{ vars.DOCKERHUB_USERNAME }}\n          password: ${{ secrets.DOCKERHUB_TOKEN }}\n".to_string(),
+    let step = |registry: Option<&str>| {
+        let with = match registry {
+            Some("ghcr.io") => {
+                "          registry: ghcr.io\n          username: ${{ github.actor }}\n          password: ${{ secrets.GITHUB_TOKEN }}\n".to_string()
+            }
+            Some(registry) => {
+                let name = project.credentials(registry);
+                format!(
+                    "          registry: {registry}\n          username: ${{{{ secrets.{name}_USERNAME }}}}\n          password: ${{{{ secrets.{name}_PASSWORD }}}}\n"
+                )
+            }
+            None => "          username: ${{ vars.DOCKERHUB_USERNAME }}\n          password: ${{ secrets.DOCKERHUB_TOKEN }}\n".to_string(),
+        };
+        format!("      - if: github.event_name != 'pull_request'\n        uses: {action}\n        with:\n{with}")
     };
-    format!("      - if: github.event_name != 'pull_request'\n        uses: {action}\n        with:\n{with}")
+    project.registries().into_iter().map(step).collect()
 }
 
 /// The environment and options that limit a scan to a job's platform.
@@ -198,7 +242,7 @@ fn merge_job(project: &Project) -> String {
     name: merge and tag
     needs: build
     if: github.event_name != 'pull_request'
-{}    runs-on: {AMD64_RUNNER}
+{}    runs-on: {}
     timeout-minutes: 15
     steps:
       - uses: {}
@@ -209,11 +253,13 @@ fn merge_job(project: &Project) -> String {
       - uses: {}
 ",
         permissions(project),
+        any_runner(project),
         pinned("actions/download-artifact"),
         pinned("docker/setup-buildx-action"),
     );
     job += &login(project);
     job += &install(project);
+    job += &metadata(project, "");
     job += &format!(
         "      - name: Merge, tag and verify
         run: |
@@ -221,32 +267,43 @@ fn merge_job(project: &Project) -> String {
           if [ $# -ne {count} ]; then echo \"expected {count} digests, found $#\" >&2; exit 1; fi
           sources=()
           for file in \"$@\"; do sources+=(\"$IMAGE@sha256:${{file#digests/}}\"); done
-{tags}          docker buildx imagetools create \"${{tags[@]}}\" \"${{sources[@]}}\"
+{TAGS}          docker buildx imagetools create \"${{tags[@]/#/--tag=}}\" \"${{sources[@]}}\"
           digest=$(docker buildx imagetools inspect --format '{{{{json .Manifest}}}}' \"$IMAGE:sha-$GITHUB_SHA\" | jq -r .digest)
           ./imgarch scan \"docker://$IMAGE@$digest\"{targets}
 ",
         targets = project.target_options(None),
         count = project.platforms.len(),
-        tags = tags(project),
     );
     job
 }
 
-/// A tag such as `v1.2.3` becomes the image's tag, the branch becomes `latest`, and each commit gets a tag.
-fn tags(project: &Project) -> String {
+/// A git tag is tagged so, as far as an image's tag can be, the branch is `latest`, and every commit has its own.
+fn metadata(project: &Project, condition: &str) -> String {
+    let images: String = project.images().map(|image| format!("            {image}\n")).collect();
     format!(
-        "          tags=(--tag \"$IMAGE:sha-$GITHUB_SHA\")
-          if [ \"$GITHUB_REF_TYPE\" = tag ]; then tags+=(--tag \"$IMAGE:$GITHUB_REF_NAME\"); fi
-          if [ \"$GITHUB_REF\" = refs/heads/{} ]; then tags+=(--tag \"$IMAGE:latest\"); fi
+        "      - name: Name the tags
+{condition}        uses: {}
+        with:
+          images: |
+{images}          flavor: latest=false
+          tags: |
+            type=sha,format=long,prefix=sha-
+            type=ref,event=tag
+            type=raw,value=latest,enable=${{{{ github.ref == 'refs/heads/{}' }}}}
 ",
+        pinned("docker/metadata-action"),
         project.branch
     )
 }
 
+/// The tags that docker/metadata-action made, as it gives them to later steps.
+const TAGS: &str = "          mapfile -t tags < <(jq -r '.tags[]' <<< \"$DOCKER_METADATA_OUTPUT_JSON\")\n";
+
 fn simple_job(project: &Project) -> String {
     let mut job = format!(
-        "  build:\n{}    runs-on: {AMD64_RUNNER}\n    timeout-minutes: 240\n    steps:\n",
-        permissions(project)
+        "  build:\n{}    runs-on: {}\n    timeout-minutes: 240\n    steps:\n",
+        permissions(project),
+        any_runner(project)
     );
     job += &checkout();
     if project.platforms.iter().any(|platform| !is_amd64_native(platform)) {
@@ -254,17 +311,18 @@ fn simple_job(project: &Project) -> String {
     }
     job += &format!("      - uses: {}\n", pinned("docker/setup-buildx-action"));
     job += &login(project);
+    job += &unbuilt(project);
     job += &build_step(project, &project.platform_list(), "");
     job += &verify(project, &Narrowing { options: project.target_options(None), ..Narrowing::default() });
+    job += &metadata(project, "        if: github.event_name != 'pull_request'\n");
     job += &format!(
         "      - name: Tag the verified image
         if: github.event_name != 'pull_request'
         env:
           DIGEST: ${{{{ steps.build.outputs.digest }}}}
         run: |
-{}          docker buildx imagetools create \"${{tags[@]}}\" \"$IMAGE@$DIGEST\"
-",
-        tags(project)
+{TAGS}          docker buildx imagetools create \"${{tags[@]/#/--tag=}}\" \"$IMAGE@$DIGEST\"
+"
     );
     job
 }

@@ -1,6 +1,6 @@
 //! GitLab CI/CD. Source: GitLab's CI/CD YAML syntax reference, and "Hosted runners on Linux" for the runners' tags.
 
-use super::{Project, Shape, is_amd64_native, script, slug};
+use super::{Project, Shape, is_amd64_native, script, slug, variable_name};
 use crate::platform::{Arch, Platform};
 
 /// GitLab's hosted runner for each architecture.
@@ -19,13 +19,11 @@ pub fn write(project: &Project) -> String {
 
 fn head(project: &Project, stages: &[&str]) -> String {
     let image = &project.image;
-    let login = match project.registry() {
-        Some(registry) if registry.starts_with("registry.gitlab.") => {
-            "echo \"$CI_REGISTRY_PASSWORD\" | docker login --username \"$CI_REGISTRY_USER\" --password-stdin \"$CI_REGISTRY\"".to_string()
-        }
-        Some(registry) => format!("echo \"$REGISTRY_PASSWORD\" | docker login --username \"$REGISTRY_USERNAME\" --password-stdin {registry}"),
-        None => "echo \"$DOCKERHUB_TOKEN\" | docker login --username \"$DOCKERHUB_USERNAME\" --password-stdin".to_string(),
-    };
+    let login: String = project
+        .registries()
+        .into_iter()
+        .map(|registry| format!("    - {}\n", quoted(&login(project, registry))))
+        .collect();
     let install: String =
         script::install(&project.imgarch).iter().map(|line| format!("    - {}\n", quoted(line))).collect();
     format!(
@@ -39,6 +37,7 @@ variables:
 
 workflow:
   rules:
+    - if: $CI_PIPELINE_SOURCE == \"merge_request_event\"
     - if: $CI_COMMIT_TAG
     - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
 
@@ -48,17 +47,67 @@ workflow:
     - docker:{DOCKER}-dind
   before_script:
     - apk add --no-cache curl jq
-    - {}
-    - docker context create runner
+{login}    - docker context create runner
     - docker buildx create --name runner --driver docker-container --bootstrap --use runner
 {install}
 ",
-        stages.join(", "),
-        quoted(&login)
+        stages.join(", ")
     )
 }
 
-/// Quotes a single-line YAML scalar.
+/// A merge request pushes nothing, and a fork's has no protected variables.
+fn login(project: &Project, registry: Option<&str>) -> String {
+    let login = match registry {
+        Some(registry) if registry.starts_with("registry.gitlab.") => {
+            "echo \"$CI_REGISTRY_PASSWORD\" | docker login --username \"$CI_REGISTRY_USER\" --password-stdin \"$CI_REGISTRY\"".to_string()
+        }
+        Some(registry) => {
+            let name = project.credentials(registry);
+            format!("echo \"${name}_PASSWORD\" | docker login --username \"${name}_USERNAME\" --password-stdin {registry}")
+        }
+        None => "echo \"$DOCKERHUB_TOKEN\" | docker login --username \"$DOCKERHUB_USERNAME\" --password-stdin".to_string(),
+    };
+    format!("if [ \"$CI_PIPELINE_SOURCE\" != merge_request_event ]; then {login}; fi")
+}
+
+/// The tags of a job's runner.
+fn tags_of(project: &Project, platform: Option<&Platform>) -> String {
+    let hosted = match platform.and_then(Platform::arch) {
+        Some(Arch::Arm64) => ARM64_RUNNER,
+        _ => AMD64_RUNNER,
+    };
+    project.runner(platform).map_or(hosted.to_string(), |labels| labels.join(", "))
+}
+
+/// The build of some platforms, and the scan of what it made: pushed by digest, or the archive of a merge request.
+fn build_lines(project: &Project, platforms: &str, cache: &str, targets: &str) -> Vec<String> {
+    let Project { context, dockerfile, .. } = project;
+    let mut options = project.stage.iter().map(|stage| format!(" --target {stage}")).collect::<String>();
+    options.extend(project.build_args.iter().map(|argument| format!(" --build-arg {argument}")));
+    options.extend(project.secrets.iter().map(|id| format!(" --secret id={id},env={}", variable_name(id))));
+    let mut lines = Vec::new();
+    if !project.unbuilt.is_empty() {
+        // TODO is for the reader of the file: the Dockerfile copies what git does not have.
+        lines.push(format!(
+            "echo \"TODO: build {}, which the Dockerfile copies\" >&2; exit 1",
+            project.unbuilt.join(" ")
+        ));
+    }
+    lines.extend([
+        format!(
+            "if [ \"$CI_PIPELINE_SOURCE\" = merge_request_event ]; then set -- --output type=oci,dest=image.tar; else set -- --output \"type=image,name=$IMAGE,push-by-digest=true,name-canonical=true,push=true\" --cache-to \"type=registry,ref=$IMAGE:{cache},mode=max\"; fi"
+        ),
+        format!(
+            "docker buildx build --platform {platforms} --file {dockerfile}{options} --metadata-file metadata.json --cache-from \"type=registry,ref=$IMAGE:{cache}\" \"$@\" {context}"
+        ),
+        "digest=$(jq -r '.\"containerimage.digest\"' metadata.json)".to_string(),
+        "if [ \"$CI_PIPELINE_SOURCE\" = merge_request_event ]; then image=oci-archive:image.tar; else image=\"docker://$IMAGE@$digest\"; fi".to_string(),
+        format!("./imgarch scan \"$image\"{targets}"),
+    ]);
+    lines
+}
+
+/// A YAML scalar of one line.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
@@ -69,25 +118,18 @@ fn build_jobs(project: &Project) -> String {
 
 fn build_job(project: &Project, platform: &Platform) -> String {
     let name = slug(platform);
-    let runner = if platform.arch() == Some(Arch::Arm64) { ARM64_RUNNER } else { AMD64_RUNNER };
-    let emulates = platform.arch() != Some(Arch::Arm64) && !is_amd64_native(platform);
+    let is_native = match project.runner(Some(platform)) {
+        Some(_) => project.is_self_hosted(platform) || is_amd64_native(platform),
+        None => platform.arch() == Some(Arch::Arm64) || is_amd64_native(platform),
+    };
+    let runner = tags_of(project, Some(platform));
     let mut job = format!("build {name}:\n  extends: .docker\n  stage: build\n  tags: [{runner}]\n  script:\n");
-    if emulates {
+    if !is_native {
         job += &emulator(platform);
     }
-    let Project { context, dockerfile, .. } = project;
-    let lines = [
-        format!(
-            "docker buildx build --platform {platform} --file {dockerfile} --metadata-file metadata.json --output \"type=image,name=$IMAGE,push-by-digest=true,name-canonical=true,push=true\" --cache-from \"type=registry,ref=$IMAGE:cache-{name}\" --cache-to \"type=registry,ref=$IMAGE:cache-{name},mode=max\" {context}"
-        ),
-        "digest=$(jq -r '.\"containerimage.digest\"' metadata.json)".to_string(),
-        format!(
-            "./imgarch scan \"docker://$IMAGE@$digest\" --platform {platform}{}",
-            project.target_options(Some(platform))
-        ),
-        "mkdir -p digests".to_string(),
-        format!("echo \"$digest\" > digests/{name}"),
-    ];
+    let targets = format!(" --platform {platform}{}", project.target_options(Some(platform)));
+    let mut lines = build_lines(project, &platform.to_string(), &format!("cache-{name}"), &targets);
+    lines.extend(["mkdir -p digests".to_string(), format!("echo \"$digest\" > digests/{name}")]);
     job += &script_lines(&lines);
     job + "  artifacts:\n    paths: [digests/]\n    expire_in: 1 day\n\n"
 }
@@ -102,17 +144,22 @@ fn script_lines(lines: &[String]) -> String {
     lines.iter().map(|line| format!("    - {}\n", quoted(line))).collect()
 }
 
-/// A tag such as `v1.2.3` becomes the image's tag, the default branch becomes `latest`, and each commit gets a tag.
-fn tags() -> Vec<String> {
+/// A git tag is tagged so, as far as an image's tag can be, the default branch is `latest`, and every commit has its own.
+/// Source: distribution's reference grammar: `[\w][\w.-]{0,127}`.
+fn tags(project: &Project) -> Vec<String> {
+    let images = project.images().collect::<Vec<_>>().join(" ");
     vec![
-        "set -- --tag \"$IMAGE:sha-$CI_COMMIT_SHA\"".to_string(),
-        "if [ -n \"$CI_COMMIT_TAG\" ]; then set -- \"$@\" --tag \"$IMAGE:$CI_COMMIT_TAG\"; else set -- \"$@\" --tag \"$IMAGE:latest\"; fi".to_string(),
+        "name=$(printf %s \"${CI_COMMIT_TAG:-latest}\" | sed -e \"s/[^A-Za-z0-9_.-]/-/g\" -e \"s/^[.-]/_/\" | cut -c1-128)".to_string(),
+        format!("set --; for image in {images}; do set -- \"$@\" --tag \"$image:sha-$CI_COMMIT_SHA\" --tag \"$image:$name\"; done"),
     ]
 }
 
+/// A merge request's image is only scanned.
+const NOT_IN_MERGE_REQUESTS: &str = "  rules:\n    - if: $CI_PIPELINE_SOURCE != \"merge_request_event\"\n";
+
 fn merge_job(project: &Project) -> String {
     let mut lines = vec![format!("test \"$(ls digests | wc -l)\" -eq {}", project.platforms.len())];
-    lines.extend(tags());
+    lines.extend(tags(project));
     lines.push("for file in digests/*; do set -- \"$@\" \"$IMAGE@$(cat \"$file\")\"; done".to_string());
     lines.push("docker buildx imagetools create \"$@\"".to_string());
     lines.push(
@@ -121,26 +168,22 @@ fn merge_job(project: &Project) -> String {
     );
     lines.push(format!("./imgarch scan \"docker://$IMAGE@$digest\"{}", project.target_options(None)));
     format!(
-        "merge and tag:\n  extends: .docker\n  stage: merge\n  tags: [{AMD64_RUNNER}]\n  script:\n{}",
+        "merge and tag:\n  extends: .docker\n  stage: merge\n  tags: [{}]\n{NOT_IN_MERGE_REQUESTS}  script:\n{}",
+        tags_of(project, None),
         script_lines(&lines)
     )
 }
 
 fn simple_job(project: &Project) -> String {
-    let mut job = format!("build:\n  extends: .docker\n  stage: build\n  tags: [{AMD64_RUNNER}]\n  script:\n");
+    let runner = tags_of(project, None);
+    let mut job = format!("build:\n  extends: .docker\n  stage: build\n  tags: [{runner}]\n  script:\n");
     for platform in project.platforms.iter().filter(|platform| !is_amd64_native(platform)) {
         job += &emulator(platform);
     }
-    let Project { context, dockerfile, .. } = project;
-    let platforms = project.platform_list();
-    let mut lines = vec![
-        format!(
-            "docker buildx build --platform {platforms} --file {dockerfile} --metadata-file metadata.json --output \"type=image,name=$IMAGE,push-by-digest=true,name-canonical=true,push=true\" --cache-from \"type=registry,ref=$IMAGE:cache\" --cache-to \"type=registry,ref=$IMAGE:cache,mode=max\" {context}"
-        ),
-        "digest=$(jq -r '.\"containerimage.digest\"' metadata.json)".to_string(),
-        format!("./imgarch scan \"docker://$IMAGE@$digest\"{}", project.target_options(None)),
-    ];
-    lines.extend(tags());
-    lines.push("docker buildx imagetools create \"$@\" \"$IMAGE@$digest\"".to_string());
+    let mut lines = build_lines(project, &project.platform_list(), "cache", &project.target_options(None));
+    let mut tagging = tags(project);
+    tagging.push("docker buildx imagetools create \"$@\" \"$IMAGE@$digest\"".to_string());
+    lines.push("if [ \"$CI_PIPELINE_SOURCE\" = merge_request_event ]; then exit 0; fi".to_string());
+    lines.extend(tagging);
     job + &script_lines(&lines)
 }

@@ -16,10 +16,22 @@ use crate::platform::{Arch, Platform};
 pub struct Project {
     /// Registry and repository without a tag: `ghcr.io/user/app`.
     pub image: String,
-    /// Path relative to the repository.
+    /// The same image's names in other registries, which get its tags too.
+    pub also: Vec<String>,
+    /// Relative to the repository.
     pub dockerfile: String,
     pub context: String,
-    /// At least one platform; Linux only.
+    /// The stage that is built; without it the last.
+    pub stage: Option<String>,
+    /// `NAME=value`.
+    pub build_args: Vec<String>,
+    /// The ids of the secrets that the Dockerfile mounts.
+    pub secrets: Vec<String>,
+    /// What COPY takes from the context and git does not have: something must build it first.
+    pub unbuilt: Vec<String>,
+    /// Labels of self-hosted runners, for one platform or for everything else.
+    pub runners: Vec<(Option<Platform>, Vec<String>)>,
+    /// At least one; Linux only.
     pub platforms: Vec<Platform>,
     /// The nodes that the image must run on, in the syntax of `--target`, each with its platform. If empty, each image
     /// is scanned for the platform that it is published for.
@@ -54,7 +66,7 @@ pub enum WorkflowError {
     NoPlatform,
     #[error("Linux runners cannot build {0}")]
     Platform(Platform),
-    #[error("{0:?} cannot be used in a workflow: only letters, digits and . _ - / : , = are allowed")]
+    #[error("{0:?} cannot be used in a workflow: only letters, digits and . _ - + / : , = are allowed")]
     Text(String),
 }
 
@@ -78,9 +90,11 @@ pub fn write(service: Service, project: &Project) -> Result<String, WorkflowErro
     }
     // These values are inserted into shell commands and YAML unquoted.
     let named = [&project.image, &project.dockerfile, &project.context, &project.branch, &project.imgarch];
-    for text in named.into_iter().chain(project.targets.iter().map(|(_, text)| text)) {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:,=".contains(c);
-        if text.is_empty() || text.starts_with('-') || !text.chars().all(is_plain) {
+    let lists = [&project.also, &project.build_args, &project.secrets, &project.unbuilt].into_iter().flatten();
+    let labels = project.runners.iter().flat_map(|(_, labels)| labels);
+    let more = lists.chain(labels).chain(&project.stage).chain(project.targets.iter().map(|(_, text)| text));
+    for text in named.into_iter().chain(more) {
+        if !is_plain(text) {
             return Err(WorkflowError::Text(text.clone()));
         }
     }
@@ -90,7 +104,59 @@ pub fn write(service: Service, project: &Project) -> Result<String, WorkflowErro
     })
 }
 
+/// Whether a text can be put into shell commands and YAML as it is.
+pub fn is_plain(text: &str) -> bool {
+    let is_taken = |c: char| c.is_ascii_alphanumeric() || "._-+/:,=".contains(c);
+    !text.is_empty() && !text.starts_with('-') && text.chars().all(is_taken)
+}
+
+/// The registry of an image's name; `None` for Docker Hub.
+fn registry_of(image: &str) -> Option<&str> {
+    let (first, _) = image.split_once('/')?;
+    let is_host = first.contains(['.', ':']) || first == "localhost";
+    (is_host && first != "docker.io").then_some(first)
+}
+
+/// A text as a part of a variable's name: `REGISTRY_EXAMPLE_COM`.
+fn variable_name(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
 impl Project {
+    /// The image under all its names.
+    fn images(&self) -> impl Iterator<Item = &str> {
+        [&self.image].into_iter().chain(&self.also).map(String::as_str)
+    }
+
+    /// Each registry once, in the order of the images.
+    fn registries(&self) -> Vec<Option<&str>> {
+        let mut registries = Vec::new();
+        for registry in self.images().map(registry_of) {
+            if !registries.contains(&registry) {
+                registries.push(registry);
+            }
+        }
+        registries
+    }
+
+    /// What the variables for a registry of the project's own begin with: its host, where there are several.
+    fn credentials(&self, registry: &str) -> String {
+        let is_own = |registry: &str| registry != "ghcr.io" && !registry.starts_with("registry.gitlab.");
+        let own = self.registries().into_iter().flatten().filter(|registry| is_own(registry)).count();
+        if own > 1 { variable_name(registry) } else { "REGISTRY".to_string() }
+    }
+
+    /// The labels of the self-hosted runner of a platform, or of the jobs that have none.
+    fn runner(&self, platform: Option<&Platform>) -> Option<&[String]> {
+        let of = |wanted: Option<&Platform>| self.runners.iter().find(|(own, _)| own.as_ref() == wanted);
+        platform.and_then(|platform| of(Some(platform))).or_else(|| of(None)).map(|(_, labels)| labels.as_slice())
+    }
+
+    /// Whether a platform has a self-hosted runner of its own, which needs no emulator.
+    fn is_self_hosted(&self, platform: &Platform) -> bool {
+        self.runners.iter().any(|(own, _)| own.as_ref() == Some(platform))
+    }
+
     /// `linux/amd64,linux/arm64`.
     fn platform_list(&self) -> String {
         self.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
@@ -101,13 +167,6 @@ impl Project {
         let is_of = |target: &Platform| platform.is_none_or(|platform| platform.architecture == target.architecture);
         let options = self.targets.iter().filter(|(target, _)| is_of(target));
         options.map(|(_, text)| format!(" --target {text}")).collect()
-    }
-
-    /// The registry's host, such as `ghcr.io`. `None` for Docker Hub.
-    fn registry(&self) -> Option<&str> {
-        let first = self.image.split('/').next().unwrap_or("");
-        let is_host = self.image.contains('/') && (first.contains(['.', ':']) || first == "localhost");
-        (is_host && first != "docker.io").then_some(first)
     }
 }
 

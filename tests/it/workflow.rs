@@ -16,6 +16,12 @@ fn project(image: &str, platforms: &[&str], shape: Shape) -> Project {
         image: image.to_string(),
         dockerfile: "docker/Dockerfile".to_string(),
         context: ".".to_string(),
+        also: Vec::new(),
+        stage: None,
+        build_args: Vec::new(),
+        secrets: Vec::new(),
+        unbuilt: Vec::new(),
+        runners: Vec::new(),
         platforms: platforms.iter().map(|text| Platform::parse(text).unwrap()).collect(),
         targets: Vec::new(),
         branch: "main".to_string(),
@@ -59,9 +65,27 @@ fn files() -> Vec<(String, Service, String)> {
         for service in [Service::Github, Service::Gitlab] {
             let text = workflow::write(service, &with_targets(shape)).unwrap();
             files.push((format!("{service:?}-{shape:?}-ghcr-targets-many").to_lowercase(), service, text));
+            let text = workflow::write(service, &rich(shape)).unwrap();
+            files.push((format!("{service:?}-{shape:?}-ghcr-rich-many").to_lowercase(), service, text));
         }
     }
     files
+}
+
+/// A project that uses everything: other registries, a stage, arguments, secrets, files to build, runners of its own.
+fn rich(shape: Shape) -> Project {
+    Project {
+        also: vec!["user/app".to_string(), "registry.example.com/a".to_string(), "registry.example.org/a".to_string()],
+        stage: Some("run".to_string()),
+        build_args: vec!["A=1".to_string(), "B=x,y".to_string()],
+        secrets: vec!["npm-token".to_string()],
+        unbuilt: vec!["dist/app".to_string()],
+        runners: vec![
+            (Some(Platform::parse("linux/s390x").unwrap()), vec!["self-hosted".to_string(), "linux".to_string()]),
+            (None, vec!["self-hosted".to_string()]),
+        ],
+        ..project("ghcr.io/user/app", MANY, shape)
+    }
 }
 
 fn yaml(text: &str) -> Value {
@@ -77,8 +101,9 @@ fn try_run(command: &mut Command) -> Result<String, String> {
 
 #[test]
 fn what_is_written_does_not_change_unseen() {
-    for (name, service, text) in
-        files().into_iter().filter(|(name, ..)| name.ends_with("ghcr-usual") || name.ends_with("gitlab-many"))
+    for (name, service, text) in files()
+        .into_iter()
+        .filter(|(name, ..)| ["ghcr-usual", "gitlab-many", "ghcr-rich-many"].iter().any(|kind| name.ends_with(kind)))
     {
         insta::assert_snapshot!(name, text, service.path());
     }

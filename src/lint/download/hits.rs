@@ -276,6 +276,22 @@ fn is_toolchain_path(text: &str) -> bool {
     is_triplet || platform.is_ok_and(|platform| platform.variant.as_deref().is_none_or(is_version))
 }
 
+/// Whether a path is a script's that is named for what it does: `/build/setup-arm64`. It selects what its lines say.
+fn is_task(path: &str) -> bool {
+    const VERBS: &[&str] = &["setup", "install", "configure", "prepare", "bootstrap", "init", "test", "run"];
+    let base = path.rsplit('/').next().unwrap_or("");
+    let stem = base.strip_suffix(".sh").unwrap_or(base);
+    let verb = stem.split(['-', '_']).next().unwrap_or("");
+    !path.contains("://") && !stem.contains('.') && VERBS.contains(&verb)
+}
+
+/// Whether a variable's value is another's with parts replaced: `${TARGETARCH/amd64/x86_64}`, which is no constant.
+fn is_computed(variable: &Variable) -> bool {
+    let value = variable.value.as_ref().map_or("", |(value, _)| value.as_str());
+    let is_replacing = |operator: &str| operator.starts_with(['/', '#', '%']);
+    dockerfile::references(value).iter().any(|(_, reference)| is_replacing(reference.operator))
+}
+
 /// The architecture names of one blank-separated piece, `offset` bytes into its word: in the text itself, or in what its
 /// variables hold.
 pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<String, Variable>) -> Vec<Hit<'a>> {
@@ -308,6 +324,9 @@ pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<S
         }
         let origins: Vec<Variable> =
             piece.variable.iter().map(|variable| origin(variable, &spelled, known).clone()).collect();
+        if origins.iter().chain(piece.variable).any(is_computed) || is_task(&path) {
+            continue;
+        }
         let at = token.range.clone();
         let is_follower = is_text && !(path.contains("://") && path.ends_with(".sh"));
         hits.push(Hit {

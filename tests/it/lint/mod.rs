@@ -62,7 +62,11 @@ fn host_files(pattern: &str) -> Vec<HostFile> {
 }
 
 fn registry(reference: &Reference) -> Result<Pin, String> {
-    let digest = reference.digest.as_ref().unwrap();
+    let Some(digest) = reference.digest.as_ref() else {
+        let archs: &[Arch] =
+            if reference.to_string().contains("no-arm") { &[Arch::Amd64] } else { &[Arch::Amd64, Arch::Arm64] };
+        return Ok(Pin::Index(archs.iter().copied().map(Platform::linux).collect()));
+    };
     match digest.hex().as_bytes()[0] {
         b'1' => Ok(Pin::Manifest {
             platform: Some(Platform::linux(Arch::Amd64)),
@@ -74,7 +78,8 @@ fn registry(reference: &Reference) -> Result<Pin, String> {
 }
 
 fn lint_text(path: &Path, text: &str) -> Linted {
-    let outside = Outside { files: &host_files, pin: Some(&registry), ..Outside::nothing() };
+    let named_archs = || [Arch::Amd64, Arch::Arm64].into();
+    let outside = Outside { files: &host_files, pin: Some(&registry), named_archs: &named_archs, ..Outside::nothing() };
     let format = format(path, text);
     lint::lint(path, text, format, &outside)
 }
@@ -163,6 +168,25 @@ fn an_unreachable_registry_is_a_problem_and_not_a_pass() {
     let linted = lint_text(Path::new("Dockerfile"), &text);
     assert_eq!((linted.findings.len(), linted.problems.len()), (0, 1));
     assert!(linted.problems[0].message.ends_with("connection refused"), "{:?}", linted.problems);
+}
+
+#[test]
+fn a_base_image_that_lacks_a_platform_is_an_error_where_that_is_built() {
+    let found = |text: &str| {
+        let linted = lint_text(Path::new("Dockerfile"), text);
+        assert_eq!(linted.problems, [], "{text}");
+        linted.findings.into_iter().map(|finding| finding.message).collect::<Vec<_>>()
+    };
+    assert_eq!(found("FROM no-arm:1\n"), ["no-arm:1 has no linux/arm64, which is built"]);
+    for text in [
+        "FROM both:1\n",
+        "FROM no-arm:1 AS unused\nFROM both:1\n",
+        "FROM --platform=$BUILDPLATFORM no-arm:1 AS b\nRUN make-data\nFROM both:1\nCOPY --from=b /data/x.json /\n",
+        "ARG B\nFROM $B\n",
+        "FROM scratch\n",
+    ] {
+        assert_eq!(found(text), [""; 0], "{text}");
+    }
 }
 
 #[test]
