@@ -6,7 +6,6 @@ use super::run::Machine;
 pub enum Suite {
     Bookworm,
     Trixie,
-    Sid,
 }
 
 impl Suite {
@@ -14,7 +13,6 @@ impl Suite {
         match self {
             Suite::Bookworm => "bookworm",
             Suite::Trixie => "trixie",
-            Suite::Sid => "sid",
         }
     }
 }
@@ -141,13 +139,13 @@ pub const PACKAGES: &[Package] = &[
     debian("ffmpeg", Suite::Bookworm, &["ffmpeg", "libblas3", "liblapack3"], &["/usr/bin/ffmpeg", "-version"]),
     debian("dav1d", Suite::Trixie, &["dav1d"], &["/usr/bin/dav1d", "--version"]),
     debian("zstd", Suite::Bookworm, &["zstd"], &["/usr/bin/zstd", "-b1", "-i0", "/usr/bin/zstd"]),
-    debian("zstd (sid)", Suite::Sid, &["zstd"], &["/usr/bin/zstd", "--version"]),
+    debian("zstd (trixie)", Suite::Trixie, &["zstd"], &["/usr/bin/zstd", "--version"]),
     debian("xz", Suite::Trixie, &["xz-utils"], &["/usr/bin/xz", "--stdout", "--keep", "/usr/bin/xz"]),
     debian("sqlite3", Suite::Bookworm, &["sqlite3"], &["/usr/bin/sqlite3", ":memory:", "select sum(1)"]),
     debian("redis", Suite::Bookworm, &["redis-server"], &["/usr/bin/redis-server", "--version"]),
     debian("nginx", Suite::Trixie, &["nginx"], &["/usr/sbin/nginx", "-v"]),
     debian("git", Suite::Bookworm, &["git"], &["/usr/bin/git", "--version"]),
-    debian("curl", Suite::Sid, &["curl"], &["/usr/bin/curl", "--version"]),
+    debian("curl", Suite::Trixie, &["curl"], &["/usr/bin/curl", "--version"]),
     debian("perl", Suite::Bookworm, &["perl"], &["/usr/bin/perl", "-e", "print 2**0.5"]),
     debian("ruby", Suite::Bookworm, &["ruby"], &["/usr/bin/ruby", "-e", "puts [3, 1].sort.first"]),
     debian(
