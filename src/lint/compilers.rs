@@ -57,9 +57,10 @@ pub fn makes_code(command: &Command) -> bool {
 pub fn native_compiler_of(command: &Command) -> Option<String> {
     let shown = compiler_of(command)?;
     let sets_target = command.words.iter().any(|word| {
-        let names_target =
-            ["GOARCH=", "--target", "--arch", "-target", "CMAKE_TOOLCHAIN_FILE", "--host=", "--runtime", "-r"];
-        names_target.iter().any(|name| word.text.starts_with(name) || word.text.starts_with(&format!("-D{name}")))
+        let names_target = ["GOARCH=", "--target", "--arch", "-target", "CMAKE_TOOLCHAIN_FILE", "--host=", "--runtime"];
+        let is_dotnets = command.program() == "dotnet" && word.text == "-r";
+        let is_name = |name: &&str| word.text.starts_with(*name) || word.text.starts_with(&format!("-D{name}"));
+        is_dotnets || names_target.iter().any(is_name)
     });
     (!sets_target).then_some(shown)
 }

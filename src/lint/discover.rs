@@ -209,9 +209,16 @@ fn shown(path: &Path) -> PathBuf {
 
 fn text_of(path: &Path) -> Result<String, DiscoverError> {
     let mut text = String::new();
-    let read = fs::File::open(path).and_then(|file| file.take(FILE_LIMIT).read_to_string(&mut text));
-    read.map_err(|error| unreadable(path, error))?;
-    Ok(text)
+    let read = fs::File::open(path).and_then(|file| file.take(FILE_LIMIT + 1).read_to_string(&mut text));
+    match read {
+        // A part of a file is not checked and never written back.
+        Ok(len) if len as u64 > FILE_LIMIT => {
+            let cause = format!("it exceeds {} MiB", FILE_LIMIT >> 20);
+            Err(unreadable(path, io::Error::new(io::ErrorKind::FileTooLarge, cause)))
+        }
+        Ok(_) => Ok(text),
+        Err(error) => Err(unreadable(path, error)),
+    }
 }
 
 fn unreadable(path: &Path, cause: io::Error) -> DiscoverError {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::heredoc::HereDoc;
 use super::shell::{Command, Word};
-pub use variables::{AUTOMATIC, Expanded, MAX_EXPANSIONS, expand, expand_pieces, references};
+pub use variables::{AUTOMATIC, Expanded, MAX_EXPANSIONS, expand, expand_pieces, is_automatic, references};
 
 /// A parsed Dockerfile. Every range is in bytes of `text`.
 #[derive(Debug)]

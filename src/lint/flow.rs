@@ -267,7 +267,7 @@ fn is_windows(file: &Dockerfile<'_>, stage: usize) -> bool {
 fn machine_of(file: &Dockerfile<'_>, stage: &Stage) -> Machine {
     let Some(option) = &stage.platform else { return Machine::Target };
     let (value, _) = dockerfile::expand(&option.value, &file.global_variables());
-    if dockerfile::references(&value).iter().any(|(_, reference)| reference.name.starts_with("BUILD")) {
+    if dockerfile::references(&value).iter().any(|(_, reference)| dockerfile::is_automatic(reference.name, "BUILD")) {
         return Machine::Builder;
     }
     Platform::parse(&value).map_or(Machine::Target, Machine::Constant)

@@ -151,8 +151,9 @@ fn copied(
     outside: &Outside<'_>,
 ) -> Option<Finding> {
     let mut known = file.variables_at(stage, index);
-    let is_chosen =
-        dockerfile::references(&source.text).iter().any(|(_, reference)| reference.name.starts_with("TARGET"));
+    let is_chosen = dockerfile::references(&source.text)
+        .iter()
+        .any(|(_, reference)| dockerfile::is_automatic(reference.name, "TARGET"));
     if is_chosen {
         return misnamed(source, outside);
     }

@@ -17,6 +17,11 @@ pub const AUTOMATIC: &[&str] = &[
     "BUILDVARIANT",
 ];
 
+/// Whether BuildKit sets this variable, and its name starts with `TARGET` or `BUILD`.
+pub fn is_automatic(name: &str, start: &str) -> bool {
+    name.starts_with(start) && AUTOMATIC.contains(&name)
+}
+
 /// Replaces `$NAME` and `${NAME...}` in `text` with their values in `known`. Also returns the variables that were used.
 /// References to unknown variables stay unchanged. Source: Dockerfile reference, "Environment replacement".
 pub fn expand<'v>(text: &str, known: &'v BTreeMap<String, Variable>) -> (String, Vec<&'v Variable>) {

@@ -120,14 +120,12 @@ fn needed(message: &str) -> String {
 }
 
 #[test]
-fn the_document_lists_every_package() {
+fn the_document_has_no_row_without_a_package() {
     let text = std::fs::read_to_string(DOCUMENT).unwrap();
-    for package in PACKAGES {
-        let row = format!("| {} | ", package.name);
-        assert!(
-            text.contains(&row),
-            "docs/cpu.md has no row of {}: run with IMGARCH_CPU=all IMGARCH_UPDATE_DOCS=1",
-            package.name
-        );
-    }
+    let (_, table) = text.split_once(TABLE).expect("the table's mark");
+    let names = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let (heads, rows): (Vec<_>, Vec<_>) = names.partition(|name| name.ends_with(" package"));
+    assert_eq!(heads.len(), 2);
+    let is_package = |name: &&str| PACKAGES.iter().any(|package| package.name == *name);
+    assert!(!rows.is_empty() && rows.iter().all(is_package), "{rows:?}");
 }
