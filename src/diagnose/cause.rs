@@ -5,7 +5,7 @@ use crate::exec::CauseKind;
 use crate::scan::rebuild_command;
 use crate::source::{ImageRef, Origin};
 
-/// How likely a suspect is to be the cause. Ordered, the likeliest last.
+/// How likely a suspect is the cause. Ordered, the likeliest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Likelihood {
     Unlikely,

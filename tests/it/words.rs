@@ -12,7 +12,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("told", "reported, detected, recognised"),
     ("tells apart", "distinguishes"),
     ("nobody", "no one, or the passive"),
-    ("someone", "a user, another process"),
+    ("somebody", "a user, another process"),
     ("whoever", "anyone who"),
     ("wherever", "everywhere that, where"),
     ("for want of", "without"),

@@ -46,7 +46,7 @@ pub enum Sign {
     NoPlatformInIndex,
     /// An engine's warning that image and machine differ: it starts the program all the same.
     PlatformMismatch,
-    /// An engine's refusal of an image for another platform than it was told.
+    /// An engine's refusal of an image that is not for the requested platform.
     PlatformRefused,
     /// containerd skipped unpacking, because the config and the index name different platforms.
     UnpackSkipped,

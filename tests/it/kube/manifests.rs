@@ -127,7 +127,7 @@ fn a_compose_file_is_read_with_the_files_around_it() {
     fs::write(directory.path().join("base.yaml"), "services: {b: {image: 'rootfs:root', entrypoint: ['/${DIR}/all']}}")
         .unwrap();
     let main = "services: {a: {extends: {file: base.yaml, service: b}, environment: {X: '${TAG}'}}}";
-    check(directory.path(), main, 0, "the variable TAG is not set");
+    check(directory.path(), main, 0, "variable TAG is not set");
     let user = "services: {a: {extends: {file: base.yaml, service: b}, entrypoint: [/bin/own], user: '54321', cap_drop: [ALL]}}";
     check(directory.path(), user, 1, "may not be executed by this user");
 }

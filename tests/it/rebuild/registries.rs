@@ -91,7 +91,7 @@ fn a_private_authority_and_a_password_apply_to_the_tag_too() {
     ]);
     let authority = site.path("ca.pem").display().to_string();
     let imgarch = |words: &[&str]| Run::of(&site.command(env!("CARGO_BIN_EXE_imgarch")).args(words).output().unwrap());
-    imgarch(&["rebuild", &image, "--yes"]).check(3, &["not trusted", "--ca-cert"]);
+    imgarch(&["rebuild", &image, "--yes"]).check(3, &["from an untrusted authority", "--ca-cert"]);
     imgarch(&["rebuild", &image, "--yes", "--ca-cert", &authority]).check(0, &["is rebuilt and verified"]);
     imgarch(&["scan", &image, "--ca-cert", &authority]).check(0, &["2 platforms"]);
 }
