@@ -134,7 +134,7 @@ impl Recogniser {
             }
             from = stop;
         }
-        self.goes_on |= after_warning.is_some_and(|from| has_output(&text[from..]));
+        self.goes_on = self.goes_on || after_warning.is_some_and(|from| has_output(&text[from..]));
         spread_messages(text, |message| self.line(message));
     }
 

@@ -72,7 +72,7 @@ pub fn admits<'a>(pod: &'a PodSpec, node: &'a NodeObject) -> Result<(), Obstacle
     Ok(())
 }
 
-/// Whether a taint tells a node's state of now, not what the node is for: not ready, cordoned, about to be removed.
+/// Whether a taint describes a node's present state, not its purpose: not ready, cordoned, about to be removed.
 /// Source: Kubernetes' well-known labels, annotations and taints; cluster-autoscaler, Karpenter, Cilium, AWS EBS CSI.
 fn is_passing(taint: &Taint) -> bool {
     const OWNERS: &[&str] = &["node.kubernetes.io/", "node.cloudprovider.kubernetes.io/"];

@@ -124,6 +124,12 @@ fn units_tables_and_process_files_name_programs() {
     let drop_in = ("etc/systemd/system/a.service.d/10-run.conf", 0o644, "[Service]\nExecStart=\nExecStart=/foreign\n");
     let text = "/etc/systemd/system/a.service.d/10-run.conf:3 ENOEXEC foreign-architecture";
     check(&["/usr/lib/systemd/systemd"], &[healthy, drop_in], &[text]);
+    let of_link = ("etc/systemd/system/multi-user.target.wants/a.service", 0o644, "[Service]\nExecStart=/foreign\n");
+    let of_admin = ("etc/systemd/system/a.service", 0o644, "[Service]\nExecStart=/app\n");
+    check(&["/usr/lib/systemd/systemd"], &[of_link, of_admin], &[]);
+    let pre = ("etc/systemd/system/a.service", 0o644, "[Service]\nExecStartPre=/foreign\nExecStart=\nExecStart=/app\n");
+    let text = "/etc/systemd/system/a.service:2 ENOEXEC foreign-architecture";
+    check(&["/usr/lib/systemd/systemd"], &[of_link, pre], &[text]);
     let of_vendor = ("usr/lib/systemd/system/a.service.d/10-run.conf", 0o644, drop_in.2);
     let overridden = (drop_in.0, 0o644, "[Service]\nEnvironment=MODE=x\n");
     check(&["/usr/lib/systemd/systemd"], &[healthy, of_vendor, overridden], &[]);

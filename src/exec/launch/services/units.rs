@@ -28,7 +28,8 @@ pub(super) fn systemd(machine: &Machine<'_>) -> Option<Vec<Service>> {
         let template = unit.template();
         let own = UNIT_DIRECTORIES.iter().map(|directory| format!("{directory}/{name}"));
         let of_template = UNIT_DIRECTORIES.iter().map(|directory| format!("{directory}/{template}"));
-        let mut files = std::iter::once(path.clone()).chain(own).chain(of_template);
+        // A unit is found by its name; where the link leads does not matter. Seen with systemd 252.
+        let mut files = own.chain(of_template).chain([path.clone()]);
         let Some((file, text)) = files.find_map(|path| text_of(machine, &path).map(|text| (path, text))) else {
             continue;
         };
