@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::builds::normalized;
 use super::discover::FILE_LIMIT;
 use super::dockerignore::Dockerignore;
 use super::outside::{HEAD_BYTES, HostFile};
@@ -12,27 +13,13 @@ use super::outside::{HEAD_BYTES, HostFile};
 /// Maximum number of files that one COPY source may match.
 const CONTEXT_LIMIT: usize = 20_000;
 
-/// Resolves a source as BuildKit does: `..` does not leave the context.
-fn within_context(pattern: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in pattern.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
 /// Returns the files that a COPY source names, with their first bytes. Reads nothing outside the context. Files that
 /// the .dockerignore of the context or the Dockerfile excludes are left out.
 pub fn host_files(context: &Path, dockerfile: &Path, pattern: &str) -> Vec<HostFile> {
     // The parent of a Dockerfile in the working directory is the empty path.
     let context = if context.as_os_str().is_empty() { Path::new(".") } else { context };
-    let pattern = &within_context(pattern);
+    // BuildKit resolves a source in the same way: `..` does not leave the context.
+    let pattern = &normalized(pattern);
     let matcher =
         globset::GlobBuilder::new(pattern).literal_separator(true).build().ok().map(|glob| glob.compile_matcher());
     let is_pattern = pattern.contains(['*', '?', '[']);
@@ -84,18 +71,4 @@ fn dockerignore(context: &Path, dockerfile: &Path) -> Dockerignore {
         fs::File::open(path).and_then(|file| file.take(FILE_LIMIT).read_to_string(&mut text)).ok().map(|_| text)
     });
     Dockerignore::parse(&text.unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_stays_within_the_context() {
-        for (source, path) in
-            [("./app", "app"), (".bin/app", ".bin/app"), ("/a/../../b/", "b"), (".", ""), ("a//*.x", "a/*.x")]
-        {
-            assert_eq!(within_context(source), path);
-        }
-    }
 }

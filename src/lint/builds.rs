@@ -33,6 +33,8 @@ pub enum BuiltFor {
 /// Lines and words of a script that are looked at.
 const LINE_LIMIT: usize = 50_000;
 const WORD_LIMIT: usize = 500;
+/// Bytes of the directory that a script changes to; directories of real projects have shorter paths.
+const PATH_LIMIT: usize = 512;
 
 impl BuiltFor {
     /// `linux/amd64,linux/arm64`, as `--platform` takes it; also `amd64, arm64`, as buildah's `archs` does.
@@ -107,6 +109,10 @@ pub fn in_script(text: &str) -> Vec<Build> {
         let line = line.trim_start().trim_start_matches("- ");
         if let Some(target) = line.strip_prefix("cd ").filter(|target| !target.contains([';', '&', '|', '$'])) {
             directory = normalized(&format!("{directory}/{}", target.trim().trim_matches(['"', '\''])));
+            // Each line reads it again.
+            if directory.len() > PATH_LIMIT {
+                directory.clear();
+            }
             continue;
         }
         for build in in_line(line) {
@@ -128,7 +134,7 @@ pub fn pushes(text: &str) -> bool {
 }
 
 /// A relative path without `.` and `..`, as far as it does not leave its start.
-fn normalized(path: &str) -> String {
+pub fn normalized(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
         match part {
@@ -302,6 +308,17 @@ mod tests {
 
     fn build(dockerfile: Option<&str>, built_for: BuiltFor) -> Build {
         Build { dockerfile: dockerfile.map(str::to_string), built_for, is_pushed: false }
+    }
+
+    #[test]
+    fn a_directory_is_bounded_and_stays_within_its_start() {
+        let deep = format!("{}docker build -f x .\n", "cd abc\n".repeat(LINE_LIMIT - 1));
+        let builds = in_script(&deep);
+        assert!(builds.iter().all(|build| build.dockerfile.as_ref().is_some_and(|path| path.len() <= 2 * PATH_LIMIT)));
+        assert_eq!(builds.len(), 2);
+        for (path, expected) in [("./a", "a"), (".b/a", ".b/a"), ("/a/../../b/", "b"), (".", ""), ("a//*.x", "a/*.x")] {
+            assert_eq!(normalized(path), expected);
+        }
     }
 
     #[test]
