@@ -17,8 +17,6 @@ pub struct WindowsJudgement {
     /// PE programs and libraries that are built for one architecture.
     pub programs: usize,
     pub architectures: BTreeMap<Arch, usize>,
-    /// Whether the program to start was found among the files.
-    pub found_start: bool,
 }
 
 /// Judges the PE files of an image for `windows/<arch>`. `argv` is the call.
@@ -28,7 +26,6 @@ pub fn judge(labels: Labels<'_>, rootfs: &RootFs<FileKind>, argv: &[String], arc
         findings: Vec::new(),
         programs: 0,
         architectures: BTreeMap::new(),
-        found_start: false,
     };
     let start = argv.first().map(|program| windows_name(program));
     let mut foreign = Vec::new();
@@ -36,7 +33,6 @@ pub fn judge(labels: Labels<'_>, rootfs: &RootFs<FileKind>, argv: &[String], arc
         let Some(FileKind::Pe(pe)) = view.fact else { continue };
         let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
         let is_start = start.as_deref().is_some_and(|start| is_named(&path, start));
-        judged.found_start |= is_start;
         // An assembly of intermediate language runs on every architecture of its runtime.
         let Some(own) = pe.arch.filter(|_| !pe.is_dotnet) else { continue };
         judged.programs += 1;
