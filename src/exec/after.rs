@@ -54,7 +54,7 @@ impl<'a> Machine<'a> {
     /// Loads the libraries of a started program and checks its CPU requirements. `env` is the program's environment.
     pub(crate) fn load_libraries(&self, log: &mut Log, started: &Started<'a>, env: &[String]) -> Result<(), Outcome> {
         let page = self.assumed.page;
-        let loaded = loader::load(self.rootfs, started, (&self.cwd, &self.who), env, page)
+        let loaded = loader::load(self.rootfs, started, (&self.cwd, &self.who), env, (page, self.node.isa))
             .map_err(|ended| log.end(ended.outcome, ended.says))?;
         if let Some(loaded) = &loaded {
             self.doubt_pages(log, started, loaded);

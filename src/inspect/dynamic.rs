@@ -103,6 +103,13 @@ impl DynamicTable {
         }
     }
 
+    /// The kept bytes of the string table.
+    pub fn strings<'w>(&self, window: &'w Window<'_>) -> &'w [u8] {
+        let Some((start, size)) = self.strings else { return &[] };
+        let bytes = window.from(start).unwrap_or_default();
+        &bytes[..bytes.len().min(usize::try_from(size).unwrap_or(usize::MAX))]
+    }
+
     /// String offsets of the required versions, if their table has passed and was kept.
     fn version_names(&self, ctx: Ctx, window: &Window<'_>) -> Vec<u64> {
         let Some((bytes, header)) = self.needs.and_then(|needs| table(needs, SHT_GNU_VERNEED, window)) else {

@@ -15,7 +15,7 @@ use super::kind::{
     Elf, GoBuild, IsaNotes, LoaderDirectories, PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, Segment,
 };
 use super::window::Window;
-use super::{go, notes};
+use super::{go, interface, notes};
 use crate::platform::arch::ARCHES;
 use crate::platform::binfmt::BINPRM_BUF_SIZE;
 use crate::platform::{Class, Endian};
@@ -69,14 +69,17 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
     let segments = program_headers(&start, window);
     let is_program = matches!(start.header.e_type, ET_EXEC | ET_DYN);
     let mut isa = IsaNotes::default();
-    let (mut dynamic, mut go, mut is_debug_only) = (None, None, false);
+    let (mut dynamic, mut go, mut is_debug_only, mut interface) = (None, None, false, None);
     if is_program {
+        interface::want(path, window);
         if is_loader_path(path) && window.size() <= LOADER_LIMIT {
             window.want(0, window.size());
         }
         (dynamic, go) = read_segments(&start, &segments, window);
         is_debug_only = read_sections(path, &start, &segments, window, &mut isa);
         notes::read_properties(start.ctx, &segments, window, &mut isa);
+        let strings = dynamic.as_ref().map_or(&[][..], |table: &DynamicTable| table.strings(window));
+        interface = interface::read(path, strings, window.head(), start.endian);
     }
     let (interp, interp_missing) = interp(&segments, window);
     let property = property(&start, &segments, window);
@@ -111,6 +114,7 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
         is_debug_only,
         go: go.map(Box::new),
         code: None,
+        interface,
     }
 }
 

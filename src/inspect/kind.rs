@@ -218,6 +218,21 @@ pub struct Elf {
     pub go: Option<Box<GoBuild>>,
     /// The CPU features that the code needs. `None` if the code was not searched.
     pub code: Option<Box<CodeNeeds>>,
+    /// The interface that a module was built for, if it states one.
+    pub interface: Option<ModuleInterface>,
+}
+
+/// The interface of a runtime that a module was built for. The runtime refuses modules for any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ModuleInterface {
+    /// Node.js's NODE_MODULE_VERSION. Modules that only use Node-API have none.
+    Node(u32),
+    /// PHP's build ID: the date of its module API, and whether PHP is thread-safe.
+    Php { api: u32, is_zts: bool },
+    /// PostgreSQL's major version.
+    Postgres(u32),
+    /// nginx's version, of a module or of nginx itself: 1022001 for 1.22.1.
+    Nginx(u32),
 }
 
 impl Elf {

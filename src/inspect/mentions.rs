@@ -102,10 +102,11 @@ pub fn names(line: &[u8]) -> Vec<String> {
     named.collect()
 }
 
-/// Whether the line makes nginx, httpd or PostgreSQL load modules at start. Source: nginx's load_module, httpd's
-/// LoadModule, PostgreSQL's "Shared Library Preloading".
+/// Whether the line makes nginx, httpd, PostgreSQL, Redis or PHP load modules at start. Source: nginx's load_module,
+/// httpd's LoadModule, PostgreSQL's "Shared Library Preloading", Redis's loadmodule, PHP's extension.
 fn is_load(line: &[u8]) -> bool {
-    let words: [&[u8]; 3] = [b"load_module", b"LoadModule", b"shared_preload_libraries"];
+    let words: [&[u8]; 6] =
+        [b"load_module", b"LoadModule", b"shared_preload_libraries", b"loadmodule", b"extension", b"zend_extension"];
     let ends = |rest: &[u8]| rest.first().is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'=');
     words.iter().any(|word| line.strip_prefix(*word).is_some_and(ends))
 }

@@ -10,6 +10,7 @@ mod elf;
 pub(crate) mod elf_builder;
 mod foreign;
 mod go;
+mod interface;
 mod kind;
 mod memory;
 mod mentions;

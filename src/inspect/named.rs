@@ -20,6 +20,7 @@ pub fn is_config_path(path: &[u8]) -> bool {
     match path {
         b"etc/passwd" | b"etc/group" | b"etc/os-release" | b"usr/lib/os-release" | b"etc/ld.so.conf" => true,
         b"etc/ld.so.preload" => true,
+        _ if path.ends_with(b"/include/node/node_version.h") => true,
         _ => {
             let is_in = |dir: &[u8], suffix: &[u8]| {
                 path.strip_prefix(dir).is_some_and(|name| name.ends_with(suffix) && !name.contains(&b'/'))

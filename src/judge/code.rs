@@ -174,6 +174,10 @@ codes! {
         "a program's dynamic loader is not in the image: it was built for another C library",
         "any program that calls it gets `no such file or directory`, although the file exists",
         "use a build for this image's C library, or link it statically";
+    ProgramMissingLibrary "program-missing-library" Warning,
+        "a program that something in the image starts needs a library or a symbol version that the image does not have",
+        "its loader ends it with exit code 127 or 1: `error while loading shared libraries`, `version ... not found`",
+        "install the package that contains the library for this platform in the final stage";
     ForeignConfigured "foreign-configured" Error,
         "a program or library that configuration or the environment names is for another architecture",
         "the program that reads the configuration fails when it runs or loads the file: `exec format error`, `cannot open shared object file`",

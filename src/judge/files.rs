@@ -26,6 +26,8 @@ pub struct Files<'a> {
     pub rules_off: &'a BTreeSet<String>,
     /// The steps of the start: `ENTRYPOINT ["app"]`, `/usr/local/bin/app`.
     pub chain: &'a [String],
+    /// The words of the call.
+    pub argv: &'a [String],
     /// Findings on the start itself, which are not repeated.
     pub reported: &'a [Finding],
 }

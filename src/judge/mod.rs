@@ -65,7 +65,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         Some(trace) => entry::findings(&start, trace, case.rootfs),
         None => vec![Finding::new(Code::NothingStarts, "the image sets neither ENTRYPOINT nor CMD")],
     };
-    let libraries = Libraries::of(case.rootfs, &programs);
+    let libraries = Libraries::of(case.rootfs, &programs, &case.call.env);
     if let Some(trace) = &trace {
         let path = search_path(&case.call.env);
         for finding in &mut findings {
@@ -101,6 +101,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         node: &case.target.node,
         rules_off: case.rules_off,
         chain: &route,
+        argv: &case.call.argv,
         reported: &findings,
     };
     let found = rules::judge(&files);

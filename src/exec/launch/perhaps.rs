@@ -294,6 +294,11 @@ impl Machine<'_> {
     }
 
     fn is_program(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        // A library among the arguments is loaded, not started.
+        if name.ends_with(".so") || name.contains(".so.") {
+            return false;
+        }
         self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).is_ok_and(|id| self.is_executable(id))
     }
 

@@ -4,7 +4,6 @@
 //! ld.so.cache is not read. If it exists, it is assumed to hold what ldconfig would find in the directories of
 //! ld.so.conf. Source: elf/dl-load.c, dl-version.c and rtld.c of glibc 2.36; ldso/dynlink.c of musl 1.2.
 
-use crate::exec::environment::variable;
 use crate::exec::kernel::access::Who;
 use crate::exec::kernel::binfmt::Started;
 use crate::exec::kernel::cwd::Cwd;
@@ -12,9 +11,11 @@ use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::{Elf, FileKind, PT_DYNAMIC};
-use crate::platform::{Arch, Class};
+use crate::platform::{Arch, Class, Fact, Isa};
 
 pub(crate) mod conf;
+mod hwcaps;
+mod preload;
 mod search;
 mod symbols;
 mod versions;
@@ -82,18 +83,18 @@ pub(crate) fn family(rootfs: &RootFs<FileKind>, (path, id, loader): &(Vec<u8>, N
     is_glibc.then_some(Family::Glibc)
 }
 
-/// Loads the libraries that `started` needs. `None` if its loader is not one that this model knows.
+/// Loads the libraries that `started` needs. `None` if its loader is not one that this model knows. `page`: bytes.
 pub(crate) fn load<'a>(
     rootfs: &'a RootFs<FileKind>,
     started: &Started<'a>,
     (cwd, who): (&Cwd, &Who),
     env: &[String],
-    page: u64,
+    (page, isa): (u64, Fact<Isa>),
 ) -> Result<Option<Loaded<'a>>, Ended> {
     let Some(named) = &started.loader else { return Ok(None) };
     let (loader_path, loader_id, loader) = named;
     let Some(family) = family(rootfs, named) else { return Ok(None) };
-    let search = Search::new(rootfs, started, family, (cwd, who), env);
+    let search = Search::new(rootfs, started, family, (cwd, who), (env, isa));
     let own_path = rootfs.path(started.id);
     let origin = parent(&own_path).to_vec();
     let program =
@@ -107,11 +108,16 @@ pub(crate) fn load<'a>(
         parent: None,
     };
     let mut objects = vec![program, interpreter];
+    let are_known = preload::add(rootfs, &mut objects, &search, env);
+    for object in &objects[2..] {
+        check_whole(object, page)?;
+    }
+    let preloaded = objects.len();
     let mut next = 0;
     while next < objects.len() && objects.len() < MAX_LIBRARIES {
         let needed = objects[next].elf.dynamic.as_ref().map_or(&[][..], |dynamic| dynamic.needed.as_slice());
         for name in needed {
-            if is_loaded(&objects, name.as_bytes()) || (family == Family::Musl && is_musl_itself(name)) {
+            if is_loaded(&objects, name.as_bytes(), family) || (family == Family::Musl && is_musl_itself(name)) {
                 continue;
             }
             match search.find(name, next, &objects) {
@@ -122,7 +128,13 @@ pub(crate) fn load<'a>(
                         objects.push(found);
                     }
                 }
-                Err(skipped) => return Err(missing(name, next, &objects, &search, skipped)),
+                Err(skipped) => {
+                    let mut ended = missing(name, next, &objects, &search, skipped);
+                    if (2..preloaded).contains(&next) {
+                        preload::blame(&mut ended);
+                    }
+                    return Err(ended);
+                }
             }
         }
         next += 1;
@@ -130,16 +142,19 @@ pub(crate) fn load<'a>(
     let loaded = Loaded { family, objects };
     match family {
         Family::Glibc => versions::check(&loaded)?,
-        // A preloaded library may define any symbol.
-        Family::Musl if variable(env, "LD_PRELOAD").is_none_or(str::is_empty) => symbols::check(&loaded)?,
+        // A preloaded library that is not known may define any symbol.
+        Family::Musl if are_known => symbols::check(&loaded)?,
         Family::Musl => {}
     }
     Ok(Some(loaded))
 }
 
-/// Matches the name that requested it, or its DT_SONAME.
-fn is_loaded(objects: &[Object<'_>], name: &[u8]) -> bool {
-    objects.iter().any(|object| object.name == name || soname(object.elf).is_some_and(|soname| soname == name))
+/// Matches the name that requested it or, in glibc, its DT_SONAME. Source: elf/dl-load.c `_dl_map_object`;
+/// ldso/dynlink.c `load_library`, which never reads DT_SONAME.
+fn is_loaded(objects: &[Object<'_>], name: &[u8], family: Family) -> bool {
+    let is_soname =
+        |object: &Object<'_>| family == Family::Glibc && soname(object.elf).is_some_and(|soname| soname == name);
+    objects.iter().any(|object| object.name == name || is_soname(object))
 }
 
 /// musl is its own libc, libpthread, librt, libm, libdl, libutil and libxnet. Source: ldso/dynlink.c `load_library`.
@@ -168,8 +183,8 @@ fn missing(name: &str, by: usize, objects: &[Object<'_>], search: &Search<'_>, s
         let outcome = Outcome::Unknown { at: name.to_string(), cause: Cause { kind: CauseKind::LibraryUnknown, text } };
         return Ended { outcome, says: Vec::new() };
     }
-    if let Some(text) = skipped.not_read.clone() {
-        let outcome = Outcome::Unknown { at: name.to_string(), cause: Cause { kind: CauseKind::NotRead, text } };
+    if let Some(cause) = skipped.undecided {
+        let outcome = Outcome::Unknown { at: name.to_string(), cause };
         return Ended { outcome, says: Vec::new() };
     }
     let fault = skipped.fault();

@@ -84,6 +84,71 @@ fn debians_loader_and_each_architecture_have_their_own_directories() {
     check(&[app(), q("usr/lib/glibc-hwcaps/power10/libq.so.1")], &[], "exit 127 missing-library", says);
 }
 
+/// Checked with glibc 2.36 on this machine and under qemu-user with CPUs of each level.
+#[test]
+fn copies_for_newer_cpus_come_before_the_directory_on_cpus_that_fit() {
+    let app = || ("app", program(GLIBC).needed("libq.so.1").build());
+    let at =
+        |place: &str, bytes: Vec<u8>| -> (&'static str, Vec<u8>) { (format!("lib/{place}libq.so.1").leak(), bytes) };
+    let q = || library("libq.so.1").build();
+    let (v3, text) = ("glibc-hwcaps/x86-64-v3/", b"INPUT(libq.so.1)".to_vec());
+    let on = |isa: Fact<Isa>, files: &[(&str, Vec<u8>)]| {
+        let node = Node { isa, ..Node::plain(Arch::Amd64) };
+        short(&run(files, &call(&["/app"]), &node).outcome)
+    };
+    let level = |level: u8| Fact::Known(Isa::X86(level));
+    let broken = [app(), at("", q()), at(v3, text)];
+    assert_eq!(on(level(2), &broken), "runs");
+    assert_eq!(on(level(3), &broken), "exit 127 broken-library");
+    assert_eq!(on(Fact::Unknown, &broken), "unknown library-unknown");
+    let only = [app(), at(v3, q())];
+    assert_eq!(on(level(2), &only), "exit 127 missing-library");
+    assert_eq!((on(level(4), &only), on(Fact::Unknown, &only)), ("runs".to_string(), "runs".to_string()));
+    // A copy for another architecture is skipped, and the best copy for the CPU is taken.
+    let foreign = ElfBuilder::arm64().soname("libq.so.1").build();
+    assert_eq!(on(level(4), &[app(), at("", q()), at(v3, foreign)]), "runs");
+    let newer = library("libq.so.1").x86_needed(8).build();
+    let both = [app(), at("", q()), at("glibc-hwcaps/x86-64-v4/", newer)];
+    assert_eq!((on(level(3), &both), on(Fact::Unknown, &both)), ("runs".to_string(), "runs".to_string()));
+}
+
+/// Checked with glibc 2.36 and musl 1.2.3.
+#[test]
+fn a_preloaded_library_provides_its_name_and_needs_its_own() {
+    let app = |loader| ("app", program(loader).needed("libq.so.1").build());
+    let q = || library("libq.so.1").build();
+    let missing = "/app: error while loading shared libraries: libq.so.1: cannot open shared object file: No such file or directory";
+    check(&[app(GLIBC), ("opt/q.so", q())], &["LD_PRELOAD=/opt/q.so"], "runs", "");
+    check(&[app(GLIBC), ("opt/q.so", q()), ("etc/ld.so.preload", b"# mine\n/opt/q.so\n".to_vec())], &[], "runs", "");
+    check(
+        &[app(GLIBC), ("opt/libq.so.1", library("q").build())],
+        &["LD_PRELOAD=/opt/libq.so.1"],
+        "exit 127 missing-library",
+        missing,
+    );
+    check(&[app(GLIBC), ("opt/q.so", q())], &["LD_PRELOAD=/opt/none.so"], "exit 127 missing-library", missing);
+    // musl compares file names, and only of libraries that it searched for.
+    let says = "Error loading shared library libq.so.1: No such file or directory (needed by /app)";
+    for file in ["opt/q.so", "opt/libq.so.1"] {
+        let env = format!("LD_PRELOAD=/{file}");
+        check(&[app(MUSL), (file, q())], &[&env], "exit 127 missing-library", says);
+    }
+    // A library that cannot be opened is ignored; one that needs another ends every program.
+    let plain = |loader| ("app", program(loader).build());
+    let foreign = ElfBuilder::arm64().soname("q").build();
+    for bytes in [foreign, Vec::new(), b"junk".to_vec()] {
+        check(&[plain(GLIBC), ("opt/q.so", bytes)], &["LD_PRELOAD=/none.so /opt/q.so"], "runs", "");
+    }
+    let needing = || ("opt/q.so", library("q").needed("libgone.so").build());
+    let says = "/app: error while loading shared libraries: libgone.so: cannot open shared object file: No such file or directory";
+    check(&[plain(GLIBC), needing()], &["LD_PRELOAD=/opt/q.so"], "exit 127 missing-library", says);
+    let says = "Error loading shared library libgone.so: No such file or directory (needed by /opt/q.so)";
+    check(&[plain(MUSL), needing()], &["LD_PRELOAD=/opt/q.so"], "exit 127 missing-library", says);
+    // A value that only run time knows may name it.
+    let unknown = format!("LD_PRELOAD={}", crate::exec::UNKNOWN_TEXT);
+    check(&[app(GLIBC), ("opt/libq.so.1", q())], &[&unknown], "unknown library-unknown", "");
+}
+
 #[test]
 fn a_library_that_the_user_may_not_read_is_missing() {
     let says = "/app: error while loading shared libraries: libq.so.1: cannot open shared object file: No such file or directory";

@@ -5,17 +5,19 @@ use crate::exec::environment::variable;
 use crate::exec::kernel::access::{May, Who, config, not_read};
 use crate::exec::kernel::binfmt::Started;
 use crate::exec::kernel::cwd::Cwd;
-use crate::exec::loader::{Family, Fault, Object, conf, verify};
+use crate::exec::loader::{Family, Fault, Object, conf, hwcaps, verify};
 use crate::exec::outcome::lossy;
+use crate::exec::{Cause, CauseKind, UNKNOWN_TEXT};
 use crate::image::{FileView, ResolveError, RootFs};
 use crate::inspect::{Dynamic, FileKind, LoaderDirectories};
-use crate::platform::Arch;
+use crate::platform::{Arch, Fact, Isa};
 
 /// The library search of one program.
 pub(crate) struct Search<'a> {
     rootfs: &'a RootFs<FileKind>,
     pub family: Family,
     pub arch: Arch,
+    isa: Fact<Isa>,
     cwd: Cwd,
     who: Who,
     library_path: Vec<String>,
@@ -36,8 +38,8 @@ pub(crate) struct Search<'a> {
 pub(crate) struct Skipped {
     /// The files of the right name that were not accepted, in search order.
     faults: Vec<Fault>,
-    /// A candidate in a file system that was not read.
-    pub not_read: Option<String>,
+    /// Why it is not known whether the loader finds the library.
+    pub undecided: Option<Cause>,
 }
 
 impl Skipped {
@@ -66,7 +68,7 @@ impl<'a> Search<'a> {
         started: &Started<'a>,
         family: Family,
         (cwd, who): (&Cwd, &Who),
-        env: &[String],
+        (env, isa): (&[String], Fact<Isa>),
     ) -> Search<'a> {
         let arch = started.abi.arch;
         let loader = started.loader.as_ref().map_or(&b""[..], |(path, ..)| path);
@@ -80,6 +82,7 @@ impl<'a> Search<'a> {
             rootfs,
             family,
             arch,
+            isa,
             cwd: cwd.clone(),
             who: who.clone(),
             library_path,
@@ -98,6 +101,10 @@ impl<'a> Search<'a> {
                 }
             }
             Family::Musl => search.defaults = conf::musl_path(rootfs, loader),
+        }
+        let is_unknown = |key: &&&str| variable(env, key).is_some_and(|value| value.contains(UNKNOWN_TEXT));
+        if let Some(key) = ["LD_LIBRARY_PATH", "LD_PRELOAD"].iter().find(is_unknown) {
+            search.gap.get_or_insert(format!("{key} is only known at run time"));
         }
         search
     }
@@ -162,15 +169,43 @@ impl<'a> Search<'a> {
             return Err(skipped);
         }
         for directory in self.directories(by, objects) {
-            let path = [directory.trim_end_matches('/'), "/", name].concat();
-            if let Some(found) = self.open_candidate(path.as_bytes(), name, by, &mut skipped) {
-                return Ok(found);
+            let path = |directory: &str| [directory.trim_end_matches('/'), "/", name].concat();
+            let copies = self.copies(&directory);
+            // On a CPU of unknown level the loader opens the copy or the plain file.
+            if self.isa == Fact::Unknown {
+                let is_refused = |copy: &&String| {
+                    let mut own = Skipped::default();
+                    self.open_candidate(path(copy).as_bytes(), name, by, &mut own);
+                    matches!(own.faults.last(), Some(Fault::Refused(..)))
+                };
+                if let Some(copy) = copies.iter().find(is_refused) {
+                    skipped.undecided = Some(hwcaps::doubt(&path(copy)));
+                    return Err(skipped);
+                }
             }
-            if self.is_final(&skipped) {
-                return Err(skipped);
+            let plain = std::iter::once(&directory);
+            let in_order: Vec<&String> = match self.isa {
+                Fact::Known(_) => copies.iter().chain(plain).collect(),
+                Fact::Unknown => plain.chain(&copies).collect(),
+            };
+            for directory in in_order {
+                if let Some(found) = self.open_candidate(path(directory).as_bytes(), name, by, &mut skipped) {
+                    return Ok(found);
+                }
+                if self.is_final(&skipped) {
+                    return Err(skipped);
+                }
             }
         }
         Err(skipped)
+    }
+
+    /// The directories with copies for newer CPUs, which glibc's loader searches before `directory` itself.
+    fn copies(&self, directory: &str) -> Vec<String> {
+        match self.family {
+            Family::Glibc => hwcaps::directories(self.rootfs, &self.cwd, directory, (self.arch, self.isa)),
+            Family::Musl => Vec::new(),
+        }
     }
 
     /// Returns every directory in search order. Source: elf/dl-load.c `_dl_map_object`; ldso/dynlink.c `load_library`.
@@ -200,7 +235,6 @@ impl<'a> Search<'a> {
                     list.extend(self.cached.iter().cloned());
                     list.extend(self.defaults.iter().cloned());
                 }
-                list = list.iter().flat_map(|directory| self.with_hwcaps(directory)).collect();
             }
             Family::Musl => {
                 list.extend(self.library_path.iter().filter(|path| !path.is_empty()).cloned());
@@ -218,24 +252,6 @@ impl<'a> Search<'a> {
     /// An empty entry in LD_LIBRARY_PATH is the working directory.
     fn expand_library_path(&self, path: &str, program: &Object<'_>) -> Vec<String> {
         if path.is_empty() { vec![".".to_string()] } else { self.expand(path, program) }
-    }
-
-    /// Adds the directories with copies for newer CPUs, which the loader prefers. Source: elf/dl-hwcaps_subdirs*. Older
-    /// glibc's platform directories hold copies too, never the only one.
-    fn with_hwcaps(&self, directory: &str) -> Vec<String> {
-        let hwcaps = format!("{}/glibc-hwcaps", directory.trim_end_matches('/'));
-        let mut list = vec![directory.to_string()];
-        let start: &[u8] = match self.arch {
-            Arch::Amd64 => b"x86-64-v",
-            Arch::Ppc64le => b"power",
-            Arch::S390x => b"z",
-            _ => return list,
-        };
-        if let Ok(id) = self.cwd.walk(self.rootfs, hwcaps.as_bytes(), &|_| true) {
-            let own = self.rootfs.children(id).filter(|child| child.name.starts_with(start));
-            list.extend(own.map(|child| format!("{hwcaps}/{}", lossy(child.name))));
-        }
-        list
     }
 
     /// Expands dynamic string tokens. $LIB and $PLATFORM have several values, and this loader may use any of them.
@@ -273,7 +289,8 @@ impl<'a> Search<'a> {
                 return None;
             }
             Err(ResolveError::Unread(mount)) => {
-                skipped.not_read.get_or_insert(not_read(&lossy(path), &mount));
+                let text = not_read(&lossy(path), &mount);
+                skipped.undecided.get_or_insert(Cause { kind: CauseKind::NotRead, text });
                 return None;
             }
             Err(_) => return None,

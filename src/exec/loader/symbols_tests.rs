@@ -90,7 +90,11 @@ fn an_undefined_symbol_ends_a_program_on_musl() {
         "Error relocating /lib/libq.so: gone: symbol not found\nError relocating /app: fcntl64: symbol not found";
     check(&run(&[app(&["fcntl64"]), q(&["gone"])], &[]), "exit 127 missing-symbol", both);
     // A preloaded library may define it, and so may a library whose symbols are not known.
-    check(&run(&[app(&["fcntl64"]), q(&[])], &["LD_PRELOAD=/lib/libgcompat.so.0"]), "runs", "");
+    let preload = ["LD_PRELOAD=/lib/libgcompat.so.0"];
+    let compat = |defined: &[&str]| ("lib/libgcompat.so.0", object(None, &[], &[], defined));
+    check(&run(&[app(&["fcntl64"]), q(&[]), compat(&["fcntl64"])], &preload), "runs", "");
+    check(&run(&[app(&["fcntl64"]), q(&[]), compat(&[])], &preload), "exit 127 missing-symbol", says);
+    check(&run(&[app(&["fcntl64"]), q(&[])], &preload), "exit 127 missing-symbol", says);
     let unknown = ("lib/libq.so", ElfBuilder::amd64().soname("libq.so").build());
     check(&run(&[app(&["fcntl64"]), unknown], &[]), "runs", "");
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use crate::image::{FileView, NodeKind, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::facts::programs::{Fit, Program, Programs};
+use crate::judge::facts::searched::Searched;
 use crate::judge::facts::tokens::Libc;
 
 /// Limit on the objects of one module's closure.
@@ -25,7 +26,9 @@ const MOUNTED: &[&str] = &[
 
 /// The libraries of this platform by name.
 pub struct Libraries<'a> {
+    rootfs: &'a RootFs<FileKind>,
     programs: &'a Programs<'a>,
+    searched: Searched,
     /// Indices into `programs.all` by file name, by soname and by the names of links.
     by_name: HashMap<String, Vec<usize>>,
 }
@@ -35,12 +38,14 @@ pub struct Libraries<'a> {
 pub enum Lack {
     /// No file of this platform has that name.
     Library { name: String, needed_by: String },
+    /// The library is only in a directory that nothing searches.
+    Unsearched { name: String, needed_by: String, path: String },
     /// Every library of that name lacks the version.
     Version { version: String, library: String, wanted_by: String, newest: Option<String> },
 }
 
 impl<'a> Libraries<'a> {
-    pub fn of(rootfs: &RootFs<FileKind>, programs: &'a Programs<'a>) -> Libraries<'a> {
+    pub fn of(rootfs: &'a RootFs<FileKind>, programs: &'a Programs<'a>, env: &[String]) -> Libraries<'a> {
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         let mut by_id = HashMap::new();
         for (index, program) in programs.all.iter().enumerate() {
@@ -64,7 +69,7 @@ impl<'a> Libraries<'a> {
             let own = by_name.entry(name).or_default();
             own.extend(index.filter(|index| !own.contains(index)));
         }
-        Libraries { programs, by_name }
+        Libraries { rootfs, programs, searched: Searched::of(rootfs, programs, env), by_name }
     }
 
     /// The first library or version in `program`'s closure that is missing. `None`: nothing is missing, or a dynamic
@@ -81,6 +86,14 @@ impl<'a> Libraries<'a> {
                 let own = self.own(name, object);
                 if own.is_empty() && !is_mounted(name) && !self.is_musl_itself(name) {
                     return Some(Lack::Library { name: name.clone(), needed_by: object.path.clone() });
+                }
+                let may_find = |index: &usize| {
+                    let library = &self.programs.all[*index];
+                    [program, object].iter().any(|by| self.searched.may_find(self.rootfs, library, by))
+                };
+                if let Some(first) = own.first().filter(|_| !own.iter().any(may_find)) {
+                    let path = self.programs.all[*first].path.clone();
+                    return Some(Lack::Unsearched { name: name.clone(), needed_by: object.path.clone(), path });
                 }
                 // One of several libraries of that name represents all.
                 let index = own.first().copied().filter(|index| seen.len() < CLOSURE && seen.insert(*index));

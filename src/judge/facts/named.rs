@@ -54,6 +54,9 @@ impl Named {
         let words = argv.iter().skip(1).filter(|word| !word.starts_with("LD_PRELOAD="));
         let words = words.flat_map(|word| names(word.as_bytes()));
         words.filter(|name| name.starts_with('/') && is_library(name)).for_each(|name| named.note(rootfs, &name, &by));
+        for word in argv.iter().skip(1) {
+            named.modules.extend(settings(word));
+        }
         for line in env {
             let Some((key, value)) = line.split_once('=') else { continue };
             let by = NamedBy {
@@ -146,15 +149,23 @@ impl Named {
     }
 }
 
+/// The modules that a word of a call makes PostgreSQL load: `shared_preload_libraries=a,b`. Source: postgres(1), `-c`.
+pub fn settings(word: &str) -> impl Iterator<Item = String> {
+    let setting = word.trim_start_matches("--").trim_start_matches("-c").trim_start();
+    let found = mentions(b"", setting.as_bytes()).into_iter();
+    found.filter(|mention| mention.is_loaded).map(|mention| mention.name)
+}
+
 /// Whether a configuration is in use: a file of an `*-available` directory only is if it is enabled.
 fn is_read(path: &str, id: NodeId, enabled: &BTreeSet<NodeId>) -> bool {
     !path.contains("-available/") || enabled.contains(&id)
 }
 
-/// The targets of links in directories such as `sites-enabled` and `mods-enabled`.
+/// The targets of links in directories such as `sites-enabled`, `mods-enabled` and PHP's `conf.d`.
 fn enabled(rootfs: &RootFs<FileKind>) -> BTreeSet<NodeId> {
     let is_enabling = |view: &FileView<'_, FileKind>| {
-        view.kind == NodeKind::Symlink && rootfs.view(rootfs.parent(view.id)).name.ends_with(b"-enabled")
+        let directory = rootfs.view(rootfs.parent(view.id)).name;
+        view.kind == NodeKind::Symlink && (directory.ends_with(b"-enabled") || directory == b"conf.d")
     };
     let links = rootfs.all().filter(is_enabling);
     links.filter_map(|view| rootfs.resolve(rootfs.path(view.id)).ok()).collect()

@@ -216,7 +216,7 @@ fn is_in_own_directory(suspect: &Suspect<'_>) -> bool {
     // The loader of a multiarch file is outside its directory: /lib/ld-linux-armhf.so.3.
     let is_loader =
         [row.glibc_loader, row.musl_loader].contains(&suspect.path.strip_prefix("/usr").unwrap_or(suspect.path));
-    in_triplet || (alternate && program.fit != Fit::Native) || is_loader
+    ((in_triplet || alternate) && program.fit != Fit::Native) || is_loader
 }
 
 /// The part of a path above the packages of a runtime that keeps its modules in directories of their own platform. Such

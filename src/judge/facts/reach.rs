@@ -9,7 +9,10 @@ use crate::judge::facts::chain::Chain;
 use crate::judge::facts::named::{Named, NamedBy};
 use crate::judge::facts::places::Places;
 use crate::judge::facts::programs::{Fit, Program, Programs};
+use crate::judge::facts::python::{PythonTag, Pythons};
 use crate::judge::facts::runtimes;
+use crate::judge::facts::versions::Versions;
+use crate::platform::Arch;
 
 /// How a file is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,14 +65,16 @@ pub struct Reach {
     linked: BTreeMap<String, String>,
     /// Index into RUNTIMES, and the host's path.
     runtimes: Vec<(usize, String)>,
+    /// Architectures of the hosts of each runtime; index into RUNTIMES.
+    architectures: BTreeSet<(usize, Arch)>,
     /// Index into RUNTIMES, and the directory of its native libraries.
     homes: Vec<(usize, String)>,
     /// Directories of published applications, as `homes`.
     applications: Vec<(usize, String)>,
     named: Named,
     places: Places,
-    /// Minor versions of the Python 3 interpreters; `None` where they are not known.
-    pythons: Option<BTreeSet<u32>>,
+    pythons: Pythons,
+    versions: Versions,
     /// Roots of OTP releases whose start script is on the chain, with a trailing slash, and the script.
     releases: Vec<(String, String)>,
     /// Libraries that programs and modules in reach need and that this platform does not have, with a program that
@@ -87,11 +92,13 @@ impl Reach {
             linked: linked(rootfs, &path),
             path,
             runtimes: runtimes::installed(programs),
+            architectures: runtimes::architectures(programs),
             homes: runtimes::homes(programs),
             applications: runtimes::applications(rootfs),
             named: Named::of(rootfs, chain.env, chain.argv),
             places: Places::of(rootfs, programs, chain),
-            pythons: runtimes::pythons(programs),
+            pythons: Pythons::of(programs),
+            versions: Versions::of(rootfs, programs, chain.env),
             releases: Vec::new(),
             lacking: BTreeMap::new(),
         };
@@ -144,14 +151,34 @@ impl Reach {
         own.or_else(|| runtimes::of_module(path, &self.runtimes, &self.applications))
     }
 
+    /// Whether a runtime has a host for `arch`, so that it can load modules for it.
+    pub fn has_host(&self, runtime: &str, arch: Arch) -> bool {
+        self.architectures.iter().any(|(index, own)| runtimes::RUNTIMES[*index].name == runtime && *own == arch)
+    }
+
     /// Whether `path` belongs to a runtime that can be in any directory: a Java or .NET runtime's own libraries.
     pub fn is_home(&self, path: &str) -> bool {
         self.homes.iter().any(|(_, home)| path.starts_with(home))
     }
 
-    /// Whether no Python of the image has this minor version. False if a version is unknown.
-    pub fn lacks_python(&self, minor: u32) -> bool {
-        self.pythons.as_ref().is_some_and(|pythons| !pythons.is_empty() && !pythons.contains(&minor))
+    /// The versions of the image's runtimes.
+    pub fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    /// Whether `path` is in the directory of a published .NET application.
+    pub fn is_application(&self, path: &str) -> bool {
+        self.applications.iter().any(|(_, directory)| path.starts_with(directory))
+    }
+
+    /// Whether no Python of the image looks for modules with this tag. False if that is unknown.
+    pub fn lacks_python(&self, tag: &PythonTag) -> bool {
+        self.pythons.lack(tag)
+    }
+
+    /// The interpreters that a wheel's tags name, if the image has none of them.
+    pub fn foreign_pythons(&self, tags: &[String]) -> Option<String> {
+        self.pythons.foreign_tags(tags)
     }
 
     /// The setting that names a file, and what it names.
@@ -174,7 +201,7 @@ impl Reach {
 
     /// The start script of the OTP release whose virtual machine is `path`: a release only runs on its own erts.
     /// Source: Erlang's systools, `erts-VERSION/bin`, and Elixir's `mix release`.
-    fn release_of(&self, path: &str) -> Option<&str> {
+    pub fn release_of(&self, path: &str) -> Option<&str> {
         let (root, rest) = path.split_once("/erts-")?;
         let is_vm = rest.split_once('/').is_some_and(|(_, rest)| rest.starts_with("bin/"));
         let found = self.releases.iter().find(|(own, _)| own.trim_end_matches('/') == root && is_vm);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::facts::programs::{Fit, Program, Programs};
+use crate::platform::Arch;
 
 /// A runtime: the names of its interpreter, and the directories of its native modules.
 pub struct Runtime {
@@ -128,6 +129,15 @@ pub const RUNTIMES: &[Runtime] = &[
         on_named: OnNamed::Ends,
     },
     Runtime {
+        name: "Redis",
+        // Debian's `redis-server` is a link to the checker.
+        hosts: &["redis-server", "redis-check-rdb", "valkey-server", "valkey-check-rdb", "keydb-server"],
+        is_module: |path| {
+            in_any(path, &["/redis/modules/", "/valkey/modules/", "/redis-stack/lib/"]) && is_library(path)
+        },
+        on_named: OnNamed::Ends,
+    },
+    Runtime {
         name: "MySQL",
         hosts: &["mysqld", "mariadbd"],
         is_module: |path| in_any(path, &["/mysql/plugin/", "/mariadb/plugin/", "/mysql/private/"]) && is_library(path),
@@ -172,6 +182,18 @@ pub fn installed(programs: &Programs<'_>) -> Vec<(usize, String)> {
     found
 }
 
+/// The architectures of each runtime's hosts: index into [`RUNTIMES`]. A process loads libraries of its own architecture
+/// only, although a node may run programs of another one.
+pub fn architectures(programs: &Programs<'_>) -> BTreeSet<(usize, Arch)> {
+    let mut found = BTreeSet::new();
+    for program in programs.runnable().filter(|program| program.fit <= Fit::Emulated) {
+        let hosts =
+            RUNTIMES.iter().enumerate().filter(|(_, row)| row.hosts.iter().any(|host| is_named(program.name(), host)));
+        found.extend(hosts.filter_map(|(index, _)| Some((index, program.elf.arch()?))));
+    }
+    found
+}
+
 /// `python3.11`, `php-fpm8.2` and `libpython3.11.so.1.0` are named after python, php-fpm and libpython.
 fn is_named(name: &str, host: &str) -> bool {
     let Some(rest) = name.strip_prefix(host) else { return false };
@@ -195,28 +217,6 @@ pub fn homes(programs: &Programs<'_>) -> Vec<(usize, String)> {
         (!directory.is_empty()).then(|| (index, format!("{directory}/")))
     };
     programs.runnable().filter_map(own).collect()
-}
-
-/// The minor versions of the CPython 3 interpreters that an image has. `None` if the version of one is unknown.
-pub fn pythons(programs: &Programs<'_>) -> Option<BTreeSet<u32>> {
-    let mut found = BTreeSet::new();
-    for program in programs.runnable().filter(|program| program.fit <= Fit::Compat) {
-        let name = program.name();
-        let Some(rest) = name.strip_prefix("libpython").or_else(|| name.strip_prefix("python")) else { continue };
-        let is_interpreter = program.is_executable() || is_library(name);
-        if !is_interpreter || !(rest.is_empty() || rest.starts_with(['3', '.'])) {
-            continue;
-        }
-        let minor =
-            rest.strip_prefix("3.").map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
-        match minor.and_then(|minor| minor.parse().ok()) {
-            Some(minor) => _ = found.insert(minor),
-            // libpython3.so only forwards to another library, for the stable ABI.
-            None if rest == "3.so" => {}
-            None => return None,
-        }
-    }
-    Some(found)
 }
 
 /// Directories of published .NET applications, whose native libraries are next to their assemblies. Index into

@@ -147,8 +147,12 @@ fn weight(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str) -> (Code
     let is_zipapp = matches!(view.fact, Some(FileKind::Script(_))) || has_end(&[".pex", ".pyz", ".pyzw"]);
     if is_zipapp {
         // A zipapp is a program: one that nothing starts is data.
-        let is_started =
-            files.reach.is_chain(path) || files.reach.caller(path).is_some() || files.reach.is_on_path(path);
+        // `python3 app.pyz`: the file itself need not be executable.
+        let is_word = |path: &str| files.argv.iter().any(|word| word == path || path.ends_with(&format!("/{word}")));
+        let is_started = files.reach.is_chain(path)
+            || files.reach.caller(path).is_some()
+            || files.reach.is_on_path(path)
+            || is_word(path);
         return (Code::PackageOtherPlatform, if is_started { Severity::Error } else { Severity::Warning });
     }
     // Yarn's Plug'n'Play loads packages from the archives themselves. Source: Yarn's documentation, "Offline cache".

@@ -8,7 +8,7 @@ use crate::exec::Exec;
 use crate::image::{Contents, Entry, EntryKind, RootFs, merge};
 use crate::inspect::code::{CodeNeeds, CodeUse, Root};
 use crate::inspect::elf_builder::ElfBuilder;
-use crate::inspect::{FileKind, inspect};
+use crate::inspect::{FileKind, ModuleInterface, inspect};
 use crate::judge::code::Severity;
 use crate::judge::finding::Finding;
 use crate::judge::labels::Labels;
@@ -25,9 +25,11 @@ pub(super) enum Put {
     Text(&'static str, String),
     /// A library whose code always executes an instruction of this feature.
     Needing(&'static str, Vec<u8>, CpuFeature),
+    /// A module that states the interface it was built for.
+    Module(&'static str, ModuleInterface),
     Link(&'static str, &'static str),
 }
-pub(super) use Put::{Link, Needing, Program, Text};
+pub(super) use Put::{Link, Module, Needing, Program, Text};
 
 pub(super) fn foreign() -> Vec<u8> {
     ElfBuilder::amd64().build()
@@ -43,9 +45,11 @@ pub(super) fn text(path: &'static str, text: &str) -> Put {
 
 fn layer(puts: &[Put]) -> Arc<Contents<FileKind>> {
     let mut contents = Contents::default();
+    let module = own().build();
     for put in puts {
         let (path, kind, mode, bytes): (_, _, _, &[u8]) = match put {
             Needing(path, bytes, _) | Program(path, bytes) => (path, EntryKind::File, 0o755, bytes),
+            Module(path, _) => (path, EntryKind::File, 0o755, &module),
             Text(path, text) => (path, EntryKind::File, 0o644, text.as_bytes()),
             Link(path, target) => (path, EntryKind::Symlink(target.as_bytes()), 0o777, b""),
         };
@@ -55,6 +59,9 @@ fn layer(puts: &[Put]) -> Arc<Contents<FileKind>> {
         if let (Needing(.., feature), Some(FileKind::Elf(elf))) = (put, &mut fact) {
             let at = CodeUse { address: 0x40, mnemonic: "op".into(), root: Root::Constructor, symbol: None };
             elf.code = Some(Box::new(CodeNeeds { certain: [(*feature, at)].into(), ..CodeNeeds::default() }));
+        }
+        if let (Module(_, interface), Some(FileKind::Elf(elf))) = (put, &mut fact) {
+            elf.interface = Some(*interface);
         }
         contents.push(&Entry { size, ..Entry::plain(path.as_bytes(), kind, mode) }, fact);
     }
@@ -95,12 +102,12 @@ fn findings_on(target: &Target, env: &[&str], argv: &[&str], rootfs: &RootFs<Fil
 }
 
 /// `severity code path` of each finding above a note.
-fn found_with(env: &[&str], puts: &[Put]) -> Vec<String> {
+pub(super) fn found_with(env: &[&str], puts: &[Put]) -> Vec<String> {
     let loud = findings(env, &["/app"], &image(puts)).into_iter().filter(|finding| finding.severity > Severity::Note);
     loud.map(|f| format!("{} {} {}", f.severity.word(), f.code, f.path.unwrap_or_default())).collect()
 }
 
-fn found(puts: &[Put]) -> Vec<String> {
+pub(super) fn found(puts: &[Put]) -> Vec<String> {
     found_with(&[], puts)
 }
 

@@ -9,6 +9,8 @@ mod modules;
 mod natives;
 pub mod others;
 mod packages;
+mod prebuilds;
+mod versions;
 
 use std::collections::BTreeMap;
 
@@ -45,7 +47,8 @@ pub fn judge(files: &Files<'_>) -> FileFindings {
         if program.is_runnable() && program.fit != Fit::Foreign {
             result.count(program);
         }
-        match program.fit {
+        let fit = if natives::is_for_no_host(files, program) { Fit::Foreign } else { program.fit };
+        match fit {
             Fit::Foreign | Fit::NoLinux => foreign::judge(files, &siblings, program, &mut result),
             Fit::Native | Fit::Compat => result.findings.extend(natives::judge(files, &siblings, &mut sound, program)),
             Fit::PerhapsCompat | Fit::Emulated => {}
@@ -67,6 +70,9 @@ mod tests;
 
 #[cfg(test)]
 mod later_tests;
+
+#[cfg(test)]
+mod runtime_tests;
 
 #[cfg(test)]
 mod searched_tests;

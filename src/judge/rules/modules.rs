@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::libraries::Lack;
 use crate::judge::facts::programs::{Fit, Program};
@@ -45,38 +46,83 @@ impl SoundPackages {
 
 /// The finding on a module of `runtime`, if it cannot be loaded.
 pub fn judge(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>, runtime: &str) -> Option<Finding> {
+    let lack = lack(files, program)?;
+    let severity = match lack {
+        Lack::Unsearched { .. } => severity(files, sound, program, runtime).min(Severity::Warning),
+        Lack::Library { .. } | Lack::Version { .. } => severity(files, sound, program, runtime),
+    };
+    let mut finding =
+        lacking(files, program, &lack, (Code::ExtensionMissingLibrary, &format!("a module of {runtime}")));
+    finding.severity = severity;
+    finding.reached_by = files.chain.to_vec();
+    finding.reached_by.extend(files.interpreter(runtime));
+    finding.reached_by.push(program.path.clone());
+    Some(finding)
+}
+
+/// What a module or program needs and cannot find. A library in a directory that a script of the image names counts as
+/// found: the script may add the directory to the search.
+pub fn lack(files: &Files<'_>, program: &Program<'_>) -> Option<Lack> {
     let lack = files.libraries.lack(program)?;
-    let severity = severity(files, sound, program, runtime);
-    let (message, expected) = match &lack {
-        Lack::Library { name, needed_by } if *needed_by == program.path => {
-            (format!("a module of {runtime} needs {name}, which is not in the image"), name.clone())
+    if let Lack::Unsearched { path, .. } = &lack {
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory).as_bytes();
+        let is_named = |kind: &FileKind| {
+            let text: &[u8] = match kind {
+                FileKind::Script(script) => &script.text,
+                FileKind::Config(text) => text,
+                _ => return false,
+            };
+            !directory.is_empty() && text.windows(directory.len()).any(|window| window == directory)
+        };
+        if files.rootfs.files_with_facts().any(|view| view.fact.is_some_and(is_named)) {
+            return None;
         }
-        Lack::Library { name, needed_by } => (
-            format!("a module of {runtime} needs {needed_by}, which needs {name}, which is not in the image"),
+    }
+    Some(lack)
+}
+
+/// The finding on a file that lacks a library or a symbol version. `what`: `a module of Python`.
+pub fn lacking(files: &Files<'_>, program: &Program<'_>, lack: &Lack, (code, what): (Code, &str)) -> Finding {
+    let needs = |needed_by: &str, name: &str| match needed_by == program.path {
+        true => format!("{what} needs {name}"),
+        false => format!("{what} needs {needed_by}, which needs {name}"),
+    };
+    let (message, expected) = match lack {
+        Lack::Library { name, needed_by } => {
+            (format!("{}, which is not in the image", needs(needed_by, name)), name.clone())
+        }
+        Lack::Unsearched { name, needed_by, path } => (
+            format!("{}, which is only in {path}, where the loader does not search", needs(needed_by, name)),
             name.clone(),
         ),
         Lack::Version { version, library, wanted_by, newest } => {
             let newest = newest.as_ref().map_or_else(String::new, |newest| format!(", whose newest is {newest}"));
             (
                 format!(
-                    "a module of {runtime} cannot be loaded: {wanted_by} was linked against {version}; the image has {library}{newest}"
+                    "{what} cannot be loaded: {wanted_by} was linked against {version}; the image has {library}{newest}"
                 ),
                 version.clone(),
             )
         }
     };
-    let mut finding = foreign(files, program, Code::ExtensionMissingLibrary, message).severity(severity);
+    let mut finding = foreign(files, program, code, message);
     finding.expected = expected;
-    if let Lack::Version { .. } = lack {
-        finding.hint = vec![
-            "build the module in the stage or on the base image that it runs on, or use a base image that is at least as new"
-                .to_string(),
-        ];
+    match lack {
+        Lack::Version { .. } => {
+            finding.hint = vec![
+                "build the file in the stage or on the base image that it runs on, or use a base image that is at least as new"
+                    .to_string(),
+            ];
+        }
+        Lack::Unsearched { path, .. } => {
+            let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+            finding.hint = vec![format!(
+                "add {directory} to /etc/ld.so.conf.d and run ldconfig, or set LD_LIBRARY_PATH={directory}"
+            )];
+        }
+        Lack::Library { .. } => {}
     }
-    finding.reached_by = files.chain.to_vec();
-    finding.reached_by.extend(files.interpreter(runtime));
-    finding.reached_by.push(program.path.clone());
-    Some(finding)
+    finding
 }
 
 fn severity(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>, runtime: &str) -> Severity {
@@ -93,6 +139,11 @@ fn severity(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>,
         Owner::Application if sound.contains(files, program) => Severity::Warning,
         Owner::Application => Severity::Error,
     }
+}
+
+/// Whether the application brought a module, and not the runtime or the distribution.
+pub fn is_applications(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> bool {
+    owner(files, program, runtime) == Owner::Application
 }
 
 fn owner(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Owner {
@@ -112,6 +163,13 @@ fn owner(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Owner {
     }
     if is_distribution {
         return Owner::Distribution;
+    }
+    if runtime == ".NET" && files.reach.is_application(path) {
+        return Owner::Application;
+    }
+    // An OTP release contains its own virtual machine, and only the modules that its application needs.
+    if files.reach.interpreter(runtime).is_some_and(|host| files.reach.release_of(host).is_some()) {
+        return Owner::Application;
     }
     // Modules from the layer of the runtime itself are its optional parts.
     let host = files.reach.interpreter(runtime).and_then(|path| files.rootfs.resolve(path).ok());

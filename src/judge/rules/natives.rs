@@ -3,7 +3,8 @@
 
 use crate::image::ResolveError;
 use crate::judge::code::{Code, Severity};
-use crate::judge::facts::programs::Program;
+use crate::judge::facts::programs::{Fit, Program};
+use crate::judge::facts::python::PythonTag;
 use crate::judge::facts::reach::{NamedWhat, Route};
 use crate::judge::facts::runtimes::is_library;
 use crate::judge::facts::siblings::{Siblings, fits_libc};
@@ -11,6 +12,7 @@ use crate::judge::facts::{purpose, tokens};
 use crate::judge::files::{Files, foreign, suspect};
 use crate::judge::finding::Finding;
 use crate::judge::rules::modules::{self, SoundPackages};
+use crate::judge::rules::{prebuilds, versions};
 
 /// The finding on a program or module of this architecture, if there is one.
 pub fn judge(
@@ -27,6 +29,8 @@ pub fn judge(
         Route::Extension { runtime } => libc(files, siblings, program)
             .or_else(|| suffix(files, program))
             .or_else(|| version(files, program))
+            .or_else(|| prebuilds::judge(files, siblings, program))
+            .or_else(|| versions::judge(files, program, runtime))
             .or_else(|| {
                 // Builds for another C library are often next to the one for this image's.
                 let is_spare = !fits_libc(program, &files.programs.libcs) && siblings.serve(&program.path);
@@ -36,14 +40,25 @@ pub fn judge(
         Route::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
         Route::Named { .. } if is_module(program) => libc(files, siblings, program).or_else(|| {
             let (runtime, _) = files.reach.module_of(&program.path).filter(|(_, is_installed)| *is_installed)?;
-            modules::judge(files, sound, program, runtime)
+            let version = versions::judge(files, program, runtime);
+            version.or_else(|| modules::judge(files, sound, program, runtime))
         }),
         Route::Named { .. } if !program.is_executable() => libc(files, siblings, program),
-        _ => no_loader(files, program, &route),
+        _ => no_loader(files, program, &route).or_else(|| started(files, program, &route)),
     }?;
     let is_data = purpose::purpose(&suspect(program), siblings, files.rules_off).is_some();
     let finding = if route == Route::Package { finding.severity(Severity::Warning) } else { finding };
     (!is_data || matches!(route, Route::Path { .. } | Route::Called { .. })).then_some(finding)
+}
+
+/// Whether a module is for an architecture that the node runs, but no host of its runtime has: a 32-bit module of a
+/// 64-bit runtime.
+pub fn is_for_no_host(files: &Files<'_>, program: &Program<'_>) -> bool {
+    if !matches!(program.fit, Fit::Compat | Fit::PerhapsCompat) || !is_module(program) || !program.is_runnable() {
+        return false;
+    }
+    let runtime = files.reach.module_of(&program.path).filter(|(_, is_installed)| *is_installed);
+    runtime.zip(program.elf.arch()).is_some_and(|((runtime, _), arch)| !files.reach.has_host(runtime, arch))
 }
 
 /// Whether a runtime loads the file; otherwise it is a program of a package.
@@ -92,30 +107,50 @@ fn suffix(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
     )
 }
 
-/// `speed.cpython-39-x86_64-linux-gnu.so` with only Python 3.11 installed: each version looks for its own suffix,
-/// `.abi3.so` and `.so`. A package with modules for several versions has one that fits.
+/// `speed.cpython-39-x86_64-linux-gnu.so` with only Python 3.11 installed: each interpreter looks for its own suffix,
+/// `.abi3.so` and `.so`. A package with modules for several interpreters has one that fits.
 fn version(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
-    let minor = |rest: &str| -> Option<u32> {
-        let digits: String = rest.strip_prefix('3')?.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().ok()
-    };
-    let (stem, rest) = program.name().split_once(".cpython-")?;
-    let named = minor(rest).filter(|minor| files.reach.lacks_python(*minor))?;
-    let directory = program.path.rsplit_once('/')?.0;
+    let named = PythonTag::of_file(program.name()).filter(|tag| files.reach.lacks_python(tag))?;
+    let (directory, name) = program.path.rsplit_once('/')?;
+    let stem = name.split('.').next()?;
     let is_found = |other: &Program<'_>| {
         let Some((place, name)) = other.path.rsplit_once('/') else { return false };
         let Some(rest) = name.strip_prefix(stem).filter(|_| place == directory && other.fit == program.fit) else {
             return false;
         };
-        let own = rest.strip_prefix(".cpython-").and_then(minor);
-        matches!(rest, ".so" | ".abi3.so") || own.is_some_and(|minor| !files.reach.lacks_python(minor))
+        let own = PythonTag::of_file(name);
+        matches!(rest, ".so" | ".abi3.so") || own.is_some_and(|tag| !files.reach.lacks_python(&tag))
     };
     if files.programs.runnable().any(is_found) {
         return None;
     }
-    let message = format!("a module is built for Python 3.{named}, which this image does not have");
+    let message = format!("a module is built for {named}, which this image does not have");
     let finding = foreign(files, program, Code::PackageOtherPlatform, message);
-    Some(finding.is(format!("for Python 3.{named}"), "this image's Python"))
+    Some(finding.is(format!("for {named}"), "this image's Python"))
+}
+
+/// A program that configuration or a script starts, or that the application put on PATH, whose libraries are not in the
+/// image. The distribution's own programs are left out: its packages only recommend some libraries.
+fn started(files: &Files<'_>, program: &Program<'_>, route: &Route) -> Option<Finding> {
+    const DISTRIBUTION: [&str; 6] = ["/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/", "/usr/lib/", "/usr/libexec/"];
+    if !program.is_executable() || DISTRIBUTION.iter().any(|place| program.path.starts_with(place)) {
+        return None;
+    }
+    let (what, severity) = match route {
+        Route::Named { what: NamedWhat::File, by } => (format!("the program that {} names", by.place), Severity::Error),
+        Route::Called { by } => (format!("the program that {by} calls"), Severity::Warning),
+        Route::Path { .. } => ("a program on PATH".to_string(), Severity::Warning),
+        _ => return None,
+    };
+    let lack = modules::lack(files, program)?;
+    let mut finding = modules::lacking(files, program, &lack, (Code::ProgramMissingLibrary, &what)).severity(severity);
+    match route {
+        Route::Called { by } => finding.reached_by.push(by.clone()),
+        Route::Named { by, .. } => finding.reached_by.push(by.place.clone()),
+        _ => {}
+    }
+    finding.reached_by.push(program.path.clone());
+    Some(finding)
 }
 
 /// A program whose loader is not in the image: built for another C library. It fails with ENOENT, as if it did not

@@ -43,7 +43,10 @@ fn installed_wheel(
     tags: &[String],
     reported: &BTreeSet<&str>,
 ) -> Option<Finding> {
-    let platforms = foreign_tags(tags, files.node.arch, &files.programs.libcs)?;
+    let platforms = foreign_tags(tags, files.node.arch, &files.programs.libcs);
+    // An interpreter may load a module for another version: only its own code tells.
+    let is_for_platform = platforms.is_some();
+    let platforms = platforms.or_else(|| files.reach.foreign_pythons(tags))?;
     let info = path.strip_suffix("/WHEEL")?;
     let (place, name) = info.rsplit_once('/')?;
     let package = name.split('-').next().unwrap_or(name);
@@ -62,6 +65,10 @@ fn installed_wheel(
         .at(path, view.layer)
         .is(tags.join(", "), files.node.arch.name());
     finding.group = Some(format!("{place}/{package}"));
+    if !is_for_platform {
+        finding.expected = "this image's Python".to_string();
+        return is_used.then(|| finding.severity(Severity::Warning));
+    }
     // A package whose native part is not found may not have one that could fail.
     Some(if is_used || (has_modules && is_installed) { finding } else { finding.severity(Severity::Warning) })
 }

@@ -88,7 +88,7 @@ pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement
     let node = aim.machine();
     let programs = Programs::collect(shipped.rootfs, node.as_ref().unwrap_or(&Node::plain(Arch::Amd64)));
     let natives = Native::all(shipped.rootfs, &programs);
-    let libraries = Libraries::of(shipped.rootfs, &programs);
+    let libraries = Libraries::of(shipped.rootfs, &programs, &[]);
     let siblings = node.as_ref().map(|node| Siblings::of(shipped.rootfs, &programs, &libraries, node.arch));
     let mut judged = ShippedJudgement::of(&natives);
     let (mut own, mut compatible, mut foreign) = (0, Vec::new(), Vec::new());

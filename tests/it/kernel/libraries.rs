@@ -57,3 +57,47 @@ fn a_missing_symbol_version_ends_a_real_program_as_predicted() {
         .file("usr/lib/libq.so.1", &old);
     check(&tree, &node, "exit 1");
 }
+
+#[test]
+fn preloaded_libraries_and_copies_for_newer_cpus_are_loaded_as_predicted() {
+    let Some(node) = node("preload") else { return };
+    if !has("preload", &[Need::Compiler, Need::Debian]) {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let library = |more: &[&str]| compile("int q(void) { return 0; }", &[&["-shared", "-fPIC"], more].concat());
+    let q = library(&["-Wl,-soname,libq.so.1"]);
+    std::fs::write(directory.path().join("libq.so"), &q).expect("writing the library");
+    let link = format!("-L{}", directory.path().display());
+    let linked = |text: &str, more: &[&str]| compile(text, &[more, &[&link, "-Wl,--no-as-needed", "-lq"]].concat());
+    let app = linked("int main(void) { return 0; }", &[]);
+    let needing = linked("int r(void) { return 0; }", &["-shared", "-fPIC"]);
+    let plain = compile(MAIN, &[]);
+    let with = |app: &[u8], preload: &str, files: &[(&str, &[u8])]| {
+        let mut tree = Tree::call(&["/app"])
+            .file("app", app)
+            .file(&LOADER[1..], host(LOADER))
+            .file("lib/x86_64-linux-gnu/libc.so.6", host("/lib/x86_64-linux-gnu/libc.so.6"));
+        if !preload.is_empty() {
+            tree = tree.env(&[&format!("LD_PRELOAD={preload}")]);
+        }
+        files.iter().fold(tree, |tree, (path, bytes)| tree.file(path, *bytes))
+    };
+    check(&with(&app, "", &[]), &node, "exit 127");
+    check(&with(&app, "/opt/any.so", &[("opt/any.so", &q)]), &node, "runs");
+    check(&with(&app, "", &[("opt/any.so", &q), ("etc/ld.so.preload", b"/opt/any.so\n")]), &node, "runs");
+    check(&with(&app, "/opt/libq.so.1", &[("opt/libq.so.1", &library(&["-Wl,-soname,other.so"]))]), &node, "exit 127");
+    check(&with(&plain, "/opt/any.so", &[("opt/any.so", &needing)]), &node, "exit 127");
+    for unusable in [b"".as_slice(), b"text", &elf::ElfBuilder::arm64().soname("any.so").build()] {
+        check(&with(&plain, "/none.so:/opt/any.so", &[("opt/any.so", unusable)]), &node, "runs");
+    }
+    // This machine has at least level v2.
+    let copy = |place: &str, bytes: &[u8]| {
+        with(&app, "", &[("lib/libq.so.1", &q), (&format!("lib/{place}/libq.so.1"), bytes)])
+    };
+    let v2 = Node { isa: Fact::Known(imgarch::platform::Isa::X86(2)), ..node.clone() };
+    check(&copy("glibc-hwcaps/x86-64-v2", b"text"), &v2, "exit 127");
+    check(&copy("glibc-hwcaps/x86-64-v2", &elf::ElfBuilder::arm64().soname("libq.so.1").build()), &v2, "runs");
+    check(&copy("glibc-hwcaps/power10", b"text"), &v2, "runs");
+    check(&with(&app, "", &[("lib/glibc-hwcaps/x86-64-v2/libq.so.1", &q)]), &v2, "runs");
+}

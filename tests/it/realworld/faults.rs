@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 
 use super::expected::Tree;
 use crate::kit::elf::ElfBuilder;
@@ -17,6 +18,13 @@ pub enum Bytes {
     Native(&'static str),
     /// A copy of another file of the tree, for another architecture.
     Foreign(&'static str),
+    /// A library that this machine's compiler makes of C source, and the names of the libraries that it needs.
+    Compiled(&'static str, &'static [&'static str]),
+    /// The same, with this DT_SONAME.
+    CompiledAs(&'static str, &'static str),
+    CompiledProgram(&'static str, &'static [&'static str]),
+    /// A library for i386.
+    Narrow,
     /// A copy of the tree's sample, for another architecture.
     ForeignSample,
     /// A copy of another file of the tree, linked for musl's loader.
@@ -63,6 +71,11 @@ pub fn make(root: &Path, tree: &Tree, put: &Put) {
     write(&root.join(put.path()), put, &bytes);
 }
 
+/// Adds a file to the tree `upper`, built from those of the tree at `root`.
+pub fn make_on(upper: &Path, root: &Path, tree: &Tree, put: &Put) {
+    write(&upper.join(put.path()), put, &content(root, tree, put));
+}
+
 fn write(path: &Path, put: &Put, bytes: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     match put {
@@ -92,6 +105,12 @@ fn bytes(root: &Path, tree: &Tree, bytes_of: &Bytes) -> Vec<u8> {
         Bytes::Same => unreachable!("`Same` is only for files of the tree"),
         Bytes::Native(source) => of(source),
         Bytes::Foreign(source) => foreign(of(source)),
+        Bytes::Compiled(source, needs) => compile(source, needs, &["-shared", "-fPIC"]),
+        Bytes::CompiledAs(source, soname) => {
+            compile(source, &[], &["-shared", "-fPIC", &format!("-Wl,-soname,{soname}")])
+        }
+        Bytes::CompiledProgram(source, needs) => compile(source, needs, &[]),
+        Bytes::Narrow => ElfBuilder::i386().soname("narrow.so").build(),
         Bytes::ForeignSample => foreign(of(tree.sample)),
         Bytes::Musl(source) => musl(of(source)),
         Bytes::MuslProgram => ElfBuilder::arm64().interp("/lib/ld-musl-aarch64.so.1").pie().build(),
@@ -106,6 +125,25 @@ fn bytes(root: &Path, tree: &Tree, bytes_of: &Bytes) -> Vec<u8> {
         Bytes::WindowsLibrary => windows(0x2022, false),
         Bytes::Assembly => windows(0x2022, true),
     }
+}
+
+/// Compiles C source. Each needed library is an empty one of that name.
+fn compile(source: &str, needs: &[&str], arguments: &[&str]) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let cc = |arguments: &[&str], source: &str, out: &str, libraries: &[String]| {
+        fs::write(at("a.c"), source).unwrap();
+        let mut command = Command::new("cc");
+        command.args(arguments).arg("-w").arg(at("a.c")).arg("-o").arg(at(out)).arg("-Wl,--no-as-needed");
+        let status = command.arg(format!("-L{}", directory.path().display())).args(libraries).status().unwrap();
+        assert!(status.success(), "cc: {source}");
+    };
+    for name in needs {
+        cc(&["-shared", "-fPIC", &format!("-Wl,-soname,{name}")], "int unused;", name, &[]);
+    }
+    let libraries: Vec<String> = needs.iter().map(|name| format!("-l:{name}")).collect();
+    cc(arguments, source, "out", &libraries);
+    fs::read(at("out")).unwrap()
 }
 
 /// The same file as if linked for another machine: the kernel and the loader only check e_machine.

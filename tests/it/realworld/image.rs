@@ -40,24 +40,31 @@ impl<'a> Image<'a> {
 
     /// The path of the layout after writing the healthy image to it, or the image with one fault.
     pub fn with(&self, fault: Option<&Fault>) -> &Path {
-        let mut layers = vec![self.base.clone()];
-        let mut history = vec![json!({"created_by": "/bin/sh -c #(nop) ADD file:0 in / "})];
-        if let Some(fault) = fault {
-            layers.push(self.blob(LAYER, &self.layer(fault.puts)));
-            history.push(json!({"created_by": "COPY fault / # buildkit"}));
-        }
-        let mut run = json!({"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]});
         let own = [self.tree.entrypoint];
-        run["Entrypoint"] = match fault {
-            Some(fault) if !fault.entrypoint.is_empty() => json!(fault.entrypoint),
-            _ => {
-                run["Cmd"] = json!(self.tree.cmd);
-                json!(own)
-            }
+        let mut run = match fault {
+            Some(fault) if !fault.entrypoint.is_empty() => json!({"Entrypoint": fault.entrypoint}),
+            _ => json!({"Entrypoint": own, "Cmd": self.tree.cmd}),
         };
         if let Some(test) = fault.map(|fault| fault.healthcheck).filter(|test| !test.is_empty()) {
             run["Healthcheck"] = json!({"Test": test});
         }
+        let puts: Option<Vec<&Put>> = fault.map(|fault| fault.puts.iter().collect());
+        self.write(puts.as_deref(), run)
+    }
+
+    /// The path of the layout after writing the image with these files and this call to it.
+    pub fn with_call(&self, puts: &[&Put], call: &[&str]) -> &Path {
+        self.write(Some(puts), json!({"Entrypoint": call}))
+    }
+
+    fn write(&self, puts: Option<&[&Put]>, mut run: Value) -> &Path {
+        let mut layers = vec![self.base.clone()];
+        let mut history = vec![json!({"created_by": "/bin/sh -c #(nop) ADD file:0 in / "})];
+        if let Some(puts) = puts {
+            layers.push(self.blob(LAYER, &self.layer(puts)));
+            history.push(json!({"created_by": "COPY fault / # buildkit"}));
+        }
+        run["Env"] = json!(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]);
         let mut words = self.tree.target.split('/');
         let (os, architecture, variant) = (words.next(), words.next(), words.next());
         let platform = json!({"os": os, "architecture": architecture, "variant": variant.unwrap_or_default()});
@@ -81,7 +88,7 @@ impl<'a> Image<'a> {
         json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len()})
     }
 
-    fn layer(&self, puts: &[Put]) -> Vec<u8> {
+    fn layer(&self, puts: &[&Put]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for put in puts {
             let mut header = tar::Header::new_gnu();

@@ -13,6 +13,7 @@ use crate::kit::machine::{self, Need};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+mod agreement;
 mod cases;
 mod expected;
 mod faults;
