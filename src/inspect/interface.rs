@@ -164,7 +164,7 @@ mod tests {
         let postgres = |bytes: &[u8]| of("usr/lib/postgresql/15/lib/a.so", b"\0Pg_magic_func\0", bytes);
         assert_eq!(postgres(&block(1500)), Some(ModuleInterface::Postgres(15)));
         assert_eq!((postgres(&block(3)), postgres(&block(1500)[12..])), (None, None));
-        let module = |version: u64| [&[0xff; 16] as &[u8], &[0; 24], &version.to_le_bytes(), &[0; 8]].concat();
+        let module = |version: u64| [[0xffu8; 16].as_slice(), &[0; 24], &version.to_le_bytes(), &[0; 8]].concat();
         let nginx = |path: &str, bytes: &[u8]| of(path, b"", bytes);
         let path = "usr/lib/nginx/modules/ngx_a.so";
         assert_eq!(nginx(path, &module(1_022_001)), Some(ModuleInterface::Nginx(1_022_001)));

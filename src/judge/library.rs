@@ -34,11 +34,19 @@ pub fn place_library(finding: &mut Finding, programs: &Programs<'_>, rootfs: &Ro
 }
 
 /// A library that is missing entirely is reported on the layer of the program or library that needs it.
-pub fn place_need(finding: &mut Finding, trace: &Trace, libraries: &Libraries<'_>, programs: &Programs<'_>) {
+pub fn place_need(
+    finding: &mut Finding,
+    (trace, env): (&Trace, &[String]),
+    libraries: &Libraries<'_>,
+    programs: &Programs<'_>,
+) {
     let is_absent = finding.code == Code::EntrypointMissingLibrary;
     let Some(name) = finding.path.clone().filter(|path| is_absent && !path.contains('/')) else { return };
     let program = trace.steps.iter().rfind(|step| step.link != Link::Loader).and_then(|step| step.path.as_deref());
     let Some(program) = program.and_then(|path| programs.at(path)) else { return };
-    let needing = libraries.needing(program, &name).unwrap_or(program);
-    finding.layer = Some(needing.layer);
+    let words =
+        env.iter().filter_map(|line| line.strip_prefix("LD_PRELOAD=")).flat_map(|value| value.split([':', ' ']));
+    let preloaded = words.filter_map(|word| programs.at(word));
+    let needing = std::iter::once(program).chain(preloaded).find_map(|object| libraries.needing(object, &name));
+    finding.layer = Some(needing.unwrap_or(program).layer);
 }

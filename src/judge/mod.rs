@@ -70,7 +70,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         let path = search_path(&case.call.env);
         for finding in &mut findings {
             library::place_library(finding, &programs, case.rootfs);
-            library::place_need(finding, trace, &libraries, &programs);
+            library::place_need(finding, (trace, &case.call.env), &libraries, &programs);
             links::explain(finding, trace, path, case.rootfs);
         }
         cpu::harden(&mut findings, trace, &programs, &case.target.node);

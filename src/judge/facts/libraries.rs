@@ -36,8 +36,8 @@ pub struct Libraries<'a> {
 /// Why a module cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lack {
-    /// No file of this platform has that name.
-    Library { name: String, needed_by: String },
+    /// No file of this platform has that name. `other`: the name of another version that the image has.
+    Library { name: String, needed_by: String, other: Option<String> },
     /// The library is only in a directory that nothing searches.
     Unsearched { name: String, needed_by: String, path: String },
     /// Every library of that name lacks the version.
@@ -85,7 +85,8 @@ impl<'a> Libraries<'a> {
             for name in &dynamic.needed {
                 let own = self.own(name, object);
                 if own.is_empty() && !is_mounted(name) && !self.is_musl_itself(name) {
-                    return Some(Lack::Library { name: name.clone(), needed_by: object.path.clone() });
+                    let other = self.other_version(name);
+                    return Some(Lack::Library { name: name.clone(), needed_by: object.path.clone(), other });
                 }
                 let may_find = |index: &usize| {
                     let library = &self.programs.all[*index];
@@ -145,6 +146,16 @@ impl<'a> Libraries<'a> {
         let name = name.rsplit('/').next().unwrap_or(name);
         let is_own = |index: &usize| self.programs.all[*index].elf.arch() == object.elf.arch();
         self.by_name.get(name).into_iter().flatten().copied().filter(is_own).collect()
+    }
+
+    /// Another version of the library `name` that this platform has: `libssl.so.3` for `libssl.so.1.1`.
+    fn other_version(&self, name: &str) -> Option<String> {
+        let (stem, version) = name.split_once(".so.")?;
+        let is_other = |own: &&String| {
+            own.split_once(".so.")
+                .is_some_and(|(other, number)| other == stem && !number.is_empty() && number != version)
+        };
+        self.by_name.iter().filter(|(_, files)| !files.is_empty()).map(|(own, _)| own).filter(is_other).min().cloned()
     }
 
     /// musl is its own libc, libpthread, librt, libm, libdl, libutil and libxnet.

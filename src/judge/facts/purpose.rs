@@ -113,7 +113,7 @@ pub const RULES: &[PurposeRule] = &[
     PurposeRule {
         name: "tool-cache",
         why: "a tool's cache or plugin mirror, which also holds the same for this platform",
-        applies: |s, siblings| is_tool_cache(s) && siblings.has_cached(s.path),
+        applies: |s, siblings| is_tool_cache(s) && s.arch() != Some(siblings.here) && siblings.has_cached(s.path),
     },
 ];
 

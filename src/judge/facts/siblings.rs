@@ -200,6 +200,11 @@ fn cache(path: &str) -> Option<String> {
     Some(key.split('/').filter(|part| !is_version(part)).collect::<Vec<_>>().join("/"))
 }
 
+/// Whether a file is one of Prisma's engines.
+pub fn is_engine(path: &str) -> bool {
+    engine(path).is_some()
+}
+
 fn engine(path: &str) -> Option<String> {
     const ENGINES: [&str; 5] =
         ["libquery_engine-", "query-engine-", "schema-engine-", "migration-engine-", "introspection-engine-"];

@@ -2,7 +2,7 @@
 
 use crate::judge::code::{Code, Severity};
 use crate::judge::entry::article;
-use crate::judge::facts::programs::Program;
+use crate::judge::facts::programs::{Fit, Program};
 use crate::judge::facts::purpose::{self, PurposeRule};
 use crate::judge::facts::reach::{NamedWhat, Route};
 use crate::judge::facts::runtimes::is_library;
@@ -94,7 +94,15 @@ fn reached(files: &Files<'_>, program: &Program<'_>, route: &Route) -> Finding {
         Route::Extension { .. } if names_platform(files, program) => package(files, program),
         Route::Package if names_platform(files, program) => package(files, program).severity(Severity::Warning),
         Route::Extension { runtime } => {
-            let message = format!("a module of {runtime} is {arch}; this platform is {here}");
+            let message = match program.fit {
+                // The node runs such programs, but the runtime is not one.
+                Fit::Compat | Fit::PerhapsCompat => {
+                    format!("a module of {runtime} is {arch}; the image's {runtime} is {here} and cannot load it")
+                }
+                Fit::Native | Fit::Emulated | Fit::Foreign | Fit::NoLinux => {
+                    format!("a module of {runtime} is {arch}; this platform is {here}")
+                }
+            };
             let mut finding = report(Code::ForeignExtension, message);
             finding.reached_by.extend(files.interpreter(runtime));
             finding.reached_by.push(program.path.clone());

@@ -8,7 +8,7 @@ use crate::judge::code::{Code, Severity};
 use crate::judge::facts::libraries::Lack;
 use crate::judge::facts::programs::{Fit, Program};
 use crate::judge::facts::runtimes::{self, OnNamed};
-use crate::judge::facts::siblings::{package_directory, python_package};
+use crate::judge::facts::siblings::{is_engine, package_directory, python_package};
 use crate::judge::files::{Files, foreign};
 use crate::judge::finding::Finding;
 
@@ -88,8 +88,9 @@ pub fn lacking(files: &Files<'_>, program: &Program<'_>, lack: &Lack, (code, wha
         false => format!("{what} needs {needed_by}, which needs {name}"),
     };
     let (message, expected) = match lack {
-        Lack::Library { name, needed_by } => {
-            (format!("{}, which is not in the image", needs(needed_by, name)), name.clone())
+        Lack::Library { name, needed_by, other } => {
+            let other = other.as_ref().map_or_else(String::new, |other| format!("; it has {other}"));
+            (format!("{}, which is not in the image{other}", needs(needed_by, name)), name.clone())
         }
         Lack::Unsearched { name, needed_by, path } => (
             format!("{}, which is only in {path}, where the loader does not search", needs(needed_by, name)),
@@ -120,7 +121,19 @@ pub fn lacking(files: &Files<'_>, program: &Program<'_>, lack: &Lack, (code, wha
                 "add {directory} to /etc/ld.so.conf.d and run ldconfig, or set LD_LIBRARY_PATH={directory}"
             )];
         }
-        Lack::Library { .. } => {}
+        Lack::Library { .. } if is_engine(&program.path) => {
+            finding.hint = vec![
+                "add the engine for this image's OpenSSL to binaryTargets in schema.prisma, or run prisma generate in the final stage"
+                    .to_string(),
+            ];
+        }
+        Lack::Library { other: Some(_), .. } => {
+            finding.hint = vec![
+                "build the file on the base image that it runs on: the image has another version of the library"
+                    .to_string(),
+            ];
+        }
+        Lack::Library { other: None, .. } => {}
     }
     finding
 }

@@ -75,7 +75,12 @@ fn libc(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option
     let wanted = format!("{:?}", program.libc()?).to_lowercase();
     let message = format!("a native module is built for {wanted}, which this image does not have");
     let is = format!("{}, for {wanted}", program.elf.describe());
-    Some(foreign(files, program, Code::PackageOtherPlatform, message).is(is, "this image's C library"))
+    let mut finding = foreign(files, program, Code::PackageOtherPlatform, message).is(is, "this image's C library");
+    finding.hint = vec![
+        "install it in a stage on the base image that it runs on: what is installed on Alpine is for musl, elsewhere for glibc"
+            .to_string(),
+    ];
+    Some(finding)
 }
 
 /// `speed.cpython-311-x86_64-linux-gnu.so` on another machine: Python looks for its own suffix, `.abi3.so` and `.so`,

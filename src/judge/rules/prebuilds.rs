@@ -42,6 +42,12 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> O
     );
     let mut finding = foreign(files, program, Code::PackageOtherPlatform, message);
     (finding.is, finding.expected) = (names.join(", "), "a module for this image's Node.js".to_string());
+    finding.hint = vec![
+        "build the package for the Node.js of the final stage: npm rebuild --build-from-source, or update the package"
+            .to_string(),
+    ];
+    finding.reached_by = files.chain.to_vec();
+    finding.reached_by.push(program.path.clone());
     Some(finding)
 }
 

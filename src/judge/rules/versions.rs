@@ -31,6 +31,7 @@ pub fn judge(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Option<
     finding.hint = vec![format!(
         "install the module with the version of {runtime} that the final stage has, or use one version in all stages"
     )];
+    finding.reached_by = files.chain.to_vec();
     finding.reached_by.extend(files.interpreter(runtime));
     finding.reached_by.push(program.path.clone());
     Some(finding)
@@ -66,6 +67,10 @@ fn threads(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
     );
     let mut finding = foreign(files, program, Code::PackageOtherPlatform, message);
     (finding.is, finding.expected) = (format!("for {}", kind(is_zts)), kind(is_threaded).to_string());
+    finding.hint =
+        vec!["build the module with the phpize and php-config of the PHP that the final stage has".to_string()];
+    finding.reached_by = files.chain.to_vec();
+    finding.reached_by.push(program.path.clone());
     Some(finding)
 }
 
