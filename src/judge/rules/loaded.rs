@@ -82,7 +82,7 @@ fn absent(files: &Files<'_>, program: &str, by: &str, name: &str, on_named: OnNa
     let message = format!("{by} makes {program} load {name}, which is not in the image{result}");
     let mut finding = Finding::new(Code::BrokenConfigured, message).severity(severity);
     finding.expected = name.to_string();
-    finding.hint = vec!["install the module in the final stage, or remove the line".to_string()];
+    finding.hint = vec!["install the module in the final stage, or do not load it".to_string()];
     finding.reached_by = files.chain.to_vec();
     finding.reached_by.push(by.to_string());
     finding

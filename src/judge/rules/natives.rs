@@ -14,6 +14,10 @@ use crate::judge::finding::Finding;
 use crate::judge::rules::modules::{self, SoundPackages};
 use crate::judge::rules::{prebuilds, versions};
 
+/// The cure of a package for another version of Python.
+pub const PYTHON_HINT: &str =
+    "install the package with the Python that the final stage has, or use one version of Python in all stages";
+
 /// The finding on a program or module of this architecture, if there is one.
 pub fn judge(
     files: &Files<'_>,
@@ -131,7 +135,9 @@ fn version(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
     }
     let message = format!("a module is built for {named}, which this image does not have");
     let finding = foreign(files, program, Code::PackageOtherPlatform, message);
-    Some(finding.is(format!("for {named}"), "this image's Python"))
+    let mut finding = finding.is(format!("for {named}"), "this image's Python");
+    finding.hint = vec![PYTHON_HINT.to_string()];
+    Some(finding)
 }
 
 /// A program that configuration or a script starts, or that the application put on PATH, whose libraries are not in the

@@ -13,6 +13,7 @@ use crate::judge::facts::tokens;
 use crate::judge::facts::wheel::foreign_tags;
 use crate::judge::files::Files;
 use crate::judge::finding::Finding;
+use crate::judge::rules::natives::PYTHON_HINT;
 
 /// Findings on packages. `found`: findings of the rules on single files, which are not repeated.
 pub fn judge(files: &Files<'_>, siblings: &Siblings, found: &[Finding]) -> Vec<Finding> {
@@ -67,6 +68,7 @@ fn installed_wheel(
     finding.group = Some(format!("{place}/{package}"));
     if !is_for_platform {
         finding.expected = "this image's Python".to_string();
+        finding.hint = vec![PYTHON_HINT.to_string()];
         return is_used.then(|| finding.severity(Severity::Warning));
     }
     // A package whose native part is not found may not have one that could fail.
