@@ -32,7 +32,7 @@ pub struct DiagnoseArgs {
     /// Read a log; `-` is stdin.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "failing"])]
     log: Option<PathBuf>,
-    /// Exit code of the container, in addition to a message or a log.
+    /// Exit code of the container, alone or in addition to a message or a log.
     #[arg(long, value_name = "CODE", conflicts_with = "failing")]
     exit_code: Option<i32>,
     /// Read this failing image, so that the answer names the file, layer and build step.
@@ -51,10 +51,10 @@ pub struct DiagnoseArgs {
     #[arg(long, short = 'n', value_name = "NAMESPACE")]
     namespace: Option<String>,
     /// With --failing: read all namespaces.
-    #[arg(long, short = 'A', requires = "failing")]
+    #[arg(long, short = 'A', requires = "failing", conflicts_with = "namespace")]
     all_namespaces: bool,
     /// Do not read the image; use only what the cluster reports.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "image")]
     no_image: bool,
     /// Output format.
     #[arg(long, value_enum, default_value_t = report::AnswerFormat::Text)]
@@ -73,12 +73,18 @@ pub fn run(
     terminal: &Terminal,
     out: &mut dyn Write,
 ) -> Result<u8, CliError> {
+    let is_cluster = args.log.is_none()
+        && match &args.subject {
+            Some(subject) => !is_message(subject),
+            None => args.failing,
+        };
+    refuse_unused(args, is_cluster)?;
     let settings = Settings::load(&args.config, Typed::default(), &args.sources, environment)?;
     let log = match (&args.log, &args.subject) {
         (Some(path), _) => Some(read(path)?),
-        (None, Some(subject)) if is_message(subject) => Some(read_text(subject)),
-        (None, None) if !args.failing => Some(LogContent::default()),
-        _ => None,
+        _ if is_cluster => None,
+        (None, Some(subject)) => Some(read_text(subject)),
+        (None, None) => Some(LogContent::default()),
     };
     let answers = match log {
         Some(log) => of_log(args, &settings, environment, terminal, &log)?,
@@ -107,6 +113,44 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Names of pods and workloads contain neither whitespace nor colons.
 fn is_message(subject: &str) -> bool {
     subject.contains(char::is_whitespace) || subject.contains(':')
+}
+
+/// Refuses options that would have no effect: those about a message with a pod, and those about a cluster with a message.
+fn refuse_unused(args: &DiagnoseArgs, is_cluster: bool) -> Result<(), CliError> {
+    let refused = |given: &[(bool, &str)], why: &str, hint: &str| match given.iter().find(|(is_given, _)| *is_given) {
+        Some((_, option)) => {
+            Err(CliError::Usage { text: format!("{option} has no effect {why}"), hint: Some(hint.to_string()) })
+        }
+        None => Ok(()),
+    };
+    let of_message = [
+        (args.image.is_some(), "--image"),
+        (args.target.is_some(), "--target"),
+        (args.exit_code.is_some(), "--exit-code"),
+        (!args.entrypoint.is_empty(), "--entrypoint"),
+    ];
+    let of_cluster = [
+        (args.namespace.is_some(), "--namespace"),
+        (args.cluster.context.is_some(), "--context"),
+        (args.cluster.kubeconfig.is_some(), "--kubeconfig"),
+    ];
+    if is_cluster {
+        let hint = match (&args.subject, &args.namespace) {
+            (Some(subject), None) => format!("kubectl logs {subject} --previous | imgarch diagnose --log -"),
+            (Some(subject), Some(namespace)) => {
+                format!("kubectl logs {subject} -n {namespace} --previous | imgarch diagnose --log -")
+            }
+            (None, _) => "pass the log of one container with --log".to_string(),
+        };
+        let why = "on pods: the cluster states their images, commands, nodes and exit codes";
+        return refused(&of_message, why, &hint);
+    }
+    refused(&of_cluster, "on a message or a log", "name a pod or a workload to read the cluster")?;
+    let without_image = [(args.no_image, "--no-image"), (!args.entrypoint.is_empty(), "--entrypoint")];
+    match args.image {
+        None => refused(&without_image, "without an image", "name the failing image with --image"),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Reads a log of any size; `-` is stdin.
@@ -140,7 +184,7 @@ fn of_log(
         |image: &str, call: CallOverride| read_image(settings, terminal, image, target.iter().cloned().collect(), call);
     let target_name = target.as_ref().map(|target| target.name.as_str());
     let (mut image, mut file) = (None, None);
-    if let Some(name) = args.image.as_deref().filter(|_| !args.no_image) {
+    if let Some(name) = args.image.as_deref() {
         let report = read(name, CallOverride { entrypoint: given, ..CallOverride::default() })?;
         // If the start path does not lead through the file that the log names, the file is judged separately.
         if let Some(path) = file::to_judge(symptoms, &report, target_name) {

@@ -342,34 +342,32 @@ fn now(answer: &Answer, pod: &PodObject, namespace: &str, report: Option<&ImageR
     }
     let owner = owner(pod);
     let mut lines = Vec::new();
-    if owner.starts_with("deployment/") || owner.starts_with("statefulset/") || owner.starts_with("daemonset/") {
-        lines.push(format!("kubectl -n {namespace} rollout undo {owner}   # if the previous revision ran"));
-        if answer.suspect == Suspect::RunAsNonRoot {
-            let patch = r#"{"spec":{"template":{"spec":{"securityContext":{"runAsUser":1000}}}}}"#;
-            lines.push(format!("kubectl -n {namespace} patch {owner} -p '{patch}'   # if any user may run its files"));
+    // Only built-in kinds know strategic patches and `rollout undo`.
+    let kind = match owner.split_once('/') {
+        Some(("deployment" | "statefulset" | "daemonset", _)) => {
+            lines.push(format!("kubectl -n {namespace} rollout undo {owner}   # if the previous revision ran"));
+            ""
         }
-        // If all programs are for one architecture, the image runs on nodes of that architecture.
-        let only = report.and_then(|report| {
-            match report
-                .platforms
-                .iter()
-                .find(|one| !one.targets.is_empty())?
-                .architectures
-                .keys()
-                .collect::<Vec<_>>()
-                .as_slice()
-            {
-                [one] => Some(**one),
-                _ => None,
-            }
-        });
-        if let (Suspect::WrongArchitecture | Suspect::No32Bit, Some(arch)) = (answer.suspect, only) {
-            let patch = format!(
-                r#"{{"spec":{{"template":{{"spec":{{"nodeSelector":{{"kubernetes.io/arch":"{}"}}}}}}}}}}"#,
-                arch.oci()
-            );
-            lines.push(format!("kubectl -n {namespace} patch {owner} -p '{patch}'   # onto {} nodes", arch.oci()));
+        Some(("rollout", _)) => "--type merge ",
+        _ => return lines,
+    };
+    let patch = |spec: &str| {
+        format!(r#"kubectl -n {namespace} patch {owner} {kind}-p '{{"spec":{{"template":{{"spec":{spec}}}}}}}'"#)
+    };
+    if answer.suspect == Suspect::RunAsNonRoot {
+        lines.push(format!("{}   # if any user may run its files", patch(r#"{"securityContext":{"runAsUser":1000}}"#)));
+    }
+    // If all programs are for one architecture, the image runs on nodes of that architecture.
+    let only = report.and_then(|report| {
+        let judged = report.platforms.iter().find(|one| !one.targets.is_empty())?;
+        match judged.architectures.keys().collect::<Vec<_>>().as_slice() {
+            [one] => Some(**one),
+            _ => None,
         }
+    });
+    if let (Suspect::WrongArchitecture | Suspect::No32Bit, Some(arch)) = (answer.suspect, only) {
+        let selector = format!(r#"{{"nodeSelector":{{"kubernetes.io/arch":"{}"}}}}"#, arch.oci());
+        lines.push(format!("{}   # onto {} nodes", patch(&selector), arch.oci()));
     }
     lines
 }

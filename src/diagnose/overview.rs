@@ -186,7 +186,9 @@ fn failing(pods: &[PodObject], nodes: &Nodes) -> BTreeMap<Key, Failing> {
 
 /// Whether a pod's owner, as KIND/NAME, selects its pods by labels.
 pub fn is_selecting(owner: &str) -> bool {
-    ["deployment/", "statefulset/", "daemonset/", "job/"].iter().any(|kind| owner.starts_with(kind))
+    ["deployment/", "rollout/", "replicaset/", "statefulset/", "daemonset/", "job/"]
+        .iter()
+        .any(|kind| owner.starts_with(kind))
 }
 
 fn failing_of<'a>(one: &Use, failing: &'a BTreeMap<Key, Failing>) -> Vec<(&'a Key, &'a Failing)> {

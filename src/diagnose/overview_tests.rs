@@ -20,7 +20,8 @@ fn node(name: &str, arch: &str) -> NodeObject {
 /// A pod of the deployment `app` on `node`; `state` is its container's.
 fn pod(name: &str, image: &str, node: &str, state: Value) -> PodObject {
     read(json!({
-        "metadata": {"name": name, "namespace": "shop", "ownerReferences": [{"kind": "ReplicaSet", "name": "app-7c9d"}]},
+        "metadata": {"name": name, "namespace": "shop", "labels": {"pod-template-hash": "7c9d"},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "app-7c9d"}]},
         "spec": {"nodeName": node, "containers": [{"name": "c", "image": image}]},
         "status": {"containerStatuses": [{"name": "c", "ready": false, "state": state}]}
     }))

@@ -473,6 +473,7 @@ fn workload_row(kind: &str) -> Option<(&'static str, &'static str, &'static str)
         "ds" => "daemonsets",
         "cj" => "cronjobs",
         "rs" | "replicaset" | "replicasets" => return Some(("apis/apps/v1", "replicasets", "ReplicaSet")),
+        "ro" | "rollout" | "rollouts" => return Some(("apis/argoproj.io/v1alpha1", "rollouts", "Rollout")),
         other => other,
     };
     WORKLOADS.iter().find(|(_, plural, kind)| *plural == short || kind.eq_ignore_ascii_case(short)).copied()
@@ -485,7 +486,7 @@ mod tests {
     #[test]
     fn kubectls_names_of_workloads_are_accepted() {
         for (text, expected) in
-            [("deploy", "Deployment"), ("Job", "Job"), ("sts", "StatefulSet"), ("cronjobs", "CronJob")]
+            [("deploy", "Deployment"), ("Job", "Job"), ("sts", "StatefulSet"), ("rollout", "Rollout")]
         {
             assert_eq!(workload_row(text).unwrap().2, expected, "{text}");
         }

@@ -7,7 +7,7 @@ use super::nodes::{self, Nodes};
 use super::object::{ContainerSpec, Metadata, NodeObject, PodObject, PodSpec};
 use super::pull_secrets::PullSecrets;
 use super::survey::Survey;
-use super::workload::{of_object, owner};
+use super::workload::{is_owner_label, of_object, owner};
 use crate::source::registry::CredentialStore;
 
 /// The objects that were read from a cluster.
@@ -86,9 +86,10 @@ fn status_of(pod: PodObject) -> PodObject {
         };
         containers.into_iter().map(shown).collect()
     };
-    let Metadata { name, namespace, owner_references, .. } = pod.metadata;
+    let Metadata { name, namespace, mut labels, owner_references, .. } = pod.metadata;
+    labels.retain(|label, _| is_owner_label(label));
     PodObject {
-        metadata: Metadata { name, namespace, owner_references, ..Metadata::default() },
+        metadata: Metadata { name, namespace, labels, owner_references, ..Metadata::default() },
         spec: PodSpec {
             containers: shown(pod.spec.containers),
             init_containers: shown(pod.spec.init_containers),

@@ -46,6 +46,8 @@ pub struct Metadata {
 pub struct Owner {
     pub kind: String,
     pub name: String,
+    /// Whether it manages the object. At most one owner does.
+    pub controller: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -175,7 +175,8 @@ mod tests {
         let objects = [node("a1", "arm64"), node("x1", "amd64")];
         let nodes = group(&objects);
         let pod: PodObject = read(json!({
-            "metadata": {"name": "app-7c9d-x", "namespace": "shop", "ownerReferences": [{"kind": "ReplicaSet", "name": "app-7c9d"}]},
+            "metadata": {"name": "app-7c9d-x", "namespace": "shop", "labels": {"pod-template-hash": "7c9d"},
+                "ownerReferences": [{"kind": "ReplicaSet", "name": "app-7c9d"}]},
             "spec": {"nodeName": "a1", "containers": [{"name": "c", "image": "app:1"}, {"name": "new", "image": "new:1"}]},
             "status": {"containerStatuses": [{"name": "c", "imageID": "docker-pullable://app@sha256:12"}]}
         }))

@@ -145,16 +145,30 @@ pub fn image_by_digest(image_id: &str) -> Option<String> {
     name.contains("@sha256:").then(|| name.to_string())
 }
 
-/// A pod's owner, or the pod itself if it has none. For a ReplicaSet, its Deployment by name.
+/// The label with which a controller of ReplicaSets marks their pods, and the kind of that controller. A ReplicaSet's
+/// name ends with the label's value. Source: Kubernetes, `DefaultDeploymentUniqueLabelKey`; Argo Rollouts.
+const TEMPLATE_HASHES: &[(&str, &str)] =
+    &[("pod-template-hash", "deployment"), ("rollouts-pod-template-hash", "rollout")];
+
+/// Whether [`owner`] reads this label of a pod.
+pub fn is_owner_label(label: &str) -> bool {
+    TEMPLATE_HASHES.iter().any(|(known, _)| *known == label)
+}
+
+/// A pod's controller as KIND/NAME, or the pod itself if it has none. For a ReplicaSet that a Deployment or an Argo
+/// Rollout created, that object.
 pub fn owner(pod: &PodObject) -> String {
-    match pod.metadata.owner_references.first() {
-        Some(owner) if owner.kind == "ReplicaSet" => {
-            let name = owner.name.rsplit_once('-').map_or(owner.name.as_str(), |(name, _)| name);
-            format!("deployment/{name}")
-        }
-        Some(owner) => format!("{}/{}", owner.kind.to_ascii_lowercase(), owner.name),
-        None => format!("pod/{}", pod.metadata.name),
-    }
+    let owners = &pod.metadata.owner_references;
+    let Some(owner) = owners.iter().find(|owner| owner.controller).or(owners.first()) else {
+        return format!("pod/{}", pod.metadata.name);
+    };
+    let by_hash = |(label, kind): &(&str, &str)| {
+        let hash = pod.metadata.labels.get(*label)?;
+        let name = owner.name.strip_suffix(hash.as_str())?.strip_suffix('-')?;
+        (owner.kind == "ReplicaSet").then(|| format!("{kind}/{name}"))
+    };
+    let created = TEMPLATE_HASHES.iter().find_map(by_hash);
+    created.unwrap_or_else(|| format!("{}/{}", owner.kind.to_ascii_lowercase(), owner.name))
 }
 
 impl Workload {
@@ -192,6 +206,23 @@ mod tests {
         }
         let service = json!({"kind": "Service", "metadata": {"name": "x"}, "spec": {"ports": [{"port": 80}]}});
         assert_eq!(of_object(&service).unwrap(), None);
+    }
+
+    #[test]
+    fn an_owner_is_the_object_that_created_the_replica_set() {
+        let owned = |kind: &str, name: &str, labels: Value| {
+            let reference = json!({"kind": kind, "name": name, "controller": true});
+            let other = json!({"kind": "Quota", "name": "q"});
+            let metadata = json!({"name": "a-1", "labels": labels, "ownerReferences": [other, reference]});
+            owner(&object::read(json!({"metadata": metadata})).unwrap())
+        };
+        let hash = json!({"pod-template-hash": "7c9d"});
+        assert_eq!(owned("ReplicaSet", "my-app-7c9d", hash.clone()), "deployment/my-app");
+        assert_eq!(owned("ReplicaSet", "my-app-7c9d", json!({"rollouts-pod-template-hash": "7c9d"})), "rollout/my-app");
+        assert_eq!(owned("ReplicaSet", "my-app", json!({})), "replicaset/my-app");
+        assert_eq!(owned("ReplicaSet", "my-app-2", hash.clone()), "replicaset/my-app-2");
+        assert_eq!(owned("StatefulSet", "db-7c9d", hash), "statefulset/db-7c9d");
+        assert_eq!(owner(&object::read(json!({"metadata": {"name": "a"}})).unwrap()), "pod/a");
     }
 
     #[test]

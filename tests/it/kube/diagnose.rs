@@ -79,7 +79,7 @@ fn node(name: &str, instance_type: &str, arch: &str, runtime: &str) -> Value {
 fn crashing(name: &str, node: &str, image: &str, image_id: &str, exit_code: i32) -> Value {
     json!({
         "metadata": {
-            "name": name, "namespace": "shop", "labels": {"app": "checkout"},
+            "name": name, "namespace": "shop", "labels": {"app": "checkout", "pod-template-hash": "7c9d"},
             "ownerReferences": [{"kind": "ReplicaSet", "name": "checkout-7c9d"}]
         },
         "spec": {"nodeName": node, "containers": [{"name": "app", "image": image}]},
@@ -93,7 +93,10 @@ fn crashing(name: &str, node: &str, image: &str, image_id: &str, exit_code: i32)
 
 pub fn healthy(name: &str, node: &str, image: &str) -> Value {
     json!({
-        "metadata": {"name": name, "namespace": "shop", "labels": {"app": "checkout"}, "ownerReferences": [{"kind": "ReplicaSet", "name": "checkout-7c9d"}]},
+        "metadata": {
+            "name": name, "namespace": "shop", "labels": {"app": "checkout", "pod-template-hash": "7c9d"},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "checkout-7c9d"}]
+        },
         "spec": {"nodeName": node, "containers": [{"name": "app", "image": image}]},
         "status": {"phase": "Running", "containerStatuses": [{"name": "app", "image": image, "ready": true, "state": {"running": {}}}]}
     })
@@ -326,6 +329,29 @@ fn a_message_needs_no_cluster() {
     assert!(text(&output).contains("Windows line endings"), "{}", text(&output));
     let output = run(&["diagnose", "listening on :8080"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+}
+
+#[test]
+fn options_that_would_have_no_effect_are_refused() {
+    const MESSAGE: &str = "exec /app: exec format error";
+    for (arguments, option) in [
+        (&["checkout-1", "--image", "app:1"][..], "--image"),
+        (&["deploy/checkout", "--target", "linux/arm64"], "--target"),
+        (&["checkout-1", "-n", "shop", "--exit-code", "132"], "--exit-code"),
+        (&["--failing", "--entrypoint", "/app"], "--entrypoint"),
+        (&["--failing", "-A", "-n", "shop"], "--namespace"),
+        (&[MESSAGE, "-n", "shop"], "--namespace"),
+        (&[MESSAGE, "--context", "prod"], "--context"),
+        (&[MESSAGE, "--entrypoint", "/app"], "--entrypoint"),
+        (&["--exit-code", "132", "--no-image"], "--no-image"),
+        (&[MESSAGE, "--image", "app:1", "--no-image"], "--no-image"),
+    ] {
+        let arguments = [&["diagnose", "--no-config"][..], arguments].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_imgarch")).args(&arguments).output().unwrap();
+        let (code, text) = (output.status.code(), text(&output));
+        assert!(code == Some(2) && text.contains(option), "{arguments:?}: {text}");
+        assert!(!text.contains("POD |") && !text.contains("IMAGE |"), "{text}");
+    }
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn pod(name: &str, owner: &str, spec: &Value) -> Value {
     let mut spec = spec.clone();
     spec["nodeName"] = json!("amd-1");
     json!({"apiVersion": "v1", "kind": "Pod", "spec": spec, "metadata": {"name": name, "namespace": "shop",
-        "labels": {"app": owner}, "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "labels": {"app": owner, "pod-template-hash": "7c9d"}, "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet",
             "name": format!("{owner}-7c9d"), "uid": "00000000-0000-0000-0000-000000000000", "controller": true}]}})
 }
 

@@ -59,7 +59,7 @@ fn an_old_pod_that_is_ready_shows_the_former_digest_of_its_tag() {
     let mut state = with_history(&registry, &bad, "v1");
     let old = json!({
         "metadata": {
-            "name": "old", "namespace": "shop", "labels": {"app": "checkout"},
+            "name": "old", "namespace": "shop", "labels": {"app": "checkout", "pod-template-hash": "5b6c"},
             "ownerReferences": [{"kind": "ReplicaSet", "name": "checkout-5b6c"}]
         },
         "spec": {"nodeName": "arm-1", "containers": [{"name": "app", "image": format!("{}/user/app:v1", registry.host)}]},
