@@ -68,16 +68,15 @@ pub struct Evidence<'a> {
 pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     let ranked = rank(evidence.symptoms, &evidence.circumstances);
     let settled = evidence.judged.and_then(|(report, target)| settle(report, target, evidence, &ranked));
-    let (first, mut others, shown, excluded) = match settled {
-        Some(settled) => {
-            let others = if settled.first.likelihood == Likelihood::Certain { Vec::new() } else { ranked };
-            (settled.first, others, settled.evidence, settled.excluded)
-        }
+    let (settled, mut others) = match settled {
+        Some(settled) if settled.first.likelihood == Likelihood::Certain => (settled, Vec::new()),
+        Some(settled) => (settled, ranked),
         None => {
             let mut ranked = ranked.into_iter();
-            (ranked.next()?, ranked.collect(), Vec::new(), Vec::new())
+            (Settled::new(ranked.next()?), ranked.collect())
         }
     };
+    let Settled { first, evidence: shown, excluded, cure } = settled;
     others.retain(|other| other.suspect != first.suspect);
     let row = first.suspect.row();
     // The message itself is part of the evidence.
@@ -111,7 +110,12 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
         others,
         check: if is_certain && (is_judged || first.suspect != Suspect::NodeCopy) { Vec::new() } else { check },
         now: evidence.now.clone(),
-        then: index_to_pin(first.suspect, evidence).map_or_else(|| fill(row.cure), |line| vec![line]),
+        then: match index_to_pin(first.suspect, evidence) {
+            Some(line) => vec![line],
+            // A rebuild's command names the tag, even if the image was read by a digest.
+            None if cure.is_empty() || row.cure.contains(&"{rebuild}") => fill(row.cure),
+            None => cure,
+        },
     })
 }
 
@@ -172,6 +176,26 @@ struct Settled {
     first: Ranked,
     evidence: Vec<String>,
     excluded: Vec<String>,
+    /// The fix for this very file. Empty: that of the suspect applies.
+    cure: Vec<String>,
+}
+
+impl Settled {
+    fn new(first: Ranked) -> Settled {
+        Settled { first, evidence: Vec::new(), excluded: Vec::new(), cure: Vec::new() }
+    }
+
+    /// Adds what a finding knows about the file.
+    fn with(mut self, platform: &PlatformReport, finding: Option<&Finding>) -> Settled {
+        if let Some(finding) = finding {
+            self.evidence.extend(lines_of(platform, finding));
+            // A hint that its code always has is no better than the suspect's.
+            if finding.hint != [finding.code.row().cure] {
+                self.cure.clone_from(&finding.hint);
+            }
+        }
+        self
+    }
 }
 
 /// The cause according to the image's own bytes. `None` if they do not decide it. The file that a message names comes
@@ -214,8 +238,7 @@ fn settle(report: &ImageReport, target: Option<&str>, evidence: &Evidence<'_>, r
 }
 
 fn certain(suspect: Suspect, why: String) -> Settled {
-    let first = Ranked { suspect, likelihood: Likelihood::Certain, why };
-    Settled { first, evidence: Vec::new(), excluded: Vec::new() }
+    Settled::new(Ranked { suspect, likelihood: Likelihood::Certain, why })
 }
 
 /// Judges the file that a message names, if the start path does not lead through it.
@@ -233,13 +256,9 @@ fn settle_file(
         // A missing file is not the cause, unless the message reports it as missing.
         let is_lookup = matches!(suspect, Suspect::MissingProgram | Suspect::NotOnPath);
         if !is_lookup || ranked.iter().any(|entry| entry.suspect == suspect) {
-            return fails((report, one), started, evidence, ranked).map(|mut settled| {
-                if settled.evidence.is_empty() {
-                    settled
-                        .evidence
-                        .extend(finding_at(platform, at).map(|found| lines_of(platform, found)).unwrap_or_default());
-                }
-                settled
+            return fails((report, one), started, evidence, ranked).map(|settled| match settled.evidence.is_empty() {
+                true => settled.with(platform, finding_at(platform, at)),
+                false => settled,
             });
         }
     }
@@ -248,7 +267,8 @@ fn settle_file(
     let why =
         format!("{} in {}: {}", finding.path.as_deref().unwrap_or(name), short(report, platform), finding.message);
     let first = Ranked { suspect: first.suspect, likelihood: first.likelihood.max(Likelihood::Likely), why };
-    Some(Settled { first, evidence: lines_of(platform, finding), excluded: vec![SAME_IN_REGISTRY.to_string()] })
+    let settled = Settled { excluded: vec![SAME_IN_REGISTRY.to_string()], ..Settled::new(first) };
+    Some(settled.with(platform, Some(finding)))
 }
 
 const SAME_IN_REGISTRY: &str = "a damaged copy on the node: the registry's copy has the same fault";
@@ -269,9 +289,9 @@ fn fails(
     let blamed = platform.findings.iter().find(|finding| Some(finding.code) == code && finding.path.is_some());
     let path = blamed.and_then(|finding| finding.path.as_deref()).unwrap_or(at);
     let why = format!("{path} in {}: {}", short(report, platform), cause.text);
-    let excluded = vec![SAME_IN_REGISTRY.to_string()];
-    let evidence = finding_at(platform, path).or(blamed).map_or_else(Vec::new, |found| lines_of(platform, found));
-    Some(Settled { first: Ranked { suspect, likelihood, why }, evidence, excluded })
+    let settled =
+        Settled { excluded: vec![SAME_IN_REGISTRY.to_string()], ..Settled::new(Ranked { suspect, likelihood, why }) };
+    Some(settled.with(platform, finding_at(platform, path).or(blamed)))
 }
 
 /// The answer for a start that works in the registry's copy.
@@ -282,8 +302,7 @@ fn node_copy((report, platform): (&ImageReport, &PlatformReport), judged: &Targe
         .filter(|entry| entry.suspect != Suspect::NodeCopy && entry.likelihood >= Likelihood::Possible)
         .map(|entry| format!("{}: the registry's copy has no such fault", entry.suspect.row().sentence))
         .collect();
-    let first = Ranked { suspect: Suspect::NodeCopy, likelihood: Likelihood::Likely, why };
-    Settled { first, evidence: Vec::new(), excluded }
+    Settled { excluded, ..Settled::new(Ranked { suspect: Suspect::NodeCopy, likelihood: Likelihood::Likely, why }) }
 }
 
 /// Whether the runtime itself reported the failure, so that it concerns the entrypoint.
@@ -316,8 +335,7 @@ fn later(platform: &PlatformReport, named: Option<&str>, ranked: &[Ranked]) -> O
         Some(name) => file::finding(platform, name)?,
         None => worst()?,
     };
-    let evidence = lines_of(platform, finding);
-    Some(Settled { first: first.clone(), evidence, excluded: Vec::new() })
+    Some(Settled::new(first.clone()).with(platform, Some(finding)))
 }
 
 fn finding_at<'a>(platform: &'a PlatformReport, at: &str) -> Option<&'a Finding> {
@@ -328,24 +346,13 @@ fn finding_at<'a>(platform: &'a PlatformReport, at: &str) -> Option<&'a Finding>
 fn lines_of(platform: &PlatformReport, finding: &Finding) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(path) = &finding.path {
-        let expected =
-            if finding.expected.is_empty() { String::new() } else { format!("; expected {}", finding.expected) };
-        lines.push(match finding.is.as_str() {
+        lines.push(match finding.is_text().as_str() {
             "" if finding.message.contains(path.as_str()) => finding.message.clone(),
             "" => format!("{path}: {}", finding.message),
-            is => format!("{path} is {is}{expected}"),
+            is => format!("{path} is {is}"),
         });
     }
-    if let Some(layer) = finding.layer.and_then(|index| platform.layers.get(index)) {
-        let line = layer.dockerfile_line.map_or_else(String::new, |line| format!(" (Dockerfile:{line})"));
-        let step = layer.step.as_deref().map_or_else(String::new, |step| format!(", {step}"));
-        lines.push(format!(
-            "layer {} of {} ({}){step}{line}",
-            layer.index + 1,
-            platform.layers.len(),
-            layer.digest.short()
-        ));
-    }
+    lines.extend(finding.layer.and_then(|layer| platform.layer_text(layer)));
     lines
 }
 

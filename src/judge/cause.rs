@@ -77,8 +77,33 @@ const fn row_of(kind: CauseKind) -> Row {
             ..row(Code::EntrypointNotExecutable)
         },
 
-        NotAProgram | NotElf | CorruptElf | RefusedHeader | Truncated | EmptyFile | ErrorPage | ForeignFormat
-        | LfsPointer | NoShebang | ScriptBlank | ScriptBom | LibraryAsProgram => row(Code::EntrypointNotAProgram),
+        NotAProgram | NotElf | CorruptElf | RefusedHeader | Truncated | ForeignFormat | LibraryAsProgram => {
+            row(Code::EntrypointNotAProgram)
+        }
+        EmptyFile => Row {
+            hint: Some("find the build step that left it empty: a failed download, or a redirection without output"),
+            ..row(Code::EntrypointNotAProgram)
+        },
+        ErrorPage => Row {
+            hint: Some("fix the URL of its download, and let a failed download fail the build: curl --fail"),
+            ..row(Code::EntrypointNotAProgram)
+        },
+        LfsPointer => Row {
+            hint: Some("fetch the file's content before the build: git lfs pull"),
+            ..row(Code::EntrypointNotAProgram)
+        },
+        NoShebang => Row {
+            hint: Some("start the script with a first line that names its interpreter: #!/bin/sh"),
+            ..row(Code::EntrypointNotAProgram)
+        },
+        ScriptBlank => Row {
+            hint: Some("delete the blanks and lines before `#!`: it must be the file's first two bytes"),
+            ..row(Code::EntrypointNotAProgram)
+        },
+        ScriptBom => Row {
+            hint: Some("save the script as UTF-8 without a byte order mark: `#!` must be its first two bytes"),
+            ..row(Code::EntrypointNotAProgram)
+        },
 
         MissingInterpreter | TooManyInterpreters | EmptyShebang | LongShebang => {
             Row { blame: Blame::Naming, ..row(Code::EntrypointBadScript) }

@@ -57,6 +57,15 @@ impl Finding {
         }
     }
 
+    /// Describes what the file is, and what was expected. Empty if that is not known.
+    pub fn is_text(&self) -> String {
+        match (self.is.as_str(), self.expected.as_str()) {
+            (is, "") => is.to_string(),
+            ("", _) => String::new(),
+            (is, expected) => format!("{is}; expected {expected}"),
+        }
+    }
+
     /// Sets the file and its layer.
     pub fn at(mut self, path: &str, layer: usize) -> Finding {
         self.path = Some(path.to_string());

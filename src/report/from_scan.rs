@@ -112,30 +112,17 @@ fn unread<'a>(
 }
 
 fn facts(platform: Option<&PlatformReport>, finding: &Finding) -> Vec<Fact> {
-    let is = match (finding.is.as_str(), finding.expected.as_str()) {
-        (is, "") => is.to_string(),
-        ("", _) => String::new(),
-        (is, expected) => format!("{is}; expected {expected}"),
-    };
     let purpose = finding.purpose.as_ref().map_or_else(String::new, |(rule, why)| format!("{why} ({rule})"));
-    let layer = platform.zip(finding.layer).and_then(|(platform, layer)| came_in_with(platform, layer));
+    let layer = platform.zip(finding.layer).and_then(|(platform, layer)| platform.layer_text(layer));
     let shown = finding.shown.first().map(|first| shown_line(first, &finding.shown));
     let facts = [
-        (FactKind::Is, is),
+        (FactKind::Is, finding.is_text()),
         (FactKind::Purpose, purpose),
         (FactKind::ReachedBy, finding.reached_by.join(" -> ")),
         (FactKind::CameInWith, layer.unwrap_or_default()),
         (FactKind::Shown, shown.unwrap_or_default()),
     ];
     facts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(kind, text)| Fact { kind, text }).collect()
-}
-
-fn came_in_with(platform: &PlatformReport, layer: usize) -> Option<String> {
-    let report = platform.layers.get(layer)?;
-    let step = report.step.as_ref().map_or_else(String::new, |step| format!(", {step}"));
-    let line = report.dockerfile_line.map_or_else(String::new, |line| format!(" (Dockerfile line {line})"));
-    let base = if report.is_base == Some(true) { ", of the base image" } else { "" };
-    Some(format!("layer {} of {} ({}){base}{step}{line}", layer + 1, platform.layers.len(), report.digest.short()))
 }
 
 /// Formats the message of the most common front end and the exit codes:

@@ -201,6 +201,15 @@ impl PlatformReport {
         self.image.as_ref().map_or_else(|| self.name(), |image| format!("{image} {}", self.name()))
     }
 
+    /// Describes the layer that a finding names: `layer 2 of 3 (sha256:0b1c), COPY bin/app (Dockerfile line 4)`.
+    pub fn layer_text(&self, layer: usize) -> Option<String> {
+        let report = self.layers.get(layer)?;
+        let step = report.step.as_ref().map_or_else(String::new, |step| format!(", {step}"));
+        let line = report.dockerfile_line.map_or_else(String::new, |line| format!(" (Dockerfile line {line})"));
+        let base = if report.is_base == Some(true) { ", of the base image" } else { "" };
+        Some(format!("layer {} of {} ({}){base}{step}{line}", layer + 1, self.layers.len(), report.digest.short()))
+    }
+
     pub fn verdict(&self) -> Verdict {
         let worst = self.findings.iter().map(|finding| finding.severity).max();
         if worst == Some(Severity::Error) {
