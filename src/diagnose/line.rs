@@ -10,7 +10,9 @@ pub const LINE_BYTES: usize = 8 << 10;
 pub fn parts(line: &str) -> Vec<String> {
     let mut line = unescaped(&requoted(&without_colours(cut(line))));
     for command in WORKFLOW_COMMANDS {
-        line = line.replace(command, "");
+        if line.contains(command) {
+            line = line.replace(command, "");
+        }
     }
     let mut parts = Vec::new();
     for part in line.split('\n') {

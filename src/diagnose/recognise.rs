@@ -140,15 +140,21 @@ impl Recogniser {
 
     fn line(&mut self, text: &str) {
         for part in line::parts(text) {
-            match image_name(&part) {
+            let searched = Searched::new(&part);
+            match image_name(&searched) {
                 Some((true, image)) if self.described.len() < 2 && !self.described.contains(&image) => {
                     self.described.push(image);
                 }
                 Some((false, image)) if self.image.is_none() => self.image = Some(image),
                 Some(_) | None => {}
             }
-            let english = translation::to_english(&part);
-            if let Some(symptom) = recognise_line(english.as_deref().unwrap_or(&part), &part) {
+            let is_foreign = !part.is_ascii() || searched.owners.contains(&Owner::Translation);
+            let english = is_foreign.then(|| translation::to_english(&part)).flatten();
+            let symptom = match &english {
+                Some(english) => recognise_line(&Searched::new(english), &part),
+                None => recognise_line(&searched, &part),
+            };
+            if let Some(symptom) = symptom {
                 self.keep(symptom);
             }
         }
@@ -195,14 +201,28 @@ fn has_output(text: &[u8]) -> bool {
     text.split(|byte| *byte == b'\n').any(is_program)
 }
 
-/// The image that `text` names, and whether as one of a pod's containers.
-fn image_name(text: &str) -> Option<(bool, String)> {
-    let patterns = &*PATTERNS;
-    let lower = text.to_ascii_lowercase();
-    let mut hits = patterns.anchors.find_overlapping_iter(text);
-    hits.find_map(|hit| match patterns.owners[hit.pattern().as_usize()] {
+/// A line and what its anchors belong to.
+struct Searched<'a> {
+    text: &'a str,
+    /// In ASCII lower case.
+    lower: String,
+    owners: Vec<Owner>,
+}
+
+impl Searched<'_> {
+    fn new(text: &str) -> Searched<'_> {
+        let patterns = &*PATTERNS;
+        let hits = patterns.anchors.find_overlapping_iter(text);
+        let owners = hits.map(|hit| patterns.owners[hit.pattern().as_usize()]).collect();
+        Searched { text, lower: text.to_ascii_lowercase(), owners }
+    }
+}
+
+/// The image that a line names, and whether as one of a pod's containers.
+fn image_name(line: &Searched<'_>) -> Option<(bool, String)> {
+    line.owners.iter().find_map(|owner| match *owner {
         Owner::ImageName(row) => {
-            let holes = patterns.image_names[row].find(text, &lower, |_| true)?;
+            let holes = PATTERNS.image_names[row].find(line.text, &line.lower, |_| true)?;
             let (_, image) = holes.into_iter().rfind(|(name, _)| *name == "image")?;
             let image = image.trim_end_matches(['.', ',', ':', ';']);
             let is_described = IMAGE_NAMES[row] == DESCRIBED;
@@ -213,19 +233,16 @@ fn image_name(text: &str) -> Option<(bool, String)> {
     })
 }
 
-/// The first row that matches `text`. `shown` is the line as printed.
-fn recognise_line(text: &str, shown: &str) -> Option<Symptom> {
-    let patterns = &*PATTERNS;
-    let hits = patterns.anchors.find_overlapping_iter(text);
-    let owned = hits.filter_map(|hit| match patterns.owners[hit.pattern().as_usize()] {
+/// The first row that matches a line. `shown` is the line as printed.
+fn recognise_line(line: &Searched<'_>, shown: &str) -> Option<Symptom> {
+    let owned = line.owners.iter().filter_map(|owner| match *owner {
         Owner::Row(row) => Some(row),
         Owner::Translation | Owner::ImageName(_) => None,
     });
     let mut rows: Vec<usize> = owned.collect();
     rows.sort_unstable();
     rows.dedup();
-    let lower = text.to_ascii_lowercase();
-    rows.into_iter().find_map(|row| symptom(&patterns.rows[row], text, &lower, shown))
+    rows.into_iter().find_map(|row| symptom(&PATTERNS.rows[row], line.text, &line.lower, shown))
 }
 
 fn symptom((pattern, message): &(Pattern, &Message), text: &str, lower: &str, shown: &str) -> Option<Symptom> {
