@@ -205,6 +205,10 @@ suspects! {
         "the image's config and its index name different platforms, so containerd unpacked nothing",
         ["imgarch scan {image}"],
         ["{rebuild}"];
+    OldKernel "old-kernel",
+        "the program's libc needs a newer kernel than the node has",
+        ["uname -r   # on the node"],
+        ["update the node's kernel, or use a base image with an older libc"];
     CpuLevel "cpu-level",
         "the program needs a newer CPU than the node has",
         ["imgarch scan {image} --target {target}", "imgarch nodes"],

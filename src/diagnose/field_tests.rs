@@ -51,7 +51,7 @@ const CRUN: &[Row] = &[
         MissingLoader,
         Likely,
     ),
-    ("exec container process `/entry.sh`: Exec format error", NotAProgram, Likely),
+    ("exec container process `/entry.sh`: Exec format error", ForeignInterpreter, Likely),
 ];
 
 /// Messages before the container starts: those of runc and crun, wrapped by every front end.

@@ -46,7 +46,15 @@ fn is_of_lookup(sign: Sign) -> bool {
 }
 
 fn is_of_library(sign: Sign) -> bool {
-    matches!(sign, Sign::LibraryForeign | Sign::LibraryMissing | Sign::SymbolMissing | Sign::PreloadIgnored)
+    matches!(
+        sign,
+        Sign::LibraryForeign
+            | Sign::LibraryMissing
+            | Sign::LibraryCorrupt
+            | Sign::LibraryNotMapped
+            | Sign::SymbolMissing
+            | Sign::PreloadIgnored
+    )
 }
 
 /// Whether the speaker starts the container's own program, so that its messages are about the entrypoint.

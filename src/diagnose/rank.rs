@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::cause::{Likelihood, Suspect};
+use super::file::is_runtime;
 use super::message::{Sign, Speaker};
 use super::recognise::Symptom;
 use crate::exec::Errno;
@@ -103,6 +104,11 @@ const BASE_SCRIPTS: &[&str] = &[
     "ros_entrypoint.sh",
     "nvidia_entrypoint.sh",
     "__cacert_entrypoint.sh",
+    "docker-entrypoint",
+    "dockerd-entrypoint.sh",
+    "docker-php-entrypoint.sh",
+    "kibana-docker",
+    "container-entrypoint",
     "catalina.sh",
     "jenkins.sh",
     "jenkins-agent",
@@ -112,7 +118,14 @@ const BASE_SCRIPTS: &[&str] = &[
 ];
 
 fn is_base_script(path: Option<&str>) -> bool {
-    path.is_some_and(|path| BASE_SCRIPTS.contains(&base_name(path)))
+    path.is_some_and(|path| BASE_SCRIPTS.contains(&base_name(path)) || path.starts_with("/opt/bitnami/scripts/"))
+}
+
+/// Whether a runtime outside the container reports the failure. A program that reports it from inside runs, so that the
+/// image has programs for the node.
+fn is_from_outside(symptom: &Symptom, all: &[Symptom]) -> bool {
+    let is_lambda = symptom.speaker == Speaker::Go && all.iter().any(|other| other.sign == Sign::EntrypointInvalid);
+    is_runtime(symptom.speaker) || is_lambda
 }
 
 fn is_script(path: Option<&str>) -> bool {
@@ -220,7 +233,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::Exec(Errno::ENOEXEC) if is_given_to_shell(symptom) => {
             vec![(BinaryAsScript, Likely), (WrongArchitecture, Possible)]
         }
-        Sign::Exec(errno) => of_errno(errno, path, all),
+        Sign::Exec(errno) => of_errno(errno, symptom, all),
         Sign::FileBusy => vec![(FileBusy, Certain)],
         Sign::ProgramNotFound => vec![(MissingProgram, Certain)],
         // Go's os/exec prints the same of what a program starts.
@@ -286,9 +299,12 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::LoaderRefuses => vec![(WrongArchitecture, Likely), (BadLoader, Possible)],
         Sign::LibraryForeign => vec![(ForeignLibrary, Certain)],
         Sign::PreloadIgnored => vec![(ForeignLibrary, Possible), (MissingLibrary, Possible)],
+        Sign::LibraryCorrupt => vec![(CorruptProgram, Likely), (Truncated, Possible)],
+        Sign::LibraryNotMapped => vec![(NoExecMount, Likely)],
         Sign::LibraryTruncated => vec![(Truncated, Likely), (NodeCopy, Possible)],
         Sign::SymbolVersion => vec![(OldLibc, Certain)],
         Sign::SymbolMissing => vec![(MixedLibc, Likely), (MissingLibrary, Possible)],
+        Sign::KernelTooOld => vec![(OldKernel, Certain)],
         Sign::CpuLevel => vec![(CpuLevel, Certain)],
         Sign::PageSize => vec![(PageSize, Certain)],
         Sign::EmulatedLoaderMissing => {
@@ -310,8 +326,9 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
     }
 }
 
-fn of_errno(errno: Errno, path: Option<&str>, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> {
+fn of_errno(errno: Errno, symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> {
     use Suspect::*;
+    let path = symptom.path.as_deref();
     let is_mismatch = all.iter().any(|other| matches!(other.sign, Sign::PlatformMismatch | Sign::PlatformRefused));
     let is_build = all.iter().any(|other| other.sign == Sign::BuildStepFailed || is_builders(&other.line));
     match errno {
@@ -321,6 +338,14 @@ fn of_errno(errno: Errno, path: Option<&str>, all: &[Symptom]) -> Vec<(Suspect, 
         }
         // Ansible and git run text files that have an execute bit.
         Errno::ENOEXEC if path.is_some_and(is_data) => vec![(NotAProgram, Likely), (WrongArchitecture, Unlikely)],
+        // Most images of which a runtime reports it are for another architecture: the kernel refuses the interpreter.
+        Errno::ENOEXEC if is_script(path) && !is_base_script(path) && is_from_outside(symptom, all) => vec![
+            (ForeignInterpreter, Likely),
+            (NotAProgram, Likely),
+            (WrongArchitecture, Possible),
+            (PinnedToOne, Possible),
+            (NodeCopy, Unlikely),
+        ],
         Errno::ENOEXEC if is_script(path) && !is_base_script(path) => vec![
             (NotAProgram, Likely),
             (ForeignInterpreter, Likely),

@@ -35,9 +35,20 @@ fn every_message_but_a_back_off_and_the_unrelated_has_a_suspect() {
 #[test]
 fn an_exec_format_error_means_another_architecture_first() {
     check("exec /usr/local/bin/app: exec format error", WrongArchitecture, Likely);
-    check("exec /app/run.sh: exec format error", NotAProgram, Likely);
+    check("exec /app/run.sh: exec format error", ForeignInterpreter, Likely);
+    check("exec /opt/bitnami/scripts/redis/entrypoint.sh: exec format error", WrongArchitecture, Likely);
+    check("IMAGE Launch error: fork/exec /run.sh: exec format error Entrypoint: [/run.sh]", ForeignInterpreter, Likely);
+    check("fork/exec /run.sh: exec format error\nRuntime.InvalidEntrypoint", ForeignInterpreter, Likely);
     check("fork/exec /tekton/bin/entrypoint: exec format error", WrongArchitecture, Likely);
     check("/app: line 1: syntax error: unterminated quoted string", WrongArchitecture, Likely);
+}
+
+#[test]
+fn a_script_that_a_program_of_its_image_cannot_start_has_no_shebang() {
+    check("fork/exec /app/hooks/run.sh: exec format error", NotAProgram, Likely);
+    check("s6-supervise app (child): fatal: unable to exec run: Exec format error", NotAProgram, Likely);
+    check("supervisor: couldn't exec /app/run.sh: ENOEXEC", NotAProgram, Likely);
+    check("OSError: [Errno 8] Exec format error: '/app/run.sh'", NotAProgram, Likely);
 }
 
 #[test]

@@ -26,7 +26,7 @@ const THREADS: &[(&str, Option<Suspect>)] = &[
         Some(WrongArchitecture),
     ),
     ("db_1   | standard_init_linux.go:178: exec user process caused \"exec format error\"", Some(WrongArchitecture)),
-    ("exec /app/start.sh: exec format error", Some(NotAProgram)),
+    ("exec /app/start.sh: exec format error", Some(ForeignInterpreter)),
     ("failed to start shim: start failed: exec: \"/pause\": exec format error: unknown", Some(WrongArchitecture)),
     (
         "ch-run[121666]: error: can't execve(2): /sbin/ldconfig: Exec format error (ch_core.c:549 8)",

@@ -12,6 +12,8 @@ message_table! { UNRELATED:
         "app.service: Failed to load environment files: No such file or directory";
     Systemd Unrelated, "Failed to start {=unit}.service: Exec format error",
         "Failed to start app.service: Exec format error";
+    Systemd Unrelated, "is not loaded properly: Exec format error",
+        "Failed to start app.service: Unit app.service is not loaded properly: Exec format error.";
     Systemd Unrelated, "Executable path is not absolute",
         "/lib/systemd/system/app.service:18: Executable path is not absolute: app --serve";
     Runc Unrelated, "Are you trying to mount a directory onto a file (or vice-versa)?",
@@ -35,6 +37,13 @@ message_table! { UNRELATED:
         "Error: cannot set up namespace using \"newuidmap\": exec: \"newuidmap\": executable file not found in $PATH";
     Npm Unrelated, "SKIPPING OPTIONAL DEPENDENCY: ",
         "npm WARN notsup SKIPPING OPTIONAL DEPENDENCY: Unsupported platform for fsevents@1.2.9: wanted {\"os\":\"darwin\",\"arch\":\"any\"} (current: {\"os\":\"linux\",\"arch\":\"x64\"})";
+    // The libraries of the host's driver.
+    Runc Unrelated, "nvidia-container-cli: {reason}",
+        "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file: no such file or directory";
+    Glibc Unrelated, "failed to map segment from shared object: Cannot allocate memory",
+        "error while loading shared libraries: libx.so.1: failed to map segment from shared object: Cannot allocate memory";
+    Jvm Unrelated, "already loaded in another classloader",
+        "java.lang.UnsatisfiedLinkError: Native Library /app/libx.so already loaded in another classloader";
     NodeJs Unrelated, "was compiled against a different Node.js version using",
         "Error: The module '/app/node_modules/bcrypt/lib/binding/bcrypt_lib.node' was compiled against a different Node.js version using";
 }
@@ -56,10 +65,17 @@ message_table! { TABLE:
         "request_module: runaway loop modprobe binfmt-464c";
     Kernel IllegalInstruction, "trap invalid opcode",
         "traps: app[4711] trap invalid opcode ip:55d0c3a4 sp:7ffd0 error:0 in app[55d0c000+1000]";
+    Kernel IllegalInstruction, "undefined instruction: pc=",
+        "app (812): undefined instruction: pc=b6f1a3c4";
+    Systemd IllegalInstruction, "with signal 4/ILL",
+        "systemd-coredump[812]: Process 811 (app) of user 0 terminated abnormally with signal 4/ILL, processing...";
     Jvm IllegalInstruction, "SIGILL (0x4)",
         "#  SIGILL (0x4) at pc=0x0000ffff8c3b2a10, pid=1, tid=7";
     Supervisord IllegalInstruction, "by SIGILL",
         "INFO exited: app (terminated by SIGILL; not expected)";
+    // Of a debugger's stop and of Go's crash dump.
+    Program IllegalInstruction, "signal SIGILL: illegal instruction",
+        "* thread #1, name = 'app', stop reason = signal SIGILL: illegal instruction";
     Program IllegalInstruction, "signal SIGILL",
         "App [api:0] exited with code [0] via signal SIGILL";
     Program IllegalInstruction, "signal [SIGILL]",
@@ -126,6 +142,10 @@ message_table! { TABLE:
         "api-1 exited with code 132";
     Engine Exited, "exited with exit code {#exit}",
         "container \"app\" exited with exit code 132";
+    Engine Exited, "exitCode={#exit}",
+        "container die 305264c3d123 (exitCode=132, image=app:1)";
+    CloudRun Exited, "Container called exit({#exit})",
+        "Container called exit(132).";
     Engine Exited, "exitCode: {#exit}",
         "        exitCode: 132";
     Engine Exited, "exitCode\": {#exit}",
@@ -142,6 +162,8 @@ message_table! { TABLE:
         "ERROR: task 3628403e failed (exit code 132)";
     Ci Exited, "Process completed with exit code {#exit}",
         "##[error]Process completed with exit code 126.";
+    Engine Exited, "with exit code {#exit}",
+        "Container app has terminated with exit code 132";
     Ci Exited, "Job failed: exit code {#exit}",
         "ERROR: Job failed: exit code 127";
     Ci Exited, "exit status {#exit}",

@@ -31,12 +31,18 @@ message_table! { TABLE:
         "Error [ERR_MODULE_NOT_FOUND]: Cannot find package '@rollup/rollup-linux-x64-gnu' imported from /app/build.mjs";
     NodeJs ModuleMissing, "Cannot find module '{module}.node'",
         "Error: Cannot find module '../build/Release/canvas.node'";
+    NodeJs ModuleMissing, "The Node.js native addon module ({=module}) can not be found",
+        "Error: The Node.js native addon module (tfjs_binding.node) can not be found at path: /app/node_modules/@tensorflow/tfjs-node/lib/napi-v8/tfjs_binding.node";
     NodeJs ModuleMissing, "Could not locate the bindings file. Tried:",
         "Error: Could not locate the bindings file. Tried:";
     Npm PackageForeign, "No native build was found for platform={platform} arch={=arch}",
         "Error: No native build was found for platform=linux arch=arm64 runtime=node abi=108 uv=1 armv=8 libc=musl node=18.16.0";
     Npm PackageForeign, "The CPU architecture \"{arch}\" is incompatible with this module",
         "error app-native@1.0.0: The CPU architecture \"arm64\" is incompatible with this module. Expected one of: x64";
+    Npm PackageForeign, "The platform \"{=platform}\" is incompatible with this module",
+        "error fsevents@1.2.13: The platform \"linux\" is incompatible with this module.";
+    Npm PackageForeign, "Failed to load gRPC binary module because it was not installed for the current system",
+        "Error: Failed to load gRPC binary module because it was not installed for the current system";
     Npm PackageForeign, "Cannot find native binding",
         "Error: Cannot find native binding. npm has a bug related to optional dependencies";
     Npm PackageForeign, "Failed to load native binding",
@@ -51,6 +57,8 @@ message_table! { TABLE:
         "Prisma Client could not locate the Query Engine for runtime \"linux-arm64-openssl-3.0.x\".";
     Prisma PackageForeign, "Query engine binary for current platform \"{runtime}\" could not be found",
         "Query engine binary for current platform \"debian-openssl-1.1.x\" could not be found.";
+    Prisma PackageForeign, "Unable to require(`{path}libquery_engine-{=runtime}.so.node`)",
+        "PrismaClientInitializationError: Unable to require(`/app/node_modules/.prisma/client/libquery_engine-linux-musl.so.node`).";
     Prisma PackageForeign, "Prisma engines do not seem to be compatible with your system",
         "The Prisma engines do not seem to be compatible with your system.";
     Sass PackageForeign, "Node Sass does not yet support your current environment",
@@ -72,8 +80,16 @@ message_table! { TABLE:
         "ImportError: cannot import name '_imaging' from 'PIL' (/var/task/PIL/__init__.py)";
     Python ModuleMissing, "Importing the numpy C-extensions failed",
         "Importing the numpy C-extensions failed. This error can happen for many reasons";
+    Python ModuleMissing, "you should not try to import numpy from its source directory",
+        "Error importing numpy: you should not try to import numpy from its source directory";
+    Python ModuleMissing, "no pq wrapper available",
+        "ImportError: no pq wrapper available.";
+    Python ModuleMissing, "No module named '_cffi_backend'",
+        "ModuleNotFoundError: No module named '_cffi_backend'";
     Python ScriptMissing, "can't open file '{path}': [Errno 2]",
         "python3: can't open file '/app/main.py': [Errno 2] No such file or directory";
+    MacOs LibraryForeign, "not valid mach-o file",
+        "Error: dlopen(/app/node_modules/bcrypt/bcrypt_lib.node, 0x0001): tried: '/app/bcrypt_lib.node' (slice is not valid mach-o file)";
     MacOs LibraryForeign, "incompatible architecture (have '{found}', need '{node}')",
         "ImportError: dlopen(/app/_psycopg.so, 0x0002): tried: '/app/_psycopg.so' (mach-o file, but is an incompatible architecture (have 'x86_64', need 'arm64'))";
     Pip PackageForeign, "is not a supported wheel on this platform",
@@ -89,6 +105,16 @@ message_table! { TABLE:
         "java.lang.UnsatisfiedLinkError: Native library (com/sun/jna/linux-aarch64/libjnidispatch.so) not found in resource path";
     JavaLibrary LibraryMissing, "no {=path} in java.library.path",
         "java.lang.UnsatisfiedLinkError: no netty_transport_native_epoll_aarch_64 in java.library.path";
+    JavaLibrary LibraryMissing, "Can't load library: {path}",
+        "java.lang.UnsatisfiedLinkError: Can't load library: /usr/lib/libjffi-1.2.so";
+    JavaLibrary LibraryMissing, "Unable to load library '{path}'",
+        "java.lang.UnsatisfiedLinkError: Unable to load library 'udev'";
+    JavaLibrary LibraryMissing, "Could not find {=path} in class, module, and library paths",
+        "java.lang.UnsatisfiedLinkError: Could not find jniopenblas_nolapack in class, module, and library paths.";
+    JavaLibrary LibraryMissing, "Unsupported OS/arch, cannot find {=path}",
+        "Unsupported OS/arch, cannot find /linux/aarch64/libzstd-jni.so or load zstd-jni from system libraries.";
+    Jvm LibraryMissing, "Error: could not find libjava.so",
+        "Error: could not find libjava.so";
     Jvm Exec(ENOEXEC), "Cannot run program \"{path}\"{text}error=8",
         "java.io.IOException: Cannot run program \"/app/tool\" (in directory \"/app\"): error=8, Exec format error";
     DotNet LibraryForeign, "An attempt was made to load a program with an incorrect format",
@@ -97,6 +123,8 @@ message_table! { TABLE:
         "Unhandled exception. System.BadImageFormatException: Bad IL format.";
     DotNet LibraryMissing, "Unable to load shared library '{path}'",
         "System.DllNotFoundException: Unable to load shared library 'libSkiaSharp' or one of its dependencies.";
+    DotNet LibraryMissing, "The required library {=path} could not be found",
+        "A fatal error occurred. The required library libhostfxr.so could not be found.";
     DotNet errno, "An error occurred trying to start process '{path}' with working directory '{directory}'. {errno}",
         "System.ComponentModel.Win32Exception (8): An error occurred trying to start process '/app/tool' with working directory '/app'. Exec format error";
     Jvm BadJar, "Invalid or corrupt jarfile {path}",
@@ -112,6 +140,25 @@ message_table! { TABLE:
         "Errno::ENOEXEC: Exec format error - /usr/local/bin/wkhtmltopdf";
     Ruby Exec(ENOEXEC), "Exec format error - {path} (Errno::ENOEXEC)",
         "runner.rb:12:in `spawn': Exec format error - /app/tool (Errno::ENOEXEC)";
+    // The parts of gems in C that are published for each platform.
+    Ruby ModuleMissing, "cannot load such file -- nokogiri/nokogiri",
+        "LoadError: cannot load such file -- nokogiri/nokogiri";
+    Ruby ModuleMissing, "cannot load such file -- bcrypt_ext",
+        "<internal:rubygems>:37:in `require': cannot load such file -- bcrypt_ext (LoadError)";
+    Ruby ModuleMissing, "cannot load such file -- pg_ext",
+        "<internal:rubygems>:37:in `require': cannot load such file -- pg_ext (LoadError)";
+    Ruby ModuleMissing, "cannot load such file -- nio4r_ext",
+        "<internal:rubygems>:37:in `require': cannot load such file -- nio4r_ext (LoadError)";
+    Ruby ModuleMissing, "cannot load such file -- ffi_c",
+        "<internal:rubygems>:37:in `require': cannot load such file -- ffi_c (LoadError)";
+    Ruby ModuleMissing, "cannot load such file -- google/protobuf_c",
+        "<internal:rubygems>:37:in `require': cannot load such file -- google/protobuf_c (LoadError)";
+    Ruby ModuleMissing, "cannot load such file -- grpc/grpc_c",
+        "<internal:rubygems>:37:in `require': cannot load such file -- grpc/grpc_c (LoadError)";
+    Ruby ModuleMissing, "cannot load such file -- sqlite3/sqlite3_native",
+        "<internal:rubygems>:37:in `require': cannot load such file -- sqlite3/sqlite3_native (LoadError)";
+    Ruby ModuleMissing, "cannot load such file -- puma/puma_http11",
+        "<internal:rubygems>:37:in `require': cannot load such file -- puma/puma_http11 (LoadError)";
     Perl errno, "Can't exec \"{path}\": {errno}",
         "Can't exec \"/app/tool\": Exec format error at run.pl line 3.";
     Erlang Exec(ENOEXEC), "erlexec: Error 8 executing '{path}'",
@@ -123,12 +170,19 @@ message_table! { TABLE:
     // Programs that languages start.
     NodeJs Exec(ENOEXEC), "spawn {path} ENOEXEC",
         "Error: spawn /app/bin/tool ENOEXEC";
+    NodeJs ShellDenied, "spawn {/path} EACCES",
+        "Error: spawn /app/node_modules/ffmpeg-static/ffmpeg EACCES";
+    MacOs Exec(ENOEXEC), "Unknown system error -86",
+        "Error: spawn Unknown system error -86";
     NodeJs Exec(ENOEXEC), "Unknown system error -8",
         "Error: spawn Unknown system error -8";
     Python Exec(ENOEXEC), "[Errno 8] Exec format error: '{path}'",
         "OSError: [Errno 8] Exec format error: '/usr/local/bin/tool'";
     Rust Exec(ENOEXEC), "Exec format error (os error 8)",
         "Error: Exec format error (os error 8)";
+    // Reasons that no other row knows.
+    Jvm ModuleMissing, "java.lang.UnsatisfiedLinkError: {reason}",
+        "java.lang.UnsatisfiedLinkError: 'void com.example.Native.init()'";
     // Package managers of distributions.
     Dpkg PackageRefused, "package architecture ({image}) does not match system ({node})",
         "dpkg: error processing archive app_1.0_amd64.deb (--install): package architecture (amd64) does not match system (arm64)";

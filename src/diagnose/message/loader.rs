@@ -31,6 +31,24 @@ message_table! { TABLE:
         "qemu: qemu_thread_create: Invalid argument";
     Qemu EmulatorIncomplete, "qemu: Unsupported syscall: {#number}",
         "qemu: Unsupported syscall: 434";
+    Qemu EmulatorCrash, "qemu: unhandled CPU exception {=code}",
+        "qemu: unhandled CPU exception 0xf4 - aborting";
+    Qemu EmulatorCrash, "Unable to allocate {=size} bytes of virtual address space",
+        "qemu-x86_64: /app/server: Unable to allocate 0x8000000000 bytes of virtual address space";
+    Fex EmulatorRefuses, "Invalid or Unsupported elf file.",
+        "Invalid or Unsupported elf file.";
+    Fex EmulatedLoaderMissing, "This is likely due to a misconfigured x86-64 RootFS",
+        "This is likely due to a misconfigured x86-64 RootFS";
+    Fex EmulatedLoaderMissing, "RootFS path doesn't exist. This is required on AArch64 hosts",
+        "RootFS path doesn't exist. This is required on AArch64 hosts";
+    Box64 LibraryMissing, "Error loading needed lib {path}",
+        "Error loading needed lib libssl.so.1.1";
+    Box64 LibraryMissing, "Error: Loading needed libs in elf {path}",
+        "Error: Loading needed libs in elf /app/server";
+    Box64 EmulatorCrash, "Error: Relocating symbols in elf {path}",
+        "Error: Relocating symbols in elf /app/server";
+    Box64 EmulatorRefuses, "Error: Reading elf header of {path}, Try to launch",
+        "Error: Reading elf header of /app/server, Try to launch natively instead";
     BuildKit EmulatedStepFailed, ".buildkit_qemu_emulator {command}exit code: {#exit}",
         "ERROR: process \"/dev/.buildkit_qemu_emulator /bin/sh -c apt-get update\" did not complete successfully: exit code: 139";
     // The CPU.
@@ -76,6 +94,9 @@ message_table! { TABLE:
         "Error: your CPU does not support the AVX instruction set.";
     CpuCheck CpuLevel, "requires a CPU that supports {=level} instructions",
         "error: this build requires a CPU that supports AVX2 instructions";
+    // The kernel.
+    Glibc KernelTooOld, "FATAL: kernel too old",
+        "FATAL: kernel too old";
     // Pages.
     Jemalloc PageSize, "<jemalloc>: Unsupported system page size",
         "<jemalloc>: Unsupported system page size";
@@ -106,6 +127,28 @@ message_table! { TABLE:
         "error while loading shared libraries: libz.so.1: ELF file data encoding not little-endian";
     Glibc LibraryForeign, "{path}: ELF file OS ABI invalid",
         "error while loading shared libraries: libz.so.1: ELF file OS ABI invalid";
+    Jvm LibraryForeign, "missing compatible architecture (have '{found}', need '{node}')",
+        "java.lang.UnsatisfiedLinkError: dlopen(/tmp/jna7.tmp, 0x0001): tried: '/tmp/jna7.tmp' (fat file, but missing compatible architecture (have 'i386,x86_64', need 'arm64'))";
+    Glibc LibraryForeign, "{path}: only ET_DYN and ET_EXEC can be loaded",
+        "error while loading shared libraries: /app/libx.o: only ET_DYN and ET_EXEC can be loaded";
+    Glibc LibraryForeign, "{path}: cannot dynamically load executable",
+        "OSError: /app/tool: cannot dynamically load executable";
+    Glibc LibraryForeign, "{path}: cannot dynamically load position-independent executable",
+        "OSError: /app/tool: cannot dynamically load position-independent executable";
+    Glibc LibraryCorrupt, "{path}: object file has no loadable segments",
+        "error while loading shared libraries: libx.so.1: object file has no loadable segments";
+    Glibc LibraryCorrupt, "{path}: object file has no dynamic section",
+        "error while loading shared libraries: libx.so.1: object file has no dynamic section";
+    Glibc LibraryCorrupt, "{path}: ELF file's phentsize not the expected size",
+        "error while loading shared libraries: libx.so.1: ELF file's phentsize not the expected size";
+    Glibc LibraryTruncated, "{path}: ELF load command past end of file",
+        "ImportError: /app/_x.so: ELF load command past end of file";
+    Glibc LibraryTruncated, "{path}: cannot read file data",
+        "error while loading shared libraries: libx.so.1: cannot read file data: Input/output error";
+    Glibc LibraryNotMapped, "{path}: failed to map segment from shared object",
+        "java.lang.UnsatisfiedLinkError: /tmp/libnetty.so: failed to map segment from shared object: Operation not permitted";
+    Glibc SymbolVersion, "{path}: ELF file ABI version invalid",
+        "/app: error while loading shared libraries: libx.so.1: ELF file ABI version invalid";
     Glibc LibraryTruncated, "{path}: file too short",
         "error while loading shared libraries: /usr/lib/libssl.so.3: file too short";
     Glibc PreloadIgnored, "object '{path}' from LD_PRELOAD cannot be preloaded",
@@ -122,12 +165,39 @@ message_table! { TABLE:
         "Error loading shared library /usr/lib/libfoo.so: Exec format error (needed by /app)";
     Musl LibraryMissing, "Error loading shared library {path}: No such file or directory",
         "Error loading shared library ld-linux-x86-64.so.2: No such file or directory (needed by /app)";
+    Musl LibraryNotMapped, "Error loading shared library {path}: Operation not permitted",
+        "Error loading shared library /tmp/libx.so: Operation not permitted (needed by /app)";
+    Musl LibraryNotMapped, "Error loading shared library {path}: Permission denied",
+        "Error loading shared library /usr/lib/libx.so.1: Permission denied (needed by /app)";
+    Musl SymbolMissing, "Error relocating {path}: unsupported relocation type {#type}",
+        "Error relocating /lib/ld-linux-x86-64.so.2: unsupported relocation type 37";
+    Musl SymbolMissing, "Error relocating {path}: initial-exec TLS resolves to dynamic definition",
+        "Error relocating /app/libx.so: initial-exec TLS resolves to dynamic definition in /app/libx.so";
+    Musl SymbolMissing, "Error relocating {path}: cannot allocate TLSDESC",
+        "Error relocating /app/libx.so: cannot allocate TLSDESC for counter";
+    // Of a program that is linked statically with musl.
+    Musl SymbolMissing, "Dynamic loading not supported",
+        "Error: Dynamic loading not supported";
     Musl SymbolMissing, "Error relocating {path}: {symbol}: symbol not found",
         "Error relocating /app: __fprintf_chk: symbol not found";
+    Musl ProgramNotFound, "ld-musl-{=arch}.so.1: cannot load {path}: No such file or directory",
+        "/lib/ld-musl-x86_64.so.1: cannot load /app: No such file or directory";
+    Musl LoaderRefuses, "ld-musl-{=arch}.so.1: cannot load {path}: Exec format error",
+        "/lib/ld-musl-x86_64.so.1: cannot load /app: Exec format error";
     Musl LoaderRefuses, "{path}: Not a valid dynamic program",
         "/lib/ld-musl-x86_64.so.1: /app: Not a valid dynamic program";
     Glibc SymbolMissing, "symbol lookup error: {path}: undefined symbol",
         "/app: symbol lookup error: /app: undefined symbol: EVP_MD_CTX_new, version OPENSSL_3.0.0";
+    Glibc SymbolMissing, "DT_RELR without GLIBC_ABI_DT_RELR dependency",
+        "error while loading shared libraries: libx.so.1: DT_RELR without GLIBC_ABI_DT_RELR dependency";
+    Glibc SymbolMissing, "unexpected reloc type 0x{=type}",
+        "error while loading shared libraries: libx.so.1: unexpected reloc type 0x27";
+    Glibc SymbolMissing, "unexpected PLT reloc type 0x{=type}",
+        "/app: error while loading shared libraries: /app: unexpected PLT reloc type 0x27";
+    Glibc SymbolMissing, "Inconsistency detected by ld.so: ",
+        "Inconsistency detected by ld.so: dl-call-libc-early-init.c: 37: _dl_call_libc_early_init: Assertion `sym != NULL' failed!";
+    Glibc SymbolMissing, "{path}: undefined symbol: {=symbol}",
+        "ImportError: /app/_x.cpython-312-x86_64-linux-gnu.so: undefined symbol: PyUnicode_Ready";
     Glibc LoaderMissing, "{path}ld-linux-{=arch}.so.2: No such file or directory",
         "docker: error: /lib64/ld-linux-x86-64.so.2: No such file or directory";
     Glibc LoaderMissing, "{path}ld-linux-aarch64.so.1: No such file or directory",

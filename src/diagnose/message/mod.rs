@@ -74,12 +74,18 @@ pub enum Sign {
     /// A library in LD_PRELOAD was ignored, and the program continued.
     PreloadIgnored,
     LibraryTruncated,
+    /// A library whose headers the loader rejects.
+    LibraryCorrupt,
+    /// A library may not be mapped: its file system is mounted noexec.
+    LibraryNotMapped,
     /// The libc in the image is older than the program requires.
     SymbolVersion,
     /// A symbol is missing, often because musl's loader runs a glibc program.
     SymbolMissing,
     /// The loader rejects the program because it is of another kind.
     LoaderRefuses,
+    /// The program's libc needs a newer kernel.
+    KernelTooOld,
     /// The CPU lacks what the program needs, and the program reports it.
     CpuLevel,
     /// The kernel's pages are larger than the program was built for.

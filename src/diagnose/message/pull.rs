@@ -14,6 +14,10 @@ message_table! { TABLE:
         "Failed to pull image \"app:1\": rpc error: code = NotFound desc = failed to pull and unpack image \"docker.io/library/app:1\": no match for platform in manifest: not found";
     Containerd NoPlatformInIndex, "no unpack platforms defined",
         "ctr: no unpack platforms defined: invalid argument";
+    Containerd NoPlatformInIndex, "snapshotter {=name} does not support platform {=node} for image",
+        "snapshotter overlayfs does not support platform linux/arm64 for image sha256:51e0";
+    Containerd NoPlatformInIndex, "no manifest found for platform",
+        "ctr: no manifest found for platform: not found";
     PodmanPull NoPlatformInIndex, "no image found in image index for architecture \"{node}\"",
         "no image found in image index for architecture \"arm64\", variant \"v8\", OS \"linux\"";
     PodmanPull NoPlatformInIndex, "no image found in manifest list for architecture \"{node}\"",

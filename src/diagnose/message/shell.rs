@@ -45,6 +45,12 @@ message_table! { TABLE:
         "env: can't execute 'python3': No such file or directory";
     Env errno, "env: can't execute '{path}': {errno}",
         "env: can't execute '/app': Exec format error";
+    Busybox CommandNotFound, "can't execute '{path}': No such file or directory",
+        "timeout: can't execute 'k6': No such file or directory";
+    Busybox errno, "can't execute '{path}': {errno}",
+        "setsid: can't execute '/app': Exec format error";
+    Busybox CommandNotFound, "{=path}: applet not found",
+        "server: applet not found";
     Env EnvNotFound, "env: {path}: No such file or directory",
         "/usr/bin/env: ‘python3’: No such file or directory";
     Bash BadInterpreter, "{path}: bad interpreter: No such file or directory",
@@ -90,6 +96,8 @@ message_table! { TABLE:
         "[FATAL tini (7)] exec /app failed: Exec format error";
     DumbInit errno, "[dumb-init] {path}: {errno}",
         "[dumb-init] /app: Exec format error";
+    Catatonit errno, "failed to exec pid1: {errno}",
+        "ERROR (catatonit:2): failed to exec pid1: Exec format error";
     Gosu errno, "exec {path} failed: {errno}",
         "error: exec /app failed: exec format error";
     Gosu errno, "error: exec failed: {errno}",
@@ -112,6 +120,18 @@ message_table! { TABLE:
         "INFO spawnerr: can't find command 'gunicorn'";
     Supervisord NotExecutable, "command at '{path}' is not executable",
         "INFO spawnerr: command at '/app/run' is not executable";
+    Supervisord NotExecutable, "command at '{path}' is a directory",
+        "INFO spawnerr: command at '/app' is a directory";
+    Supervisord WorkingDirRefused, "couldn't chdir to {path}: {reason}",
+        "supervisor: couldn't chdir to /srv/app: ENOENT";
+    Systemd WorkingDirRefused, "Failed at step CHDIR spawning {path}: {reason}",
+        "app.service: Failed at step CHDIR spawning /usr/local/bin/app: No such file or directory";
+    Systemd UserMissing, "Failed to determine user credentials: {reason}",
+        "app.service: Failed to determine user credentials: No such process";
+    Systemd ProgramNotFound, "Failed to locate executable {path}: No such file or directory",
+        "app.service: Failed to locate executable /usr/local/bin/app: No such file or directory";
+    Systemd NotExecutable, "Failed to locate executable {path}: Permission denied",
+        "app.service: Failed to locate executable /usr/local/bin/app: Permission denied";
     Systemd errno, "Failed at step EXEC spawning {path}: {errno}",
         "app.service: Failed at step EXEC spawning /usr/local/bin/app: Exec format error";
     Systemd errno, "Failed to execute {path}: {errno}",

@@ -36,6 +36,7 @@ speakers! {
     Buildah "buildah", "buildah imagebuildah/stage_executor.go, run_linux.go";
     Windows "Windows", "hcsshim internal/hcs/errors.go";
     Fargate "AWS Fargate", "stopped reasons of ECS tasks";
+    Fly "Fly.io", "Fly.io's init, as its logs show it";
     Lambda "AWS Lambda", "errors of the Lambda runtime interface";
     Azure "Azure", "Container Instances and Container Apps deployment errors";
     CloudRun "Cloud Run", "gcloud run deploy errors and revision logs";
@@ -44,8 +45,9 @@ speakers! {
     Qemu "QEMU", "qemu linux-user/elfload.c, signal.c, main.c";
     Rosetta "Rosetta", "reports of Docker Desktop, Colima and Lima users";
     OrbStack "OrbStack", "OrbStack's own explanation of a missing loader";
-    Box64 "Box64", "box64 src/main.c";
-    Glibc "glibc", "glibc elf/dl-load.c, dl-reloc.c, rtld.c, sysdeps/x86/dl-prop.h, dl-hwcap-check.h";
+    Box64 "Box64", "box64 src/core.c, src/librarian";
+    Fex "FEX", "FEX Source/Tools/FEXInterpreter";
+    Glibc "glibc", "glibc elf/dl-load.c, dl-reloc.c, dl-lookup.c, rtld.c, sysdeps/x86/dl-prop.h, dl-hwcap-check.h";
     Musl "musl", "musl ldso/dynlink.c";
     Jemalloc "jemalloc", "jemalloc src/pages.c";
     Go "Go", "Go runtime/asm_amd64.s, os_linux_arm.go; os/exec; syscall";
@@ -83,6 +85,7 @@ speakers! {
     MacOs "macOS", "xnu errno 86, as zsh and bash print it";
     Tini "tini", "tini src/tini.c";
     DumbInit "dumb-init", "dumb-init dumb-init.c";
+    Catatonit "catatonit", "catatonit catatonit.c";
     Gosu "gosu, su-exec", "gosu main.go; su-exec su-exec.c";
     S6 "s6", "skalibs exec.c; s6 src/supervision/s6-supervise.c";
     Runit "runit", "runit src/runsv.c, chpst.c";

@@ -8,6 +8,8 @@ message_table! { TABLE:
         "standard_init_linux.go:211: exec user process caused \"exec format error\"";
     OldRunc errno, "exec user process caused: {errno}",
         "standard_init_linux.go:228: exec user process caused: exec format error";
+    Lambda errno, "Launch error: fork/exec {path}: {errno}",
+        "IMAGE Launch error: fork/exec /entry_script.sh: exec format error Entrypoint: [/entry_script.sh] Cmd: [app.handler] WorkingDir: [/var/task]";
     Go errno, "fork/exec {path}: {errno}",
         "fork/exec /lambda-entrypoint.sh: exec format error";
     Crun errno, "exec container process (missing dynamic library?) `{path}`: {errno}",
@@ -53,6 +55,14 @@ message_table! { TABLE:
         "crun: the path `/app` is not a regular file";
     Crun NotExecutable, "open executable: ",
         "Error: crun: open executable: Permission denied: OCI permission denied";
+    Youki errno, "failed to execvp err={errno}",
+        "ERROR libcontainer::workload::default: failed to execvp err=ENOEXEC filename=\"/app\" args=[\"/app\"]";
+    Youki errno, "error '{errno}' executing '{path}' with args",
+        "error 'ENOEXEC: Exec format error' executing '\"/app\"' with args '[\"/app\"]'";
+    Youki NotOnPath, "executable '{=path}' not found in $PATH",
+        "executable 'serve' not found in $PATH";
+    Youki NotExecutable, "executable '{path}' at path '{file}' does not have correct permissions",
+        "executable '/app' at path '\"/app\"' does not have correct permissions";
     Youki errno, "failed to execvp: {errno}",
         "ERROR libcontainer::process::init::process: failed to execvp: ENOEXEC: Exec format error";
     Podman ProgramNotFound, "OCI runtime attempted to invoke a command that was not found",
@@ -61,6 +71,8 @@ message_table! { TABLE:
         "Error: OCI permission denied";
     Docker NoCommand, "Error response from daemon: No command specified",
         "docker: Error response from daemon: No command specified.";
+    Crun NoCommand, "executable path not specified",
+        "crun: executable path not specified";
     Docker NoCommand, "no command specified",
         "Error: failed to generate container spec: no command specified";
     Podman NoCommand, "no command or entrypoint provided",
@@ -87,10 +99,24 @@ message_table! { TABLE:
         "crun: chdir to `/app`: Not a directory";
     Crun WorkingDirRefused, "chdir `{path}`: {reason}",
         "crun: chdir `/app`: Permission denied";
+    Podman WorkingDirRefused, "workdir \"{path}\" does not exist on container",
+        "Error: workdir \"/srv/app\" does not exist on container c03c4adc71d6";
+    Podman WorkingDirRefused, "workdir \"{path}\" exists on container {=id}, but is not a directory",
+        "Error: workdir \"/app\" exists on container c03c4adc71d6, but is not a directory";
     Podman WorkingDirRefused, "detecting workdir \"{path}\" on container",
         "Error: detecting workdir \"/etc/passwd/x\" on container c03c4adc71d6: stat /merged/etc/passwd/x: not a directory";
+    Lambda WorkingDirRefused, "Runtime.InvalidWorkingDir",
+        "INIT_REPORT Init Duration: 0.4 ms Phase: init Status: error Error Type: Runtime.InvalidWorkingDir";
+    CloudRun EntrypointInvalid, "Application exec likely failed",
+        "terminated: Application exec likely failed";
+    Fly errno, "failed to spawn command: {path}: {errno}",
+        "[info] ERROR Error: failed to spawn command: /app/server: Exec format error (os error 8)";
     Lambda ProgramNotFound, "Couldn't find valid bootstrap(s): [{paths}]",
         "IMAGE Launch error: Couldn't find valid bootstrap(s): [/var/runtime/bootstrap /opt/bootstrap] Entrypoint: [] Cmd: [app.handler] WorkingDir: [/var/task]";
+    Containerd UserMissing, "mount callback failed on {path}: no users found",
+        "ctr: mount callback failed on /tmp/containerd-mount812: no users found";
+    Containerd UserMissing, "mount callback failed on {path}: no groups found",
+        "ctr: mount callback failed on /tmp/containerd-mount812: no groups found";
     Containerd UserMissing, "failed to get user by username: no users found",
         "Error: failed to generate spec: failed to get user by username: no users found";
 }
