@@ -1,6 +1,7 @@
 //! Reads `/proc/cpuinfo`: the level of the instruction set, the core, and the variant that engines derive.
 //! Pure: takes text and returns facts; a fact that the text does not contain is unknown.
 
+use super::feature::Since;
 use super::profile::Claim;
 use super::{Arch, CpuFeature, CpuFeatures, Fact, Isa};
 
@@ -90,17 +91,19 @@ pub fn isa(arch: Arch, cpuinfo: &str) -> Fact<Isa> {
 /// Features that every processor of `cpuinfo` lists are present; others are absent. Both sets are empty for a text
 /// without a list.
 pub fn features(arch: Arch, cpuinfo: &str) -> CpuFeatures {
-    let key = if arch == Arch::Arm64 { "Features" } else { "flags" };
+    let key = if arch == Arch::Amd64 { "flags" } else { "Features" };
     let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
     let lists: Vec<Vec<&str>> = lines
         .filter(|(name, _)| name.trim().eq_ignore_ascii_case(key))
         .map(|(_, flags)| flags.split_whitespace().collect())
         .collect();
     let mut features = CpuFeatures::default();
-    if lists.is_empty() || !matches!(arch, Arch::Amd64 | Arch::Arm64) {
+    if lists.is_empty() || !matches!(arch, Arch::Amd64 | Arch::Arm64 | Arch::Arm) {
         return features;
     }
-    for feature in CpuFeature::ALL.iter().filter(|feature| feature.arch() == arch) {
+    // Linux does not list the version of 32-bit Arm among the features.
+    let is_listed = |feature: &&CpuFeature| feature.arch() == arch && !matches!(feature.since(), Since::Arm(_));
+    for feature in CpuFeature::ALL.iter().filter(is_listed) {
         let is_everywhere = lists.iter().all(|flags| flags.contains(&feature.flag()));
         let set = if is_everywhere { &mut features.present } else { &mut features.absent };
         set.insert(*feature);

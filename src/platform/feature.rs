@@ -14,13 +14,18 @@ pub enum Since {
     X86(u8),
     /// Armv8.N or Armv9.0, where it is mandatory. Source: Arm ARM, A2.
     Arm64(u8, u8),
+    /// Version N of 32-bit Arm.
+    Arm(u8),
+    /// An extension of 32-bit Arm that versions below the first lack, and versions from the second on have. CPUs in
+    /// between differ.
+    ArmExtension(u8, u8),
     /// No level includes it: only a CPU's own description shows it.
     Never,
 }
 
 macro_rules! features {
     ($($feature:ident $arch:ident $name:literal $flag:literal $since:expr;)*) => {
-        /// A feature of an x86-64 or AArch64 CPU.
+        /// A feature of an x86-64, AArch64 or 32-bit Arm CPU.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum CpuFeature { $($feature),* }
 
@@ -94,10 +99,20 @@ features! {
     ArmCrypto Arm64 "AES and SHA" "aes" Since::Never;
     Sve Arm64 "SVE" "sve" Since::Arm64(9, 0);
     Mops Arm64 "MOPS" "mops" Since::Never;
+    Armv6 Arm "ARMv6" "armv6" Since::Arm(6);
+    Vfp Arm "VFP" "vfp" Since::ArmExtension(6, 6);
+    Thumb2 Arm "Thumb-2" "armv6t2" Since::Arm(7);
+    Armv7 Arm "ARMv7" "armv7" Since::Arm(7);
+    Vfp3 Arm "VFPv3" "vfpv3" Since::ArmExtension(7, 8);
+    Neon Arm "NEON" "neon" Since::ArmExtension(7, 8);
+    Vfp4 Arm "VFPv4" "vfpv4" Since::ArmExtension(7, 8);
+    Idiv Arm "IDIV" "idiva" Since::ArmExtension(7, 8);
+    Armv8 Arm "ARMv8" "armv8" Since::Arm(8);
 }
 
 use CpuFeature::{
-    Avx, Avx2, Avx512bw, Avx512cd, Avx512dq, Avx512f, Avx512vl, F16c, Fma, Popcnt, Sse3, Sse41, Sse42, Ssse3,
+    Avx, Avx2, Avx512bw, Avx512cd, Avx512dq, Avx512f, Avx512vl, F16c, Fma, Neon, Popcnt, Sse3, Sse41, Sse42, Ssse3,
+    Vfp, Vfp3, Vfp4,
 };
 
 /// A feature, and the ones that each CPU with it has. Source: Intel SDM volume 1, the detection of each extension.
@@ -114,6 +129,9 @@ const IMPLIED: &[(CpuFeature, &[CpuFeature])] = &[
     (Avx512cd, &[Avx512f]),
     (Avx512dq, &[Avx512f]),
     (Avx512vl, &[Avx512f]),
+    (Vfp3, &[Vfp]),
+    (Neon, &[Vfp3]),
+    (Vfp4, &[Vfp3]),
 ];
 
 impl fmt::Display for CpuFeature {
@@ -153,6 +171,9 @@ impl CpuFeatures {
                 };
                 Fact::Known(reached)
             }
+            (Since::Arm(since), Fact::Known(Isa::Arm(version))) => Fact::Known(version >= since),
+            (Since::ArmExtension(first, _), Fact::Known(Isa::Arm(version))) if version < first => Fact::Known(false),
+            (Since::ArmExtension(_, all), Fact::Known(Isa::Arm(version))) if version >= all => Fact::Known(true),
             _ => Fact::Unknown,
         }
     }

@@ -175,7 +175,7 @@ fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetEr
             target.node.isa = Fact::Known(found.ok_or_else(|| refuse("level", &allowed()))?.1);
         }
         "features" => {
-            only("features", matches!(arch, Arch::Amd64 | Arch::Arm64), "amd64, arm64")?;
+            only("features", matches!(arch, Arch::Amd64 | Arch::Arm64 | Arch::Arm), "amd64, arm64, arm")?;
             let (is_absent, name) = match value.strip_prefix('-') {
                 Some(name) => (true, name),
                 None => (false, value.strip_prefix('+').unwrap_or(value)),

@@ -22,10 +22,12 @@ pub(crate) struct Lacking<'c> {
     pub is_certain: bool,
 }
 
-/// The first instruction that the node's CPU is known to lack: certain ones first, then in the order of features.
+/// The first instruction that the node's CPU is known to lack: certain ones first, then in the order of execution.
 pub(crate) fn lacking<'c>(needs: &'c CodeNeeds, node: &Node) -> Option<Lacking<'c>> {
     let lacks = |feature: &CpuFeature| node.features.has(*feature, node.isa) == Fact::Known(false);
-    let first = |map: &'c BTreeMap<CpuFeature, CodeUse>| map.iter().find(|(feature, _)| lacks(feature));
+    let first = |map: &'c BTreeMap<CpuFeature, CodeUse>| {
+        map.iter().filter(|(feature, _)| lacks(feature)).min_by_key(|(_, at)| at.order)
+    };
     let certain = first(&needs.certain).map(|(feature, at)| Lacking { feature: *feature, at, is_certain: true });
     certain.or_else(|| first(&needs.probable).map(|(feature, at)| Lacking { feature: *feature, at, is_certain: false }))
 }
@@ -43,9 +45,10 @@ pub(crate) enum Checked {
 pub(crate) fn check(started: &Started<'_>, loaded: Option<&Loaded<'_>>, node: &Node) -> Option<Checked> {
     let own = [(lossy(&started.path), started.elf)];
     let mapped = loaded.map_or(&[][..], |loaded| &loaded.objects);
-    let mapped = mapped.iter().map(|object| (lossy(&object.path), object.elf));
+    // A loader runs the constructors of the libraries first, those that it mapped last before the others.
+    let mapped = mapped.iter().rev().map(|object| (lossy(&object.path), object.elf));
     let mut found = Vec::new();
-    for (path, elf) in own.into_iter().chain(mapped) {
+    for (path, elf) in mapped.chain(own) {
         found.extend(elf.code.as_deref().and_then(|needs| lacking(needs, node)).map(|lacking| (path, lacking)));
     }
     let (path, first) = found.iter().find(|(_, lacking)| lacking.is_certain).or(found.first())?;
@@ -59,7 +62,7 @@ pub(crate) fn check(started: &Started<'_>, loaded: Option<&Loaded<'_>>, node: &N
 impl Lacking<'_> {
     /// "/usr/bin/mongod: vxorps at 0x1a2b3c in main (AVX), reached from its entry".
     pub fn text(&self, path: &str, node: &Node) -> String {
-        let CodeUse { address, mnemonic, root, symbol } = self.at;
+        let CodeUse { address, mnemonic, root, symbol, order: _ } = self.at;
         let symbol = symbol.as_ref().map_or(String::new(), |symbol| format!(" in {symbol}"));
         let root = match root {
             Root::Entry => "its entry point".to_string(),
@@ -90,7 +93,7 @@ mod tests {
     fn needs(certain: &[CpuFeature], probable: &[CpuFeature]) -> CodeNeeds {
         let found = |feature: &CpuFeature| {
             let at =
-                CodeUse { address: 0x10, mnemonic: "op".into(), root: Root::Constructor, symbol: Some("f".into()) };
+                CodeUse { address: 0x10, mnemonic: "op".into(), root: Root::Constructor, symbol: Some("f".into()), order: 0 };
             (*feature, at)
         };
         CodeNeeds {

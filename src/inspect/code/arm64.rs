@@ -10,11 +10,27 @@ enum Value {
     #[default]
     Unknown,
     Constant(u64),
+    /// The pointer stored at this address.
+    Slot(u64),
     /// Read from memory outside the stack.
     Memory,
 }
 
-#[derive(Default)]
+impl Value {
+    fn is_memory(self) -> bool {
+        matches!(self, Value::Slot(_) | Value::Memory)
+    }
+
+    fn pointer(self) -> Callee {
+        match self {
+            Value::Constant(address) => Callee::At(address),
+            Value::Slot(slot) => Callee::Slot(slot),
+            Value::Unknown | Value::Memory => Callee::Unknown,
+        }
+    }
+}
+
+#[derive(Clone, Default)]
 pub struct Decoder {
     values: [Value; 32],
     /// Whether a 64-bit comparison of values that are not from memory set the flags.
@@ -27,68 +43,137 @@ pub struct Decoder {
 struct Row {
     mask: u32,
     value: u32,
+    /// Without the suffixes that [`name`] adds.
     mnemonic: &'static str,
+    suffix: Suffix,
     feature: CpuFeature,
 }
 
-const fn row(mask: u32, value: u32, mnemonic: &'static str, feature: CpuFeature) -> Row {
-    Row { mask, value, mnemonic, feature }
+/// The suffixes of a mnemonic that depend on the instruction's bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Suffix {
+    Nothing,
+    /// `a` (bit 23) and `l` (bit 22) for the order, then `b` or `h` for the size.
+    AtomicOrder,
+    /// `a` (bit 22) and `l` (bit 15), then the size.
+    CompareOrder,
+    /// `b` or `h` for the size.
+    Size,
+    /// `a` or `b` by bit 10: the key of a pointer authentication.
+    Key,
+    /// The key, then `z` if bit 24 is clear: the modifier is zero.
+    KeyAndZero,
+    /// `b`, `h`, `w` or `x` by bits 11 and 10, after `c` if bit 12 is set.
+    Checksum,
+}
+
+const fn row(mask: u32, value: u32, mnemonic: &'static str, suffix: Suffix, feature: CpuFeature) -> Row {
+    Row { mask, value, mnemonic, suffix, feature }
 }
 
 /// Encodings that raise an undefined-instruction exception if the CPU lacks the feature.
+#[rustfmt::skip]
 const ROWS: &[Row] = &[
-    row(0x3fa0_7c00, 0x08a0_7c00, "cas", CpuFeature::Lse),
-    row(0xbfa0_7c00, 0x0820_7c00, "casp", CpuFeature::Lse),
+    row(0x3fa0_7c00, 0x08a0_7c00, "cas", Suffix::CompareOrder, CpuFeature::Lse),
+    row(0xbfa0_7c00, 0x0820_7c00, "casp", Suffix::CompareOrder, CpuFeature::Lse),
     // LDAPR has Rs=11111, A=1, R=0, o3=1, opc=100.
-    row(0x3fff_fc00, 0x38bf_c000, "ldapr", CpuFeature::Rcpc),
-    row(0x3f20_8c00, 0x3820_0000, "ldadd", CpuFeature::Lse),
-    row(0x3f20_fc00, 0x3820_8000, "swp", CpuFeature::Lse),
-    row(0x3f20_0c00, 0x1900_0000, "ldapur", CpuFeature::Rcpc2),
-    row(0x7fe0_f000, 0x1ac0_4000, "crc32", CpuFeature::Crc32),
-    row(0xbf20_fc00, 0x2e00_8400, "sqrdmlah", CpuFeature::Rdm),
-    row(0xbf20_fc00, 0x2e00_8c00, "sqrdmlsh", CpuFeature::Rdm),
-    row(0xbf20_fc00, 0x0e00_9400, "sdot", CpuFeature::DotProd),
-    row(0xbf20_fc00, 0x2e00_9400, "udot", CpuFeature::DotProd),
-    row(0xbf00_f400, 0x0f00_e000, "sdot", CpuFeature::DotProd),
-    row(0xbf00_f400, 0x2f00_e000, "udot", CpuFeature::DotProd),
-    row(0xbf20_f400, 0x2e00_e400, "fcadd", CpuFeature::Fcma),
-    row(0xbf20_e400, 0x2e00_c400, "fcmla", CpuFeature::Fcma),
+    row(0x3fff_fc00, 0x38bf_c000, "ldapr", Suffix::Size, CpuFeature::Rcpc),
+    row(0x3f20_fc00, 0x3820_0000, "ldadd", Suffix::AtomicOrder, CpuFeature::Lse),
+    row(0x3f20_fc00, 0x3820_1000, "ldclr", Suffix::AtomicOrder, CpuFeature::Lse),
+    row(0x3f20_fc00, 0x3820_2000, "ldeor", Suffix::AtomicOrder, CpuFeature::Lse),
+    row(0x3f20_fc00, 0x3820_3000, "ldset", Suffix::AtomicOrder, CpuFeature::Lse),
+    row(0x3f20_fc00, 0x3820_4000, "ldsmax", Suffix::AtomicOrder, CpuFeature::Lse),
+    row(0x3f20_fc00, 0x3820_5000, "ldsmin", Suffix::AtomicOrder, CpuFeature::Lse),
+    row(0x3f20_fc00, 0x3820_6000, "ldumax", Suffix::AtomicOrder, CpuFeature::Lse),
+    row(0x3f20_fc00, 0x3820_7000, "ldumin", Suffix::AtomicOrder, CpuFeature::Lse),
+    row(0x3f20_fc00, 0x3820_8000, "swp", Suffix::AtomicOrder, CpuFeature::Lse),
+    row(0x3fe0_0c00, 0x1900_0000, "stlur", Suffix::Size, CpuFeature::Rcpc2),
+    row(0x3fe0_0c00, 0x1940_0000, "ldapur", Suffix::Size, CpuFeature::Rcpc2),
+    row(0x3f20_0c00, 0x1900_0000, "ldapurs", Suffix::Nothing, CpuFeature::Rcpc2),
+    row(0x7fe0_e000, 0x1ac0_4000, "crc32", Suffix::Checksum, CpuFeature::Crc32),
+    row(0xbf20_fc00, 0x2e00_8400, "sqrdmlah", Suffix::Nothing, CpuFeature::Rdm),
+    row(0xbf20_fc00, 0x2e00_8c00, "sqrdmlsh", Suffix::Nothing, CpuFeature::Rdm),
+    row(0xbf20_fc00, 0x0e00_9400, "sdot", Suffix::Nothing, CpuFeature::DotProd),
+    row(0xbf20_fc00, 0x2e00_9400, "udot", Suffix::Nothing, CpuFeature::DotProd),
+    row(0xbf00_f400, 0x0f00_e000, "sdot", Suffix::Nothing, CpuFeature::DotProd),
+    row(0xbf00_f400, 0x2f00_e000, "udot", Suffix::Nothing, CpuFeature::DotProd),
+    row(0xbf20_f400, 0x2e00_e400, "fcadd", Suffix::Nothing, CpuFeature::Fcma),
+    row(0xbf20_e400, 0x2e00_c400, "fcmla", Suffix::Nothing, CpuFeature::Fcma),
     // Half precision: ftype 11 of the scalar floating-point classes, and the three-same class of vectors.
-    row(0xffe0_0c00, 0x1ee0_0800, "fp16", CpuFeature::Fp16),
-    row(0xffe0_fc00, 0x1ee0_2000, "fcmp", CpuFeature::Fp16),
-    row(0xbf60_c400, 0x0e40_0400, "fp16", CpuFeature::Fp16),
-    row(0xffff_fc00, 0x1e7e_0000, "fjcvtzs", CpuFeature::Jscvt),
-    row(0xff3e_0c00, 0x4e28_0800, "aes", CpuFeature::ArmCrypto),
-    row(0xffe0_8c00, 0x5e00_0000, "sha", CpuFeature::ArmCrypto),
-    row(0xffff_cc00, 0x5e28_0800, "sha", CpuFeature::ArmCrypto),
-    row(0xbfe0_fc00, 0x0ee0_e000, "pmull", CpuFeature::ArmCrypto),
-    row(0xbf20_fc00, 0x0e80_a400, "smmla", CpuFeature::I8mm),
-    row(0xbf20_fc00, 0x2e40_ec00, "bfmmla", CpuFeature::Bf16),
-    row(0xffff_f800, 0xdac1_0000, "pac", CpuFeature::Pauth),
-    row(0xffe0_fc00, 0x9ac0_3000, "pacga", CpuFeature::Pauth),
-    row(0xff3f_f800, 0xd61f_0800, "bra", CpuFeature::Pauth),
-    row(0xfe1f_f800, 0xd61f_0800, "bra", CpuFeature::Pauth),
-    row(0xffff_fbff, 0xd65f_0bff, "reta", CpuFeature::Pauth),
-    row(0xff20_0400, 0xf820_0400, "ldra", CpuFeature::Pauth),
-    row(0xffe0_7c10, 0xba00_0400, "rmif", CpuFeature::FlagM),
-    row(0xffff_bc1f, 0x3a00_080d, "setf", CpuFeature::FlagM),
-    row(0x3f20_0c00, 0x1900_0400, "cpyf", CpuFeature::Mops),
+    row(0xffe0_fc00, 0x1ee0_0800, "fmul", Suffix::Nothing, CpuFeature::Fp16),
+    row(0xffe0_fc00, 0x1ee0_1800, "fdiv", Suffix::Nothing, CpuFeature::Fp16),
+    row(0xffe0_fc00, 0x1ee0_2800, "fadd", Suffix::Nothing, CpuFeature::Fp16),
+    row(0xffe0_fc00, 0x1ee0_3800, "fsub", Suffix::Nothing, CpuFeature::Fp16),
+    row(0xffe0_0c00, 0x1ee0_0800, "fp16", Suffix::Nothing, CpuFeature::Fp16),
+    row(0xffe0_fc00, 0x1ee0_2000, "fcmp", Suffix::Nothing, CpuFeature::Fp16),
+    row(0xbf60_c400, 0x0e40_0400, "fp16", Suffix::Nothing, CpuFeature::Fp16),
+    row(0xffff_fc00, 0x1e7e_0000, "fjcvtzs", Suffix::Nothing, CpuFeature::Jscvt),
+    row(0xffff_fc00, 0x4e28_4800, "aese", Suffix::Nothing, CpuFeature::ArmCrypto),
+    row(0xffff_fc00, 0x4e28_5800, "aesd", Suffix::Nothing, CpuFeature::ArmCrypto),
+    row(0xffff_fc00, 0x4e28_6800, "aesmc", Suffix::Nothing, CpuFeature::ArmCrypto),
+    row(0xffff_fc00, 0x4e28_7800, "aesimc", Suffix::Nothing, CpuFeature::ArmCrypto),
+    row(0xffe0_fc00, 0x5e00_0000, "sha1c", Suffix::Nothing, CpuFeature::ArmCrypto),
+    row(0xffe0_fc00, 0x5e00_4000, "sha256h", Suffix::Nothing, CpuFeature::ArmCrypto),
+    row(0xffe0_8c00, 0x5e00_0000, "sha", Suffix::Nothing, CpuFeature::ArmCrypto),
+    row(0xffff_fc00, 0x5e28_0800, "sha1h", Suffix::Nothing, CpuFeature::ArmCrypto),
+    row(0xffff_cc00, 0x5e28_0800, "sha", Suffix::Nothing, CpuFeature::ArmCrypto),
+    row(0xbfe0_fc00, 0x0ee0_e000, "pmull", Suffix::Nothing, CpuFeature::ArmCrypto),
+    row(0xbf20_fc00, 0x0e80_a400, "smmla", Suffix::Nothing, CpuFeature::I8mm),
+    row(0xbf20_fc00, 0x2e40_ec00, "bfmmla", Suffix::Nothing, CpuFeature::Bf16),
+    row(0xffff_f800, 0xdac1_0000, "pac", Suffix::Nothing, CpuFeature::Pauth),
+    row(0xffe0_fc00, 0x9ac0_3000, "pacga", Suffix::Nothing, CpuFeature::Pauth),
+    row(0xfeff_f800, 0xd61f_0800, "bra", Suffix::KeyAndZero, CpuFeature::Pauth),
+    row(0xfeff_f800, 0xd63f_0800, "blra", Suffix::KeyAndZero, CpuFeature::Pauth),
+    row(0xffff_fbff, 0xd65f_0bff, "reta", Suffix::Key, CpuFeature::Pauth),
+    row(0xffa0_0400, 0xf820_0400, "ldraa", Suffix::Nothing, CpuFeature::Pauth),
+    row(0xffa0_0400, 0xf8a0_0400, "ldrab", Suffix::Nothing, CpuFeature::Pauth),
+    row(0xffe0_7c10, 0xba00_0400, "rmif", Suffix::Nothing, CpuFeature::FlagM),
+    row(0xffff_bc1f, 0x3a00_080d, "setf", Suffix::Nothing, CpuFeature::FlagM),
+    row(0x3f20_0c00, 0x1900_0400, "cpyf", Suffix::Nothing, CpuFeature::Mops),
+    // SVE: the instructions with which functions usually start. Its encoding groups are 0010 at bits 28 to 25.
+    row(0xff3f_fc10, 0x2518_e000, "ptrue", Suffix::Nothing, CpuFeature::Sve),
+    row(0xfff0_fc00, 0x0420_e000, "cntb", Suffix::Nothing, CpuFeature::Sve),
+    row(0xfff0_fc00, 0x0460_e000, "cnth", Suffix::Nothing, CpuFeature::Sve),
+    row(0xfff0_fc00, 0x04a0_e000, "cntw", Suffix::Nothing, CpuFeature::Sve),
+    row(0xfff0_fc00, 0x04e0_e000, "cntd", Suffix::Nothing, CpuFeature::Sve),
+    row(0xffff_f800, 0x04bf_5000, "rdvl", Suffix::Nothing, CpuFeature::Sve),
+    row(0xffe0_f800, 0x0420_5000, "addvl", Suffix::Nothing, CpuFeature::Sve),
+    row(0xff20_ec10, 0x2520_0c00, "whilelo", Suffix::Nothing, CpuFeature::Sve),
+    row(0xff20_ec10, 0x2520_0400, "whilelt", Suffix::Nothing, CpuFeature::Sve),
+    row(0x1e00_0000, 0x0400_0000, "sve", Suffix::Nothing, CpuFeature::Sve),
 ];
-
-/// SVE's three encoding groups: op0 0010 at bits 28..25.
-fn is_sve(word: u32) -> bool {
-    word >> 25 & 0xf == 0b0010
-}
 
 fn word(code: &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(code.get(..4)?.try_into().ok()?))
 }
 
-fn needs(word: u32) -> Option<(CpuFeature, &'static str)> {
-    if is_sve(word) {
-        return Some((CpuFeature::Sve, "sve"));
+fn needs(word: u32) -> Option<&'static Row> {
+    ROWS.iter().find(|row| word & row.mask == row.value)
+}
+
+/// The mnemonic of an instruction with its suffixes: `ldaddal`, `ldaprb`, `retaa`.
+fn name(row: &Row, word: u32) -> String {
+    let letter = |bit: u32, letter: &'static str| if word >> bit & 1 == 1 { letter } else { "" };
+    let size = ["b", "h", "", ""][(word >> 30) as usize];
+    let key = if word >> 10 & 1 == 1 { "b" } else { "a" };
+    let suffix = match row.suffix {
+        Suffix::Nothing => String::new(),
+        Suffix::AtomicOrder => [letter(23, "a"), letter(22, "l"), size].concat(),
+        // CASP has its size in bit 30, without a letter.
+        Suffix::CompareOrder if word >> 23 & 1 == 0 => [letter(22, "a"), letter(15, "l")].concat(),
+        Suffix::CompareOrder => [letter(22, "a"), letter(15, "l"), size].concat(),
+        Suffix::Size => size.to_string(),
+        Suffix::Key => key.to_string(),
+        Suffix::KeyAndZero => [key, if word >> 24 & 1 == 0 { "z" } else { "" }].concat(),
+        Suffix::Checksum => [letter(12, "c"), ["b", "h", "w", "x"][(word >> 10 & 3) as usize]].concat(),
+    };
+    // Without a result and without acquire semantics, `ldadd` is written `stadd`.
+    match row.mnemonic.strip_prefix("ld") {
+        Some(operation) if row.suffix == Suffix::AtomicOrder && word & 0x80_001f == 0x1f => {
+            ["st", operation, &suffix].concat()
+        }
+        _ => [row.mnemonic, &suffix].concat(),
     }
-    ROWS.iter().find(|row| word & row.mask == row.value).map(|row| (row.feature, row.mnemonic))
 }
 
 /// A signed field that counts instructions, converted to bytes.
@@ -99,11 +184,13 @@ fn displacement(word: u32, low: u32, bits: u32) -> u64 {
 }
 
 impl Decoder {
-    fn arguments(&self) -> [Option<u64>; 2] {
-        [0, 1].map(|register: usize| match self.values[register] {
-            Value::Constant(value) => Some(value),
-            Value::Unknown | Value::Memory => None,
-        })
+    fn arguments(&self) -> [Callee; 2] {
+        [0, 1].map(|register: usize| self.values[register].pointer())
+    }
+
+    /// The target of `br` or `blr`.
+    fn target(&self, word: u32) -> Callee {
+        self.values[(word >> 5 & 31) as usize].pointer()
     }
 
     fn called(&mut self, callee: Callee) -> Flow {
@@ -121,7 +208,7 @@ impl Decoder {
         let is_arithmetic = word & 0x3f00_0000 == 0x3100_0000 || word & 0x3f00_0000 == 0x2b00_0000;
         if is_arithmetic {
             let is_register = word & 0x1f00_0000 == 0x0b00_0000;
-            let is_tainted = self.values[rn] == Value::Memory || (is_register && self.values[rm] == Value::Memory);
+            let is_tainted = self.values[rn].is_memory() || (is_register && self.values[rm].is_memory());
             self.has_plain_flags = is_wide && !is_tainted;
             self.has_word_flags = !is_wide && !is_tainted;
         } else if word & 0x7f80_0000 == 0x7200_0000
@@ -142,14 +229,17 @@ impl Decoder {
             let shift = if word >> 22 & 1 == 1 { 12 } else { 0 };
             match self.values[rn] {
                 Value::Constant(base) => Value::Constant(base.wrapping_add(u64::from(word >> 10 & 0xfff) << shift)),
-                other => other,
+                Value::Slot(_) => Value::Memory,
+                other @ (Value::Unknown | Value::Memory) => other,
             }
         } else if word & 0xffe0_ffe0 == 0xaa00_03e0 {
             self.values[rm]
+        } else if let (0xf940_0000, Value::Constant(base)) = (word & 0xffc0_0000, self.values[rn]) {
+            Value::Slot(base.wrapping_add(u64::from(word >> 10 & 0xfff) * 8))
         } else if word & 0x0a00_0000 == 0x0800_0000 {
             // Loads and stores. Values on the stack are the function's own.
             if rn == 31 { Value::Unknown } else { Value::Memory }
-        } else if self.values[rn] == Value::Memory {
+        } else if self.values[rn].is_memory() {
             Value::Memory
         } else {
             Value::Unknown
@@ -163,6 +253,10 @@ impl Decoder {
 impl Decode for Decoder {
     fn reset(&mut self) {
         *self = Decoder::default();
+    }
+
+    fn fork(&self) -> Box<dyn Decode> {
+        Box::new(self.clone())
     }
 
     fn step(&mut self, code: &[u8], address: u64) -> Option<Step> {
@@ -180,16 +274,16 @@ impl Decode for Decoder {
             Flow::Branch { target: relative(5, 19), is_guard }
         } else if word & 0x7e00_0000 == 0x3400_0000 {
             let is_wide = word >> 31 == 1;
-            Flow::Branch { target: relative(5, 19), is_guard: !is_wide || self.values[register] == Value::Memory }
+            Flow::Branch { target: relative(5, 19), is_guard: !is_wide || self.values[register].is_memory() }
         } else if word & 0x7e00_0000 == 0x3600_0000 {
             // TBZ of bit 31 or 63 tests the sign.
             let bit = word >> 26 & 0x20 | word >> 19 & 31;
-            let is_sign = matches!(bit, 31 | 63) && self.values[register] != Value::Memory;
+            let is_sign = matches!(bit, 31 | 63) && !self.values[register].is_memory();
             Flow::Branch { target: relative(5, 14), is_guard: !is_sign }
-        } else if word & 0xffff_fc1f == 0xd61f_0000 || word & 0xfe1f_f800 == 0xd61f_0800 && word >> 21 & 1 == 0 {
-            Flow::Leave { callee: Callee::Unknown, arguments: self.arguments() }
-        } else if word & 0xffff_fc1f == 0xd63f_0000 || word & 0xfe1f_f800 == 0xd63f_0800 & 0xfe1f_f800 {
-            self.called(Callee::Unknown)
+        } else if word & 0xffff_fc1f == 0xd61f_0000 || word & 0xfeff_f800 == 0xd61f_0800 {
+            Flow::Leave { callee: self.target(word), arguments: self.arguments() }
+        } else if word & 0xffff_fc1f == 0xd63f_0000 || word & 0xfeff_f800 == 0xd63f_0800 {
+            self.called(self.target(word))
         } else if word & 0xffff_fc1f == 0xd65f_0000 || word & 0xffff_fbff == 0xd65f_0bff {
             Flow::Return
         } else if word & 0xffe0_001f == 0xd420_0000 || word >> 16 == 0 {
@@ -200,11 +294,16 @@ impl Decode for Decoder {
         };
         // MRS of an ID register, which Linux emulates.
         let queries_cpu = word & 0xffff_0000 == 0xd538_0000;
-        Some(Step { next: address.wrapping_add(4), flow, needs: needs(word).map(|(feature, _)| feature), queries_cpu })
+        Some(Step { next: address.wrapping_add(4), flow, needs: needs(word).map(|row| row.feature), queries_cpu, test: None, stores: None })
+    }
+
+    fn tail_call(&self, target: u64) -> Flow {
+        Flow::Leave { callee: Callee::At(target), arguments: self.arguments() }
     }
 
     fn mnemonic(&self, code: &[u8], _: u64) -> String {
-        word(code).and_then(needs).map_or(String::new(), |(_, mnemonic)| mnemonic.to_string())
+        let found = word(code).and_then(|word| Some((needs(word)?, word)));
+        found.map_or(String::new(), |(row, word)| name(row, word))
     }
 }
 

@@ -14,6 +14,7 @@ const ROOTS: usize = 2 * CONSTRUCTORS;
 
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
+const PT_INTERP: u32 = 3;
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 const PF_X: u32 = 1;
 const SHT_SYMTAB: u32 = 2;
@@ -26,16 +27,16 @@ const DT_SYMTAB: u64 = 6;
 const DT_STRTAB: u64 = 5;
 const DT_RELA: u64 = 7;
 const DT_RELASZ: u64 = 8;
+const DT_REL: u64 = 17;
+const DT_RELSZ: u64 = 18;
 const DT_INIT: u64 = 12;
 const DT_JMPREL: u64 = 23;
 const DT_INIT_ARRAY: u64 = 25;
 const DT_INIT_ARRAYSZ: u64 = 27;
 const DT_PREINIT_ARRAY: u64 = 32;
 const DT_PREINIT_ARRAYSZ: u64 = 33;
-/// R_X86_64_RELATIVE, R_AARCH64_RELATIVE.
-const RELATIVE: [u32; 2] = [8, 1027];
-/// R_X86_64_{64,GLOB_DAT,JUMP_SLOT}, R_AARCH64_{ABS64,GLOB_DAT,JUMP_SLOT}.
-const SYMBOLIC: [u32; 6] = [1, 6, 7, 257, 1025, 1026];
+const DT_FLAGS_1: u64 = 0x6fff_fffb;
+const DF_1_PIE: u64 = 0x0800_0000;
 
 /// Prefixes of the functions that a language's runtime calls when it loads a module. Source: CPython's
 /// import_find_shared, Node-API's and Node's module headers, JNI, MRI's dln.c, R's Rdynload.c, Lua's loadlib.c, PHP's
@@ -66,13 +67,98 @@ enum Rest {
 pub enum Machine {
     X86,
     Arm64,
+    Arm,
 }
+
+impl Machine {
+    /// The machine of a file that is searched, by the start of its header.
+    pub fn of(ident: &[u8]) -> Option<Machine> {
+        let number = u16::from_le_bytes([*ident.get(18)?, *ident.get(19)?]);
+        match (ident.get(..6)?, number) {
+            (b"\x7fELF\x02\x01", 62) => Some(Machine::X86),
+            (b"\x7fELF\x02\x01", 183) => Some(Machine::Arm64),
+            (b"\x7fELF\x01\x01", 40) => Some(Machine::Arm),
+            _ => None,
+        }
+    }
+
+    fn layout(self) -> &'static Layout {
+        match self {
+            Machine::X86 | Machine::Arm64 => &ELF64,
+            Machine::Arm => &ELF32,
+        }
+    }
+
+    /// The relocation types that write an address of this file, and those that write a symbol's value.
+    fn relocations(self) -> (u32, [u32; 3]) {
+        match self {
+            // R_X86_64_RELATIVE; R_X86_64_{64,GLOB_DAT,JUMP_SLOT}, and so on.
+            Machine::X86 => (8, [1, 6, 7]),
+            Machine::Arm64 => (1027, [257, 1025, 1026]),
+            Machine::Arm => (23, [2, 21, 22]),
+        }
+    }
+
+    /// The address of an instruction without the bit that selects an instruction set.
+    pub fn plain(self, address: u64) -> u64 {
+        match self {
+            Machine::X86 | Machine::Arm64 => address,
+            Machine::Arm => address & !1,
+        }
+    }
+}
+
+/// The offsets and sizes of the structures of an ELF class. Source: System V ABI, chapters 4 and 5.
+#[derive(Debug)]
+struct Layout {
+    /// Bytes of an address.
+    word: u64,
+    header: u64,
+    phoff: u64,
+    phnum: u64,
+    phentsize: u64,
+    p_flags: u64,
+    p_offset: u64,
+    p_vaddr: u64,
+    p_filesz: u64,
+    p_memsz: u64,
+    shoff: u64,
+    shentsize: u64,
+    shnum: u64,
+    sh_addr: u64,
+    sh_offset: u64,
+    sh_size: u64,
+    sh_link: u64,
+    symbol: u64,
+    st_value: u64,
+    st_size: u64,
+    st_info: u64,
+    st_shndx: u64,
+    /// Bytes of a relocation: with an addend in ELF64, without one in ELF32.
+    relocation: u64,
+}
+
+#[rustfmt::skip]
+static ELF64: Layout = Layout {
+    word: 8, header: 64, phoff: 32, phnum: 56, phentsize: 56, p_flags: 4, p_offset: 8, p_vaddr: 16, p_filesz: 32, p_memsz: 40,
+    shoff: 40, shentsize: 58, shnum: 60, sh_addr: 16, sh_offset: 24, sh_size: 32, sh_link: 40,
+    symbol: 24, st_value: 8, st_size: 16, st_info: 4, st_shndx: 6, relocation: 24,
+};
+
+#[rustfmt::skip]
+static ELF32: Layout = Layout {
+    word: 4, header: 52, phoff: 28, phnum: 44, phentsize: 32, p_flags: 24, p_offset: 4, p_vaddr: 8, p_filesz: 16, p_memsz: 20,
+    shoff: 32, shentsize: 46, shnum: 48, sh_addr: 12, sh_offset: 16, sh_size: 20, sh_link: 24,
+    symbol: 16, st_value: 4, st_size: 8, st_info: 12, st_shndx: 14, relocation: 8,
+};
 
 #[derive(Clone, Copy, Debug)]
 struct Load {
     vaddr: u64,
     offset: u64,
+    /// Bytes in the file, and in memory, where the rest is zero.
     len: u64,
+    memory: u64,
     is_code: bool,
 }
 
@@ -88,8 +174,11 @@ pub enum Pointer<'b> {
 pub struct Binary<'b> {
     bytes: &'b [u8],
     pub machine: Machine,
+    layout: &'static Layout,
     entry: u64,
     is_program: bool,
+    /// Whether a loader runs the constructors before the program's entry point.
+    is_interpreted: bool,
     loads: Vec<Load>,
     dynamic: HashMap<u64, u64>,
     /// Relocations by slot address.
@@ -126,51 +215,54 @@ struct Symbol {
 
 impl<'b> Binary<'b> {
     pub fn parse(bytes: &'b [u8]) -> Option<Binary<'b>> {
-        let header = bytes.get(..64)?;
-        let is_elf64le = header.starts_with(b"\x7fELF\x02\x01");
-        let machine = match u16::from_le_bytes([header[18], header[19]]) {
-            62 => Machine::X86,
-            183 => Machine::Arm64,
-            _ => return None,
-        };
-        let kind = u16::from_le_bytes([header[16], header[17]]);
-        if !is_elf64le || !matches!(kind, 2 | 3) {
+        let machine = Machine::of(bytes)?;
+        let layout = machine.layout();
+        bytes.get(..usize::try_from(layout.header).ok()?)?;
+        let kind = u16_at(bytes, 16)?;
+        if !matches!(kind, 2 | 3) {
             return None;
         }
         let mut binary = Binary {
             bytes,
             machine,
-            entry: u64_at(bytes, 24)?,
+            layout,
+            entry: 0,
             is_program: false,
+            is_interpreted: false,
             loads: Vec::new(),
             dynamic: HashMap::new(),
             slots: HashMap::new(),
             dynsym: Table::default(),
             unwind: None,
         };
-        let (phoff, phnum) = (u64_at(bytes, 32)?, u16_at(bytes, 56)?);
+        binary.entry = binary.word_at(24)?;
+        let (phoff, phnum) = (binary.word_at(layout.phoff)?, u16_at(bytes, layout.phnum)?);
         let mut dynamic = None;
         for index in 0..u64::from(phnum) {
-            let at = phoff.checked_add(index * 56)?;
-            let (kind, flags) = (u32_at(bytes, at)?, u32_at(bytes, at + 4)?);
-            let (offset, vaddr, len) = (u64_at(bytes, at + 8)?, u64_at(bytes, at + 16)?, u64_at(bytes, at + 32)?);
+            let at = phoff.checked_add(index * layout.phentsize)?;
+            let (kind, flags) = (u32_at(bytes, at)?, u32_at(bytes, at.checked_add(layout.p_flags)?)?);
+            let field = |offset: u64| binary.word_at(at.checked_add(offset)?);
+            let (offset, vaddr, len) = (field(layout.p_offset)?, field(layout.p_vaddr)?, field(layout.p_filesz)?);
             match kind {
-                PT_LOAD => binary.loads.push(Load { vaddr, offset, len, is_code: flags & PF_X != 0 }),
+                PT_LOAD => {
+                    let memory = field(layout.p_memsz)?;
+                    binary.loads.push(Load { vaddr, offset, len, memory, is_code: flags & PF_X != 0 });
+                }
                 PT_DYNAMIC => dynamic = Some((offset, len)),
                 // Version 1, a count in four bytes, entries relative to the table in four bytes each.
                 PT_GNU_EH_FRAME if bytes.get(usize::try_from(offset).ok()?..)?.starts_with(&[1, 0x1b, 3, 0x3b]) => {
-                    let count = u64::from(u32_at(bytes, offset + 8)?);
-                    binary.unwind = Some((vaddr, offset + 12, count.min(len / 8)));
+                    let count = u64::from(u32_at(bytes, offset.checked_add(8)?)?);
+                    binary.unwind = Some((vaddr, offset.checked_add(12)?, count.min(len / 8)));
                 }
-                3 => binary.is_program = true,
+                PT_INTERP => binary.is_interpreted = true,
                 _ => {}
             }
         }
-        binary.is_program |= kind == 2;
         if let Some((offset, len)) = dynamic {
-            for index in 0..(len / 16).min(4096) {
-                let (Some(tag), Some(value)) =
-                    (u64_at(bytes, offset + index * 16), u64_at(bytes, offset + index * 16 + 8))
+            let word = layout.word;
+            for index in 0..(len / (2 * word)).min(4096) {
+                let Some(at) = offset.checked_add(index * 2 * word) else { break };
+                let (Some(tag), Some(value)) = (binary.word_at(at), at.checked_add(word).and_then(|at| binary.word_at(at)))
                 else {
                     break;
                 };
@@ -180,6 +272,9 @@ impl<'b> Binary<'b> {
                 binary.dynamic.insert(tag, value);
             }
         }
+        // A static PIE has no interpreter.
+        let is_pie = binary.tag(DT_FLAGS_1).is_some_and(|flags| flags & DF_1_PIE != 0);
+        binary.is_program = kind == 2 || binary.is_interpreted || is_pie;
         binary.dynsym = binary.dynamic_symbols().unwrap_or_default();
         binary.read_slots();
         Some(binary)
@@ -195,9 +290,38 @@ impl<'b> Binary<'b> {
         load.offset.checked_add(address - load.vaddr)
     }
 
-    /// The 64-bit word in the file at `address`.
+    /// The size of a pointer in bytes.
+    pub fn word_size(&self) -> u64 {
+        self.layout.word
+    }
+
+    /// The word in the file at this offset.
+    fn word_at(&self, at: u64) -> Option<u64> {
+        match self.machine {
+            Machine::X86 | Machine::Arm64 => u64_at(self.bytes, at),
+            Machine::Arm => u32_at(self.bytes, at).map(u64::from),
+        }
+    }
+
+    /// The word in the file at `address`.
     pub fn word(&self, address: u64) -> Option<u64> {
-        u64_at(self.bytes, self.offset(address)?)
+        self.word_at(self.offset(address)?)
+    }
+
+    /// The number that the variable at `address` contains after the file is loaded. `None` for pointers.
+    pub fn initial(&self, address: u64, size: u64) -> Option<u64> {
+        if (0..size).any(|byte| self.slots.contains_key(&address.wrapping_add(byte))) {
+            return None;
+        }
+        let is_zero = |load: &Load| address >= load.vaddr + load.len.min(load.memory) && address - load.vaddr < load.memory;
+        match self.offset(address) {
+            Some(at) => {
+                let at = usize::try_from(at).ok()?;
+                let bytes = self.bytes.get(at..at.checked_add(usize::try_from(size).ok()?)?)?;
+                Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+            }
+            None => self.loads.iter().any(is_zero).then_some(0),
+        }
     }
 
     /// Whether a function starts at `address` according to the unwind table. Source: LSB, ".eh_frame_hdr".
@@ -222,6 +346,7 @@ impl<'b> Binary<'b> {
 
     /// The bytes of code from `address` to the end of its segment.
     pub fn code(&self, address: u64) -> Option<&'b [u8]> {
+        let address = self.machine.plain(address);
         let load =
             self.loads.iter().find(|load| load.is_code && address >= load.vaddr && address - load.vaddr < load.len)?;
         let start = load.offset.checked_add(address - load.vaddr)?;
@@ -234,47 +359,50 @@ impl<'b> Binary<'b> {
         let strings = self.offset(self.tag(DT_STRTAB)?)?;
         let counted = self.section(SHT_DYNSYM).map(|table| table.count);
         // Without section headers: every linker places the string table right after the symbols.
-        let count = counted.unwrap_or_else(|| strings.saturating_sub(symbols) / 24);
+        let count = counted.unwrap_or_else(|| strings.saturating_sub(symbols) / self.layout.symbol);
         Some(Table { symbols, count: count.min(TABLE as u64), strings })
     }
 
     /// The address and length of the first section of a type.
     fn section_range(&self, wanted: u32) -> Option<(u64, u64)> {
         let at = self.section_header(wanted)?;
-        Some((u64_at(self.bytes, at.checked_add(16)?)?, u64_at(self.bytes, at.checked_add(32)?)?))
+        let field = |offset: u64| self.word_at(at.checked_add(offset)?);
+        Some((field(self.layout.sh_addr)?, field(self.layout.sh_size)?))
     }
 
     /// The offset of the header with this index.
     fn header(&self, index: u64) -> Option<u64> {
-        let (shoff, size) = (u64_at(self.bytes, 40)?, u16_at(self.bytes, 58)?);
+        let (shoff, size) = (self.word_at(self.layout.shoff)?, u16_at(self.bytes, self.layout.shentsize)?);
         shoff.checked_add(index * u64::from(size))
     }
 
     /// The offset of the header of the first section of a type.
     fn section_header(&self, wanted: u32) -> Option<u64> {
-        let count = u16_at(self.bytes, 60)?;
+        let count = u16_at(self.bytes, self.layout.shnum)?;
         let mut headers = (0..u64::from(count)).filter_map(|index| self.header(index));
         headers.find(|at| at.checked_add(4).and_then(|at| u32_at(self.bytes, at)) == Some(wanted))
     }
 
     fn section(&self, wanted: u32) -> Option<Table> {
         let at = self.section_header(wanted)?;
-        let strings = self.header(u64::from(u32_at(self.bytes, at.checked_add(40)?)?))?;
+        let field = |at: u64, offset: u64| self.word_at(at.checked_add(offset)?);
+        let strings = self.header(u64::from(u32_at(self.bytes, at.checked_add(self.layout.sh_link)?)?))?;
         Some(Table {
-            symbols: u64_at(self.bytes, at + 24)?,
-            count: (u64_at(self.bytes, at + 32)? / 24).min(TABLE as u64),
-            strings: u64_at(self.bytes, strings.checked_add(24)?)?,
+            symbols: field(at, self.layout.sh_offset)?,
+            count: (field(at, self.layout.sh_size)? / self.layout.symbol).min(TABLE as u64),
+            strings: field(strings, self.layout.sh_offset)?,
         })
     }
 
     fn symbol(&self, table: Table, index: u64) -> Option<Symbol> {
-        let at = table.symbols.checked_add(index.checked_mul(24)?)?;
+        let layout = self.layout;
+        let at = table.symbols.checked_add(index.checked_mul(layout.symbol)?)?;
         Some(Symbol {
             name: u32_at(self.bytes, at)?,
-            info: *self.bytes.get(usize::try_from(at + 4).ok()?)?,
-            section: u16_at(self.bytes, at + 6)?,
-            value: u64_at(self.bytes, at + 8)?,
-            size: u64_at(self.bytes, at + 16)?,
+            info: *self.bytes.get(usize::try_from(at.checked_add(layout.st_info)?).ok()?)?,
+            section: u16_at(self.bytes, at.checked_add(layout.st_shndx)?)?,
+            value: self.word_at(at.checked_add(layout.st_value)?)?,
+            size: self.word_at(at.checked_add(layout.st_size)?)?,
         })
     }
 
@@ -285,23 +413,35 @@ impl<'b> Binary<'b> {
         std::str::from_utf8(&rest[..end]).ok()
     }
 
+    /// The relocations of a table: slot, type, symbol, addend.
     fn relocations(&self, table: u64, size: u64) -> impl Iterator<Item = (u64, u32, u32, u64)> {
         let start = self.tag(table).and_then(|address| self.offset(address));
-        let count = self.tag(size).unwrap_or(0) / 24;
-        let bytes = self.bytes;
+        let count = self.tag(size).unwrap_or(0) / self.layout.relocation;
         (0..count.min(TABLE as u64)).filter_map(move |index| {
-            let at = start?.checked_add(index * 24)?;
-            let info = u64_at(bytes, at + 8)?;
-            Some((u64_at(bytes, at)?, info as u32, (info >> 32) as u32, u64_at(bytes, at + 16)?))
+            let at = start?.checked_add(index * self.layout.relocation)?;
+            let slot = self.word_at(at)?;
+            let info = self.word_at(at.checked_add(self.layout.word)?)?;
+            match self.machine {
+                Machine::X86 | Machine::Arm64 => {
+                    Some((slot, info as u32, (info >> 32) as u32, u64_at(self.bytes, at.checked_add(16)?)?))
+                }
+                // The addend is in the slot.
+                Machine::Arm => Some((slot, info as u32 & 0xff, info as u32 >> 8, self.word(slot)?)),
+            }
         })
     }
 
     fn read_slots(&mut self) {
         let mut slots = HashMap::new();
-        for (table, size) in [(DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)] {
+        let (relative, symbolic) = self.machine.relocations();
+        let data = match self.machine {
+            Machine::X86 | Machine::Arm64 => (DT_RELA, DT_RELASZ),
+            Machine::Arm => (DT_REL, DT_RELSZ),
+        };
+        for (table, size) in [data, (DT_JMPREL, DT_PLTRELSZ)] {
             slots.extend(self.relocations(table, size).filter_map(|(slot, kind, symbol, addend)| match kind {
-                kind if RELATIVE.contains(&kind) => Some((slot, Slot::Address(addend))),
-                kind if SYMBOLIC.contains(&kind) => Some((slot, Slot::Symbol(symbol))),
+                kind if kind == relative => Some((slot, Slot::Address(addend))),
+                kind if symbolic.contains(&kind) => Some((slot, Slot::Symbol(symbol))),
                 _ => None,
             }));
         }
@@ -328,13 +468,15 @@ impl<'b> Binary<'b> {
 
     /// The functions of this file that the pointers in `[start, start + len)` point to.
     fn functions(&self, start: u64, len: u64) -> Vec<u64> {
-        let count = (len / 8).min(CONSTRUCTORS as u64);
-        let pointers = (0..count).filter_map(|index| self.pointer(start.checked_add(index * 8)?));
+        let word = self.layout.word;
+        let count = (len / word).min(CONSTRUCTORS as u64);
+        let pointers = (0..count).filter_map(|index| self.pointer(start.checked_add(index * word)?));
         let here = pointers.filter_map(|pointer| match pointer {
             Pointer::Here(address) => Some(address),
             Pointer::Import(_) => None,
         });
-        here.filter(|address| *address != 0 && *address != u64::MAX).collect()
+        let end = if word == 8 { u64::MAX } else { u64::from(u32::MAX) };
+        here.filter(|address| *address != 0 && *address != end).collect()
     }
 
     /// The roots of the file, in the order in which a runtime enters them.
@@ -353,7 +495,9 @@ impl<'b> Binary<'b> {
             }
         }
         if self.is_program {
-            roots.push((Root::Entry, self.entry));
+            // The start code of a static program calls its constructors.
+            let at = if self.is_interpreted { roots.len() } else { 0 };
+            roots.insert(at, (Root::Entry, self.entry));
         }
         for index in 1..self.dynsym.count {
             let Some(symbol) = self.symbol(self.dynsym, index) else { break };
@@ -380,11 +524,12 @@ impl<'b> Binary<'b> {
 
     /// The function that contains `address`, according to the symbol tables.
     pub fn function(&self, address: u64) -> Option<&'b str> {
+        let (machine, address) = (self.machine, self.machine.plain(address));
         let tables = [self.section(SHT_SYMTAB), Some(self.dynsym)];
         tables.into_iter().flatten().find_map(|table| {
             (0..table.count).map_while(|index| self.symbol(table, index)).find_map(|symbol| {
-                let is_inside =
-                    symbol.info & 0xf == 2 && address >= symbol.value && address - symbol.value < symbol.size;
+                let start = machine.plain(symbol.value);
+                let is_inside = symbol.info & 0xf == 2 && address >= start && address - start < symbol.size;
                 is_inside.then(|| self.name(table, symbol.name)).flatten()
             })
         })

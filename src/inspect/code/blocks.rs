@@ -19,6 +19,30 @@ pub struct Step {
     pub needs: Option<CpuFeature>,
     /// Whether it reads the CPU's features: `cpuid`, `xgetbv`, an ID register.
     pub queries_cpu: bool,
+    /// For a branch: the comparison that decides it, if it compares a variable with a number.
+    pub test: Option<Test>,
+    /// The variable that it writes.
+    pub stores: Option<u64>,
+}
+
+/// What a variable is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compared {
+    Number(u64),
+    /// A pointer or a handle that a call returned.
+    Returned,
+}
+
+/// Whether a variable equals something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Test {
+    /// The address of the variable.
+    pub variable: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    pub with: Compared,
+    /// Whether the branch is taken if they are equal, or if they are not.
+    pub is_taken_if_equal: bool,
 }
 
 /// The control flow after an instruction.
@@ -33,19 +57,19 @@ pub enum Flow {
     },
     Call {
         callee: Callee,
-        arguments: [Option<u64>; 2],
+        arguments: [Callee; 2],
     },
     /// A jump through memory or a register.
     Leave {
         callee: Callee,
-        arguments: [Option<u64>; 2],
+        arguments: [Callee; 2],
     },
     Return,
     /// Never continues: `ud2`, `hlt`, `brk`.
     Trap,
 }
 
-/// The target of a call or a tail jump.
+/// The target of a call or a tail jump, or a pointer that is passed as an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Callee {
     At(u64),
@@ -54,12 +78,16 @@ pub enum Callee {
     Unknown,
 }
 
-/// Decodes the instructions of a straight run of code one by one.
+/// Decodes the instructions of a path one by one, and tracks the registers' values along it.
 pub trait Decode {
-    /// Forgets the registers' values, because another path may lead here.
+    /// Forgets the registers' values.
     fn reset(&mut self);
+    /// A decoder for a path that branches off here.
+    fn fork(&self) -> Box<dyn Decode>;
     /// The instruction at `address`. `None` if the bytes are not an instruction.
     fn step(&mut self, code: &[u8], address: u64) -> Option<Step>;
+    /// A jump to another function.
+    fn tail_call(&self, target: u64) -> Flow;
     fn mnemonic(&self, code: &[u8], address: u64) -> String;
 }
 
@@ -69,13 +97,34 @@ pub trait Code<'b> {
     /// Whether a function starts at `address`.
     fn is_function_start(&self, address: u64) -> bool;
     fn never_returns(&mut self, callee: Callee) -> bool;
+    /// The value that a variable has when the file has been loaded.
+    fn initial(&self, variable: u64, size: u64) -> Option<u64>;
+}
+
+/// What a block does that matters to the search.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// The instruction at this address needs the feature.
+    Needs(CpuFeature, u64),
+    /// A call or a tail jump, with its first arguments.
+    Calls(Callee, [Callee; 2]),
 }
 
 #[derive(Debug, Default)]
 pub struct Block {
-    pub needs: Vec<(CpuFeature, u64)>,
-    pub calls: Vec<(Callee, [Option<u64>; 2])>,
+    /// In the order of execution.
+    pub events: Vec<Event>,
     pub end: End,
+}
+
+impl Block {
+    /// The arguments of its calls.
+    pub fn calls(&self) -> impl Iterator<Item = [Callee; 2]> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Calls(_, arguments) => Some(*arguments),
+            Event::Needs(..) => None,
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,11 +158,12 @@ impl Function {
     pub fn decode<'b>(entry: u64, decoder: &mut dyn Decode, code: &mut dyn Code<'b>, budget: usize) -> Function {
         let limit = budget.min(FUNCTION);
         let (mut steps, mut leaders) = (BTreeMap::new(), BTreeSet::from([entry]));
-        let mut pending = VecDeque::from([entry]);
+        decoder.reset();
+        let mut pending = VecDeque::from([(entry, decoder.fork())]);
         let mut function = Function { entry, blocks: BTreeMap::new(), queries_cpu: false, cost: 0, is_partial: false };
-        while let Some(start) = pending.pop_front() {
+        // A block is decoded with the values of the first path that leads to it.
+        while let Some((start, mut decoder)) = pending.pop_front() {
             let mut at = start;
-            decoder.reset();
             while !steps.contains_key(&at) {
                 if function.cost >= limit {
                     function.is_partial = true;
@@ -122,7 +172,13 @@ impl Function {
                 if at != start && code.is_function_start(at) {
                     break;
                 }
-                let Some(step) = code.bytes(at).and_then(|bytes| decoder.step(bytes, at)) else { break };
+                let Some(mut step) = code.bytes(at).and_then(|bytes| decoder.step(bytes, at)) else { break };
+                if let Flow::Jump(target) = step.flow
+                    && target != entry
+                    && code.is_function_start(target)
+                {
+                    step.flow = decoder.tail_call(target);
+                }
                 function.cost += 1;
                 function.queries_cpu |= step.queries_cpu;
                 let (next, flow) = (step.next, step.flow);
@@ -137,7 +193,7 @@ impl Function {
                 };
                 for target in targets.into_iter().flatten() {
                     if leaders.insert(target) {
-                        pending.push_back(target);
+                        pending.push_back((target, decoder.fork()));
                     }
                 }
                 if targets[0].is_some() {
@@ -154,11 +210,11 @@ impl Function {
         for leader in leaders {
             let (mut block, mut at) = (Block::default(), *leader);
             while let Some(step) = steps.get(&at) {
-                block.needs.extend(step.needs.map(|feature| (feature, at)));
+                block.events.extend(step.needs.map(|feature| Event::Needs(feature, at)));
                 match step.flow {
                     Flow::Next => {}
                     Flow::Call { callee, arguments } => {
-                        block.calls.push((callee, arguments));
+                        block.events.push(Event::Calls(callee, arguments));
                         if code.never_returns(callee) {
                             break;
                         }
@@ -168,12 +224,25 @@ impl Function {
                         break;
                     }
                     Flow::Branch { target, is_guard } => {
-                        block.end =
-                            End::Branch { taken: target, other: step.next, is_guard: is_guard || self.queries_cpu };
+                        let is_first = |test: &Test| {
+                            let mut before = steps.range(..at).filter_map(|(_, step)| step.stores);
+                            !self.queries_cpu && !before.any(|stored| stored == test.variable)
+                        };
+                        let decided = step.test.filter(is_first).and_then(|test| {
+                            let is_equal = match (code.initial(test.variable, test.size)?, test.with) {
+                                (value, Compared::Number(number)) => value == number,
+                                // A variable that nothing has set yet.
+                                (0, Compared::Returned) => false,
+                                (_, Compared::Returned) => return None,
+                            };
+                            Some(if is_equal == test.is_taken_if_equal { target } else { step.next })
+                        });
+                        let branch = End::Branch { taken: target, other: step.next, is_guard: is_guard || self.queries_cpu };
+                        block.end = decided.map_or(branch, End::Goto);
                         break;
                     }
                     Flow::Leave { callee, arguments } => {
-                        block.calls.push((callee, arguments));
+                        block.events.push(Event::Calls(callee, arguments));
                         block.end = if code.never_returns(callee) { End::Dead } else { End::Leave };
                         break;
                     }
@@ -260,7 +329,7 @@ impl Function {
     /// The blocks that every call passes, and those that a call may pass regardless of the CPU.
     pub fn reach(&self) -> Reach {
         let joins = self.joins().unwrap_or_default();
-        let certain: BTreeSet<u64> = std::iter::successors(Some(self.entry), |block| joins.get(block).copied())
+        let certain: Vec<u64> = std::iter::successors(Some(self.entry), |block| joins.get(block).copied())
             .take(self.blocks.len() + 1)
             .collect();
         let (mut probable, mut pending) = (BTreeSet::new(), vec![self.entry]);
@@ -279,7 +348,8 @@ impl Function {
 
 #[derive(Debug)]
 pub struct Reach {
-    pub certain: BTreeSet<u64>,
+    /// In the order of execution.
+    pub certain: Vec<u64>,
     pub probable: BTreeSet<u64>,
 }
 

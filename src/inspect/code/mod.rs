@@ -2,6 +2,7 @@
 //! point, its constructors and its module entry always take, and those on paths that they probably take. Code that a
 //! CPU check guards does not count. Total and bounded: hostile code ends the search, never the program.
 
+mod arm;
 mod arm64;
 mod binary;
 mod blocks;
@@ -14,7 +15,7 @@ use std::io::{self, Read};
 use serde::{Deserialize, Serialize};
 
 use crate::platform::CpuFeature;
-use binary::Binary;
+use binary::{Binary, Machine};
 use search::Search;
 
 /// Maximum number of instructions that are decoded per file.
@@ -31,6 +32,8 @@ pub struct CodeUse {
     pub root: Root,
     /// The function that contains it, if a symbol table names it.
     pub symbol: Option<String>,
+    /// Its place among the file's certain or probable ones, in the order of execution.
+    pub order: u32,
 }
 
 /// A place at which a runtime enters a file.
@@ -55,7 +58,7 @@ pub struct CodeNeeds {
     pub is_partial: bool,
 }
 
-/// Searches `bytes`, a whole file. `None` if it is not an x86-64 or AArch64 program or library.
+/// Searches `bytes`, a whole file. `None` if it is not an x86-64, AArch64 or 32-bit Arm program or library.
 pub fn needs(bytes: &[u8]) -> Option<CodeNeeds> {
     let binary = Binary::parse(bytes)?;
     let mut search = Search::new(&binary, INSTRUCTIONS);
@@ -68,7 +71,7 @@ pub fn needs(bytes: &[u8]) -> Option<CodeNeeds> {
 /// Maximum size of a file that is kept in memory for the search. Larger files are not searched.
 const FILE_BYTES: usize = 512 << 20;
 
-/// Bytes that distinguish an x86-64 or AArch64 file from others.
+/// Bytes that show a file's architecture.
 const IDENT_BYTES: usize = 20;
 
 /// A reader that keeps the bytes of an ELF file whose code is searched, and nothing of other files.
@@ -125,7 +128,7 @@ impl Read for Kept<'_> {
         }
         self.bytes.extend_from_slice(&buffer[..len]);
         if self.state == State::Open && self.bytes.len() >= IDENT_BYTES {
-            let is_searched = self.bytes.starts_with(b"\x7fELF\x02\x01") && matches!(self.bytes[18..20], [62 | 183, 0]);
+            let is_searched = Machine::of(&self.bytes).is_some();
             self.state = if is_searched { State::Wanted } else { State::NotSearched };
             if !is_searched {
                 self.bytes = Vec::new();

@@ -105,7 +105,7 @@ fn the_first_argument_of_the_entry_s_call_is_main() {
 fn arm64_atomics_are_certain_and_guarded_ones_are_not() {
     const LDADDAL: u32 = 0xf8e8_0128;
     const RET: u32 = 0xd65f_03c0;
-    assert_eq!(certain(&arm64(&[LDADDAL, RET])), [(CpuFeature::Lse, TEXT, "ldadd")]);
+    assert_eq!(certain(&arm64(&[LDADDAL, RET])), [(CpuFeature::Lse, TEXT, "ldaddal")]);
     // adrp x16,.; ldrb w16,[x16]; cbz w16,+8; ldaddal; ret
     let guarded = arm64(&[0x9000_0010, 0x3940_0210, 0x3400_0050, LDADDAL, RET]);
     assert!(guarded.certain.is_empty() && guarded.probable.is_empty(), "{guarded:?}");
@@ -115,13 +115,19 @@ fn arm64_atomics_are_certain_and_guarded_ones_are_not() {
 fn arm64_encodings_are_distinguished() {
     const RET: u32 = 0xd65f_03c0;
     for (word, expected) in [
-        (0x38bf_c108, Some((CpuFeature::Rcpc, "ldapr"))),    // ldaprb w8,[x8]
-        (0x88e0_fc41, Some((CpuFeature::Lse, "cas"))),       // casal w0,w1,[x2]
-        (0xb8a0_8041, Some((CpuFeature::Lse, "swp"))),       // swpa w0,w1,[x2]
+        (0x38bf_c108, Some((CpuFeature::Rcpc, "ldaprb"))),    // ldaprb w8,[x8]
+        (0x88e0_fc41, Some((CpuFeature::Lse, "casal"))),       // casal w0,w1,[x2]
+        (0xb8a0_8041, Some((CpuFeature::Lse, "swpa"))),       // swpa w0,w1,[x2]
         (0x4e82_9420, Some((CpuFeature::DotProd, "sdot"))),  // sdot v0.4s,v1.16b,v2.16b
-        (0x9ac0_4c20, Some((CpuFeature::Crc32, "crc32"))),   // crc32x w0,w1,x0
-        (0x2598_e3e0, Some((CpuFeature::Sve, "sve"))),       // ptrue p0.s
-        (0x4e28_4820, Some((CpuFeature::ArmCrypto, "aes"))), // aese v0.16b,v1.16b
+        (0x9ac0_4c20, Some((CpuFeature::Crc32, "crc32x"))),   // crc32x w0,w1,x0
+        (0x2598_e3e0, Some((CpuFeature::Sve, "ptrue"))),       // ptrue p0.s
+        (0x4e28_4820, Some((CpuFeature::ArmCrypto, "aese"))), // aese v0.16b,v1.16b
+        (0xd65f_0bff, Some((CpuFeature::Pauth, "retaa"))),
+        (0xd65f_0fff, Some((CpuFeature::Pauth, "retab"))),
+        (0xd71f_0822, Some((CpuFeature::Pauth, "braa"))),     // braa x1,x2
+        (0xd63f_0c3f, Some((CpuFeature::Pauth, "blrabz"))),   // blrabz x1
+        (0x0820_7c82, Some((CpuFeature::Lse, "casp"))),       // casp w0,w1,w2,w3,[x4]
+        (0x7862_0020, Some((CpuFeature::Lse, "ldaddlh"))),    // ldaddlh w2,w0,[x1]
         (0xc85f_fc20, None),                                 // ldaxr x0,[x1]
         (0xf940_0020, None),                                 // ldr x0,[x1]
         (0xa9bf_7bfd, None),                                 // stp x29,x30,[sp,#-16]!
@@ -134,6 +140,100 @@ fn arm64_encodings_are_distinguished() {
         let found = needs.certain.iter().map(|(feature, at)| (*feature, at.mnemonic.as_str())).next();
         assert_eq!(found, expected, "{word:#010x}");
     }
+}
+
+/// `cmpl $3,variable(%rip); jne +5; vxorps; ret; jmp .+4` with the variable 0x100 bytes after the entry point.
+fn guarded_by(variable: u32, branch: u8) -> CodeNeeds {
+    let mut code = [&[0x83, 0x3d, 0xf9, 0, 0, 0, 3, branch, 4][..], &AVX, &[0xc3]].concat();
+    code.resize(0x100, 0x90);
+    code.extend_from_slice(&variable.to_le_bytes());
+    x86(&code)
+}
+
+#[test]
+fn a_variable_that_nothing_has_set_has_its_value_in_the_file() {
+    let (je, jne) = (0x74, 0x75);
+    assert_eq!(certain(&guarded_by(3, jne)), [(CpuFeature::Avx, TEXT + 9, "vxorps")]);
+    assert_eq!(certain(&guarded_by(0, jne)), []);
+    assert_eq!(certain(&guarded_by(3, je)), []);
+    assert_eq!(certain(&guarded_by(0, je)), [(CpuFeature::Avx, TEXT + 9, "vxorps")]);
+}
+
+#[test]
+fn a_variable_that_the_function_has_set_is_not_known() {
+    // movl $1,0xf6(%rip); cmpl $3,0xef(%rip); je +4; vxorps; ret
+    let code = [&[0xc7, 5, 0xf6, 0, 0, 0, 1, 0, 0, 0, 0x83, 0x3d, 0xef, 0, 0, 0, 3, 0x74, 4][..], &AVX, &[0xc3]];
+    let mut code = code.concat();
+    code.resize(0x200, 0);
+    let needs = x86(&code);
+    assert!(needs.certain.is_empty() && needs.probable.is_empty(), "{needs:?}");
+}
+
+#[test]
+fn instructions_are_listed_in_the_order_of_execution() {
+    // jmp +6; popcnt %eax,%eax; ret; nop; vxorps; jmp back
+    let code = [&[0xeb, 6, 0xf3, 0x0f, 0xb8, 0xc0, 0xc3, 0x90][..], &AVX, &[0xeb, 0xf4]].concat();
+    let needs = x86(&code);
+    assert_eq!(needs.certain[&CpuFeature::Avx].order, 0);
+    assert_eq!(needs.certain[&CpuFeature::Popcnt].order, 1);
+}
+
+/// A static 32-bit program whose code is at [`TEXT`].
+fn arm(entry: u64, code: &[u8]) -> CodeNeeds {
+    let mut file = vec![0; TEXT as usize];
+    file[..7].copy_from_slice(b"\x7fELF\x01\x01\x01");
+    let size = TEXT as u32 + code.len() as u32;
+    let fields = [(24, entry as u32), (28, 52), (52, 1), (56, 0), (60, 0), (68, size), (72, size), (76, 5)];
+    for (at, value) in fields {
+        file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    for (at, value) in [(16, 2u16), (18, 40), (42, 32), (44, 1)] {
+        file[at..at + 2].copy_from_slice(&value.to_le_bytes());
+    }
+    file.extend_from_slice(code);
+    needs(&file).expect("a 32-bit Arm program")
+}
+
+#[test]
+fn arm_encodings_are_distinguished() {
+    for (word, expected) in [
+        (0xe304_0567u32, Some((CpuFeature::Thumb2, "movw"))), // movw r0,#0x4567
+        (0xe7e0_0051, Some((CpuFeature::Thumb2, "ubfx"))),    // ubfx r0,r1,#0,#1
+        (0xf57f_f05b, Some((CpuFeature::Armv7, "dmb"))),      // dmb ish
+        (0xe191_0f9f, Some((CpuFeature::Armv6, "ldrex"))),    // ldrex r0,[r1]
+        (0xe6bf_0f31, Some((CpuFeature::Armv6, "rev"))),      // rev r0,r1
+        (0xe711_f210, Some((CpuFeature::Idiv, "sdiv"))),      // sdiv r1,r0,r2
+        (0xed91_0b00, Some((CpuFeature::Vfp, "vldr"))),       // vldr d0,[r1]
+        (0xeef7_0a00, Some((CpuFeature::Vfp3, "vmov"))),      // vmov.f32 s1,#1.0
+        (0xf220_0d40, Some((CpuFeature::Neon, "neon"))),      // vadd.f32 q0,q0,q0
+        (0xe1d1_0c9f, Some((CpuFeature::Armv8, "lda"))),      // ldab r0,[r1]
+        (0x0304_0567, None),                                  // movweq r0,#0x4567
+        (0xe101_0092, None),                                  // swp r0,r2,[r1]
+        (0xe320_f000, None),                                  // nop
+        (0xe000_0291, None),                                  // mul r0,r1,r2
+        (0xee07_0fba, None),                                  // mcr p15: a barrier of ARMv6
+    ] {
+        let code: Vec<u8> = [word, 0xe12f_ff1e].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let needs = arm(TEXT, &code);
+        let found = needs.certain.iter().map(|(feature, at)| (*feature, at.mnemonic.as_str())).next();
+        assert_eq!(found, expected, "{word:#010x}");
+    }
+}
+
+#[test]
+fn thumb_code_is_decoded_and_calls_between_the_instruction_sets_are_followed() {
+    // mov.w r0,#0; bx lr
+    assert_eq!(certain(&arm(TEXT + 1, &[0x4f, 0xf0, 0, 0, 0x70, 0x47])), [(CpuFeature::Thumb2, TEXT, "mov.w")]);
+    // movs r0,#0; bx lr
+    assert_eq!(certain(&arm(TEXT + 1, &[0, 0x20, 0x70, 0x47])), []);
+    // blx +4 (to Thumb); bx lr; then in Thumb: cbz r0,+0; bx lr
+    let code = [0xfa00_0000u32, 0xe12f_ff1e].iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let code = [&code[..], &[0, 0xb1, 0x70, 0x47, 0x70, 0x47]].concat();
+    assert_eq!(certain(&arm(TEXT, &code)), [(CpuFeature::Thumb2, TEXT + 8, "cbz")]);
+    // cmp r0,#0; beq +8; movw; bx lr; bx lr: not on every path
+    let words = [0xe350_0000u32, 0x0a00_0001, 0xe304_0567, 0xe12f_ff1e, 0xe12f_ff1e];
+    let code: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    assert_eq!(certain(&arm(TEXT, &code)), []);
 }
 
 #[test]
@@ -156,7 +256,7 @@ fn a_file_that_is_cut_off_anywhere_is_searched_without_a_panic() {
 }
 
 #[test]
-fn only_files_of_the_two_architectures_are_kept() {
+fn only_files_of_the_searched_architectures_are_kept() {
     let mut text: &[u8] = b"#!/bin/sh\necho a long enough text\n";
     let mut kept = Kept::new(&mut text);
     std::io::copy(&mut kept, &mut std::io::sink()).expect("reading from memory does not fail");

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::binary::{Binary, Machine, Pointer};
-use super::blocks::{Callee, Code, Decode, Flow, Function};
-use super::{CodeNeeds, CodeUse, Root, arm64, x86};
+use super::blocks::{Block, Callee, Code, Decode, Event, Flow, Function};
+use super::{CodeNeeds, CodeUse, Root, arm, arm64, x86};
 use crate::platform::CpuFeature;
 
 /// Maximum depth of calls that are followed.
@@ -44,11 +44,21 @@ const NEVER: &[&str] = &[
     "_Py_FatalErrorFunc",
 ];
 
-/// The CPU features that a function and its callees need, each with the address of the first instruction.
+/// The CPU features that a function and its callees need, each with the address of the first instruction, in the order
+/// in which they are executed.
 #[derive(Debug, Default)]
 struct Summary {
-    certain: BTreeMap<CpuFeature, u64>,
-    probable: BTreeMap<CpuFeature, u64>,
+    certain: Vec<(CpuFeature, u64)>,
+    probable: Vec<(CpuFeature, u64)>,
+}
+
+/// Adds the features that are not known yet.
+fn add_all(known: &mut Vec<(CpuFeature, u64)>, more: &[(CpuFeature, u64)]) {
+    for (feature, address) in more {
+        if !known.iter().any(|(other, _)| other == feature) {
+            known.push((*feature, *address));
+        }
+    }
 }
 
 pub struct Search<'b> {
@@ -66,6 +76,7 @@ impl<'b> Search<'b> {
         let decoder: Box<dyn Decode> = match binary.machine {
             Machine::X86 => Box::new(x86::Decoder::default()),
             Machine::Arm64 => Box::new(arm64::Decoder::default()),
+            Machine::Arm => Box::new(arm::Decoder::default()),
         };
         let (summaries, in_work, never) = Default::default();
         Search { binary, decoder, summaries, in_work, never, left: budget, needs: CodeNeeds::default() }
@@ -89,18 +100,21 @@ impl<'b> Search<'b> {
 
     fn keep(&mut self, root: &Root, summary: &Summary, is_certain: bool) {
         let (binary, decoder) = (self.binary, &self.decoder);
-        let found = |address: u64| CodeUse {
-            address,
+        let found = |address: u64, order: usize| CodeUse {
+            order: u32::try_from(order).unwrap_or(u32::MAX),
+            address: binary.machine.plain(address),
             mnemonic: binary.code(address).map_or(String::new(), |code| decoder.mnemonic(code, address)),
             root: root.clone(),
             symbol: None,
         };
         for (feature, address) in &summary.certain {
             let map = if is_certain { &mut self.needs.certain } else { &mut self.needs.probable };
-            map.entry(*feature).or_insert_with(|| found(*address));
+            let order = map.len();
+            map.entry(*feature).or_insert_with(|| found(*address, order));
         }
         for (feature, address) in &summary.probable {
-            self.needs.probable.entry(*feature).or_insert_with(|| found(*address));
+            let order = self.needs.probable.len();
+            self.needs.probable.entry(*feature).or_insert_with(|| found(*address, order));
         }
     }
 
@@ -138,23 +152,24 @@ impl<'b> Search<'b> {
         let function = self.decode(entry);
         let reach = function.reach();
         let mut summary = Summary::default();
-        let add_all = |map: &mut BTreeMap<CpuFeature, u64>, from: &BTreeMap<CpuFeature, u64>| {
-            for (feature, address) in from {
-                map.entry(*feature).or_insert(*address);
-            }
-        };
-        for start in &reach.probable {
+        let others = reach.probable.iter().filter(|start| !reach.certain.contains(start));
+        for start in reach.certain.iter().chain(others) {
             let Some(block) = function.blocks.get(start) else { continue };
             let is_certain = reach.certain.contains(start);
-            for (feature, address) in &block.needs {
-                let map = if is_certain { &mut summary.certain } else { &mut summary.probable };
-                map.entry(*feature).or_insert(*address);
-            }
-            for (callee, arguments) in &block.calls {
-                for target in self.targets(*callee, *arguments) {
-                    let inner = self.sum_up(target, depth + 1);
-                    add_all(if is_certain { &mut summary.certain } else { &mut summary.probable }, &inner.certain);
-                    add_all(&mut summary.probable, &inner.probable);
+            for event in &block.events {
+                match event {
+                    Event::Needs(feature, address) => {
+                        let known = if is_certain { &mut summary.certain } else { &mut summary.probable };
+                        add_all(known, &[(*feature, *address)]);
+                    }
+                    Event::Calls(callee, arguments) => {
+                        for target in self.targets(*callee, *arguments) {
+                            let inner = self.sum_up(target, depth + 1);
+                            let known = if is_certain { &mut summary.certain } else { &mut summary.probable };
+                            add_all(known, &inner.certain);
+                            add_all(&mut summary.probable, &inner.probable);
+                        }
+                    }
                 }
             }
         }
@@ -165,12 +180,26 @@ impl<'b> Search<'b> {
     }
 
     /// The functions of this file that a call reaches.
-    fn targets(&self, callee: Callee, arguments: [Option<u64>; 2]) -> Vec<u64> {
+    fn targets(&self, callee: Callee, arguments: [Callee; 2]) -> Vec<u64> {
         match self.resolve(callee) {
             Some(Pointer::Here(address)) => vec![address],
             // Python calls the functions in the module's definition.
-            Some(Pointer::Import("PyModuleDef_Init")) => arguments[0].map_or(Vec::new(), |def| self.exec_slots(def)),
+            Some(Pointer::Import("PyModuleDef_Init")) => {
+                self.argument(arguments[0]).map_or(Vec::new(), |def| self.exec_slots(def))
+            }
             Some(Pointer::Import(_)) | None => Vec::new(),
+        }
+    }
+
+    /// The address in this file that an argument points to.
+    fn argument(&self, argument: Callee) -> Option<u64> {
+        match argument {
+            Callee::At(address) => Some(address),
+            Callee::Slot(slot) => match self.binary.pointer(slot)? {
+                Pointer::Here(address) => Some(address),
+                Pointer::Import(_) => None,
+            },
+            Callee::Unknown => None,
         }
     }
 
@@ -188,13 +217,17 @@ impl<'b> Search<'b> {
 
     /// `Py_mod_create` and `Py_mod_exec` of a PyModuleDef. Source: CPython's Include/moduleobject.h.
     fn exec_slots(&self, def: u64) -> Vec<u64> {
-        const M_SLOTS: u64 = 72;
+        // PyModuleDef has nine words before `m_slots`. A slot is an integer, padded to a word, and a pointer.
+        let word = self.binary.word_size();
         let here = |address: u64| match self.binary.pointer(address) {
             Some(Pointer::Here(value)) => Some(value),
             _ => None,
         };
-        let Some(slots) = here(def + M_SLOTS) else { return Vec::new() };
-        let entry = |index: u64| Some((self.binary.word(slots + index * 16)?, slots + index * 16 + 8));
+        let Some(slots) = here(def.wrapping_add(9 * word)) else { return Vec::new() };
+        let entry = |index: u64| {
+            let at = slots.checked_add(index * 2 * word)?;
+            Some((self.binary.word(at)?, at + word))
+        };
         (0..SLOTS)
             .map_while(entry)
             .take_while(|(id, _)| *id != 0)
@@ -206,8 +239,8 @@ impl<'b> Search<'b> {
     /// The `main` that an entry point passes to `__libc_start_main` as the first argument.
     fn handed_over(&mut self, entry: u64) -> Vec<u64> {
         let function = self.decode(entry);
-        let first = function.blocks.get(&entry).and_then(|block| block.calls.first());
-        let main = first.and_then(|(_, arguments)| arguments[0]);
+        let first = function.blocks.get(&entry).and_then(|block| block.calls().next());
+        let main = first.and_then(|arguments| self.argument(arguments[0]));
         main.filter(|main| self.binary.code(*main).is_some()).into_iter().collect()
     }
 
@@ -217,8 +250,8 @@ impl<'b> Search<'b> {
         if function.cost > STUB || function.blocks.len() > 1 {
             return Vec::new();
         }
-        let calls = function.blocks.values().flat_map(|block| &block.calls);
-        calls.filter_map(|(_, arguments)| arguments[0]).filter(|inner| self.binary.code(*inner).is_some()).collect()
+        let calls = function.blocks.values().flat_map(Block::calls);
+        calls.filter_map(|arguments| self.argument(arguments[0])).filter(|inner| self.binary.code(*inner).is_some()).collect()
     }
 
     fn shows_no_return(&mut self, start: u64, depth: usize) -> bool {
@@ -288,6 +321,10 @@ impl<'b> Code<'b> for Search<'b> {
             None => false,
         }
     }
+
+    fn initial(&self, variable: u64, size: u64) -> Option<u64> {
+        self.binary.initial(variable, size)
+    }
 }
 
 fn is_never(name: &str) -> bool {
@@ -300,5 +337,6 @@ fn stub_slot(binary: &Binary<'_>, address: u64) -> Option<u64> {
     match binary.machine {
         Machine::X86 => x86::stub(code, address),
         Machine::Arm64 => arm64::stub(code, address),
+        Machine::Arm => arm::stub(code, address),
     }
 }

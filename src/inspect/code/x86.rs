@@ -1,9 +1,9 @@
 //! Decodes x86-64 instructions: their targets, the features that they need, and whether a condition may depend on a CPU
 //! check.
 
-use iced_x86::{Code, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{Code, ConditionCode, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
-use super::blocks::{Callee, Decode, Flow, Step};
+use super::blocks::{Callee, Compared, Decode, Flow, Step, Test};
 use crate::platform::CpuFeature;
 
 /// What is known about a register's value.
@@ -13,8 +13,37 @@ enum Value {
     Unknown,
     /// An address or number in the code.
     Constant(u64),
+    /// The pointer stored at this address.
+    Slot(u64),
+    /// The number of this many bytes stored at this address.
+    Variable(u64, u64),
+    /// What a call returned.
+    Returned,
     /// Read from memory outside the stack, where programs store CPU flags, or computed from such a value.
     Memory,
+}
+
+impl Value {
+    fn is_memory(self) -> bool {
+        matches!(self, Value::Slot(_) | Value::Variable(..) | Value::Memory)
+    }
+
+    fn pointer(self) -> Callee {
+        match self {
+            Value::Constant(address) => Callee::At(address),
+            Value::Slot(slot) => Callee::Slot(slot),
+            Value::Unknown | Value::Variable(..) | Value::Returned | Value::Memory => Callee::Unknown,
+        }
+    }
+
+    /// The address and size of the variable that it was read from.
+    fn variable(self) -> Option<(u64, u64)> {
+        match self {
+            Value::Slot(address) => Some((address, 8)),
+            Value::Variable(address, size) => Some((address, size)),
+            Value::Unknown | Value::Constant(_) | Value::Returned | Value::Memory => None,
+        }
+    }
 }
 
 /// The kind of instruction that set the flags.
@@ -29,10 +58,12 @@ enum Flags {
     Word,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Decoder {
     values: [Value; 16],
     flags: Flags,
+    /// The comparison of a variable that set the flags: its address, its size, and what it was compared with.
+    compared: Option<(u64, u64, Compared)>,
 }
 
 fn decode(code: &[u8], address: u64) -> Option<Instruction> {
@@ -67,12 +98,48 @@ impl Decoder {
         (0..instruction.op_count()).any(|op| instruction.op_kind(op) == OpKind::Memory) && Self::is_shared(instruction)
     }
 
+    /// The variable and the number that a comparison compares.
+    fn comparison(&self, instruction: &Instruction) -> Option<(u64, u64, Compared)> {
+        let is_register = |op: u32| instruction.op_kind(op) == OpKind::Register;
+        if instruction.mnemonic() == Mnemonic::Cmp && is_register(0) && is_register(1) {
+            let pair = [instruction.op0_register(), instruction.op1_register()].map(|register| self.value(register));
+            return match pair {
+                [Value::Slot(address), Value::Returned] | [Value::Returned, Value::Slot(address)] => {
+                    Some((address, 8, Compared::Returned))
+                }
+                _ => None,
+            };
+        }
+        let immediate = matches!(
+            instruction.op1_kind(),
+            OpKind::Immediate8 | OpKind::Immediate32 | OpKind::Immediate8to32 | OpKind::Immediate8to64 | OpKind::Immediate32to64
+        );
+        let is_self_test = instruction.mnemonic() == Mnemonic::Test
+            && instruction.op1_kind() == OpKind::Register
+            && instruction.op0_register() == instruction.op1_register();
+        let (address, size) = match instruction.op0_kind() {
+            OpKind::Register => self.value(instruction.op0_register()).variable()?,
+            OpKind::Memory if instruction.is_ip_rel_memory_operand() => {
+                (instruction.ip_rel_memory_address(), instruction.memory_size().size() as u64)
+            }
+            _ => return None,
+        };
+        let number = match instruction.mnemonic() {
+            Mnemonic::Test if is_self_test => Compared::Number(0),
+            Mnemonic::Cmp if immediate => {
+                Compared::Number(instruction.immediate(1) & u64::MAX >> (64 - 8 * size.clamp(1, 8)))
+            }
+            _ => return None,
+        };
+        Some((address, size, number))
+    }
+
     /// Updates the flags and the destination after an instruction that does not branch.
     fn note(&mut self, instruction: &Instruction) {
         let mnemonic = instruction.mnemonic();
         let is_memory = Self::reads_shared(instruction);
         let of_memory = |decoder: &Decoder, op: u32| {
-            instruction.op_kind(op) == OpKind::Register && decoder.value(instruction.op_register(op)) == Value::Memory
+            instruction.op_kind(op) == OpKind::Register && decoder.value(instruction.op_register(op)).is_memory()
         };
         let count = instruction.op_count();
         let is_tainted = is_memory || (0..count).any(|op| of_memory(self, op));
@@ -81,10 +148,24 @@ impl Decoder {
         } else {
             instruction.memory_size().size()
         };
+        let keeps_flags = matches!(
+            mnemonic,
+            Mnemonic::Mov | Mnemonic::Lea | Mnemonic::Movzx | Mnemonic::Movsx | Mnemonic::Movsxd | Mnemonic::Push | Mnemonic::Pop
+        );
+        if !keeps_flags {
+            self.compared = None;
+        }
         match mnemonic {
             Mnemonic::Test | Mnemonic::Cmp => {
+                self.compared = self.comparison(instruction);
                 let is_bits = mnemonic == Mnemonic::Test && instruction.op1_kind() != OpKind::Register;
+                // A CPU check compares with a number, never two values with each other.
+                let is_pair = mnemonic == Mnemonic::Cmp
+                    && size == 8
+                    && instruction.op1_kind() == OpKind::Register
+                    && !matches!(self.value(instruction.op1_register()), Value::Constant(_));
                 self.flags = match size {
+                    _ if is_pair => Flags::Plain,
                     _ if is_tainted || is_bits => Flags::Doubtful,
                     8 => Flags::Plain,
                     4 => Flags::Word,
@@ -121,9 +202,18 @@ impl Decoder {
                 OpKind::Immediate32 | OpKind::Immediate64 | OpKind::Immediate32to64 => {
                     Value::Constant(instruction.immediate(1))
                 }
+                OpKind::Memory if instruction.is_ip_rel_memory_operand() && size == 8 => {
+                    Value::Slot(instruction.ip_rel_memory_address())
+                }
+                OpKind::Memory if instruction.is_ip_rel_memory_operand() => {
+                    Value::Variable(instruction.ip_rel_memory_address(), instruction.memory_size().size() as u64)
+                }
                 OpKind::Memory if is_memory => Value::Memory,
                 _ => Value::Unknown,
             },
+            Mnemonic::Movzx if instruction.is_ip_rel_memory_operand() => {
+                Value::Variable(instruction.ip_rel_memory_address(), instruction.memory_size().size() as u64)
+            }
             Mnemonic::Xor if instruction.op0_register() == instruction.op1_register() => Value::Constant(0),
             _ if is_tainted => Value::Memory,
             _ => Value::Unknown,
@@ -131,25 +221,42 @@ impl Decoder {
         self.set(instruction.op0_register(), value);
     }
 
-    fn arguments(&self) -> [Option<u64>; 2] {
-        [Register::RDI, Register::RSI].map(|register| match self.value(register) {
-            Value::Constant(value) => Some(value),
-            Value::Unknown | Value::Memory => None,
-        })
+    /// A call keeps rbx, rbp and r12 to r15. Source: x86-64 psABI, "Registers".
+    fn forget_call(&mut self) {
+        for (register, value) in self.values.iter_mut().enumerate() {
+            if !matches!(register, 3 | 5 | 12..=15) {
+                *value = if register == 0 { Value::Returned } else { Value::Unknown };
+            }
+        }
     }
 
-    fn callee(instruction: &Instruction) -> Callee {
+    fn arguments(&self) -> [Callee; 2] {
+        [Register::RDI, Register::RSI].map(|register| self.value(register).pointer())
+    }
+
+    fn callee(&self, instruction: &Instruction) -> Callee {
         match instruction.op0_kind() {
             OpKind::NearBranch64 => Callee::At(instruction.near_branch_target()),
             OpKind::Memory if instruction.is_ip_rel_memory_operand() => {
                 Callee::Slot(instruction.ip_rel_memory_address())
             }
+            OpKind::Register => self.value(instruction.op0_register()).pointer(),
             _ => Callee::Unknown,
         }
     }
 
+    fn test(&self, instruction: &Instruction) -> Option<Test> {
+        let (variable, size, with) = self.compared?;
+        let is_taken_if_equal = match instruction.condition_code() {
+            ConditionCode::e => true,
+            ConditionCode::ne => false,
+            _ => return None,
+        };
+        Some(Test { variable, size, with, is_taken_if_equal })
+    }
+
     fn is_guard(&self, instruction: &Instruction) -> bool {
-        use iced_x86::ConditionCode::{a, ae, b, be, e, ne};
+        use ConditionCode::{a, ae, b, be, e, ne};
         let by_value = matches!(instruction.condition_code(), e | ne | a | ae | b | be);
         match self.flags {
             Flags::Doubtful => true,
@@ -164,8 +271,13 @@ impl Decode for Decoder {
         *self = Decoder::default();
     }
 
+    fn fork(&self) -> Box<dyn Decode> {
+        Box::new(self.clone())
+    }
+
     fn step(&mut self, code: &[u8], address: u64) -> Option<Step> {
         let instruction = decode(code, address)?;
+        let test = self.test(&instruction);
         let flow = match instruction.flow_control() {
             FlowControl::Next | FlowControl::XbeginXabortXend => {
                 self.note(&instruction);
@@ -180,20 +292,28 @@ impl Decode for Decoder {
                 Flow::Next
             }
             FlowControl::Call | FlowControl::IndirectCall => {
-                let (callee, arguments) = (Self::callee(&instruction), self.arguments());
-                self.values = Default::default();
-                self.flags = Flags::Doubtful;
+                let (callee, arguments) = (self.callee(&instruction), self.arguments());
+                self.forget_call();
+                (self.flags, self.compared) = (Flags::Doubtful, None);
                 Flow::Call { callee, arguments }
             }
             FlowControl::IndirectBranch => {
-                Flow::Leave { callee: Self::callee(&instruction), arguments: self.arguments() }
+                Flow::Leave { callee: self.callee(&instruction), arguments: self.arguments() }
             }
             FlowControl::Return => Flow::Return,
             FlowControl::ConditionalBranch | FlowControl::Interrupt | FlowControl::Exception => Flow::Trap,
         };
         let flow = if instruction.mnemonic() == Mnemonic::Hlt { Flow::Trap } else { flow };
         let queries_cpu = matches!(instruction.mnemonic(), Mnemonic::Cpuid | Mnemonic::Xgetbv);
-        Some(Step { next: instruction.next_ip(), flow, needs: needs(&instruction), queries_cpu })
+        let is_store = instruction.op0_kind() == OpKind::Memory
+            && instruction.is_ip_rel_memory_operand()
+            && !matches!(instruction.mnemonic(), Mnemonic::Test | Mnemonic::Cmp);
+        let stores = is_store.then(|| instruction.ip_rel_memory_address());
+        Some(Step { next: instruction.next_ip(), flow, needs: needs(&instruction), queries_cpu, test, stores })
+    }
+
+    fn tail_call(&self, target: u64) -> Flow {
+        Flow::Leave { callee: Callee::At(target), arguments: self.arguments() }
     }
 
     fn mnemonic(&self, code: &[u8], address: u64) -> String {

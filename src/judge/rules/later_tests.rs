@@ -57,7 +57,7 @@ fn layer(puts: &[Put]) -> Arc<Contents<FileKind>> {
         let size = bytes.len() as u64;
         let mut fact = is_file.then(|| inspect(path.as_bytes(), size, mode & 0o111 != 0, &mut &bytes[..]));
         if let (Needing(.., feature), Some(FileKind::Elf(elf))) = (put, &mut fact) {
-            let at = CodeUse { address: 0x40, mnemonic: "op".into(), root: Root::Constructor, symbol: None };
+            let at = CodeUse { address: 0x40, mnemonic: "op".into(), root: Root::Constructor, symbol: None, order: 0 };
             elf.code = Some(Box::new(CodeNeeds { certain: [(*feature, at)].into(), ..CodeNeeds::default() }));
         }
         if let (Module(_, interface), Some(FileKind::Elf(elf))) = (put, &mut fact) {

@@ -58,6 +58,15 @@ const fn debian(
     Package { name, machine: X86_64, suite, debian, pip: &[], npm: &[], start: Program(words), is_small: false }
 }
 
+const fn arm64(
+    name: &'static str,
+    suite: Suite,
+    packages: &'static [&'static str],
+    words: &'static [&'static str],
+) -> Package {
+    Package { machine: Aarch64, ..debian(name, suite, packages, words) }
+}
+
 const fn pip(name: &'static str, machine: Machine, pip: &'static [&'static str], code: &'static str) -> Package {
     Package {
         name,
@@ -123,6 +132,28 @@ const CRYPTOGRAPHY: &str = "from cryptography.hazmat.primitives.ciphers.aead imp
 const PILLOW: &str =
     "from PIL import Image\nprint(Image.new('RGB', (40, 40), (9, 8, 7)).resize((10, 10)).getpixel((1, 1)))\n";
 const CHDB: &str = "import chdb\nprint(chdb.query('select max(number) from numbers(100)'))\n";
+/// Debian's BLAS is in directories that only a configured alternative adds to the search.
+const FFMPEG: &[&str] = &[
+    "/lib64/ld-linux-x86-64.so.2",
+    "--library-path",
+    "/usr/lib/x86_64-linux-gnu/blas:/usr/lib/x86_64-linux-gnu/lapack",
+    "/usr/bin/ffmpeg",
+    "-version",
+];
+const USEARCH: &str = "import numpy, usearch.index\nindex = usearch.index.Index(ndim=4)\nindex.add(1, numpy.ones(4, numpy.float32))\nprint(len(index))\n";
+const LANCE: &str = "import lancedb\nprint(lancedb.connect('/tmp/lance').uri)\n";
+const CTRANSLATE: &str = "import ctranslate2\nprint(ctranslate2.get_supported_compute_types('cpu'))\n";
+const TANTIVY: &str = "import tantivy\nprint(tantivy.SchemaBuilder().add_text_field('t').build())\n";
+const BLIS: &str = "import blis.py, numpy\nprint(blis.py.gemm(numpy.ones((8, 8)), numpy.ones((8, 8))).sum())\n";
+const LITERT: &str = "import ai_edge_litert.interpreter as litert\nprint(litert.Interpreter)\n";
+const AWSCRT: &str = "import awscrt.checksums, awscrt.io\nprint(awscrt.checksums.crc32c(b'text' * 99))\n";
+const OPENCV: &str =
+    "import cv2, numpy\nprint(cv2.GaussianBlur(numpy.zeros((16, 16), numpy.uint8), (3, 3), 0).sum())\n";
+const JAX: &str = "import jax.numpy\nprint(jax.numpy.ones(4).sum())\n";
+const SHARP: &str = "require('sharp')({create: {width: 8, height: 8, channels: 3, background: 'red'}}).raw().toBuffer().then((b) => console.log(b.length))\n";
+const SWC: &str = "console.log(require('@swc/core').transformSync('const a = 1').code)\n";
+const ROLLUP: &str = "require('rollup').rollup({input: '/srv/app/app.js', external: /./}).then(() => console.log(1))\n";
+const POLARS_JS: &str = "const p = require('nodejs-polars').default\nconsole.log(p.DataFrame({a: [2, 1]}).sort('a').height)\n";
 const ESBUILD: &[&str] = &["/srv/app/node_modules/esbuild-binary/bin/esbuild", "--version"];
 const BUN: &[&str] = &["/srv/app/node_modules/bun-binary/bin/bun", "-e", "console.log(1)"];
 const RESOLVER: &str = "console.log(typeof require('unrs-resolver').ResolverFactory)\n";
@@ -136,7 +167,7 @@ pub const PACKAGES: &[Package] = &[
         &["/usr/bin/openssl", "speed", "-seconds", "1", "-bytes", "64", "sha256"],
     ),
     debian("openssl (trixie)", Suite::Trixie, &["openssl"], &["/usr/bin/openssl", "rand", "-hex", "16"]),
-    debian("ffmpeg", Suite::Bookworm, &["ffmpeg", "libblas3", "liblapack3"], &["/usr/bin/ffmpeg", "-version"]),
+    debian("ffmpeg", Suite::Bookworm, &["ffmpeg", "libblas3", "liblapack3"], FFMPEG),
     debian("dav1d", Suite::Trixie, &["dav1d"], &["/usr/bin/dav1d", "--version"]),
     debian("zstd", Suite::Bookworm, &["zstd"], &["/usr/bin/zstd", "-b1", "-i0", "/usr/bin/zstd"]),
     debian("zstd (trixie)", Suite::Trixie, &["zstd"], &["/usr/bin/zstd", "--version"]),
@@ -290,4 +321,86 @@ pub const PACKAGES: &[Package] = &[
     wheel("deno", &["deno"], &["/usr/local/lib/python3.11/dist-packages/bin/deno", "eval", "console.log(1)"]),
     wheel("ruff", &["ruff"], &["/usr/local/lib/python3.11/dist-packages/bin/ruff", "--version"]),
     wheel("uv", &["uv"], &["/usr/local/lib/python3.11/dist-packages/bin/uv", "--version"]),
+    // Packages that were not part of the first comparison.
+    pip("polars-lts-cpu", X86_64, &["polars-lts-cpu==1.33.1"], POLARS),
+    pip("polars 0.20", X86_64, &["polars==0.20.31"], POLARS),
+    pip("usearch", X86_64, &["usearch", "numpy==1.26.4"], USEARCH),
+    pip("usearch", Aarch64, &["usearch", "numpy==1.26.4"], USEARCH),
+    pip(
+        "simsimd",
+        X86_64,
+        &["simsimd", "numpy==1.26.4"],
+        "import numpy, simsimd\nprint(simsimd.cosine(numpy.ones(64, numpy.float32), numpy.ones(64, numpy.float32)))\n",
+    ),
+    pip("numcodecs", X86_64, &["numcodecs"], "import numcodecs\nprint(len(numcodecs.Blosc().encode(b'x' * 4096)))\n"),
+    pip("blosc2", X86_64, &["blosc2"], "import blosc2\nprint(len(blosc2.compress2(b'x' * 4096)))\n"),
+    pip("ctranslate2", X86_64, &["ctranslate2", "numpy==1.26.4"], CTRANSLATE),
+    pip("ctranslate2", Aarch64, &["ctranslate2", "numpy==1.26.4"], CTRANSLATE),
+    pip("tantivy", X86_64, &["tantivy"], TANTIVY),
+    pip("tantivy", Aarch64, &["tantivy"], TANTIVY),
+    pip("milvus-lite", X86_64, &["milvus-lite"], "import milvus_lite\nprint(milvus_lite.__name__)\n"),
+    pip("lancedb", X86_64, &["lancedb"], LANCE),
+    pip("lancedb", Aarch64, &["lancedb"], LANCE),
+    pip("datafusion", X86_64, &["datafusion"], "import datafusion\nprint(datafusion.SessionContext().sql('select 1'))\n"),
+    pip("cramjam", X86_64, &["cramjam"], "import cramjam\nprint(len(bytes(cramjam.zstd.compress(b'text' * 999))))\n"),
+    pip("rapidfuzz", X86_64, &["rapidfuzz"], "import rapidfuzz\nprint(rapidfuzz.fuzz.ratio('imgarch', 'imgarhc'))\n"),
+    pip("blis", X86_64, &["blis", "numpy==1.26.4"], BLIS),
+    pip("blis", Aarch64, &["blis", "numpy==1.26.4"], BLIS),
+    pip("sentencepiece", X86_64, &["sentencepiece"], "import sentencepiece\nprint(sentencepiece.SentencePieceProcessor())\n"),
+    pip("hf-xet", X86_64, &["hf-xet"], "import hf_xet\nprint(hf_xet.__name__)\n"),
+    pip("openvino", X86_64, &["openvino", "numpy==1.26.4"], "import openvino\nprint(openvino.Core().available_devices)\n"),
+    pip(
+        "imagecodecs",
+        X86_64,
+        &["imagecodecs"],
+        "import imagecodecs, numpy\nprint(len(imagecodecs.png_encode(numpy.zeros((8, 8), numpy.uint8))))\n",
+    ),
+    pip("numexpr", X86_64, &["numexpr", "numpy==1.26.4"], "import numexpr\nprint(numexpr.evaluate('2 * 3 + 1'))\n"),
+    pip("pikepdf", X86_64, &["pikepdf"], "import pikepdf\nprint(pikepdf.new().Root)\n"),
+    pip("connectorx", X86_64, &["connectorx"], "import connectorx\nprint(connectorx.__name__)\n"),
+    pip("awscrt", X86_64, &["awscrt"], AWSCRT),
+    pip("awscrt", Aarch64, &["awscrt"], AWSCRT),
+    pip("litert", X86_64, &["ai-edge-litert"], LITERT),
+    pip("litert", Aarch64, &["ai-edge-litert"], LITERT),
+    pip("mujoco", X86_64, &["mujoco", "numpy==1.26.4"], "import mujoco\nprint(mujoco.MjModel.from_xml_string('<mujoco/>').nq)\n"),
+    pip("z3", X86_64, &["z3-solver"], "import z3\nprint(z3.simplify(z3.Int('x') + 1))\n"),
+    pip("typst", X86_64, &["typst"], "import typst\nprint(len(typst.compile(b'= Title')))\n"),
+    pip(
+        "torch 2.4",
+        Aarch64,
+        &["torch==2.4.1", "numpy==1.26.4"],
+        "import torch\nprint((torch.ones(8, 8) @ torch.ones(8, 8)).sum())\n",
+    ),
+    pip("opencv", Aarch64, &["opencv-python-headless", "numpy==1.26.4"], OPENCV),
+    pip("jaxlib", Aarch64, &["jax", "jaxlib"], JAX),
+    pip("orjson", Aarch64, &["orjson"], "import orjson\nprint(orjson.loads(orjson.dumps({'k': [1, 1.5]})))\n"),
+    npm("sharp", Aarch64, &["sharp"], SHARP),
+    npm("swc", Aarch64, &["@swc/core"], SWC),
+    npm("rollup", X86_64, &["rollup"], ROLLUP),
+    npm("rollup", Aarch64, &["rollup"], ROLLUP),
+    npm("rolldown", X86_64, &["@rolldown/binding-linux-x64-gnu"], "console.log(typeof require('@rolldown/binding-linux-x64-gnu'))\n"),
+    npm("next-swc", X86_64, &["@next/swc-linux-x64-gnu"], "console.log(typeof require('@next/swc-linux-x64-gnu'))\n"),
+    npm("oxide", X86_64, &["@tailwindcss/oxide"], "console.log(new (require('@tailwindcss/oxide').Scanner)({}).files)\n"),
+    npm("nodejs-polars", X86_64, &["nodejs-polars"], POLARS_JS),
+    npm("resvg", X86_64, &["@resvg/resvg-js"], "console.log(new (require('@resvg/resvg-js').Resvg)('<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"8\" height=\"8\"/>').render().width)\n"),
+    npm("snappy", X86_64, &["snappy"], "console.log(require('snappy').compressSync(Buffer.alloc(999)).length)\n"),
+    npm("argon2", X86_64, &["@node-rs/argon2"], "console.log(require('@node-rs/argon2').hashSync('text').length)\n"),
+    npm("libsql", X86_64, &["@libsql/linux-x64-gnu"], "console.log(typeof require('@libsql/linux-x64-gnu'))\n"),
+    binary("biome", X86_64, &["@biomejs/cli-linux-x64"], &["/srv/app/node_modules/@biomejs/cli-linux-x64/biome", "--version"]),
+    binary("turbo", X86_64, &["turbo-linux-64"], &["/srv/app/node_modules/turbo-linux-64/bin/turbo", "--version"]),
+    binary("ffmpeg (npm)", X86_64, &["@ffmpeg-installer/linux-x64"], &["/srv/app/node_modules/@ffmpeg-installer/linux-x64/ffmpeg", "-version"]),
+    binary("sentry-cli", X86_64, &["@sentry/cli-linux-x64"], &["/srv/app/node_modules/@sentry/cli-linux-x64/bin/sentry-cli", "--version"]),
+    binary("buf", X86_64, &["@bufbuild/buf-linux-x64"], &["/srv/app/node_modules/@bufbuild/buf-linux-x64/bin/buf", "--version"]),
+    debian("python (trixie)", Suite::Trixie, &["python3"], &["/usr/bin/python3.13", "-c", "import hashlib; print(hashlib.sha256(b'x').hexdigest())"]),
+    debian("go (trixie)", Suite::Trixie, &["golang-1.24-go"], &["/usr/lib/go-1.24/bin/go", "version"]),
+    debian("x265", Suite::Bookworm, &["x265"], &["/usr/bin/x265", "--version"]),
+    debian("java", Suite::Bookworm, &["openjdk-17-jre-headless"], &["/usr/lib/jvm/java-17-openjdk-amd64/bin/java", "-version"]),
+    debian("flac", Suite::Trixie, &["flac"], &["/usr/bin/flac", "--version"]),
+    debian("node (trixie)", Suite::Trixie, NODE, &["/usr/bin/node", "-e", "console.log(1)"]),
+    arm64("openssl", Suite::Bookworm, &["openssl"], &["/usr/bin/openssl", "speed", "-seconds", "1", "-bytes", "64", "sha256"]),
+    arm64("node", Suite::Bookworm, NODE, &["/usr/bin/node", "-e", "console.log(1)"]),
+    arm64("go (trixie)", Suite::Trixie, &["golang-1.24-go"], &["/usr/lib/go-1.24/bin/go", "version"]),
+    arm64("dav1d", Suite::Trixie, &["dav1d"], &["/usr/bin/dav1d", "--version"]),
+    arm64("mariadb", Suite::Bookworm, &["mariadb-server-core"], &["/usr/sbin/mariadbd", "--version"]),
+    arm64("redis", Suite::Trixie, &["redis-server"], &["/usr/bin/redis-server", "--version"]),
 ];
