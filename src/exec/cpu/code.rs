@@ -64,17 +64,18 @@ impl Lacking<'_> {
     pub fn text(&self, path: &str, node: &Node) -> String {
         let CodeUse { address, mnemonic, root, symbol, order: _ } = self.at;
         let symbol = symbol.as_ref().map_or(String::new(), |symbol| format!(" in {symbol}"));
-        let root = match root {
-            Root::Entry => "its entry point".to_string(),
-            Root::Constructor => "a constructor".to_string(),
-            Root::Module(name) => name.clone(),
+        let reached = match root {
+            Root::Entry => "reached from its entry point".to_string(),
+            Root::Constructor => "reached from a constructor".to_string(),
+            Root::Module(name) => format!("reached from {name}"),
+            Root::Everywhere => "which all of its code was compiled for".to_string(),
         };
         let feature = self.feature;
         let level = match node.isa {
             Fact::Known(isa) => format!("this node is {isa}"),
             Fact::Unknown => "this node lacks it".to_string(),
         };
-        format!("{path}: {mnemonic} at {address:#x}{symbol} needs {feature}, reached from {root}; {level}")
+        format!("{path}: {mnemonic} at {address:#x}{symbol} needs {feature}, {reached}; {level}")
     }
 }
 
@@ -92,8 +93,13 @@ mod tests {
 
     fn needs(certain: &[CpuFeature], probable: &[CpuFeature]) -> CodeNeeds {
         let found = |feature: &CpuFeature| {
-            let at =
-                CodeUse { address: 0x10, mnemonic: "op".into(), root: Root::Constructor, symbol: Some("f".into()), order: 0 };
+            let at = CodeUse {
+                address: 0x10,
+                mnemonic: "op".into(),
+                root: Root::Constructor,
+                symbol: Some("f".into()),
+                order: 0,
+            };
             (*feature, at)
         };
         CodeNeeds {

@@ -170,7 +170,11 @@ impl Thumb {
     fn read(code: &[u8]) -> Option<Thumb> {
         let half = |at: usize| Some(u16::from_le_bytes(code.get(at..at + 2)?.try_into().ok()?));
         let first = half(0)?;
-        if first >> 11 < 0b11101 { Some(Thumb::Short(first)) } else { Some(Thumb::Long(u32::from(first) << 16 | u32::from(half(2)?))) }
+        if first >> 11 < 0b11101 {
+            Some(Thumb::Short(first))
+        } else {
+            Some(Thumb::Long(u32::from(first) << 16 | u32::from(half(2)?)))
+        }
     }
 }
 
@@ -303,7 +307,14 @@ impl Decoder {
             flow => flow,
         };
         let needs = needs_of_thumb(instruction).filter(|_| !is_guarded).map(|(feature, _)| feature);
-        Some(Step { next: thumb_address(at.wrapping_add(len)), flow, needs, queries_cpu: false, test: None, stores: None })
+        Some(Step {
+            next: thumb_address(at.wrapping_add(len)),
+            flow,
+            needs,
+            queries_cpu: false,
+            test: None,
+            stores: None,
+        })
     }
 
     fn flow_of_short(&mut self, half: u32, code: &[u8], at: u32) -> Flow {
@@ -395,10 +406,13 @@ impl Decoder {
             () if word & 0xff70_f000 == 0xf850_f000 => return self.left(PC),
             () if matches!(word & 0xffd0_8000, 0xe890_8000 | 0xe910_8000) => return Flow::Return,
             () if word & 0xfbf0_8000 == 0xf240_0000 => (rd, Value::Constant(half)),
-            () if word & 0xfbf0_8000 == 0xf2c0_0000 => (rd, match self.values[rd] {
-                Value::Constant(low) => Value::Constant(low & 0xffff | half << 16),
-                Value::Slot(_) | Value::Unknown => Value::Unknown,
-            }),
+            () if word & 0xfbf0_8000 == 0xf2c0_0000 => (
+                rd,
+                match self.values[rd] {
+                    Value::Constant(low) => Value::Constant(low & 0xffff | half << 16),
+                    Value::Slot(_) | Value::Unknown => Value::Unknown,
+                },
+            ),
             () if word & 0xffff_0000 == 0xf8df_0000 => {
                 let literal = (here & !3).wrapping_add(word & 0xfff).wrapping_sub(at);
                 (rt, word_at(code, literal).map_or(Value::Unknown, Value::Constant))

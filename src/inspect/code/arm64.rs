@@ -294,7 +294,14 @@ impl Decode for Decoder {
         };
         // MRS of an ID register, which Linux emulates.
         let queries_cpu = word & 0xffff_0000 == 0xd538_0000;
-        Some(Step { next: address.wrapping_add(4), flow, needs: needs(word).map(|row| row.feature), queries_cpu, test: None, stores: None })
+        Some(Step {
+            next: address.wrapping_add(4),
+            flow,
+            needs: needs(word).map(|row| row.feature),
+            queries_cpu,
+            test: None,
+            stores: None,
+        })
     }
 
     fn tail_call(&self, target: u64) -> Flow {

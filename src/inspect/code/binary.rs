@@ -262,7 +262,8 @@ impl<'b> Binary<'b> {
             let word = layout.word;
             for index in 0..(len / (2 * word)).min(4096) {
                 let Some(at) = offset.checked_add(index * 2 * word) else { break };
-                let (Some(tag), Some(value)) = (binary.word_at(at), at.checked_add(word).and_then(|at| binary.word_at(at)))
+                let (Some(tag), Some(value)) =
+                    (binary.word_at(at), at.checked_add(word).and_then(|at| binary.word_at(at)))
                 else {
                     break;
                 };
@@ -313,7 +314,8 @@ impl<'b> Binary<'b> {
         if (0..size).any(|byte| self.slots.contains_key(&address.wrapping_add(byte))) {
             return None;
         }
-        let is_zero = |load: &Load| address >= load.vaddr + load.len.min(load.memory) && address - load.vaddr < load.memory;
+        let is_zero =
+            |load: &Load| address >= load.vaddr + load.len.min(load.memory) && address - load.vaddr < load.memory;
         match self.offset(address) {
             Some(at) => {
                 let at = usize::try_from(at).ok()?;
@@ -352,6 +354,12 @@ impl<'b> Binary<'b> {
         let start = load.offset.checked_add(address - load.vaddr)?;
         let end = load.offset.checked_add(load.len)?.min(self.bytes.len() as u64);
         self.bytes.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+    }
+
+    /// The addresses and bytes of the executable segments.
+    pub fn segments(&self) -> Vec<(u64, &'b [u8])> {
+        let code = self.loads.iter().filter(|load| load.is_code);
+        code.filter_map(|load| Some((load.vaddr, self.code(load.vaddr)?))).collect()
     }
 
     fn dynamic_symbols(&self) -> Option<Table> {

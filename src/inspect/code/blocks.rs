@@ -237,7 +237,8 @@ impl Function {
                             };
                             Some(if is_equal == test.is_taken_if_equal { target } else { step.next })
                         });
-                        let branch = End::Branch { taken: target, other: step.next, is_guard: is_guard || self.queries_cpu };
+                        let branch =
+                            End::Branch { taken: target, other: step.next, is_guard: is_guard || self.queries_cpu };
                         block.end = decided.map_or(branch, End::Goto);
                         break;
                     }

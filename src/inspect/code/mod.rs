@@ -7,6 +7,7 @@ mod arm64;
 mod binary;
 mod blocks;
 mod search;
+mod spread;
 mod x86;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,8 @@ pub enum Root {
     Constructor,
     /// The exported function that a language's runtime calls: `PyInit_x`, `JNI_OnLoad`.
     Module(String),
+    /// All of its code: it was compiled for the feature as a whole.
+    Everywhere,
 }
 
 /// The features that a file's code needs, each with the first instruction that needs it.

@@ -116,25 +116,25 @@ fn arm64_encodings_are_distinguished() {
     const RET: u32 = 0xd65f_03c0;
     for (word, expected) in [
         (0x38bf_c108, Some((CpuFeature::Rcpc, "ldaprb"))),    // ldaprb w8,[x8]
-        (0x88e0_fc41, Some((CpuFeature::Lse, "casal"))),       // casal w0,w1,[x2]
+        (0x88e0_fc41, Some((CpuFeature::Lse, "casal"))),      // casal w0,w1,[x2]
         (0xb8a0_8041, Some((CpuFeature::Lse, "swpa"))),       // swpa w0,w1,[x2]
-        (0x4e82_9420, Some((CpuFeature::DotProd, "sdot"))),  // sdot v0.4s,v1.16b,v2.16b
+        (0x4e82_9420, Some((CpuFeature::DotProd, "sdot"))),   // sdot v0.4s,v1.16b,v2.16b
         (0x9ac0_4c20, Some((CpuFeature::Crc32, "crc32x"))),   // crc32x w0,w1,x0
-        (0x2598_e3e0, Some((CpuFeature::Sve, "ptrue"))),       // ptrue p0.s
+        (0x2598_e3e0, Some((CpuFeature::Sve, "ptrue"))),      // ptrue p0.s
         (0x4e28_4820, Some((CpuFeature::ArmCrypto, "aese"))), // aese v0.16b,v1.16b
         (0xd65f_0bff, Some((CpuFeature::Pauth, "retaa"))),
         (0xd65f_0fff, Some((CpuFeature::Pauth, "retab"))),
-        (0xd71f_0822, Some((CpuFeature::Pauth, "braa"))),     // braa x1,x2
-        (0xd63f_0c3f, Some((CpuFeature::Pauth, "blrabz"))),   // blrabz x1
-        (0x0820_7c82, Some((CpuFeature::Lse, "casp"))),       // casp w0,w1,w2,w3,[x4]
-        (0x7862_0020, Some((CpuFeature::Lse, "ldaddlh"))),    // ldaddlh w2,w0,[x1]
-        (0xc85f_fc20, None),                                 // ldaxr x0,[x1]
-        (0xf940_0020, None),                                 // ldr x0,[x1]
-        (0xa9bf_7bfd, None),                                 // stp x29,x30,[sp,#-16]!
-        (0x4ea1_8420, None),                                 // add v0.4s,v1.4s,v1.4s
-        (0xd503_233f, None),                                 // paciasp: a hint
-        (0x9b02_7c20, None),                                 // mul x0,x1,x2
-        (0x1e61_2820, None),                                 // fadd d0,d1,d1
+        (0xd71f_0822, Some((CpuFeature::Pauth, "braa"))),   // braa x1,x2
+        (0xd63f_0c3f, Some((CpuFeature::Pauth, "blrabz"))), // blrabz x1
+        (0x0820_7c82, Some((CpuFeature::Lse, "casp"))),     // casp w0,w1,w2,w3,[x4]
+        (0x7862_0020, Some((CpuFeature::Lse, "ldaddlh"))),  // ldaddlh w2,w0,[x1]
+        (0xc85f_fc20, None),                                // ldaxr x0,[x1]
+        (0xf940_0020, None),                                // ldr x0,[x1]
+        (0xa9bf_7bfd, None),                                // stp x29,x30,[sp,#-16]!
+        (0x4ea1_8420, None),                                // add v0.4s,v1.4s,v1.4s
+        (0xd503_233f, None),                                // paciasp: a hint
+        (0x9b02_7c20, None),                                // mul x0,x1,x2
+        (0x1e61_2820, None),                                // fadd d0,d1,d1
     ] {
         let needs = arm64(&[word, RET]);
         let found = needs.certain.iter().map(|(feature, at)| (*feature, at.mnemonic.as_str())).next();

@@ -1,11 +1,11 @@
 //! Searches from the roots along direct calls. Each function is decoded and summarised once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::binary::{Binary, Machine, Pointer};
 use super::blocks::{Block, Callee, Code, Decode, Event, Flow, Function};
-use super::{CodeNeeds, CodeUse, Root, arm, arm64, x86};
+use super::{CodeNeeds, CodeUse, Root, arm, arm64, spread, x86};
 use crate::platform::CpuFeature;
 
 /// Maximum depth of calls that are followed.
@@ -120,6 +120,10 @@ impl<'b> Search<'b> {
 
     pub fn finish(mut self) -> CodeNeeds {
         let binary = self.binary;
+        if binary.machine == Machine::X86 {
+            let found = spread::spread(&binary.segments());
+            self.keep(&Root::Everywhere, &Summary { certain: found, probable: Vec::new() }, true);
+        }
         let CodeNeeds { certain, probable, .. } = &mut self.needs;
         probable.retain(|feature, _| !certain.contains_key(feature));
         for found in certain.values_mut().chain(probable.values_mut()) {
@@ -251,7 +255,10 @@ impl<'b> Search<'b> {
             return Vec::new();
         }
         let calls = function.blocks.values().flat_map(Block::calls);
-        calls.filter_map(|arguments| self.argument(arguments[0])).filter(|inner| self.binary.code(*inner).is_some()).collect()
+        calls
+            .filter_map(|arguments| self.argument(arguments[0]))
+            .filter(|inner| self.binary.code(*inner).is_some())
+            .collect()
     }
 
     fn shows_no_return(&mut self, start: u64, depth: usize) -> bool {

@@ -112,7 +112,11 @@ impl Decoder {
         }
         let immediate = matches!(
             instruction.op1_kind(),
-            OpKind::Immediate8 | OpKind::Immediate32 | OpKind::Immediate8to32 | OpKind::Immediate8to64 | OpKind::Immediate32to64
+            OpKind::Immediate8
+                | OpKind::Immediate32
+                | OpKind::Immediate8to32
+                | OpKind::Immediate8to64
+                | OpKind::Immediate32to64
         );
         let is_self_test = instruction.mnemonic() == Mnemonic::Test
             && instruction.op1_kind() == OpKind::Register
@@ -150,7 +154,13 @@ impl Decoder {
         };
         let keeps_flags = matches!(
             mnemonic,
-            Mnemonic::Mov | Mnemonic::Lea | Mnemonic::Movzx | Mnemonic::Movsx | Mnemonic::Movsxd | Mnemonic::Push | Mnemonic::Pop
+            Mnemonic::Mov
+                | Mnemonic::Lea
+                | Mnemonic::Movzx
+                | Mnemonic::Movsx
+                | Mnemonic::Movsxd
+                | Mnemonic::Push
+                | Mnemonic::Pop
         );
         if !keeps_flags {
             self.compared = None;
@@ -323,7 +333,7 @@ impl Decode for Decoder {
 
 /// The feature without which a CPU raises #UD. Older CPUs run `tzcnt`, `lzcnt`, `endbr64` and the like as other
 /// instructions.
-fn needs(instruction: &Instruction) -> Option<CpuFeature> {
+pub fn needs(instruction: &Instruction) -> Option<CpuFeature> {
     if matches!(instruction.mnemonic(), Mnemonic::Tzcnt | Mnemonic::Lzcnt) {
         return None;
     }

@@ -55,7 +55,7 @@ pub struct Profile {
     pub isa: Claim<Isa>,
     /// Features that every machine of the row has beyond its level.
     pub has: &'static [CpuFeature],
-    /// Features that a machine of the row may lack although its level, or a similar machine, has them.
+    /// Features that a machine of the row lacks or may lack, although its level or a similar machine has them.
     pub lacks: &'static [CpuFeature],
     /// Whether an AArch64 machine runs 32-bit Arm programs: CPU and usual kernel together.
     pub aarch32: Claim<bool>,

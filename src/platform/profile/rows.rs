@@ -2,7 +2,8 @@
 
 use super::{Claim, Emulation, Profile};
 use crate::platform::CpuFeature::{
-    Aesni, ArmCrypto, Avx, Crc32, Cx16, DotProd, F16c, Fp16, Movbe, Pclmulqdq, Sse3, Sse41, Ssse3,
+    Adx, Aesni, Amx, ArmCrypto, Avx, Bf16, Bmi1, Crc32, Cx16, DotProd, F16c, Fma, Fma4, Fp16, I8mm, Movbe, Pclmulqdq,
+    Popcnt, ShaNi, Sse3, Sse4a, Sse41, Ssse3, Sve, Xop,
 };
 use crate::platform::{Arch, CpuFeature, Isa};
 use Claim::{Open, Unverified, Verified};
@@ -76,6 +77,7 @@ const LEVELS: &str = "x86-64 psABI, microarchitecture levels";
 const QEMU: &str = "QEMU docs, cpu-models-x86-abi.csv";
 const PROXMOX: &str = "Proxmox VE wiki, CPU models; QEMU docs, cpu-models-x86-abi.csv";
 const ATOM: &str = "GCC docs, x86 options: bonnell, silvermont, goldmont";
+const OLD_AMD: &str = "GCC docs, x86 options: amdfam10, btver1, btver2, bdver1, bdver2";
 const GRAVITON: &str = "aws-graviton-getting-started, README and os.md";
 const ARCHSPEC: &str = "archspec-json, microarchitectures";
 const AWS: &str = "AWS, EC2 instance types (processor names)";
@@ -90,6 +92,18 @@ const RISCV: &str = "RISC-V profiles specification";
 /// Features of Neoverse-N1 beyond Armv8.2. Source: Arm Neoverse N1 TRM.
 const N1: &[CpuFeature] = &[DotProd, Fp16, ArmCrypto, CpuFeature::Rcpc];
 
+/// Features of Neoverse-V1 beyond Armv8.4, and of Neoverse-V2 and N2 beyond Armv9.0. Source: their TRMs.
+const V1_CORE: &[CpuFeature] = &[Sve, Bf16, I8mm, Fp16, ArmCrypto];
+
+/// Features that no level includes, and that CPUs before AES-NI lack.
+const NO_AES: &[CpuFeature] = &[Aesni, Pclmulqdq, ShaNi, Adx, Amx, Sse4a, Fma4, Xop];
+/// The same for Intel CPUs with AES-NI, before ADX.
+const NO_ADX: &[CpuFeature] = &[ShaNi, Adx, Amx, Sse4a, Fma4, Xop];
+/// The same for CPUs of AMD's families 10h and 14h.
+const NO_AES_AMD: &[CpuFeature] = &[Aesni, Pclmulqdq, ShaNi, Adx, Amx, Fma4, Xop];
+/// The same for CPUs of AMD's family 15h.
+const NO_ADX_AMD: &[CpuFeature] = &[ShaNi, Adx, Amx];
+
 /// Every profile, grouped as `imgarch nodes --profiles` prints them.
 #[rustfmt::skip]
 pub const PROFILES: &[Profile] = &[
@@ -98,26 +112,38 @@ pub const PROFILES: &[Profile] = &[
     x86("x86-64-v2", "x86-64-v2 (2008 on: SSE4.2, POPCNT)", V2, LEVELS),
     x86("x86-64-v3", "x86-64-v3 (2013 on: AVX2, BMI2, FMA)", V3, LEVELS),
     x86("x86-64-v4", "x86-64-v4 (AVX-512 F, BW, CD, DQ, VL)", V4, LEVELS),
-    x86("qemu64", "QEMU and libvirt default CPU", V1, QEMU).has(&[Sse3, Cx16]),
-    x86("kvm64", "QEMU kvm64, the default CPU of older Proxmox VE", V1, QEMU).has(&[Sse3, Cx16]),
-    x86("x86-64-v2-aes", "Proxmox VE default CPU (x86-64-v2 and AES-NI)", V2, PROXMOX).has(&[Aesni]),
-    x86("core2duo", "Intel Core 2, Xeon 5100 to 5300", V1, QEMU).aliases(&["conroe", "core2"]).has(&[Sse3, Ssse3, Cx16]),
-    x86("penryn", "Intel Core 2 of 45 nm, Xeon 5400", V1, QEMU).has(&[Sse3, Ssse3, Sse41, Cx16]),
-    x86("bonnell", "Intel Atom of 2008 to 2012 (D525, N2800)", V1, ATOM).aliases(&["atom"]).has(&[Sse3, Ssse3, Cx16, Movbe]),
+    x86("qemu64", "QEMU and libvirt default CPU", V1, QEMU).has(&[Sse3, Cx16]).lacks(NO_AES),
+    x86("kvm64", "QEMU kvm64, the default CPU of older Proxmox VE", V1, QEMU).has(&[Sse3, Cx16]).lacks(NO_AES),
+    x86("x86-64-v2-aes", "Proxmox VE default CPU (x86-64-v2 and AES-NI)", V2, PROXMOX).has(&[Aesni])
+        .lacks(&[Pclmulqdq, ShaNi, Adx, Amx, Sse4a, Fma4, Xop]),
+    x86("core2duo", "Intel Core 2, Xeon 5100 to 5300", V1, QEMU).aliases(&["core2"]).has(&[Sse3, Ssse3, Cx16]).lacks(NO_AES),
+    x86("conroe", "QEMU Conroe, without CX16", V1, QEMU).has(&[Sse3, Ssse3]).lacks(NO_AES),
+    x86("penryn", "Intel Core 2 of 45 nm, Xeon 5400", V1, QEMU).has(&[Sse3, Ssse3, Sse41, Cx16]).lacks(NO_AES),
+    x86("bonnell", "Intel Atom of 2008 to 2012 (D525, N2800)", V1, ATOM).aliases(&["atom"]).has(&[Sse3, Ssse3, Cx16, Movbe]).lacks(NO_AES),
     x86("silvermont", "Intel Atom and Celeron without AVX (J1900, J4105, J5005)", V2, ATOM).aliases(&["goldmont", "gemini-lake", "j1900", "j4105"])
         .has(&[Movbe]),
-    x86("nehalem", "Intel Nehalem, Xeon 5500", V2, QEMU),
-    x86("westmere", "Intel Westmere, Xeon 5600, E7", V2, QEMU).has(&[Aesni, Pclmulqdq]),
-    x86("sandybridge", "Intel Sandy Bridge, Xeon E5", V2, QEMU).has(&[Avx, Aesni, Pclmulqdq]),
-    x86("ivybridge", "Intel Ivy Bridge, Xeon E5 v2", V2, QEMU).has(&[Avx, F16c, Aesni, Pclmulqdq]),
-    x86("haswell", "Intel Haswell, Broadwell", V3, QEMU).aliases(&["broadwell"]),
-    x86("skylake-client", "Intel Core, Skylake", V3, QEMU),
+    x86("nehalem", "Intel Nehalem, Xeon 5500", V2, QEMU).lacks(NO_AES),
+    x86("westmere", "Intel Westmere, Xeon 5600, E7", V2, QEMU).has(&[Aesni, Pclmulqdq]).lacks(NO_ADX),
+    x86("sandybridge", "Intel Sandy Bridge, Xeon E5", V2, QEMU).has(&[Avx, Aesni, Pclmulqdq]).lacks(NO_ADX),
+    x86("ivybridge", "Intel Ivy Bridge, Xeon E5 v2", V2, QEMU).has(&[Avx, F16c, Aesni, Pclmulqdq]).lacks(NO_ADX),
+    x86("haswell", "Intel Haswell, Broadwell", V3, QEMU).aliases(&["broadwell"]).has(&[Aesni, Pclmulqdq])
+        .lacks(&[ShaNi, Amx, Sse4a, Fma4, Xop]),
+    x86("skylake-client", "Intel Core, Skylake", V3, QEMU).has(&[Aesni, Pclmulqdq, Adx]).lacks(&[ShaNi, Amx, Sse4a, Fma4, Xop]),
     x86("skylake-server", "Intel Xeon, Skylake to Cooper Lake", V4, QEMU).aliases(&["cascadelake", "cooperlake"]),
     x86("icelake-server", "Intel Xeon, Ice Lake", V4, QEMU),
     x86("sapphirerapids", "Intel Xeon, Sapphire and Granite Rapids", V4, QEMU).aliases(&["graniterapids"]),
     x86("alderlake", "Intel Alder Lake, N100", V3, ARCHSPEC).aliases(&["n100"]),
     x86("sierraforest", "Intel Xeon 6 with E-cores, Sierra Forest", V3_UNVERIFIED, "Intel ARK"),
-    x86("denverton", "Intel Atom, Denverton, Snow Ridge", V2, QEMU).aliases(&["snowridge"]),
+    x86("denverton", "Intel Atom, Denverton, Snow Ridge", V2, QEMU).aliases(&["snowridge"]).has(&[Movbe, Aesni, Pclmulqdq]),
+    x86("k10", "AMD Phenom, Opteron of family 10h, MicroServer N36L to N54L", V1, OLD_AMD)
+        .aliases(&["phenom", "barcelona", "n54l", "opteron-g3", "opteron_g3"]).has(&[Sse3, Cx16, Popcnt, Sse4a]).lacks(NO_AES_AMD),
+    x86("bobcat", "AMD Bobcat (E-350, T56N)", V1, OLD_AMD).has(&[Sse3, Ssse3, Cx16, Popcnt, Sse4a]).lacks(NO_AES_AMD),
+    x86("bulldozer", "AMD Bulldozer, Opteron 6200", V2, OLD_AMD).aliases(&["opteron-g4", "opteron_g4"])
+        .has(&[Avx, Aesni, Pclmulqdq, Sse4a, Fma4, Xop]).lacks(NO_ADX_AMD),
+    x86("piledriver", "AMD Piledriver, Opteron 6300", V2, OLD_AMD).aliases(&["opteron-g5", "opteron_g5"])
+        .has(&[Avx, F16c, Fma, Bmi1, Aesni, Pclmulqdq, Sse4a, Fma4, Xop]).lacks(NO_ADX_AMD),
+    x86("jaguar", "AMD Jaguar, Puma (GX-412TC, A4-5000)", V2, OLD_AMD).aliases(&["gx-412tc", "apu2"])
+        .has(&[Avx, F16c, Bmi1, Movbe, Aesni, Pclmulqdq, Sse4a]).lacks(&[ShaNi, Adx, Amx, Fma4, Xop]),
     x86("naples", "AMD EPYC 7001 to 7003 (Naples, Rome, Milan)", V3, QEMU).aliases(&["rome", "milan", "epyc"]),
     x86("genoa", "AMD EPYC 9004 (Genoa)", V4, QEMU),
     x86("turin", "AMD EPYC 9005 (Turin)", V4, ARCHSPEC),
@@ -128,9 +154,9 @@ pub const PROFILES: &[Profile] = &[
     arm64("graviton2", "AWS Graviton2 (Neoverse-N1)", armv8(2), Verified(true), GRAVITON)
         .families(&["m6g", "m6gd", "c6g", "c6gd", "c6gn", "r6g", "r6gd", "t4g", "x2gd", "g5g", "i4g", "im4gn", "is4gen"]).has(N1),
     arm64("graviton3", "AWS Graviton3 (Neoverse-V1)", armv8(4), Verified(true), GRAVITON)
-        .aliases(&["graviton3e"]).families(&["m7g", "m7gd", "c7g", "c7gd", "c7gn", "r7g", "r7gd", "hpc7g"]),
+        .aliases(&["graviton3e"]).families(&["m7g", "m7gd", "c7g", "c7gd", "c7gn", "r7g", "r7gd", "hpc7g"]).has(V1_CORE),
     arm64("graviton4", "AWS Graviton4 (Neoverse-V2)", armv9(0), Verified(false), GRAVITON)
-        .families(&["m8g", "m8gd", "m8gn", "m8gb", "c8g", "c8gd", "c8gn", "c8gb", "r8g", "r8gd", "r8gn", "r8gb", "x8g", "i8g", "i8ge"]),
+        .families(&["m8g", "m8gd", "m8gn", "m8gb", "c8g", "c8gd", "c8gn", "c8gb", "r8g", "r8gd", "r8gn", "r8gb", "x8g", "i8g", "i8ge"]).has(V1_CORE),
     arm64("graviton5", "AWS Graviton5 (Neoverse-V3)", armv9(2), Verified(false), GRAVITON)
         .families(&["m9g", "m9gd", "c9g", "c9gd", "r9g", "r9gd"]),
     x86("aws-m1", "AWS m1, m2, c1, t1, i2 (before 2014)", Open, "undocumented").families(&["m1", "m2", "c1", "t1", "i2"]),
@@ -157,7 +183,7 @@ pub const PROFILES: &[Profile] = &[
     arm64("gcp-t2a", "GCP Tau T2A (Ampere Altra)", armv8(2), Verified(true), "GCP CPU platforms; archspec-json#41, lscpu op-mode")
         .families(&["t2a-"]).has(N1),
     arm64("gcp-c4a", "GCP C4A (Axion, Neoverse-V2)", armv9(0), Verified(false), "Arm: Neoverse V2, as Graviton4 and Axion")
-        .aliases(&["axion"]).families(&["c4a-"]),
+        .aliases(&["axion"]).families(&["c4a-"]).has(V1_CORE),
     arm64("gcp-n4a", "GCP N4A (Axion, Neoverse-N3)", armv9(2), Unverified(false), "LLVM AArch64Processors.td, Neoverse-N3").families(&["n4a-"]),
     x86("gcp-n1", "GCP N1, f1, g1 (Sandy Bridge to Skylake, by zone)", V2, GCP).families(&["n1-", "f1-", "g1-"]),
     x86("gcp-e2", "GCP E2 (Haswell, Broadwell, Skylake or Rome)", V3, GCP).families(&["e2-"]),
@@ -173,7 +199,7 @@ pub const PROFILES: &[Profile] = &[
     arm64("azure-dpsv5", "Azure Dpsv5, Dplsv5, Epsv5, Bpsv2 (Ampere Altra)", armv8(2), Verified(true), "azure-compute-docs; archspec-json#41, BenchmarkDotNet#2577, lscpu op-mode")
         .families(&["Dps_v5", "Dpds_v5", "Dpls_v5", "Dplds_v5", "Eps_v5", "Epds_v5", "Bps_v2", "Bpls_v2", "Bpts_v2"]).has(N1),
     arm64("azure-cobalt100", "Azure Cobalt 100 (Neoverse-N2): Dpsv6, Epsv6, GitHub arm64 runners", armv9(0), Verified(true), "azure-compute-docs; EESSI software-layer#1100, lscpu op-mode")
-        .aliases(&["cobalt100"]).families(&["Dps_v6", "Dpds_v6", "Dpls_v6", "Dplds_v6", "Eps_v6", "Epds_v6"]),
+        .aliases(&["cobalt100"]).families(&["Dps_v6", "Dpds_v6", "Dpls_v6", "Dplds_v6", "Eps_v6", "Epds_v6"]).has(V1_CORE),
     arm64("azure-cobalt200", "Azure Cobalt 200 (Neoverse-V3): Dpsv7", armv9(2), Verified(false), "MIDR 0x41/0xd84 seen on Dpsv7; as Graviton5")
         .aliases(&["cobalt200"]).families(&["Dps_v7", "Dpds_v7", "Dpls_v7", "Dplds_v7", "Eps_v7", "Epds_v7"]),
     x86("azure-a", "Azure A, F, first D and G (retired)", Open, "undocumented").families(&["A", "D", "DS", "F", "Fs", "G", "GS"]),
@@ -196,10 +222,10 @@ pub const PROFILES: &[Profile] = &[
     arm64("oci-a2", "OCI A2 (AmpereOne)", armv8(6), Unverified(false), "archspec-json, cpuinfo of an Ampere-1; believed 64-bit only").families(&["VM.A2"]),
     arm64("ampere-altra", "Ampere Altra (Neoverse-N1)", armv8(2), Verified(true), "archspec-json#41, lscpu op-mode").aliases(&["altra"]).has(N1),
     arm64("ampere-one", "AmpereOne", armv8(6), Unverified(false), "archspec-json, cpuinfo of an Ampere-1; believed 64-bit only").aliases(&["ampereone"]),
-    arm64("grace", "NVIDIA Grace, GH200, GB200 (Neoverse-V2)", armv9(0), Verified(false), "archspec-json#83, lscpu op-mode").aliases(&["gh200", "gb200"]),
+    arm64("grace", "NVIDIA Grace, GH200, GB200 (Neoverse-V2)", armv9(0), Verified(false), "archspec-json#83, lscpu op-mode").aliases(&["gh200", "gb200"]).has(V1_CORE),
     arm64("jetson-nano", "NVIDIA Jetson Nano, TX1 (Cortex-A57)", armv8(0), Unverified(true), "NVIDIA docs").aliases(&["jetson-tx1"]).page(K4),
     arm64("jetson-xavier", "NVIDIA Jetson Xavier (Carmel)", armv8(2), Unverified(true), "NVIDIA docs").page(K4),
-    arm64("jetson-orin", "NVIDIA Jetson Orin (Cortex-A78AE)", armv8(2), Unverified(true), "NVIDIA docs").page(K4),
+    arm64("jetson-orin", "NVIDIA Jetson Orin (Cortex-A78AE)", armv8(2), Unverified(true), "NVIDIA docs").page(K4).has(N1),
     arm64("jetson-thor", "NVIDIA Jetson Thor (Neoverse-V3AE)", armv9(2), Unverified(false), "NVIDIA docs"),
     // Apple silicon: the Linux virtual machines of container engines.
     arm64("apple-m", "Apple M1 and later, a Linux VM without emulators", armv8(4), Verified(false), "rr#3150: no 32-bit EL0; LLVM AArch64Processors.td, apple-m1")

@@ -5,8 +5,9 @@
 //!
 //!     IMGARCH_ENGINES=1 IMGARCH_CPU=all cargo test --release --test it cpu:: -- --nocapture
 //!
-//! which needs root, mmdebstrap, pip, npm and 12 GB. `IMGARCH_CPU=polars,bun` tests only these. `IMGARCH_CPU_DIR=DIR`
-//! keeps the installed packages in DIR. `IMGARCH_UPDATE_DOCS=1` writes the table.
+//! which needs root, mmdebstrap, pip, npm and 40 GB. `IMGARCH_CPU=polars,bun` tests only these. `IMGARCH_CPU_DIR=DIR`
+//! keeps the installed packages and QEMU's answers in DIR. `IMGARCH_CPU_PROGRAM=PROGRAM` is the imgarch to compare,
+//! instead of the one that was built with the test. `IMGARCH_UPDATE_DOCS=1` writes the table.
 
 mod compiled;
 mod packages;

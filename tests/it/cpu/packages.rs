@@ -153,7 +153,8 @@ const JAX: &str = "import jax.numpy\nprint(jax.numpy.ones(4).sum())\n";
 const SHARP: &str = "require('sharp')({create: {width: 8, height: 8, channels: 3, background: 'red'}}).raw().toBuffer().then((b) => console.log(b.length))\n";
 const SWC: &str = "console.log(require('@swc/core').transformSync('const a = 1').code)\n";
 const ROLLUP: &str = "require('rollup').rollup({input: '/srv/app/app.js', external: /./}).then(() => console.log(1))\n";
-const POLARS_JS: &str = "const p = require('nodejs-polars').default\nconsole.log(p.DataFrame({a: [2, 1]}).sort('a').height)\n";
+const POLARS_JS: &str =
+    "const p = require('nodejs-polars').default\nconsole.log(p.DataFrame({a: [2, 1]}).sort('a').height)\n";
 const ESBUILD: &[&str] = &["/srv/app/node_modules/esbuild-binary/bin/esbuild", "--version"];
 const BUN: &[&str] = &["/srv/app/node_modules/bun-binary/bin/bun", "-e", "console.log(1)"];
 const RESOLVER: &str = "console.log(typeof require('unrs-resolver').ResolverFactory)\n";
@@ -341,14 +342,29 @@ pub const PACKAGES: &[Package] = &[
     pip("milvus-lite", X86_64, &["milvus-lite"], "import milvus_lite\nprint(milvus_lite.__name__)\n"),
     pip("lancedb", X86_64, &["lancedb"], LANCE),
     pip("lancedb", Aarch64, &["lancedb"], LANCE),
-    pip("datafusion", X86_64, &["datafusion"], "import datafusion\nprint(datafusion.SessionContext().sql('select 1'))\n"),
+    pip(
+        "datafusion",
+        X86_64,
+        &["datafusion"],
+        "import datafusion\nprint(datafusion.SessionContext().sql('select 1'))\n",
+    ),
     pip("cramjam", X86_64, &["cramjam"], "import cramjam\nprint(len(bytes(cramjam.zstd.compress(b'text' * 999))))\n"),
     pip("rapidfuzz", X86_64, &["rapidfuzz"], "import rapidfuzz\nprint(rapidfuzz.fuzz.ratio('imgarch', 'imgarhc'))\n"),
     pip("blis", X86_64, &["blis", "numpy==1.26.4"], BLIS),
     pip("blis", Aarch64, &["blis", "numpy==1.26.4"], BLIS),
-    pip("sentencepiece", X86_64, &["sentencepiece"], "import sentencepiece\nprint(sentencepiece.SentencePieceProcessor())\n"),
+    pip(
+        "sentencepiece",
+        X86_64,
+        &["sentencepiece"],
+        "import sentencepiece\nprint(sentencepiece.SentencePieceProcessor())\n",
+    ),
     pip("hf-xet", X86_64, &["hf-xet"], "import hf_xet\nprint(hf_xet.__name__)\n"),
-    pip("openvino", X86_64, &["openvino", "numpy==1.26.4"], "import openvino\nprint(openvino.Core().available_devices)\n"),
+    pip(
+        "openvino",
+        X86_64,
+        &["openvino", "numpy==1.26.4"],
+        "import openvino\nprint(openvino.Core().available_devices)\n",
+    ),
     pip(
         "imagecodecs",
         X86_64,
@@ -362,7 +378,12 @@ pub const PACKAGES: &[Package] = &[
     pip("awscrt", Aarch64, &["awscrt"], AWSCRT),
     pip("litert", X86_64, &["ai-edge-litert"], LITERT),
     pip("litert", Aarch64, &["ai-edge-litert"], LITERT),
-    pip("mujoco", X86_64, &["mujoco", "numpy==1.26.4"], "import mujoco\nprint(mujoco.MjModel.from_xml_string('<mujoco/>').nq)\n"),
+    pip(
+        "mujoco",
+        X86_64,
+        &["mujoco", "numpy==1.26.4"],
+        "import mujoco\nprint(mujoco.MjModel.from_xml_string('<mujoco/>').nq)\n",
+    ),
     pip("z3", X86_64, &["z3-solver"], "import z3\nprint(z3.simplify(z3.Int('x') + 1))\n"),
     pip("typst", X86_64, &["typst"], "import typst\nprint(len(typst.compile(b'= Title')))\n"),
     pip(
@@ -378,26 +399,76 @@ pub const PACKAGES: &[Package] = &[
     npm("swc", Aarch64, &["@swc/core"], SWC),
     npm("rollup", X86_64, &["rollup"], ROLLUP),
     npm("rollup", Aarch64, &["rollup"], ROLLUP),
-    npm("rolldown", X86_64, &["@rolldown/binding-linux-x64-gnu"], "console.log(typeof require('@rolldown/binding-linux-x64-gnu'))\n"),
+    npm(
+        "rolldown",
+        X86_64,
+        &["@rolldown/binding-linux-x64-gnu"],
+        "console.log(typeof require('@rolldown/binding-linux-x64-gnu'))\n",
+    ),
     npm("next-swc", X86_64, &["@next/swc-linux-x64-gnu"], "console.log(typeof require('@next/swc-linux-x64-gnu'))\n"),
-    npm("oxide", X86_64, &["@tailwindcss/oxide"], "console.log(new (require('@tailwindcss/oxide').Scanner)({}).files)\n"),
+    npm(
+        "oxide",
+        X86_64,
+        &["@tailwindcss/oxide"],
+        "console.log(new (require('@tailwindcss/oxide').Scanner)({}).files)\n",
+    ),
     npm("nodejs-polars", X86_64, &["nodejs-polars"], POLARS_JS),
-    npm("resvg", X86_64, &["@resvg/resvg-js"], "console.log(new (require('@resvg/resvg-js').Resvg)('<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"8\" height=\"8\"/>').render().width)\n"),
+    npm(
+        "resvg",
+        X86_64,
+        &["@resvg/resvg-js"],
+        "console.log(new (require('@resvg/resvg-js').Resvg)('<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"8\" height=\"8\"/>').render().width)\n",
+    ),
     npm("snappy", X86_64, &["snappy"], "console.log(require('snappy').compressSync(Buffer.alloc(999)).length)\n"),
     npm("argon2", X86_64, &["@node-rs/argon2"], "console.log(require('@node-rs/argon2').hashSync('text').length)\n"),
     npm("libsql", X86_64, &["@libsql/linux-x64-gnu"], "console.log(typeof require('@libsql/linux-x64-gnu'))\n"),
-    binary("biome", X86_64, &["@biomejs/cli-linux-x64"], &["/srv/app/node_modules/@biomejs/cli-linux-x64/biome", "--version"]),
+    binary(
+        "biome",
+        X86_64,
+        &["@biomejs/cli-linux-x64"],
+        &["/srv/app/node_modules/@biomejs/cli-linux-x64/biome", "--version"],
+    ),
     binary("turbo", X86_64, &["turbo-linux-64"], &["/srv/app/node_modules/turbo-linux-64/bin/turbo", "--version"]),
-    binary("ffmpeg (npm)", X86_64, &["@ffmpeg-installer/linux-x64"], &["/srv/app/node_modules/@ffmpeg-installer/linux-x64/ffmpeg", "-version"]),
-    binary("sentry-cli", X86_64, &["@sentry/cli-linux-x64"], &["/srv/app/node_modules/@sentry/cli-linux-x64/bin/sentry-cli", "--version"]),
-    binary("buf", X86_64, &["@bufbuild/buf-linux-x64"], &["/srv/app/node_modules/@bufbuild/buf-linux-x64/bin/buf", "--version"]),
-    debian("python (trixie)", Suite::Trixie, &["python3"], &["/usr/bin/python3.13", "-c", "import hashlib; print(hashlib.sha256(b'x').hexdigest())"]),
+    binary(
+        "ffmpeg (npm)",
+        X86_64,
+        &["@ffmpeg-installer/linux-x64"],
+        &["/srv/app/node_modules/@ffmpeg-installer/linux-x64/ffmpeg", "-version"],
+    ),
+    binary(
+        "sentry-cli",
+        X86_64,
+        &["@sentry/cli-linux-x64"],
+        &["/srv/app/node_modules/@sentry/cli-linux-x64/bin/sentry-cli", "--version"],
+    ),
+    binary(
+        "buf",
+        X86_64,
+        &["@bufbuild/buf-linux-x64"],
+        &["/srv/app/node_modules/@bufbuild/buf-linux-x64/bin/buf", "--version"],
+    ),
+    debian(
+        "python (trixie)",
+        Suite::Trixie,
+        &["python3"],
+        &["/usr/bin/python3.13", "-c", "import hashlib; print(hashlib.sha256(b'x').hexdigest())"],
+    ),
     debian("go (trixie)", Suite::Trixie, &["golang-1.24-go"], &["/usr/lib/go-1.24/bin/go", "version"]),
     debian("x265", Suite::Bookworm, &["x265"], &["/usr/bin/x265", "--version"]),
-    debian("java", Suite::Bookworm, &["openjdk-17-jre-headless"], &["/usr/lib/jvm/java-17-openjdk-amd64/bin/java", "-version"]),
+    debian(
+        "java",
+        Suite::Bookworm,
+        &["openjdk-17-jre-headless"],
+        &["/usr/lib/jvm/java-17-openjdk-amd64/bin/java", "-version"],
+    ),
     debian("flac", Suite::Trixie, &["flac"], &["/usr/bin/flac", "--version"]),
     debian("node (trixie)", Suite::Trixie, NODE, &["/usr/bin/node", "-e", "console.log(1)"]),
-    arm64("openssl", Suite::Bookworm, &["openssl"], &["/usr/bin/openssl", "speed", "-seconds", "1", "-bytes", "64", "sha256"]),
+    arm64(
+        "openssl",
+        Suite::Bookworm,
+        &["openssl"],
+        &["/usr/bin/openssl", "speed", "-seconds", "1", "-bytes", "64", "sha256"],
+    ),
     arm64("node", Suite::Bookworm, NODE, &["/usr/bin/node", "-e", "console.log(1)"]),
     arm64("go (trixie)", Suite::Trixie, &["golang-1.24-go"], &["/usr/lib/go-1.24/bin/go", "version"]),
     arm64("dav1d", Suite::Trixie, &["dav1d"], &["/usr/bin/dav1d", "--version"]),

@@ -62,7 +62,8 @@ fn published_packages_end_as_imgarch_predicts() {
     if std::env::var("IMGARCH_UPDATE_DOCS").is_ok_and(|value| value == "1") {
         let text = std::fs::read_to_string(DOCUMENT).unwrap();
         let (head, _) = text.split_once(TABLE).expect("the line before the table");
-        std::fs::write(DOCUMENT, format!("{head}{TABLE}{}", table(&rows))).unwrap();
+        let (_, old) = text.split_once(TABLE).expect("the table's mark");
+        std::fs::write(DOCUMENT, format!("{head}{TABLE}{}", table(&rows, old))).unwrap();
     }
     let mut wrong = String::new();
     for (package, answers) in &rows {
@@ -80,14 +81,22 @@ fn reason(package: &Package, answer: &Answer) -> Option<&'static str> {
     row.map(|(_, _, reason)| *reason)
 }
 
-fn table(rows: &[(Package, Vec<Answer>)]) -> String {
+/// The tables with the new rows, and the rows of `old` for the packages that were not run.
+fn table(rows: &[(Package, Vec<Answer>)], old: &str) -> String {
     let mut text = String::new();
     for machine in [Machine::X86_64, Machine::Aarch64] {
         let models: Vec<&str> = machine.cpus().iter().map(|cpu| cpu.model).collect();
         writeln!(text, "\n| {} package | {} | imgarch |", machine.name(), models.join(" | ")).unwrap();
         writeln!(text, "|---|{}---|", "---|".repeat(models.len())).unwrap();
-        for (package, answers) in rows.iter().filter(|(package, _)| package.machine == machine) {
-            writeln!(text, "{}", row(package, answers)).unwrap();
+        let title = format!("| {} package |", machine.name());
+        let part = old.split("\n\n").find(|part| part.trim_start().starts_with(&title)).unwrap_or_default();
+        for package in PACKAGES.iter().filter(|package| package.machine == machine) {
+            let new = rows.iter().find(|(other, _)| (other.name, other.machine) == (package.name, machine));
+            let start = format!("| {} |", package.name);
+            let kept = || part.lines().find(|line| line.starts_with(&start)).map(str::to_string);
+            if let Some(line) = new.map(|(package, answers)| row(package, answers)).or_else(kept) {
+                writeln!(text, "{line}").unwrap();
+            }
         }
     }
     text
@@ -99,6 +108,7 @@ fn row(package: &Package, answers: &[Answer]) -> String {
         Ended::Well => "runs",
         Ended::IllegalInstruction => "SIGILL",
         Ended::Otherwise(_) => "error",
+        Ended::NotRun => "–",
     });
     let differs: Vec<&str> = answers.iter().filter(|answer| !answer.agrees()).map(|answer| answer.cpu.model).collect();
     let why = answers.iter().filter(|answer| !answer.agrees()).find_map(|answer| reason(package, answer));

@@ -1,5 +1,6 @@
 //! Installs a package, runs it on each CPU model of QEMU, and scans it with imgarch for the same CPU.
 
+use std::collections::HashMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -86,6 +87,29 @@ pub enum Ended {
     IllegalInstruction,
     /// With another error: the last line of stderr.
     Otherwise(String),
+    /// Not run, because an older model runs it, whose features this one has too.
+    NotRun,
+}
+
+impl Ended {
+    /// The line of a file of answers.
+    fn text(&self) -> String {
+        match self {
+            Ended::Well => "runs".to_string(),
+            Ended::IllegalInstruction => "SIGILL".to_string(),
+            Ended::Otherwise(line) => format!("error {}", line.replace(['\t', '\n'], " ")),
+            Ended::NotRun => "not run".to_string(),
+        }
+    }
+
+    fn parse(text: &str) -> Ended {
+        match text {
+            "runs" => Ended::Well,
+            "SIGILL" => Ended::IllegalInstruction,
+            "not run" => Ended::NotRun,
+            other => Ended::Otherwise(other.strip_prefix("error ").unwrap_or(other).to_string()),
+        }
+    }
 }
 
 /// imgarch's verdict on the same program and CPU.
@@ -108,10 +132,12 @@ pub struct Answer {
 impl Answer {
     pub fn agrees(&self) -> bool {
         match (&self.ended, &self.verdict) {
-            (Ended::Well, Verdict::Runs) | (Ended::IllegalInstruction, Verdict::Fails(_)) => true,
+            (Ended::Well | Ended::NotRun, Verdict::Runs) | (Ended::IllegalInstruction, Verdict::Fails(_)) => true,
             // A package that checks the CPU itself prints its own error.
             (Ended::Otherwise(_), Verdict::Fails(_) | Verdict::Doubt(_)) => true,
-            (Ended::Otherwise(_), Verdict::Runs) | (Ended::Well | Ended::IllegalInstruction, _) => false,
+            (Ended::Otherwise(_), Verdict::Runs) | (Ended::Well | Ended::NotRun | Ended::IllegalInstruction, _) => {
+                false
+            }
         }
     }
 }
@@ -120,12 +146,38 @@ impl Answer {
 const PYTHON: &str = "usr/local/lib/python3.11/dist-packages";
 const APP: &str = "srv/app";
 
-/// Installs `package`, if it has wheels with `pip`, and runs it on each CPU of its machine.
+/// Installs `package`, if it has wheels with `pip`, and runs it on each CPU of its machine until one runs it. The
+/// answers of QEMU are kept beside the root, so that an interrupted run goes on where it was.
 pub fn answers(directory: &Path, package: &Package, pip: &Path) -> Vec<Answer> {
     let root = install(directory, package, pip);
     let call = call(&root, package);
-    let on = |cpu| Answer { cpu, ended: emulate(&root, package.machine, cpu, &call), verdict: scan(&root, cpu, &call) };
-    package.machine.cpus().iter().map(on).collect()
+    let kept = root.with_extension("ended");
+    let mut known: HashMap<String, Ended> = std::fs::read_to_string(&kept)
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .map(|(model, text)| (model.to_string(), Ended::parse(text)))
+        .collect();
+    let (mut ended, mut runs) = (Vec::new(), false);
+    for cpu in package.machine.cpus() {
+        let answer = match known.remove(cpu.model) {
+            Some(answer) => answer,
+            None if runs => Ended::NotRun,
+            None => emulate(&root, package.machine, cpu, &call),
+        };
+        runs |= answer == Ended::Well;
+        ended.push((cpu, answer));
+        let lines = ended.iter().map(|(cpu, answer)| format!("{}\t{}\n", cpu.model, answer.text()));
+        let rest = known.iter().map(|(model, answer)| format!("{model}\t{}\n", answer.text()));
+        std::fs::write(&kept, lines.chain(rest).collect::<String>()).unwrap();
+    }
+    // The emulator is a file of another architecture.
+    let _ = std::fs::remove_file(root.join(package.machine.qemu()));
+    let judged = |(cpu, ended): (&'static Cpu, Ended)| {
+        let verdict = if ended == Ended::NotRun { Verdict::Runs } else { scan(&root, cpu, &call) };
+        Answer { cpu, ended, verdict }
+    };
+    ended.into_iter().map(judged).collect()
 }
 
 /// A root file system with the package in it.
@@ -263,7 +315,8 @@ fn ended(output: &Output) -> Ended {
 }
 
 fn scan(root: &Path, cpu: &Cpu, call: &[String]) -> Verdict {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
+    let program = std::env::var_os("IMGARCH_CPU_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_imgarch").into());
+    let mut command = Command::new(program);
     command.args(["scan", "--no-cache", "--no-config", "--format", "json", "--target", cpu.target]);
     command.arg("--entrypoint").arg(&call[0]);
     command.args(call[1..].iter().map(|word| format!("--arg={word}")));
