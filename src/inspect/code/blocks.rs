@@ -1,6 +1,6 @@
 //! Splits a function into basic blocks with their successors, and finds the blocks that every call passes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::platform::CpuFeature;
 
@@ -44,6 +44,9 @@ pub struct Test {
     /// Whether the branch is taken if they are equal, or if they are not.
     pub is_taken_if_equal: bool,
 }
+
+/// The instructions of a function by address.
+type Steps = HashMap<u64, Step, foldhash::fast::FixedState>;
 
 /// The control flow after an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +160,7 @@ impl Function {
     /// Decodes the function at `entry`, following its jumps, at most `budget` instructions.
     pub fn decode<'b>(entry: u64, decoder: &mut dyn Decode, code: &mut dyn Code<'b>, budget: usize) -> Function {
         let limit = budget.min(FUNCTION);
-        let (mut steps, mut leaders) = (BTreeMap::new(), BTreeSet::from([entry]));
+        let (mut steps, mut leaders) = (Steps::default(), BTreeSet::from([entry]));
         decoder.reset();
         let mut pending = VecDeque::from([(entry, decoder.fork())]);
         let mut function = Function { entry, blocks: BTreeMap::new(), queries_cpu: false, cost: 0, is_partial: false };
@@ -206,7 +209,14 @@ impl Function {
         function
     }
 
-    fn form_blocks<'b>(&mut self, steps: &BTreeMap<u64, Step>, leaders: &BTreeSet<u64>, code: &mut dyn Code<'b>) {
+    fn form_blocks<'b>(&mut self, steps: &Steps, leaders: &BTreeSet<u64>, code: &mut dyn Code<'b>) {
+        let mut first_store = HashMap::new();
+        for (at, step) in steps {
+            if let Some(variable) = step.stores {
+                let first = first_store.entry(variable).or_insert(*at);
+                *first = (*first).min(*at);
+            }
+        }
         for leader in leaders {
             let (mut block, mut at) = (Block::default(), *leader);
             while let Some(step) = steps.get(&at) {
@@ -225,8 +235,7 @@ impl Function {
                     }
                     Flow::Branch { target, is_guard } => {
                         let is_first = |test: &Test| {
-                            let mut before = steps.range(..at).filter_map(|(_, step)| step.stores);
-                            !self.queries_cpu && !before.any(|stored| stored == test.variable)
+                            !self.queries_cpu && first_store.get(&test.variable).is_none_or(|store| *store > at)
                         };
                         let decided = step.test.filter(is_first).and_then(|test| {
                             let is_equal = match (code.initial(test.variable, test.size)?, test.with) {

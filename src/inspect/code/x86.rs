@@ -16,7 +16,7 @@ enum Value {
     /// The pointer stored at this address.
     Slot(u64),
     /// The number of this many bytes stored at this address.
-    Variable(u64, u64),
+    Variable(u64, u8),
     /// What a call returned.
     Returned,
     /// Read from memory outside the stack, where programs store CPU flags, or computed from such a value.
@@ -40,7 +40,7 @@ impl Value {
     fn variable(self) -> Option<(u64, u64)> {
         match self {
             Value::Slot(address) => Some((address, 8)),
-            Value::Variable(address, size) => Some((address, size)),
+            Value::Variable(address, size) => Some((address, u64::from(size))),
             Value::Unknown | Value::Constant(_) | Value::Returned | Value::Memory => None,
         }
     }
@@ -216,13 +216,13 @@ impl Decoder {
                     Value::Slot(instruction.ip_rel_memory_address())
                 }
                 OpKind::Memory if instruction.is_ip_rel_memory_operand() => {
-                    Value::Variable(instruction.ip_rel_memory_address(), instruction.memory_size().size() as u64)
+                    Value::Variable(instruction.ip_rel_memory_address(), instruction.memory_size().size() as u8)
                 }
                 OpKind::Memory if is_memory => Value::Memory,
                 _ => Value::Unknown,
             },
             Mnemonic::Movzx if instruction.is_ip_rel_memory_operand() => {
-                Value::Variable(instruction.ip_rel_memory_address(), instruction.memory_size().size() as u64)
+                Value::Variable(instruction.ip_rel_memory_address(), instruction.memory_size().size() as u8)
             }
             Mnemonic::Xor if instruction.op0_register() == instruction.op1_register() => Value::Constant(0),
             _ if is_tainted => Value::Memory,
