@@ -204,3 +204,15 @@ fn rva22_and_rva23_want_their_extensions() {
     let rva23 = "isa : rv64imafdcv_zicbom_zicboz_zicond_zcb_zfa_zba_zbb_zbs_zvbb";
     check(Arch::Riscv64, rva23, Isa::Rva(23));
 }
+
+#[test]
+fn the_features_of_32_bit_arm_do_not_include_its_version() {
+    let features = features(Arch::Arm, "Features : half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt\n");
+    let present = [CpuFeature::Vfp, CpuFeature::Vfp3, CpuFeature::Neon, CpuFeature::Vfp4, CpuFeature::Idiv];
+    assert_eq!(features, CpuFeatures::of(&present, &[]));
+    assert_eq!(features_of_arm1176().absent.len(), 4);
+}
+
+fn features_of_arm1176() -> CpuFeatures {
+    features(Arch::Arm, "Features : half thumb fastmult vfp edsp java tls\n")
+}

@@ -216,4 +216,21 @@ mod tests {
         assert_eq!(without_avx.has(CpuFeature::Avx512vl, Fact::Known(Isa::X86(4))), Fact::Known(false));
         assert_eq!(without_avx.has(CpuFeature::Sse42, Fact::Known(Isa::X86(4))), Fact::Known(true));
     }
+
+    #[test]
+    fn a_version_of_32_bit_arm_decides_for_the_features_that_its_cpus_share() {
+        let has =
+            |feature: CpuFeature, version: u8| CpuFeatures::default().has(feature, Fact::Known(Isa::Arm(version)));
+        assert_eq!(has(CpuFeature::Thumb2, 6), Fact::Known(false));
+        assert_eq!(has(CpuFeature::Thumb2, 7), Fact::Known(true));
+        assert_eq!(
+            [6, 7, 8].map(|version| has(CpuFeature::Neon, version)),
+            [Fact::Known(false), Fact::Unknown, Fact::Known(true)]
+        );
+        assert_eq!(has(CpuFeature::Vfp, 5), Fact::Known(false));
+        let with_neon = CpuFeatures::of(&[CpuFeature::Neon], &[]);
+        assert_eq!(with_neon.has(CpuFeature::Vfp3, Fact::Known(Isa::Arm(7))), Fact::Known(true));
+        // A 64-bit node runs these programs in its 32-bit state.
+        assert_eq!(CpuFeatures::default().has(CpuFeature::Neon, Fact::Known(Isa::Arm64(8, 0))), Fact::Unknown);
+    }
 }

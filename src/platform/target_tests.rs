@@ -120,7 +120,10 @@ fn a_node_is_written_as_it_is_read() {
     ] {
         assert_eq!(super::text(&given(text)), text);
     }
-    assert_eq!(super::text(&given("graviton3")), "linux/arm64,aarch32=yes,level=v8.4");
+    assert_eq!(
+        super::text(&given("graviton3")),
+        "linux/arm64,aarch32=yes,level=v8.4,features=+fphp,features=+bf16,features=+i8mm,features=+aes,features=+sve"
+    );
     assert_eq!(super::text(&given("lima-rosetta")), "linux/arm64,page=4k,aarch32=no,level=v8.4,emulates=amd64");
 }
 

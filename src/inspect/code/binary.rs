@@ -356,6 +356,11 @@ impl<'b> Binary<'b> {
         self.bytes.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
     }
 
+    /// The file offset at which the last segment ends.
+    pub fn loaded_end(&self) -> u64 {
+        self.loads.iter().map(|load| load.offset.saturating_add(load.len)).max().unwrap_or(0)
+    }
+
     /// The addresses and bytes of the executable segments.
     pub fn segments(&self) -> Vec<(u64, &'b [u8])> {
         let code = self.loads.iter().filter(|load| load.is_code);

@@ -71,7 +71,8 @@ pub fn needs(bytes: &[u8]) -> Option<CodeNeeds> {
     Some(search.finish())
 }
 
-/// Maximum size of a file that is kept in memory for the search. Larger files are not searched.
+/// Maximum bytes of a file that are kept in memory for the search. A larger file is searched without its symbols, if its
+/// segments are within this limit.
 const FILE_BYTES: usize = 512 << 20;
 
 /// Bytes that show a file's architecture.
@@ -82,6 +83,8 @@ pub struct Kept<'r> {
     reader: &'r mut dyn Read,
     bytes: Vec<u8>,
     state: State,
+    /// Maximum bytes to keep.
+    limit: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,15 +92,17 @@ enum State {
     /// Fewer than [`IDENT_BYTES`] bytes have been read.
     Open,
     Wanted,
+    /// The segments have been read. The rest of the file is not kept.
+    Enough,
     /// Another kind of file.
     NotSearched,
-    /// The file has more than [`FILE_BYTES`].
+    /// The segments have more bytes than the limit.
     TooLarge,
 }
 
 impl<'r> Kept<'r> {
     pub fn new(reader: &'r mut dyn Read) -> Kept<'r> {
-        Kept { reader, bytes: Vec::new(), state: State::Open }
+        Kept { reader, bytes: Vec::new(), state: State::Open, limit: FILE_BYTES }
     }
 
     /// Reads the file to its end and searches its code.
@@ -112,7 +117,7 @@ impl<'r> Kept<'r> {
             }
         }
         match self.state {
-            State::Wanted => Some(needs(&self.bytes).unwrap_or_default()),
+            State::Wanted | State::Enough => Some(needs(&self.bytes).unwrap_or_default()),
             State::Open | State::NotSearched => None,
             State::TooLarge => Some(CodeNeeds { is_partial: true, ..CodeNeeds::default() }),
         }
@@ -122,11 +127,16 @@ impl<'r> Kept<'r> {
 impl Read for Kept<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.reader.read(buffer)?;
-        if matches!(self.state, State::NotSearched | State::TooLarge) {
-            return Ok(len);
+        match self.state {
+            State::Open | State::Wanted => {}
+            State::Enough | State::NotSearched | State::TooLarge => return Ok(len),
         }
-        if self.bytes.len() + len > FILE_BYTES {
-            (self.state, self.bytes) = (State::TooLarge, Vec::new());
+        if self.bytes.len() + len > self.limit {
+            let end = Binary::parse(&self.bytes).map(|binary| binary.loaded_end());
+            match end {
+                Some(end) if end <= self.bytes.len() as u64 => self.state = State::Enough,
+                Some(_) | None => (self.state, self.bytes) = (State::TooLarge, Vec::new()),
+            }
             return Ok(len);
         }
         self.bytes.extend_from_slice(&buffer[..len]);

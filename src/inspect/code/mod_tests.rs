@@ -267,3 +267,18 @@ fn only_files_of_the_searched_architectures_are_kept() {
     kept.read_exact(&mut [0; 64]).expect("a header");
     assert_eq!(kept.needs().map(|needs| needs.certain.len()), Some(1));
 }
+
+#[test]
+fn a_file_that_is_too_large_is_searched_without_what_follows_its_segments() {
+    let code = program(62, &[&AVX[..], &[0xc3]].concat());
+    let file = [&code[..], &[0; 3 << 16]].concat();
+    let search = |limit: usize| {
+        let mut reader = file.as_slice();
+        let mut kept = Kept { limit, ..Kept::new(&mut reader) };
+        std::io::copy(&mut kept, &mut std::io::sink()).expect("reading from memory does not fail");
+        kept.needs().expect("a program")
+    };
+    assert_eq!(search(2 << 16).certain.len(), 1);
+    let unread = search(code.len() - 1);
+    assert!(unread.certain.is_empty() && unread.is_partial);
+}
