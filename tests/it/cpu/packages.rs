@@ -147,6 +147,20 @@ const TANTIVY: &str = "import tantivy\nprint(tantivy.SchemaBuilder().add_text_fi
 const BLIS: &str = "import blis.py, numpy\nprint(blis.py.gemm(numpy.ones((8, 8)), numpy.ones((8, 8))).sum())\n";
 const LITERT: &str = "import ai_edge_litert.interpreter as litert\nprint(litert.Interpreter)\n";
 const AWSCRT: &str = "import awscrt.checksums, awscrt.io\nprint(awscrt.checksums.crc32c(b'text' * 99))\n";
+/// pip would read the conditions of PyTorch's dependencies for the machine that it runs on.
+const TORCH: &[&str] = &[
+    "--no-deps",
+    "torch==2.4.1",
+    "numpy==1.26.4",
+    "sympy==1.13.3",
+    "mpmath",
+    "networkx==3.3",
+    "jinja2",
+    "markupsafe",
+    "fsspec",
+    "filelock",
+    "typing-extensions",
+];
 const OPENCV: &str =
     "import cv2, numpy\nprint(cv2.GaussianBlur(numpy.zeros((16, 16), numpy.uint8), (3, 3), 0).sum())\n";
 const JAX: &str = "import jax.numpy\nprint(jax.numpy.ones(4).sum())\n";
@@ -360,12 +374,6 @@ pub const PACKAGES: &[Package] = &[
     ),
     pip("hf-xet", X86_64, &["hf-xet"], "import hf_xet\nprint(hf_xet.__name__)\n"),
     pip(
-        "openvino",
-        X86_64,
-        &["openvino", "numpy==1.26.4"],
-        "import openvino\nprint(openvino.Core().available_devices)\n",
-    ),
-    pip(
         "imagecodecs",
         X86_64,
         &["imagecodecs"],
@@ -386,12 +394,7 @@ pub const PACKAGES: &[Package] = &[
     ),
     pip("z3", X86_64, &["z3-solver"], "import z3\nprint(z3.simplify(z3.Int('x') + 1))\n"),
     pip("typst", X86_64, &["typst"], "import typst\nprint(len(typst.compile(b'= Title')))\n"),
-    pip(
-        "torch 2.4",
-        Aarch64,
-        &["torch==2.4.1", "numpy==1.26.4"],
-        "import torch\nprint((torch.ones(8, 8) @ torch.ones(8, 8)).sum())\n",
-    ),
+    pip("torch 2.4", Aarch64, TORCH, "import torch\nprint((torch.ones(8, 8) @ torch.ones(8, 8)).sum())\n"),
     pip("opencv", Aarch64, &["opencv-python-headless", "numpy==1.26.4"], OPENCV),
     pip("jaxlib", Aarch64, &["jax", "jaxlib"], JAX),
     pip("orjson", Aarch64, &["orjson"], "import orjson\nprint(orjson.loads(orjson.dumps({'k': [1, 1.5]})))\n"),
@@ -412,7 +415,7 @@ pub const PACKAGES: &[Package] = &[
         &["@tailwindcss/oxide"],
         "console.log(new (require('@tailwindcss/oxide').Scanner)({}).files)\n",
     ),
-    npm("nodejs-polars", X86_64, &["nodejs-polars"], POLARS_JS),
+    npm("nodejs-polars", X86_64, &["nodejs-polars", "nodejs-polars-linux-x64-gnu"], POLARS_JS),
     npm(
         "resvg",
         X86_64,
