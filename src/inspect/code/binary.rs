@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::Root;
+use super::layout::{Layout, Machine};
 
 /// Maximum number of entries that are read from a symbol or relocation table.
 const TABLE: usize = 4 << 20;
@@ -61,96 +62,6 @@ enum Rest {
     /// The module's name or version.
     Anything,
 }
-
-/// The instruction sets that are decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Machine {
-    X86,
-    Arm64,
-    Arm,
-}
-
-impl Machine {
-    /// The machine of a file that is searched, by the start of its header.
-    pub fn of(ident: &[u8]) -> Option<Machine> {
-        let number = u16::from_le_bytes([*ident.get(18)?, *ident.get(19)?]);
-        match (ident.get(..6)?, number) {
-            (b"\x7fELF\x02\x01", 62) => Some(Machine::X86),
-            (b"\x7fELF\x02\x01", 183) => Some(Machine::Arm64),
-            (b"\x7fELF\x01\x01", 40) => Some(Machine::Arm),
-            _ => None,
-        }
-    }
-
-    fn layout(self) -> &'static Layout {
-        match self {
-            Machine::X86 | Machine::Arm64 => &ELF64,
-            Machine::Arm => &ELF32,
-        }
-    }
-
-    /// The relocation types that write an address of this file, and those that write a symbol's value.
-    fn relocations(self) -> (u32, [u32; 3]) {
-        match self {
-            // R_X86_64_RELATIVE; R_X86_64_{64,GLOB_DAT,JUMP_SLOT}, and so on.
-            Machine::X86 => (8, [1, 6, 7]),
-            Machine::Arm64 => (1027, [257, 1025, 1026]),
-            Machine::Arm => (23, [2, 21, 22]),
-        }
-    }
-
-    /// The address of an instruction without the bit that selects an instruction set.
-    pub fn plain(self, address: u64) -> u64 {
-        match self {
-            Machine::X86 | Machine::Arm64 => address,
-            Machine::Arm => address & !1,
-        }
-    }
-}
-
-/// The offsets and sizes of the structures of an ELF class. Source: System V ABI, chapters 4 and 5.
-#[derive(Debug)]
-struct Layout {
-    /// Bytes of an address.
-    word: u64,
-    header: u64,
-    phoff: u64,
-    phnum: u64,
-    phentsize: u64,
-    p_flags: u64,
-    p_offset: u64,
-    p_vaddr: u64,
-    p_filesz: u64,
-    p_memsz: u64,
-    shoff: u64,
-    shentsize: u64,
-    shnum: u64,
-    sh_addr: u64,
-    sh_offset: u64,
-    sh_size: u64,
-    sh_link: u64,
-    symbol: u64,
-    st_value: u64,
-    st_size: u64,
-    st_info: u64,
-    st_shndx: u64,
-    /// Bytes of a relocation: with an addend in ELF64, without one in ELF32.
-    relocation: u64,
-}
-
-#[rustfmt::skip]
-static ELF64: Layout = Layout {
-    word: 8, header: 64, phoff: 32, phnum: 56, phentsize: 56, p_flags: 4, p_offset: 8, p_vaddr: 16, p_filesz: 32, p_memsz: 40,
-    shoff: 40, shentsize: 58, shnum: 60, sh_addr: 16, sh_offset: 24, sh_size: 32, sh_link: 40,
-    symbol: 24, st_value: 8, st_size: 16, st_info: 4, st_shndx: 6, relocation: 24,
-};
-
-#[rustfmt::skip]
-static ELF32: Layout = Layout {
-    word: 4, header: 52, phoff: 28, phnum: 44, phentsize: 32, p_flags: 24, p_offset: 4, p_vaddr: 8, p_filesz: 16, p_memsz: 20,
-    shoff: 32, shentsize: 46, shnum: 48, sh_addr: 12, sh_offset: 16, sh_size: 20, sh_link: 24,
-    symbol: 16, st_value: 4, st_size: 8, st_info: 12, st_shndx: 14, relocation: 8,
-};
 
 #[derive(Clone, Copy, Debug)]
 struct Load {

@@ -6,6 +6,7 @@ mod arm;
 mod arm64;
 mod binary;
 mod blocks;
+mod layout;
 mod search;
 mod spread;
 mod x86;
@@ -16,7 +17,8 @@ use std::io::{self, Read};
 use serde::{Deserialize, Serialize};
 
 use crate::platform::CpuFeature;
-use binary::{Binary, Machine};
+use binary::Binary;
+use layout::Machine;
 use search::Search;
 
 /// Maximum number of instructions that are decoded per file.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use super::binary::{Binary, Machine, Pointer};
+use super::binary::{Binary, Pointer};
 use super::blocks::{Block, Callee, Code, Decode, Event, Flow, Function};
+use super::layout::Machine;
 use super::{CodeNeeds, CodeUse, Root, arm, arm64, spread, x86};
 use crate::platform::CpuFeature;
 
