@@ -62,11 +62,14 @@ impl<'a> Machine<'a> {
             self.enter_program(started)?;
         }
         let verdict = notes::check(self.rootfs, started, loaded.as_ref(), self.node.isa);
-        log.doubts.extend(verdict.doubts);
+        let checked = code::check(started, loaded.as_ref(), self.node);
+        // An instruction that ends the program says more than the level in its notes.
+        let is_said = |doubt: &Cause| doubt.kind == CauseKind::CpuLevel && matches!(checked, Some(Checked::Ends(_)));
+        log.doubts.extend(verdict.doubts.into_iter().filter(|doubt| !is_said(doubt)));
         if let Some((outcome, says)) = verdict.ends {
             return Err(log.end(outcome, says));
         }
-        match code::check(started, loaded.as_ref(), self.node) {
+        match checked {
             Some(Checked::Ends(outcome)) => Err(outcome),
             Some(Checked::Doubt(doubt)) => {
                 log.doubts.push(doubt);
