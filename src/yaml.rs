@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use granit_parser::{Event, Parser, ScalarStyle, StructureStyle};
+use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag};
 
 /// A node and its byte range in the text. An alias has the range of its anchor's node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub struct YamlError {
     pub document: usize,
     pub message: String,
 }
+
+/// Compose's tags. In JSON, a node with one of them is an object with the tag as its only key.
+pub const RESET_TAG: &str = "!reset";
+pub const OVERRIDE_TAG: &str = "!override";
 
 /// Maximum number of nodes in one file, with aliases counted each time they are used. A compose file has at most
 /// thousands; an alias bomb has any number.
@@ -67,6 +71,7 @@ struct OpenNode {
     is_map: bool,
     is_block: bool,
     children: Vec<Node>,
+    tag: Option<&'static str>,
 }
 
 struct Builder {
@@ -80,9 +85,12 @@ struct Builder {
 impl Builder {
     fn add_event(&mut self, event: Event<'_>, range: Range<usize>) -> Result<(), String> {
         match event {
-            Event::Scalar(text, style, anchor, _) => {
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_text = tag.as_ref().is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix() == "str");
+                // A literal has no quotes in its span.
+                let style = if is_text { ScalarStyle::Literal } else { style };
                 let value = Value::Scalar { text: text.into_owned(), style };
-                self.add(Node { span: range, value }, anchor, 1)
+                self.add(tagged(Node { span: range, value }, compose_tag(tag.as_deref())), anchor, 1)
             }
             Event::Alias(anchor) => {
                 // An alias inside its own anchor refers to an unfinished node.
@@ -90,8 +98,12 @@ impl Builder {
                 let count = node.count();
                 self.add(node, 0, count)
             }
-            Event::SequenceStart(style, anchor, _) => self.begin(false, style, anchor, range.start),
-            Event::MappingStart(style, anchor, _) => self.begin(true, style, anchor, range.start),
+            Event::SequenceStart(style, anchor, tag) => {
+                self.begin(false, style, anchor, range.start, compose_tag(tag.as_deref()))
+            }
+            Event::MappingStart(style, anchor, tag) => {
+                self.begin(true, style, anchor, range.start, compose_tag(tag.as_deref()))
+            }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.open.pop() else { return Ok(()) };
                 let last = open.children.last().map_or(range.end, |child| child.span.end);
@@ -100,13 +112,21 @@ impl Builder {
                     false => Value::List { items: open.children, is_block: open.is_block },
                     true => Value::Map { pairs: pairs(open.children), is_block: open.is_block },
                 };
-                self.add(Node { span: open.start..end.max(open.start), value }, open.anchor, 1)
+                let node = Node { span: open.start..end.max(open.start), value };
+                self.add(tagged(node, open.tag), open.anchor, 1)
             }
             _ => Ok(()),
         }
     }
 
-    fn begin(&mut self, is_map: bool, style: StructureStyle, anchor: usize, start: usize) -> Result<(), String> {
+    fn begin(
+        &mut self,
+        is_map: bool,
+        style: StructureStyle,
+        anchor: usize,
+        start: usize,
+        tag: Option<&'static str>,
+    ) -> Result<(), String> {
         if self.open.len() >= MAX_DEPTH {
             return Err(format!("nested deeper than {MAX_DEPTH} levels"));
         }
@@ -116,6 +136,7 @@ impl Builder {
             is_map,
             is_block: style == StructureStyle::Block,
             children: Vec::new(),
+            tag,
         });
         Ok(())
     }
@@ -134,6 +155,18 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+fn compose_tag(tag: Option<&Tag>) -> Option<&'static str> {
+    let suffix = tag.filter(|tag| tag.handle() == "!").map(Tag::suffix)?;
+    [RESET_TAG, OVERRIDE_TAG].into_iter().find(|known| known.strip_prefix('!') == Some(suffix))
+}
+
+fn tagged(node: Node, tag: Option<&str>) -> Node {
+    let Some(tag) = tag else { return node };
+    let span = node.span.clone();
+    let key = Node { span: span.clone(), value: Value::Scalar { text: tag.to_string(), style: ScalarStyle::Plain } };
+    Node { span, value: Value::Map { pairs: vec![(key, node)], is_block: false } }
 }
 
 fn pairs(children: Vec<Node>) -> Vec<(Node, Node)> {
@@ -296,6 +329,10 @@ mod tests {
         let merged = json("x: &x {a: 1, b: 2}\ny: &y {a: 3, c: 4}\nz:\n  b: 5\n  <<: [*x, *y]\n");
         assert_eq!(merged["z"], serde_json::json!({"a": 1, "b": 5, "c": 4}));
         assert_eq!(json("- |\n  12\n"), serde_json::json!(["12\n"]));
+        assert_eq!(
+            json("{a: !reset null, b: !override [1], c: !!str 1.2, d: !other {x: 1}}"),
+            serde_json::json!({"a": {"!reset": null}, "b": {"!override": [1]}, "c": "1.2", "d": {"x": 1}})
+        );
     }
 
     #[test]

@@ -6,8 +6,9 @@ use super::work::Work;
 use super::{CliError, Environment, Terminal, targets};
 use crate::kube::compose::Outside;
 use crate::kube::object::NodeObject;
-use crate::kube::{Nodes, Survey, Use, manifest};
+use crate::kube::{ManifestError, Nodes, Survey, Use, manifest};
 use crate::platform::Target;
+use crate::report::Format;
 use crate::report::escape::plural;
 use crate::scan::{ImageReport, Problem};
 use crate::source::Origin;
@@ -36,9 +37,49 @@ fn names_unread(file: &str, objects: &[String]) -> ImageReport {
     let verb = if objects.len() == 1 { "names" } else { "name" };
     let text = format!("{} {verb} images that imgarch does not read: {named}{more}", plural(objects.len(), "object"));
     let hint = "render the manifest with its values filled in, or scan these images by name".to_string();
+    could_not_tell(file, text, hint)
+}
+
+/// Reports a Compose file whose services are all built, so no image of it was scanned.
+fn only_builds(file: &str, images: &[String]) -> ImageReport {
+    let text = format!(
+        "{file} names no image: its {} built",
+        match images.len() {
+            1 => "service is".to_string(),
+            number => format!("{number} services are"),
+        }
+    );
+    could_not_tell(file, text, format!("build it, then scan what it built: imgarch scan {}", images.join(" ")))
+}
+
+fn could_not_tell(file: &str, text: String, hint: String) -> ImageReport {
     let mut report = ImageReport::new(file, Origin::Unopened);
     report.problems.push(Problem::new(text, Some(hint)));
     report
+}
+
+/// The name of the directory in which a file is.
+fn directory_name(file: &Path) -> String {
+    let absolute = std::path::absolute(file).unwrap_or_default();
+    absolute.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Adds a hint to the error if the name of a format was given as a manifest, as `-f json` is in other tools.
+fn not_a_format(file: &Path, error: CliError) -> CliError {
+    let format = file.to_str().filter(|name| Format::names().contains(name));
+    match format {
+        Some(name) => CliError::Usage {
+            text: error.to_string(),
+            hint: Some(format!("-f names a manifest; for the output use --format {name}")),
+        },
+        None => error,
+    }
+}
+
+/// What a manifest that is a template of one needs first.
+fn hint_for(text: &str) -> Option<String> {
+    let render = "render the template first: helm template CHART | imgarch scan -f -";
+    text.contains("{{").then(|| render.to_string())
 }
 
 /// Files of Kubernetes objects or Compose services, and the targets for what they run.
@@ -86,14 +127,18 @@ impl Manifests<'_> {
         let variable = |name: &str| environment.text(name);
         let mut survey = Survey::default();
         for file in self.files {
-            let text = targets::read_text(file, MANIFEST_BYTES)?;
+            let text = targets::read_text(file, MANIFEST_BYTES).map_err(|error| not_a_format(file, error))?;
             let name = if file.as_os_str() == "-" { "standard input".to_string() } else { file.display().to_string() };
             let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
-            let outside = Outside { variable: &variable, directory, read: &read_other };
-            let read = manifest::read(&name, &text, &outside).map_err(|error| CliError::usage(error.to_string()))?;
+            let directory_name = directory_name(file);
+            let outside = Outside { variable: &variable, directory, directory_name, read: &read_other };
+            let refuse = |error: ManifestError| CliError::Usage { text: error.to_string(), hint: hint_for(&text) };
+            let read = manifest::read(&name, &text, &outside).map_err(refuse)?;
             terminal.notes(&read.notes);
             if !read.unread.is_empty() {
                 unread.push(names_unread(&name, &read.unread));
+            } else if read.workloads.is_empty() && !read.built.is_empty() {
+                unread.push(only_builds(&name, &read.built));
             } else if read.workloads.is_empty() {
                 terminal.note(&format!("{name} does not run an image: {} read", plural(read.others, "object")));
             }

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::image_text::{is_image_field, is_name, is_operand, is_tagged, is_unknown, joined, script_words, with_text};
 use super::object::{self, Affinity, ContainerSpec, PodSpec};
 use super::workload::{self, ContainerUse, Role, Workload};
 use crate::exec::UNKNOWN_TEXT;
 use crate::oci::Reference;
 use crate::scan::CallOverride;
 use crate::scan::call::StatedBy;
+use crate::yaml;
 
 /// The workloads of an object.
 #[derive(Debug, Default, PartialEq)]
@@ -27,12 +29,26 @@ const MAX_FILLED: usize = 4 << 20;
 /// Maximum depth of objects. A workflow's templates are about ten levels deep.
 const DEPTH: usize = 48;
 
-/// Kinds of schemas and policies, whose `image` is a pattern or a description.
-const NOT_RUN: &[&str] = &["CustomResourceDefinition", "ClusterPolicy", "Policy", "ConstraintTemplate"];
+/// API groups of objects whose `image` is not run: schemas and policies with patterns of images, imports and updates of
+/// images, and machines with disk images.
+const NOT_RUN: &[&str] = &[
+    "apiextensions.k8s.io",
+    "admissionregistration.k8s.io",
+    "kyverno.io",
+    "policies.kyverno.io",
+    "constraints.gatekeeper.sh",
+    "templates.gatekeeper.sh",
+    "policy.sigstore.dev",
+    "image.openshift.io",
+    "image.toolkit.fluxcd.io",
+    "infrastructure.cluster.x-k8s.io",
+    "machine.openshift.io",
+    "metal3.io",
+    "karpenter.k8s.aws",
+];
 
-/// API groups of machines, whose `image` is a virtual machine image.
-const MACHINES: &[&str] =
-    &["infrastructure.cluster.x-k8s.io", "machine.openshift.io", "metal3.io", "karpenter.k8s.aws"];
+/// Fields whose text is a program or a description, not a manifest.
+const PROGRAMS: &[&str] = &["script", "source", "command", "args", "description", "summary", "message"];
 
 /// Fields that only describe and never name an image.
 const DESCRIPTIONS: &[&str] = &["metadata", "labels", "annotations", "matchLabels", "openAPIV3Schema", "nodeSelector"];
@@ -44,13 +60,11 @@ const DESCRIPTIONS: &[&str] = &["metadata", "labels", "annotations", "matchLabel
 pub fn find(object: &Value) -> Result<Found, serde_json::Error> {
     let kind = object["kind"].as_str().unwrap_or_default();
     let group = object["apiVersion"].as_str().unwrap_or_default().split('/').next().unwrap_or_default();
-    if NOT_RUN.contains(&kind) || MACHINES.contains(&group) || kind.starts_with("ImageStream") {
+    if NOT_RUN.contains(&group) || kind == "CustomResourceDefinition" || kind.starts_with("ImageStream") {
         return Ok(Found::default());
     }
-    if workload::is_own_kind(kind) && !group.contains('.') {
-        let workloads = workload::of_object(object)?.into_iter().collect();
-        return Ok(Found { workloads, has_unread: false });
-    }
+    let is_own_kind = workload::is_own_kind(kind) && !group.contains('.');
+    let own = if is_own_kind { workload::of_object(object)? } else { None };
     let mut pruned = object.clone();
     object::prune(&mut pruned);
     let text = |field: &str| pruned["metadata"][field].as_str().map(str::to_string);
@@ -62,8 +76,12 @@ pub fn find(object: &Value) -> Result<Found, serde_json::Error> {
         namespace: text("namespace"),
         parameters,
         spent: 0,
+        has_own_pod: own.is_some(),
         found: Found::default(),
     };
+    if let Some(workload) = own {
+        search.own(workload);
+    }
     if let Value::Object(fields) = &mut pruned {
         fields.retain(|key, _| !matches!(key.as_str(), "apiVersion" | "kind" | "status"));
         search.visit_object(fields, "", &At { name: "", path: "", scope: &PodSpec::default(), depth: 0 });
@@ -112,25 +130,43 @@ struct Search<'a> {
     parameters: BTreeMap<String, Option<String>>,
     /// Bytes of parameters filled in so far.
     spent: usize,
+    /// The object is of a built-in kind, whose pod is read as the API server reads it.
+    has_own_pod: bool,
     found: Found,
 }
 
 impl Search<'_> {
+    /// Adds the workload of a built-in kind. A container without an image is a patch of one.
+    fn own(&mut self, workload: Workload) {
+        let stated = workload.containers.into_iter().filter(|one| !one.image.is_empty());
+        let (names, others): (Vec<_>, Vec<_>) = stated.partition(|one| is_name(&one.image));
+        self.found.has_unread |= !others.is_empty();
+        if !names.is_empty() {
+            self.found.workloads.push(Workload { containers: names, ..workload });
+        }
+    }
+
     fn visit(&mut self, value: &Value, key: &str, at: &At<'_>) {
-        if at.depth >= DEPTH || DESCRIPTIONS.contains(&key) {
+        if at.depth >= DEPTH {
             return;
         }
         match value {
+            Value::Object(fields) if key == "metadata" => {
+                self.annotations(fields.get("annotations").unwrap_or(&Value::Null), at);
+            }
+            _ if DESCRIPTIONS.contains(&key) => {}
             Value::Array(items) => {
                 for item in items {
                     match item.as_str() {
-                        Some(image) if key == "images" => self.field(image, at),
+                        Some(image) if key == "images" => self.replacement(image, at),
                         _ => self.visit(item, key, &At { depth: at.depth + 1, ..*at }),
                     }
                 }
             }
             Value::Object(fields) => self.visit_object(fields, key, at),
             Value::String(text) if is_image_field(key) && is_tagged(text) => self.field(text, at),
+            Value::String(text) if is_operand(key, text) => self.field(text, at),
+            Value::String(text) if text.contains('\n') && !PROGRAMS.contains(&key) => self.embedded(text, at),
             // The tag is in another field.
             Value::String(text) if key == "baseImage" => self.found.has_unread |= text.contains('/'),
             Value::String(text) if key == "url" => {
@@ -146,7 +182,7 @@ impl Search<'_> {
         let is_pod = self.pod(fields, &scope);
         let is_named = match fields.get("image") {
             Some(Value::String(image)) => {
-                self.container(fields, image, key, &At { name, scope: &scope, ..*at });
+                self.container(fields, &joined(fields, image), key, &At { name, scope: &scope, ..*at });
                 true
             }
             Some(Value::Object(parts)) => self.parts(parts, &At { name, scope: &scope, ..*at }),
@@ -157,34 +193,84 @@ impl Search<'_> {
             self.field(name, at);
         }
         // kustomize replaces images that other files name.
-        if key == "images" && !is_named && ["newName", "newTag", "digest"].iter().any(|part| fields.contains_key(*part))
-        {
-            self.found.has_unread = true;
+        let is_replacement = ["newName", "newTag", "digest"].iter().any(|part| fields.contains_key(*part));
+        self.found.has_unread |= matches!(key, "images" | "imageTag") && !is_named && is_replacement;
+        // A JSON patch.
+        let patched = fields.get("path").and_then(Value::as_str).filter(|path| path.ends_with("/image"));
+        if let (Some(_), Some(image)) = (patched, fields.get("value").and_then(Value::as_str)) {
+            self.field(image, at);
         }
-        for (key, field) in fields {
-            let is_read = is_pod && matches!(key.as_str(), "containers" | "initContainers" | "ephemeralContainers");
-            let is_read = is_read || is_named && key == "image";
-            if !is_read {
-                let path = below(at.path, key);
-                self.visit(field, key, &At { name, path: &path, scope: &scope, depth: at.depth + 1 });
+        // Argo CD sets values of a chart.
+        self.found.has_unread |= at.path.ends_with("helm.parameters") && name.to_ascii_lowercase().contains("image");
+        for (child, field) in fields {
+            let is_read = is_pod && CONTAINER_LISTS.contains(&child.as_str());
+            let is_read = is_read || is_named && child == "image";
+            let path = below(at.path, child);
+            let at = At { name, path: &path, scope: &scope, depth: at.depth + 1 };
+            match field {
+                _ if is_read => {}
+                // A set of images by name.
+                Value::String(text) if key == "images" && is_operand(key, text) => self.field(text, &at),
+                _ => self.visit(field, child, &at),
+            }
+        }
+    }
+
+    /// Annotations that choose the image of an injected container.
+    fn annotations(&mut self, annotations: &Value, at: &At<'_>) {
+        for (key, value) in annotations.as_object().into_iter().flatten() {
+            if let Some(text) = value.as_str().filter(|text| is_operand(key, text)) {
+                self.field(text, &At { path: &format!("annotation {key}"), ..*at });
+            }
+        }
+    }
+
+    /// `app:2`, or `old=new:2` as kustomize's command line has it.
+    fn replacement(&mut self, text: &str, at: &At<'_>) {
+        match text.split_once('=') {
+            Some((_, image)) if is_tagged(image) => self.field(image, at),
+            Some(_) => self.found.has_unread = true,
+            None => self.field(text, at),
+        }
+    }
+
+    /// A manifest as text in a field of another object. Text of another form, such as values of a chart, is not read.
+    fn embedded(&mut self, text: &str, at: &At<'_>) {
+        // The manifests of a ConfigMap are read by its owner, `manifest`.
+        if !text.contains("image") || matches!(self.kind, "ConfigMap" | "Secret") {
+            return;
+        }
+        for document in yaml::parse(text).unwrap_or_default() {
+            let value = document.to_json();
+            let before = self.found.workloads.len();
+            if value.is_object() || value.is_array() {
+                self.visit(&value, "", &At { depth: at.depth + 1, ..*at });
+            }
+            if value["kind"].is_null() && self.found.workloads.len() > before {
+                self.found.workloads.truncate(before);
+                self.found.has_unread = true;
             }
         }
     }
 
     /// Reads a pod's spec, with the settings of `scope` that it does not set itself. `false`: it is not a pod's spec.
     fn pod(&mut self, fields: &Map<String, Value>, scope: &PodSpec) -> bool {
-        let has_image = |key: &str| {
-            let mut items = fields.get(key).and_then(Value::as_array).into_iter().flatten();
-            items.any(|item| item["image"].is_string())
-        };
-        if !["containers", "initContainers", "ephemeralContainers"].iter().any(|key| has_image(key)) {
+        let specs: Vec<&Value> =
+            CONTAINER_LISTS.iter().filter_map(|key| fields.get(*key)?.as_array()).flatten().collect();
+        if !specs.iter().any(|spec| spec["image"].is_string()) {
             return false;
+        }
+        for spec in specs {
+            self.operands(spec, &At { name: "", path: spec["name"].as_str().unwrap_or_default(), scope, depth: 0 });
+        }
+        if self.has_own_pod {
+            return true;
         }
         let mut own = fields.clone();
         own.retain(|key, _| POD_FIELDS.contains(&key.as_str()));
-        for key in ["containers", "initContainers", "ephemeralContainers"] {
+        for key in CONTAINER_LISTS {
             // Patches name a container without an image.
-            if let Some(Value::Array(items)) = own.get_mut(key) {
+            if let Some(Value::Array(items)) = own.get_mut(*key) {
                 items.retain(|item| item["image"].is_string());
             }
         }
@@ -207,10 +293,32 @@ impl Search<'_> {
         true
     }
 
+    /// Images that a container's program is told to start: OLM's RELATED_IMAGE variables, `--sidecar-image=`.
+    fn operands(&mut self, spec: &Value, at: &At<'_>) {
+        let list = |key: &str| spec[key].as_array().into_iter().flatten();
+        for variable in list("env") {
+            let (name, value) = (variable["name"].as_str(), variable["value"].as_str());
+            if let Some((name, value)) = name.zip(value).filter(|(name, value)| is_operand(name, value)) {
+                self.field(value, &At { path: &format!("env {name}"), ..*at });
+            }
+        }
+        let mut last = "";
+        for word in list("command").chain(list("args")).filter_map(Value::as_str) {
+            let (name, value) = word.split_once('=').unwrap_or((last, word));
+            if name.starts_with('-') && is_operand(name, value) {
+                self.field(value, &At { path: &format!("option {}", name.trim_start_matches('-')), ..*at });
+            }
+            last = word;
+        }
+    }
+
     /// An object with an `image`: a container, or a field of a custom resource.
     fn container(&mut self, fields: &Map<String, Value>, image: &str, key: &str, at: &At<'_>) {
-        if key == "containerDisk" {
-            return self.mounted(image, Role::Disk, at);
+        match key {
+            "containerDisk" => return self.mounted(image, Role::Disk, at),
+            "container" if at.path.ends_with("kernelBoot.container") => return self.mounted(image, Role::Disk, at),
+            "volumeAttributes" => return self.mounted(image, Role::Volume, at),
+            _ => {}
         }
         let is_container = CONTAINERS.contains(&key)
             || ["command", "args", "script", "env", "imagePullPolicy", "volumeMounts"]
@@ -251,7 +359,10 @@ impl Search<'_> {
     fn parts(&mut self, parts: &Map<String, Value>, at: &At<'_>) -> bool {
         let text = |key: &str| parts.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
         if let Some(reference) = text("reference") {
-            self.mounted(reference, Role::Volume, at);
+            // The volumes of a built-in kind were read with its pod.
+            if !self.has_own_pod {
+                self.mounted(reference, Role::Volume, at);
+            }
             return true;
         }
         let tag = parts.get("tag").filter(|tag| tag.is_string() || tag.is_number()).map(|tag| match tag {
@@ -329,21 +440,24 @@ impl Search<'_> {
     fn filled(&mut self, text: &str) -> String {
         let (mut out, mut rest) = (String::new(), text);
         while let Some(at) = rest.find(['$', '{']) {
-            let Some(open) = ["$(", "{{", "${"].into_iter().find(|open| rest[at..].starts_with(open)) else {
+            let Some(open) = ["$(", "{{", "${{", "${"].into_iter().find(|open| rest[at..].starts_with(open)) else {
                 out.push_str(&rest[..=at]);
                 rest = &rest[at + 1..];
                 continue;
             };
             let close = match open {
                 "$(" => ")",
-                "{{" => "}}",
+                "{{" | "${{" => "}}",
                 _ => "}",
             };
-            let Some(length) = rest[at + 2..].find(close) else { break };
-            let inside = &rest[at + 2..at + 2 + length];
+            let start = at + open.len();
+            let Some(length) = rest[start..].find(close) else { break };
+            let inside = &rest[start..start + length];
             out.push_str(&rest[..at]);
-            rest = &rest[at + 2 + length + close.len()..];
-            let is_path = inside.contains('.') && !inside.contains(char::is_whitespace) || open == "{{";
+            rest = &rest[start + length + close.len()..];
+            // OpenShift's templates name their parameters without a path.
+            let is_template = self.kind == "Template" && open != "$(";
+            let is_path = inside.contains('.') && !inside.contains(char::is_whitespace) || open == "{{" || is_template;
             match inside
                 .trim()
                 .rsplit('.')
@@ -375,6 +489,9 @@ const CONTAINERS: &[&str] = &[
     "stepTemplate",
 ];
 
+/// The lists of containers in a pod's spec.
+const CONTAINER_LISTS: &[&str] = &["containers", "initContainers", "ephemeralContainers"];
+
 const CONTAINER_FIELDS: &[&str] =
     &["name", "image", "command", "args", "workingDir", "env", "volumeMounts", "restartPolicy", "securityContext"];
 
@@ -394,30 +511,15 @@ const POD_FIELDS: &[&str] = &[
     "nodeName",
 ];
 
-/// `imageName`, `proxyImage`, `baseImage` of a custom resource.
-fn is_image_field(key: &str) -> bool {
-    key == "imageName" || key.len() > "Image".len() && key.ends_with("Image")
-}
-
 fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
-}
-
-/// Whether the text looks like `team/app:v1` or `app@sha256:...`, unlike a description or a path.
-fn is_tagged(text: &str) -> bool {
-    let name = text.rsplit('/').next().unwrap_or(text);
-    name.contains([':', '@']) || text.contains("$(") || text.contains("{{")
 }
 
 /// Returns the containers whose image is a name, not a policy's pattern. `true`: the image of a container contains an
 /// unknown value.
 fn split(containers: Vec<ContainerUse>) -> (Vec<ContainerUse>, bool) {
-    let is_unknown = |one: &ContainerUse| one.image.contains([UNKNOWN_TEXT, '$', '{']);
-    let has_unknown = containers.iter().any(is_unknown);
-    let is_name = |one: &ContainerUse| {
-        !is_unknown(one) && !one.image.contains(['*', '?', '!', ' ', '\n']) && !one.image.contains("://")
-    };
-    (containers.into_iter().filter(is_name).collect(), has_unknown)
+    let has_unknown = containers.iter().any(|one| is_unknown(&one.image));
+    (containers.into_iter().filter(|one| is_name(&one.image)).collect(), has_unknown)
 }
 
 /// The scope with the settings of these fields, or of a pod template among them.
@@ -437,24 +539,6 @@ fn scoped(scope: &PodSpec, fields: &Map<String, Value>) -> PodSpec {
         stated(fields, "runtimeClassName").into_iter().for_each(|own| scope.runtime_class_name = own);
     }
     scope
-}
-
-/// The command that runs a script: its `#!` line, or /bin/sh.
-/// Source: Tekton's pkg/pod/script.go `convertListOfSteps`, `defaultScriptPreamble`.
-fn script_words(script: &str) -> Vec<String> {
-    let line = script.trim_start().lines().next().and_then(|line| line.strip_prefix("#!")).unwrap_or("/bin/sh");
-    with_text(line.split_whitespace().map(str::to_string).collect(), script)
-}
-
-/// Passes the text to a shell with `-c`, unless it still contains a template. For other interpreters, only the
-/// interpreter's own start is judged.
-fn with_text(mut words: Vec<String>, text: &str) -> Vec<String> {
-    let name = words.last().map_or("", |word| word.rsplit('/').next().unwrap_or_default());
-    let is_shell = matches!(name, "sh" | "bash" | "dash" | "ash" | "ksh" | "zsh");
-    if is_shell && !text.contains(UNKNOWN_TEXT) && !text.contains("$(") && !text.contains("{{") {
-        words.extend(["-c".to_string(), text.to_string()]);
-    }
-    words
 }
 
 #[cfg(test)]

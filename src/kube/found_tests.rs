@@ -125,6 +125,7 @@ fn descriptions_patterns_and_machines_name_no_image() {
     for text in [
         "{apiVersion: v1, kind: Service, metadata: {name: s, labels: {image: 'a:1'}}, spec: {ports: []}}",
         "{apiVersion: kyverno.io/v1, kind: ClusterPolicy, metadata: {name: p}, spec: {rules: [{containers: [{image: '*:latest'}]}]}}",
+        "{apiVersion: image.toolkit.fluxcd.io/v1, kind: ImageRepository, spec: {image: 'x.io/a'}}",
         "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, spec: {image: 'a:1'}}",
         "{apiVersion: infrastructure.cluster.x-k8s.io/v1, kind: OpenStackMachineTemplate, spec: {image: ubuntu-22.04}}",
         "{apiVersion: x.io/v1, kind: Page, spec: {image: 'https://x.io/a.png', backgroundImage: /a.png, osImage: Ubuntu 24.04}}",
@@ -134,6 +135,11 @@ fn descriptions_patterns_and_machines_name_no_image() {
     }
     check(
         "{apiVersion: kustomize.config.k8s.io/v1beta1, kind: Kustomization, images: [{name: a, newTag: '2'}]}",
+        &[],
+        true,
+    );
+    check(
+        "{kind: Kustomization, patches: [{patch: \"- op: replace\\n  path: /spec/containers/0/image\\n  value: 'b:3'\\n\"}]}",
         &[],
         true,
     );
@@ -152,4 +158,97 @@ fn parameters_that_are_filled_in_are_bounded() {
     let call = &found.workloads[0].containers[0].call;
     let bytes: usize = call.args.iter().flatten().map(String::len).sum();
     assert!((64 << 10..=MAX_FILLED + (1 << 20)).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn images_beside_the_containers_of_a_pod_are_found() {
+    check(
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {
+            metadata: {annotations: {sidecar.istio.io/proxyImage: 'docker.io/istio/proxyv2:1.20', note: 'image a.b/c:1'}},
+            spec: {containers: [{name: c, image: 'c:1', env: [{name: RELATED_IMAGE_A, value: 'q.io/a/b:1'},
+                {name: PATH, value: /a}], args: ['--x-image=q.io/x:1', --y-image, 'q.io/y:1', --image, z]}],
+                volumes: [{name: v, csi: {volumeAttributes: {image: 'vol:1'}}}, {name: w, image: {reference: 'r:1'}}]}}}}",
+        &[
+            "deployment/d container c c:1",
+            "deployment/d image volume w r:1",
+            "deployment/d field annotation sidecar.istio.io/proxyImage docker.io/istio/proxyv2:1.20",
+            "deployment/d field env RELATED_IMAGE_A q.io/a/b:1",
+            "deployment/d field option x-image q.io/x:1",
+            "deployment/d field option y-image q.io/y:1",
+            "deployment/d image volume v vol:1",
+        ],
+        false,
+    );
+    check(
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: m}, data: {ROOK_CSI_IMAGE: 'q.io/c:1', IMAGE_NAME: c}}",
+        &["configmap/m field data.ROOK_CSI_IMAGE q.io/c:1"],
+        false,
+    );
+}
+
+#[test]
+fn patches_and_templates_of_pods_are_not_passed_over() {
+    let patch = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {spec: SPEC}}}";
+    let of = |spec: &str| patch.replace("SPEC", spec);
+    check(&of("{containers: [{name: c, env: []}]}"), &[], false);
+    check(&of("{initContainers: [{name: i, image: 'i:1'}]}"), &["deployment/d init container i i:1"], false);
+    check(
+        &of("{containers: [{name: c, image: '${IMAGE}'}, {name: e, image: 'e:1'}]}"),
+        &["deployment/d container e e:1"],
+        true,
+    );
+    check(&of("{containers: [{name: c, image: '{ { .Values.image } }'}]}"), &[], true);
+    check(
+        "{apiVersion: template.openshift.io/v1, kind: Template, metadata: {name: t}, parameters: [{name: TAG, value: '3'}, {name: X}],
+            objects: [{apiVersion: v1, kind: Pod, spec: {containers: [{name: c, image: 'a:${TAG}'}, {name: d, image: '${X}'}]}}]}",
+        &["template/t container c a:3"],
+        true,
+    );
+}
+
+#[test]
+fn texts_with_manifests_and_values_are_not_passed_over() {
+    check(
+        "{apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {name: w}, spec: {templates: [{name: r, resource: {manifest:
+            \"kind: Pod\\nspec:\\n  containers: [{name: c, image: 'in:1'}]\\n\"}}]}}",
+        &["workflow/w container c in:1"],
+        false,
+    );
+    let application =
+        "{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: a}, spec: {source: SOURCE}}";
+    for (source, unread) in [
+        ("{helm: {values: \"image:\\n  repository: a/b\\n  tag: x\\n\"}}", true),
+        ("{helm: {valuesObject: {image: {tag: x}}}}", true),
+        ("{helm: {parameters: [{name: image.tag, value: x}]}}", true),
+        ("{helm: {parameters: [{name: replicas, value: '2'}]}}", false),
+        ("{kustomize: {images: ['a=b']}}", true),
+        ("{path: x, repoURL: 'https://x.io/image:1'}", false),
+    ] {
+        check(&application.replace("SOURCE", source), &[], unread);
+    }
+    let kustomize = application.replace("SOURCE", "{kustomize: {images: ['a=b:2', 'c:1']}}");
+    let field = |image: &str| format!("application/a field spec.source.kustomize.images {image}");
+    check(&kustomize, &[&field("b:2"), &field("c:1")], false);
+}
+
+#[test]
+fn fields_next_to_an_image_complete_its_name() {
+    check(
+        "{apiVersion: nvidia.com/v1, kind: ClusterPolicy, metadata: {name: p}, spec: {
+            driver: {repository: nvcr.io/nvidia, image: driver, version: '525'}, toolkit: {image: q.io/t, tag: v1},
+            images: {server: 'q.io/s:1', name: s}, imageRef: 'q.io/r:1'}}",
+        &[
+            "clusterpolicy/p field spec.driver.image nvcr.io/nvidia/driver:525",
+            "clusterpolicy/p field spec.imageRef q.io/r:1",
+            "clusterpolicy/p field spec.images.server q.io/s:1",
+            "clusterpolicy/p field spec.toolkit.image q.io/t:v1",
+        ],
+        false,
+    );
+    check(
+        "{apiVersion: kubevirt.io/v1, kind: VirtualMachineInstance, metadata: {name: v}, spec: {domain: {firmware: {kernelBoot:
+            {container: {image: 'boot:1', kernelPath: /k}}}}}}",
+        &["virtualmachineinstance/v container disk  boot:1"],
+        false,
+    );
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::compose::{self, Outside};
+use super::compose::{self, ComposeDocument, Outside};
 use super::found::{self, Found};
 use super::linked::Linked;
 use super::manifest_error::ManifestError;
@@ -26,6 +26,8 @@ pub struct Manifest {
     pub others: usize,
     /// Objects that name images which were not read, as `Kind/name`.
     pub unread: Vec<String>,
+    /// Names of images that Compose only builds.
+    pub built: Vec<String>,
     /// Notes for the user.
     pub notes: Vec<String>,
 }
@@ -33,18 +35,26 @@ pub struct Manifest {
 /// Reads a manifest. `name` is for messages. `outside` provides the variables and files that a Compose file refers to.
 pub fn read(name: &str, text: &str, outside: &Outside<'_>) -> Result<Manifest, ManifestError> {
     let mut manifest = Manifest::default();
-    let mut has_any = false;
-    let mut objects = Vec::new();
-    for (index, document) in documents(name, text)?.into_iter().enumerate() {
-        let Document { value, duplicate } = document;
-        if value.get("kind").is_none() && is_compose(&value) {
-            has_any = true;
-            let services = compose::services(name, value, duplicate, outside)?;
-            manifest.workloads.extend(services.workloads);
-            manifest.notes.extend(services.notes);
-            continue;
+    let (mut objects, mut compose) = (Vec::new(), Vec::new());
+    for (index, mut document) in documents(name, text)?.into_iter().enumerate() {
+        let is_object = document.value.get("kind").is_some();
+        if let Some(file) = compose::of_version_1(&document.value).filter(|_| !is_object) {
+            manifest.notes.push(format!("{name} is a Compose file of version 1, which Docker Compose 2 rejects"));
+            document.value = file;
         }
-        objects.push((index, flatten(value, 0)));
+        if !is_object && is_compose(&document.value) {
+            compose.push(document);
+        } else {
+            objects.push((index, flatten(document.value, 0)));
+        }
+    }
+    let mut has_any = !compose.is_empty();
+    if has_any {
+        let services = compose::services(name, compose, outside)?;
+        manifest.workloads.extend(services.workloads);
+        manifest.unread.extend(services.unread);
+        manifest.built.extend(services.built);
+        manifest.notes.extend(services.notes);
     }
     let mut linked = Linked::collect(objects.iter().flat_map(|(_, objects)| objects));
     for (index, objects) in objects {
@@ -98,17 +108,21 @@ fn embedded(object: &Value, title: &str, manifest: &mut Manifest) {
     }
     for texts in ["data", "stringData"].iter().filter_map(|field| object[*field].as_object()) {
         for (key, text) in texts.iter().filter_map(|(key, text)| Some((key, text.as_str()?))) {
-            if !text.contains("image") || !text.contains("kind") {
+            if !text.contains("image") {
                 continue;
             }
             let documents = documents(title, text).unwrap_or_default();
+            let has_documents = !documents.is_empty();
             let objects = documents.into_iter().flat_map(|document| flatten(document.value, 0));
-            let objects: Vec<Value> = objects.filter(|object| object["kind"].is_string()).collect();
-            let found = objects.iter().filter_map(|object| found::find(object).ok());
-            let (mut workloads, mut has_unread) = (Vec::new(), objects.is_empty() && text.contains("image:"));
-            for one in found {
-                workloads.extend(one.workloads);
-                has_unread |= one.has_unread;
+            let (mut workloads, mut has_unread) = (Vec::new(), !has_documents && text.contains("image:"));
+            for object in objects {
+                let Ok(found) = found::find(&object) else { continue };
+                match object["kind"].is_string() {
+                    true => workloads.extend(found.workloads),
+                    // Settings of a program, such as a template of what it starts.
+                    false => has_unread |= !found.workloads.is_empty(),
+                }
+                has_unread |= found.has_unread;
             }
             let kind = title.split('/').next().unwrap_or_default().to_string();
             let holder = title.split_once('/').map_or("?", |(_, name)| name);
@@ -143,34 +157,32 @@ pub fn read_nodes(name: &str, text: &str) -> Result<Vec<NodeObject>, ManifestErr
     if nodes.is_empty() { Err(ManifestError::NoNodes(name.to_string())) } else { Ok(nodes) }
 }
 
-/// A document of a file.
-pub(super) struct Document {
-    pub value: Value,
-    /// A key that occurs twice in a mapping of a Compose file. kubectl uses the last value; Compose rejects the file.
-    pub duplicate: Option<String>,
-}
-
-pub(super) fn documents(name: &str, text: &str) -> Result<Vec<Document>, ManifestError> {
-    // JSON is YAML, but a JSON parser is faster and its messages are clearer.
-    if text.trim_start().starts_with('{')
-        && let Ok(value) = serde_json::from_str(text)
-    {
-        return Ok(vec![Document { value, duplicate: None }]);
+/// The documents of a file. kubectl uses the last of equal keys; Compose rejects a file that has them.
+fn documents(name: &str, text: &str) -> Result<Vec<ComposeDocument>, ManifestError> {
+    let text = text.trim_start_matches('\u{feff}');
+    // JSON is YAML, but a JSON parser is faster, its messages are clearer, and like kubectl it reads one object after
+    // another.
+    if text.trim_start().starts_with('{') {
+        let objects = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        if let Ok(values) = objects.take(DOCUMENTS + 1).collect::<Result<Vec<Value>, _>>() {
+            let documents = values.into_iter().map(|value| ComposeDocument { value, duplicate: None }).collect();
+            return within_limit(name, documents);
+        }
     }
     let documents = yaml::parse_within(text, NODES).map_err(|error| ManifestError::Yaml {
         name: name.to_string(),
         document: error.document + 1,
         cause: error.message,
     })?;
-    if documents.len() > DOCUMENTS {
-        return Err(ManifestError::TooMany { name: name.to_string(), limit: DOCUMENTS });
+    let documents = documents.iter().map(ComposeDocument::new).filter(|document| !document.value.is_null());
+    within_limit(name, documents.take(DOCUMENTS + 1).collect())
+}
+
+fn within_limit(name: &str, documents: Vec<ComposeDocument>) -> Result<Vec<ComposeDocument>, ManifestError> {
+    match documents.len() > DOCUMENTS {
+        true => Err(ManifestError::TooMany { name: name.to_string(), limit: DOCUMENTS }),
+        false => Ok(documents),
     }
-    let read = |node: &yaml::Node| {
-        let value = node.to_json();
-        let duplicate = if is_compose(&value) { node.duplicate_key().map(str::to_string) } else { None };
-        Document { value, duplicate }
-    };
-    Ok(documents.iter().map(read).filter(|document| !document.value.is_null()).collect())
 }
 
 /// The items of a list, recursively, or any other object itself. kubectl omits the kind of items in typed lists.

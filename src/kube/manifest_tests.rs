@@ -6,7 +6,8 @@ use crate::oci::RunConfig;
 
 /// Reads a manifest without variables or other files.
 fn read(name: &str, text: &str) -> Result<Manifest, ManifestError> {
-    let outside = Outside { variable: &|_| None, directory: "".into(), read: &|_| Err("not there".to_string()) };
+    let nothing = |_: &std::path::Path| Err("not there".to_string());
+    let outside = Outside { variable: &|_| None, directory: "".into(), directory_name: "p".into(), read: &nothing };
     super::read(name, text, &outside)
 }
 

@@ -6,6 +6,7 @@ mod admitted;
 pub mod client;
 pub mod compose;
 mod found;
+mod image_text;
 #[cfg(feature = "kube")]
 pub mod inventory;
 mod linked;

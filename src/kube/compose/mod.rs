@@ -2,10 +2,13 @@
 //! `include` applied. Pure: the caller reads other files.
 //! Source: the Compose specification; compose-go's loader and override.
 
+mod env_file;
+mod merge;
 mod service;
 mod variables;
+mod version1;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -13,7 +16,9 @@ use serde_json::{Map, Value};
 use super::manifest_error::ManifestError;
 use super::workload::Workload;
 use crate::yaml;
-use variables::{Variables, parse_env_file};
+use merge::{many, merge, resolved};
+use variables::Variables;
+pub use version1::of_version_1;
 
 /// Maximum number of files in one project, with included and extended ones.
 const FILES: usize = 100;
@@ -26,6 +31,8 @@ pub struct Outside<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// The file's directory, to which its paths are relative.
     pub directory: PathBuf,
+    /// The name of that directory, from which Compose derives the project's name.
+    pub directory_name: String,
     /// Reads another file. The error states why it failed.
     pub read: &'a dyn Fn(&Path) -> Result<String, String>,
 }
@@ -34,39 +41,59 @@ pub struct Outside<'a> {
 #[derive(Debug, Default)]
 pub struct Services {
     pub workloads: Vec<Workload>,
+    /// Services whose image is only built. Each is named as Compose names its image.
+    pub built: Vec<String>,
+    /// What names images in a place that is not read.
+    pub unread: Vec<String>,
     /// Notes for the user: variables without a value, services that are built.
     pub notes: Vec<String>,
 }
 
-/// Reads a Compose file. `duplicate` is a key that occurs twice in one of its mappings.
-pub fn services(
-    name: &str,
-    file: Value,
-    duplicate: Option<String>,
-    outside: &Outside<'_>,
-) -> Result<Services, ManifestError> {
-    let dotenv = (outside.read)(&outside.directory.join(".env")).unwrap_or_default();
+/// One YAML document of a Compose file.
+pub struct ComposeDocument {
+    pub value: Value,
+    /// A key that occurs twice in one of its mappings.
+    pub duplicate: Option<String>,
+}
+
+impl ComposeDocument {
+    pub fn new(node: &yaml::Node) -> ComposeDocument {
+        ComposeDocument { value: node.to_json(), duplicate: node.duplicate_key().map(str::to_string) }
+    }
+}
+
+/// Reads a Compose file. Its later documents override its first.
+pub fn services(name: &str, documents: Vec<ComposeDocument>, outside: &Outside<'_>) -> Result<Services, ManifestError> {
     let variables =
-        Variables { environment: outside.variable, file: parse_env_file(&dotenv), unset: BTreeSet::new(), spent: 0 };
-    let mut files = Files { outside, variables, notes: Vec::new(), read: 0 };
+        Variables { environment: outside.variable, file: BTreeMap::new(), unset: BTreeSet::new(), spent: 0 };
+    let mut files = Files { outside, variables, notes: Vec::new(), unread: Vec::new(), read: 0 };
     let place = Place { name: name.to_string(), directory: outside.directory.clone() };
-    let services = files.load(file, duplicate, &place, &mut Vec::new())?;
+    files.set_variables(&outside.directory.join(".env"), &place)?;
+    let file = place.one_of(documents)?;
+    let project = files.name_project(&file, &place)?;
+    let services = files.load(file, &place, &mut Vec::new())?;
     let mut found = Services::default();
-    for (service, body) in &services {
+    let Value::Object(services) = resolved(services.into()) else { return Ok(found) };
+    for (service, body) in services {
         let refuse = |cause| ManifestError::Service { name: name.to_string(), service: service.clone(), cause };
-        let texts = files.env_files(body);
+        let env_files = files.env_files(&body);
         let workload = {
             let value = |name: &str| files.variables.value(name);
-            service::workload(service, body, &service::Origin { files: texts, value: &value })
+            service::workload(&service, &body, &service::Origin { env_files, value: &value })
         };
         match workload.map_err(refuse)? {
             Some(workload) => found.workloads.push(workload),
             None if body.get("build").is_some() => {
+                let image = format!("{project}-{service}");
                 files
                     .notes
-                    .push(format!("service/{service} is built and names no image; scan the built image instead"));
+                    .push(format!("service/{service} is built and names no image; scan the built image {image}"));
+                found.built.push(image);
             }
-            None => {}
+            // A service of another program, such as a tunnel to a cloud, runs no container.
+            None if body.get("provider").is_some() => {}
+            // Compose rejects such a service, unless another file completes it.
+            None => files.unread.push(format!("service/{service}")),
         }
         let profiles: Vec<&str> = body["profiles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if !profiles.is_empty() {
@@ -76,6 +103,7 @@ pub fn services(
     let unset = files.variables.unset.iter();
     found.notes.extend(unset.map(|name| format!("variable {name} is not set; an empty string is used")));
     found.notes.append(&mut files.notes);
+    found.unread = files.unread;
     Ok(found)
 }
 
@@ -90,6 +118,35 @@ impl Place {
     fn refuse(&self, cause: impl Into<String>) -> ManifestError {
         ManifestError::Compose { name: self.name.clone(), cause: cause.into() }
     }
+
+    /// The documents of this file as one: the later ones override the first.
+    fn one_of(&self, documents: Vec<ComposeDocument>) -> Result<Value, ManifestError> {
+        let mut whole = Map::new();
+        for ComposeDocument { value, duplicate } in documents {
+            if let Some(key) = duplicate {
+                return Err(self.refuse(format!("mapping key {key:?} already defined")));
+            }
+            let Value::Object(fields) = value else { continue };
+            for (key, over) in fields {
+                let merged = match (whole.remove(&key), over) {
+                    (Some(Value::Object(mut known)), Value::Object(over)) if key == "services" => {
+                        for (service, body) in over {
+                            let body = match known.remove(&service) {
+                                Some(known) => merge(known, body, ""),
+                                None => body,
+                            };
+                            known.insert(service, body);
+                        }
+                        known.into()
+                    }
+                    (Some(known), over) => merge(known, over, &key),
+                    (None, over) => over,
+                };
+                whole.insert(key, merged);
+            }
+        }
+        Ok(whole.into())
+    }
 }
 
 /// Reads the files of a project.
@@ -97,36 +154,68 @@ struct Files<'a, 'o> {
     outside: &'o Outside<'a>,
     variables: Variables<'a>,
     notes: Vec<String>,
+    unread: Vec<String>,
     read: usize,
 }
 
 impl Files<'_, '_> {
-    /// The contents of a service's `env_file`s. An unreadable one is only noted, because it often contains secrets and
+    /// Reads the project's variables from `.env` or a file that replaces it. The user's environment, and files that were
+    /// read before, take precedence.
+    fn set_variables(&mut self, path: &Path, place: &Place) -> Result<(), ManifestError> {
+        let Ok(text) = (self.outside.read)(path) else { return Ok(()) };
+        let refuse = |cause| place.refuse(format!("{}, {cause}", path.display()));
+        let own = env_file::read(&text, BTreeMap::new(), &mut self.variables).map_err(refuse)?;
+        for (name, value) in own {
+            self.variables.file.entry(name).or_insert(value);
+        }
+        Ok(())
+    }
+
+    /// Sets COMPOSE_PROJECT_NAME, to the file's `name` or the name of its directory, and returns it.
+    fn name_project(&mut self, file: &Value, place: &Place) -> Result<String, ManifestError> {
+        const VARIABLE: &str = "COMPOSE_PROJECT_NAME";
+        let named = match (self.variables.value(VARIABLE), file["name"].as_str()) {
+            (Some(set), _) if !set.is_empty() => set,
+            (_, Some(name)) => self.variables.interpolate(name).map_err(|cause| place.refuse(cause))?,
+            _ => self.outside.directory_name.clone(),
+        };
+        let mut name = named.to_lowercase();
+        name.retain(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || matches!(letter, '-' | '_'));
+        let name = name.trim_start_matches(['-', '_']).to_string();
+        self.variables.file.insert(VARIABLE.to_string(), name.clone());
+        Ok(name)
+    }
+
+    /// The variables of a service's `env_file`s. An unreadable one is only noted, because it often contains secrets and
     /// is not stored with the project.
-    fn env_files(&mut self, body: &Value) -> Vec<String> {
-        let mut texts = Vec::new();
+    fn env_files(&mut self, body: &Value) -> BTreeMap<String, String> {
+        let mut known = BTreeMap::new();
         for entry in many(body["env_file"].clone()) {
             let Some(path) = entry.as_str().or_else(|| entry["path"].as_str()) else { continue };
-            match (self.outside.read)(Path::new(path)) {
-                Ok(text) => texts.push(text),
+            let text = (self.outside.read)(Path::new(path));
+            let read = text.and_then(|text| match entry["format"].as_str() {
+                Some("raw") => Ok(known.clone().into_iter().chain(env_file::read_raw(&text)).collect()),
+                _ => env_file::read(&text, known.clone(), &mut self.variables),
+            });
+            match read {
+                Ok(all) => known = all,
                 Err(cause) if entry["required"] != false => {
                     self.notes.push(format!("could not read the variables in {path}: {cause}"));
                 }
                 Err(_) => {}
             }
         }
-        texts
+        known
     }
 
     /// The services of a file and of the files that it includes, with `extends` applied.
     fn load(
         &mut self,
         file: Value,
-        duplicate: Option<String>,
         place: &Place,
         open: &mut Vec<PathBuf>,
     ) -> Result<Map<String, Value>, ManifestError> {
-        let (own, include) = self.filled(file, duplicate, place)?;
+        let (own, include) = self.filled(file, place)?;
         let mut services = Map::new();
         for name in own.keys() {
             let body = self.extended(name, &own, place, &mut Vec::new())?;
@@ -134,11 +223,11 @@ impl Files<'_, '_> {
         }
         for entry in include.as_array().into_iter().flatten() {
             for (name, body) in self.included(entry, place, open)? {
-                if services.get(&name).is_some_and(|known| *known != body) {
-                    return Err(
-                        place.refuse(format!("service {name:?} conflicts with an included service of the same name"))
-                    );
-                }
+                // Before Compose 2.36, the same name in both was an error.
+                let body = match services.remove(&name) {
+                    Some(own) => merge(body, own, ""),
+                    None => body,
+                };
                 services.insert(name, body);
             }
         }
@@ -146,15 +235,7 @@ impl Files<'_, '_> {
     }
 
     /// Services and `include` of a file, with their variables filled in and their paths joined to the file's directory.
-    fn filled(
-        &mut self,
-        mut file: Value,
-        duplicate: Option<String>,
-        place: &Place,
-    ) -> Result<(Map<String, Value>, Value), ManifestError> {
-        if let Some(key) = duplicate {
-            return Err(place.refuse(format!("mapping key {key:?} already defined")));
-        }
+    fn filled(&mut self, mut file: Value, place: &Place) -> Result<(Map<String, Value>, Value), ManifestError> {
         let mut services = match file.get_mut("services").map(Value::take) {
             Some(Value::Object(services)) => services,
             _ => Map::new(),
@@ -180,6 +261,10 @@ impl Files<'_, '_> {
             entry => one_or_many(&entry["path"]),
         };
         let mut services = Map::new();
+        if let Some(remote) = paths.iter().find(|path| is_remote(path)) {
+            self.unread.push(format!("include {remote}"));
+            return Ok(services);
+        }
         let outer = self.variables.file.clone();
         for (index, path) in paths.iter().enumerate() {
             let path = place.directory.join(path);
@@ -195,17 +280,13 @@ impl Files<'_, '_> {
                     env_files.push(directory.join(".env"));
                 }
                 for file in env_files {
-                    let own = parse_env_file(&(self.outside.read)(&file).unwrap_or_default());
-                    // The outer project's values take precedence.
-                    own.into_iter().for_each(|(name, value)| {
-                        self.variables.file.entry(name).or_insert(value);
-                    });
+                    self.set_variables(&file, place)?;
                 }
             }
-            let (file, duplicate) = self.file(&path, place)?;
+            let file = self.file(&path, place)?;
             let inner = Place { name: path.display().to_string(), directory };
             open.push(path);
-            let loaded = self.load(file, duplicate, &inner, open)?;
+            let loaded = self.load(file, &inner, open)?;
             open.pop();
             for (name, body) in loaded {
                 let merged = match services.remove(&name) {
@@ -244,9 +325,9 @@ impl Files<'_, '_> {
             None => self.extended(&of, services, place, trail)?,
             Some(path) => {
                 let path = PathBuf::from(path);
-                let (file, duplicate) = self.file(&path, place)?;
+                let file = self.file(&path, place)?;
                 let place = Place { name: path.display().to_string(), directory: parent(&path) };
-                let (services, _) = self.filled(file, duplicate, &place)?;
+                let (services, _) = self.filled(file, &place)?;
                 self.extended(&of, &services, &place, trail)?
             }
         };
@@ -254,8 +335,7 @@ impl Files<'_, '_> {
         Ok(merge(base, body, ""))
     }
 
-    /// The first document of a file.
-    fn file(&mut self, path: &Path, place: &Place) -> Result<(Value, Option<String>), ManifestError> {
+    fn file(&mut self, path: &Path, place: &Place) -> Result<Value, ManifestError> {
         self.read += 1;
         if self.read > FILES {
             return Err(place.refuse(format!("the project has more than {FILES} files")));
@@ -266,8 +346,7 @@ impl Files<'_, '_> {
             document: error.document + 1,
             cause: error.message,
         })?;
-        let read = |node: &yaml::Node| (node.to_json(), node.duplicate_key().map(str::to_string));
-        Ok(documents.first().map(read).unwrap_or_default())
+        place.one_of(documents.iter().map(ComposeDocument::new).collect())
     }
 }
 
@@ -300,56 +379,9 @@ fn anchor(body: &mut Value, directory: &Path) {
     }
 }
 
-/// Merges one service over another. Source: compose-go's override/merge.go and its `mergeSpecials`.
-fn merge(base: Value, over: Value, key: &str) -> Value {
-    match (key, base, over) {
-        (_, base, Value::Null) => base,
-        ("command" | "entrypoint" | "test", _, over) => over,
-        ("environment" | "labels", base, over) => {
-            let mut merged = named(base);
-            merged.extend(named(over));
-            merged.into()
-        }
-        ("env_file" | "tmpfs" | "dns", base, over) => [many(base), many(over)].concat().into(),
-        (_, Value::Object(mut base), Value::Object(over)) => {
-            for (key, value) in over {
-                let merged = match base.remove(&key) {
-                    Some(known) => merge(known, value, &key),
-                    None => value,
-                };
-                base.insert(key, merged);
-            }
-            base.into()
-        }
-        (_, Value::Array(mut base), Value::Array(over)) => {
-            base.extend(over);
-            base.into()
-        }
-        (_, _, over) => over,
-    }
-}
-
-fn many(value: Value) -> Vec<Value> {
-    match value {
-        Value::Array(items) => items,
-        Value::Null => Vec::new(),
-        one => vec![one],
-    }
-}
-
-/// Converts a list of `NAME=value` entries to a map, the other form of the same field.
-fn named(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        other => many(other)
-            .iter()
-            .filter_map(Value::as_str)
-            .map(|line| match line.split_once('=') {
-                Some((name, value)) => (name.to_string(), Value::from(value)),
-                None => (line.to_string(), Value::Null),
-            })
-            .collect(),
-    }
+/// Whether the path is of a Git repository or an OCI artifact, which Compose downloads.
+fn is_remote(path: &str) -> bool {
+    path.contains("://") || path.starts_with("git@") || path.starts_with("github.com/")
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ fn project(main: &str, others: &[(&str, &str)]) -> Result<Services, ManifestErro
         others.iter().map(|(path, text)| (PathBuf::from(path), text.to_string())).collect();
     let read = |path: &Path| others.get(path).cloned().ok_or_else(|| "not there".to_string());
     let variable = |name: &str| (name == "TAG").then(|| "2".to_string());
-    let outside = Outside { variable: &variable, directory: PathBuf::from("p"), read: &read };
-    let node = yaml::parse(main).unwrap().remove(0);
-    services("c.yaml", node.to_json(), node.duplicate_key().map(str::to_string), &outside)
+    let directory = PathBuf::from("p");
+    let outside = Outside { variable: &variable, directory, directory_name: "My.App".to_string(), read: &read };
+    let documents = yaml::parse(main).unwrap().iter().map(ComposeDocument::new).collect();
+    services("c.yaml", documents, &outside)
 }
 
 fn images(found: &Services) -> Vec<(&str, &str)> {
@@ -82,4 +83,68 @@ fn cycles_duplicates_and_missing_services_are_errors() {
         let error = project(main, &[("p/loop.yaml", "include: [loop.yaml]")]).unwrap_err();
         assert_eq!(error.to_string(), expected, "{main}");
     }
+}
+
+/// What `docker compose config` prints for the same files.
+#[test]
+fn documents_tags_and_the_projects_name_apply_as_in_compose() {
+    let main = "name: My-${NONE:-shop}
+services:
+  base: {image: '${COMPOSE_PROJECT_NAME}:1', command: x, entrypoint: y, environment: {A: 1, B: 2}, volumes: ['/a:/b']}
+  a: {extends: base, command: !reset null, environment: {A: !reset null}}
+  b: {extends: base, environment: !override {C: 3}}
+  c: {extends: base, image: !reset null, build: .}
+---
+services: {b: {command: z}, test: {image: 't:1'}}
+---
+services: {test: {command: [u]}}
+";
+    let found = project(main, &[]).unwrap();
+    assert_eq!(images(&found), [("a", "my-shop:1"), ("b", "my-shop:1"), ("base", "my-shop:1"), ("test", "t:1")]);
+    let call = |index: usize| &found.workloads[index].containers[0].call;
+    let env = |index: usize| call(index).env.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ");
+    assert_eq!((call(0).args.as_deref(), env(0)), (None, "B".to_string()));
+    assert_eq!((call(1).args.as_deref(), env(1)), (Some(["z".to_string()].as_slice()), "C".to_string()));
+    assert_eq!(call(3).args.as_deref(), Some(["u".to_string()].as_slice()));
+    assert_eq!(found.built, ["my-shop-c"]);
+    let unnamed = project("services: {a: {image: '${COMPOSE_PROJECT_NAME}:1'}}", &[]).unwrap();
+    assert_eq!(images(&unnamed), [("a", "myapp:1")]);
+}
+
+#[test]
+fn files_of_variables_see_the_project_and_earlier_files() {
+    let main = "services: {b: {image: 'a:${A}', env_file: [x.env, {path: y.env}, {path: no.env, required: false}]}}";
+    let others = [
+        ("p/.env", "TAG=7\nA=0\nB=${A}${TAG}"),
+        ("p/x.env", "A=1\nB=${A}-${TAG}\nC='${A}'\nQ=1"),
+        ("p/y.env", "A=2\nD=${B}\nTAG\nQ=2\nR=$Q"),
+    ];
+    let found = project(main, &others).unwrap();
+    assert_eq!(images(&found), [("b", "a:0")]);
+    let env = found.workloads[0].containers[0].call.env.iter();
+    let env: Vec<(&str, &str)> = env.map(|(name, value)| (name.as_str(), value.as_deref().unwrap_or("?"))).collect();
+    assert_eq!(env, [("A", "2"), ("B", "0-2"), ("C", "${A}"), ("D", "0-2"), ("Q", "2"), ("R", "1"), ("TAG", "2")]);
+    let error = project(main, &[("p/.env", "A=1\nB C=2")]).unwrap_err();
+    assert!(error.to_string().starts_with("c.yaml: p/.env, line 2: "), "{error}");
+}
+
+#[test]
+fn services_without_an_image_are_built_or_not_read() {
+    let main = "include: ['oci://x.io/app:1']
+services: {a: {command: x}, b: {build: .}, c: {provider: {type: t}}, d: {image: 'd:1', deploy: {placement: {constraints: [node.platform.arch == x86_64]}}}}";
+    let found = project(main, &[]).unwrap();
+    assert_eq!(images(&found), [("d", "d:1")]);
+    assert_eq!(found.workloads[0].pod.node_selector["kubernetes.io/arch"], "amd64");
+    assert_eq!(
+        (found.built, found.unread),
+        (vec!["myapp-b".to_string()], vec!["include oci://x.io/app:1".to_string(), "service/a".to_string()])
+    );
+}
+
+#[test]
+fn a_service_overrides_an_included_one() {
+    let main = "include: [db.yaml]\nservices: {db: {command: over}}";
+    let found = project(main, &[("p/db.yaml", "services: {db: {image: 'db:1', command: own}}")]).unwrap();
+    assert_eq!(images(&found), [("db", "db:1")]);
+    assert_eq!(found.workloads[0].containers[0].call.args.as_deref(), Some(["over".to_string()].as_slice()));
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::variables::parse_env_file;
 use crate::kube::object::PodSpec;
 use crate::kube::process;
 use crate::kube::workload::{ContainerUse, Role, Workload};
@@ -15,8 +14,8 @@ use crate::scan::call::{Purpose, Sandbox, StatedBy};
 
 /// The sources of a service's variables.
 pub struct Origin<'a> {
-    /// The contents of its `env_file`s, in order.
-    pub files: Vec<String>,
+    /// The variables of its `env_file`s.
+    pub env_files: BTreeMap<String, String>,
     /// The project's own variables.
     pub value: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -51,18 +50,31 @@ pub fn workload(name: &str, body: &Value, origin: &Origin<'_>) -> Result<Option<
         stated_by: StatedBy::Compose,
         purpose: Purpose::Started,
     };
+    let pod = PodSpec { node_selector: placement(body), ..PodSpec::default() };
     let mut containers = vec![ContainerUse { name: name.to_string(), role: Role::Main, image, call, platform }];
     for volume in list(&body["volumes"]).filter(|volume| volume["type"] == "image") {
         let target = volume["target"].as_str().unwrap_or_default();
         containers.extend(volume["source"].as_str().map(|image| ContainerUse::mounted(target, Role::Volume, image)));
     }
-    Ok(Some(Workload {
-        kind: "service".to_string(),
-        name: name.to_string(),
-        namespace: None,
-        containers,
-        pod: PodSpec::default(),
-    }))
+    Ok(Some(Workload { kind: "service".to_string(), name: name.to_string(), namespace: None, containers, pod }))
+}
+
+/// The platform that a stack's `deploy.placement.constraints` require, as labels of Kubernetes nodes.
+/// Source: Docker, "docker service create", placement constraints.
+fn placement(body: &Value) -> BTreeMap<String, String> {
+    let constraints = list(&body["deploy"]["placement"]["constraints"]).filter_map(Value::as_str);
+    let required = constraints.filter_map(|constraint| constraint.split_once("==")).filter_map(|(key, value)| {
+        let value = value.trim();
+        match key.trim() {
+            "node.platform.os" => Some(("kubernetes.io/os".to_string(), value.to_string())),
+            "node.platform.arch" => {
+                let platform = platform_of(value).ok()?;
+                Some(("kubernetes.io/arch".to_string(), platform.architecture))
+            }
+            _ => None,
+        }
+    });
+    required.collect()
 }
 
 /// Parses `linux/arm64`. An architecture alone means Linux.
@@ -83,10 +95,8 @@ fn texts(value: &Value) -> Vec<String> {
 /// `environment:` over `env_file:`. `environment:` is a map or a list of `NAME=value`. A name without a value gets its
 /// value from the user's environment.
 fn environment(body: &Value, origin: &Origin<'_>) -> Vec<(String, Option<String>)> {
-    let mut env = BTreeMap::new();
-    for text in &origin.files {
-        env.extend(parse_env_file(text).into_iter().map(|(name, value)| (name, Some(value))));
-    }
+    let from_files = origin.env_files.iter().map(|(name, value)| (name.clone(), Some(value.clone())));
+    let mut env: BTreeMap<String, Option<String>> = from_files.collect();
     let mut add = |name: &str, value: Option<String>| {
         let value = value.or_else(|| (origin.value)(name));
         value.into_iter().for_each(|value| {
@@ -151,7 +161,9 @@ fn command(value: &Value) -> Result<Option<Vec<String>>, String> {
     }
 }
 
-/// Splits a POSIX shell line into words, with quotes and backslashes but without expansion.
+/// Splits a command into words, with quotes and backslashes but without expansion. As in Compose, an operator of a shell
+/// ends the command.
+/// Source: mattn/go-shellwords, as `docker compose config` uses it.
 fn split(text: &str) -> Result<Vec<String>, String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     let mut letters = text.chars();
@@ -163,7 +175,12 @@ fn split(text: &str) -> Result<Vec<String>, String> {
             }
             (_, Some(open)) if letter == open => quote = None,
             ('\\', None | Some('"')) => word.get_or_insert_default().extend(letters.next()),
-            (' ' | '\t' | '\n', None) => words.extend(word.take()),
+            (' ' | '\t' | '\r' | '\n', None) => words.extend(word.take()),
+            (';' | '&' | '|' | '<' | '>', None) => {
+                // `2>` names a file descriptor.
+                word = word.filter(|word| letter != '>' || !word.starts_with(|first: char| first.is_ascii_digit()));
+                break;
+            }
             _ => word.get_or_insert_default().push(letter),
         }
     }
@@ -185,6 +202,10 @@ mod tests {
             ("a b  c", vec!["a", "b", "c"]),
             ("sh -c 'echo \"x y\"'", vec!["sh", "-c", "echo \"x y\""]),
             (r#"a\ b "c \" d" ''"#, vec!["a b", "c \" d", ""]),
+            (r#"a "b;c" 'd|e' "x\ny""#, vec!["a", "b;c", "d|e", "xny"]),
+            ("a && b", vec!["a"]),
+            ("a 2>&1", vec!["a"]),
+            ("a; b", vec!["a"]),
         ] {
             assert_eq!(split(text).unwrap(), expected, "{text}");
         }

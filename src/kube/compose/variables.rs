@@ -1,5 +1,5 @@
-//! Fills in the variables of Compose files, `$NAME` and `${NAME...}`, and reads the files that set them. Pure.
-//! Source: the Compose specification, interpolation; compose-go's template and dotenv.
+//! Fills in the variables of Compose files: `$NAME` and `${NAME...}`. Pure.
+//! Source: the Compose specification, interpolation; compose-go's template.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,10 +104,11 @@ impl Variables<'_> {
             (None, _) if !is_filled_wanted => Ok(self.plain(name)),
             (Some('-'), word) => value.map_or_else(|| self.within(word, depth + 1), Ok),
             (Some('+'), word) => value.map_or_else(|| Ok(String::new()), |_| self.within(word, depth + 1)),
-            (Some('?'), why) => value.ok_or_else(|| match why {
-                "" => format!("required variable {name} is missing a value"),
-                why => format!("required variable {name} is missing a value: {why}"),
-            }),
+            (Some('?'), why) => match value {
+                Some(value) => Ok(value),
+                None if why.is_empty() => Err(format!("required variable {name} is missing a value")),
+                None => Err(format!("required variable {name} is missing a value: {}", self.within(why, depth + 1)?)),
+            },
             _ => Err(format!("invalid interpolation format: {text:?}")),
         }
     }
@@ -133,23 +134,6 @@ fn closing(text: &str) -> Option<usize> {
         last = letter;
     }
     None
-}
-
-/// Parses a file of variables: lines of `NAME=value`, with optional quotes, `export` and comments.
-pub fn parse_env_file(text: &str) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let Some((name, value)) = line.split_once('=') else { continue };
-        let value = value.trim();
-        let quoted = value.chars().next().filter(|first| matches!(first, '"' | '\'')).and_then(|quote| {
-            let inside = &value[1..];
-            Some(inside[..inside.find(quote)?].to_string())
-        });
-        let bare = || value.split(" #").next().unwrap_or_default().trim_end().to_string();
-        found.insert(name.trim().to_string(), quoted.unwrap_or_else(bare));
-    }
-    found
 }
 
 #[cfg(test)]
@@ -185,6 +169,7 @@ mod tests {
         check("cost$$ $ 5$5", Ok("cost$ $ 5$5"));
         check("app:${NONE}", Ok("app:"));
         check("app:${NO:?set it}", Err("required variable NO is missing a value: set it"));
+        check("app:${NO?set ${TAG}}", Err("required variable NO is missing a value: set 1.2"));
         check("app:${EMPTY:?}", Err("required variable EMPTY is missing a value"));
         check("app:${TAG", Err("\"app:${TAG\" has an unclosed ${"));
     }
@@ -196,12 +181,5 @@ mod tests {
         let error = variables.interpolate(&"$A".repeat(1000)).unwrap_err();
         assert!(error.contains("more than"), "{error}");
         assert!(variables.spent <= MAX_FILLED + (1 << 20), "{}", variables.spent);
-    }
-
-    #[test]
-    fn a_file_of_variables_is_parsed() {
-        let found = parse_env_file("# c\nA=1\nexport B='x # y'\nC=\"q\" # z\nD=two words # c\nE\n");
-        let expected = [("A", "1"), ("B", "x # y"), ("C", "q"), ("D", "two words")];
-        assert_eq!(found, expected.map(|(name, value)| (name.to_string(), value.to_string())).into());
     }
 }
