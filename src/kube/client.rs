@@ -1,10 +1,11 @@
 //! A client of the Kubernetes API that only reads: lists in pages, single objects, events, logs. The only file of this
 //! module that uses the network. It blocks on its own async runtime.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::kube::Client;
@@ -16,8 +17,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::task::JoinSet;
 
-use super::links::{Links, Reference, Refusal};
+use super::links::{self, Links, Reference, Refusal};
 use super::object::{self, EventObject, NodeObject, PodObject};
 use super::page::{self, PageError, ReadItem};
 
@@ -27,6 +29,8 @@ const PAGE: u32 = 500;
 const RESTARTS: u32 = 3;
 /// Maximum number of pages of one list: 5,000,000 objects, far above any cluster's limit.
 const PAGES: u32 = 10_000;
+/// How many single objects are requested at once.
+const REQUESTS: usize = 16;
 /// Bytes read from the end of a log. A start's failure is in the last lines.
 const LOG_BYTES: i64 = 256 << 10;
 /// Maximum size of a token file. A service account's token has about 1,500 bytes.
@@ -68,6 +72,8 @@ pub enum KubeError {
     Malformed { server: String, what: String, cause: String },
     #[error("{server}: the list of {what} kept changing while it was read")]
     ListExpired { server: String, what: String },
+    #[error("{server}: the list of {what} has more than {} pages of {} objects", PAGES, PAGE)]
+    ListTooLong { server: String, what: String },
 }
 
 impl KubeError {
@@ -173,36 +179,73 @@ impl Cluster {
 
     /// A pod or a workload, with what other objects say of it.
     fn linked(&self, mut object: Value) -> Value {
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        links.fill(&mut object, &mut |reference| {
-            self.referred(reference).map_err(|error| match error {
-                KubeError::NotFound { .. } => Refusal::Absent,
-                error => Refusal::Error(error.to_string()),
-            })
-        });
+        self.request_links(links::references(&object));
+        self.links().fill(&mut object);
         object
     }
 
-    fn referred(&self, reference: &Reference) -> Result<Vec<Value>, KubeError> {
-        match reference {
-            Reference::ConfigMap { namespace, name } => {
-                let what = format!("configmap {namespace}/{name}");
-                self.get(&what, &path("api/v1", Some(namespace), "configmaps"), name).map(|map| vec![map])
-            }
-            Reference::RuntimeClasses => {
-                let path = "apis/node.k8s.io/v1/runtimeclasses";
-                self.values("runtimeclasses", path, &Scope::default(), None, &mut |mut class| {
-                    // Items of a list come without their kind.
-                    class["kind"] = Value::from("RuntimeClass");
-                    Ok(class)
-                })
-            }
+    fn links(&self) -> MutexGuard<'_, Links> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests what objects refer to, several at once. After a refusal, no more is requested of that namespace.
+    fn request_links(&self, references: BTreeSet<Reference>) {
+        let mut missing = self.links().missing(references);
+        if let Some(at) = missing.iter().position(|reference| *reference == Reference::RuntimeClasses) {
+            let classes = missing.swap_remove(at);
+            self.links().add(&classes, self.runtime_classes().map_err(refusal));
         }
+        let mut missing = missing.into_iter();
+        self.runtime.block_on(async {
+            let mut requests = JoinSet::new();
+            loop {
+                while requests.len() < REQUESTS
+                    && let Some(reference) = missing.find(|reference| !self.links().is_refused(reference))
+                {
+                    let Reference::ConfigMap { namespace, name } = &reference else { continue };
+                    let path = path("api/v1", Some(namespace), "configmaps");
+                    let request = Request::new(format!("/{path}")).get(name, &GetParams::default());
+                    let client = self.client.clone();
+                    requests.spawn(async move {
+                        let answer = match request {
+                            Ok(request) => client.request::<Value>(request).await.map_err(LinkError::Answer),
+                            Err(error) => Err(LinkError::Request(error.to_string())),
+                        };
+                        (reference, answer)
+                    });
+                }
+                match requests.join_next().await {
+                    Some(Ok((reference, answer))) => self.add_config_map(&reference, answer),
+                    // A request that panicked leaves its variables unknown.
+                    Some(Err(_)) => {}
+                    None => break,
+                }
+            }
+        });
+    }
+
+    fn add_config_map(&self, reference: &Reference, answer: Result<Value, LinkError>) {
+        let Reference::ConfigMap { namespace, name } = reference else { return };
+        let what = format!("configmap {namespace}/{name}");
+        let answer = answer.map(|map| vec![map]).map_err(|error| match error {
+            LinkError::Answer(error) => self.error(&what, error),
+            LinkError::Request(cause) => self.malformed(&what, &cause),
+        });
+        self.links().add(reference, answer.map_err(refusal));
+    }
+
+    fn runtime_classes(&self) -> Result<Vec<Value>, KubeError> {
+        let path = "apis/node.k8s.io/v1/runtimeclasses";
+        self.values("runtimeclasses", path, &Scope::default(), None, &mut |mut class| {
+            // Items of a list come without their kind.
+            class["kind"] = Value::from("RuntimeClass");
+            Ok(class)
+        })
     }
 
     /// Why variables of the pods and workloads that were read are not known.
     pub fn unlinked(&self) -> Vec<String> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner).refused()
+        self.links().refused()
     }
 
     /// Converts the objects of each kind that runs pods with `needed`. A kind that could not be listed has its error.
@@ -360,7 +403,10 @@ impl Cluster {
                 .list(&parameters)
                 .map_err(|error| self.malformed(what, &error.to_string()))?;
             let text = self.runtime.block_on(self.client.request_text(request));
-            let page = page::read(&text.map_err(|error| self.error(what, error))?, needed);
+            let text = text.map_err(|error| self.error(what, error))?;
+            // All references of a page before its first item, so that they are requested at once.
+            self.request_links(links::references_of_list(&text));
+            let page = page::read(&text, needed);
             let page = page.map_err(|error| match error {
                 PageError::Malformed(error) => self.malformed(what, &error.to_string()),
                 PageError::Item(error) => error,
@@ -371,7 +417,7 @@ impl Cluster {
                 None => return Ok(items),
             }
         }
-        Err(KubeError::ListExpired { server: self.server.clone(), what: what.to_string() })
+        Err(KubeError::ListTooLong { server: self.server.clone(), what: what.to_string() })
     }
 
     fn get(&self, what: &str, path: &str, name: &str) -> Result<Value, KubeError> {
@@ -402,6 +448,20 @@ impl Cluster {
             ::kube::Error::SerdeError(error) => KubeError::Malformed { server, what, cause: error.to_string() },
             other => KubeError::Unreachable { server, cause: chain(&other) },
         }
+    }
+}
+
+/// Why a request for one of many objects failed.
+enum LinkError {
+    /// It could not be built.
+    Request(String),
+    Answer(::kube::Error),
+}
+
+fn refusal(error: KubeError) -> Refusal {
+    match error {
+        KubeError::NotFound { .. } => Refusal::Absent,
+        error => Refusal::Error(error.to_string()),
     }
 }
 

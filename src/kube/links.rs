@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::linked::Linked;
@@ -29,9 +30,6 @@ pub enum Refusal {
     Error(String),
 }
 
-/// Requests what a [`Reference`] names.
-pub type RequestObjects<'a> = &'a mut dyn FnMut(&Reference) -> Result<Vec<Value>, Refusal>;
-
 /// The objects that were requested so far.
 #[derive(Debug, Default)]
 pub struct Links {
@@ -42,29 +40,36 @@ pub struct Links {
 }
 
 impl Links {
-    /// Puts into `object` what the objects that it refers to say of it. What cannot be read stays unknown.
-    pub fn fill(&mut self, object: &mut Value, request: RequestObjects<'_>) {
-        for reference in references(object) {
-            let namespace = match &reference {
-                Reference::ConfigMap { namespace, .. } => Some(namespace),
-                Reference::RuntimeClasses => None,
-            };
-            let is_refused = namespace.is_some_and(|namespace| self.refused.contains_key(namespace));
-            if is_refused || !self.requested.insert(reference.clone()) {
-                continue;
+    /// The references that were not requested before. The caller requests them now.
+    pub fn missing(&mut self, references: BTreeSet<Reference>) -> Vec<Reference> {
+        references.into_iter().filter(|reference| self.requested.insert(reference.clone())).collect()
+    }
+
+    /// Whether an earlier answer refuses this reference too.
+    pub fn is_refused(&self, reference: &Reference) -> bool {
+        match reference {
+            Reference::ConfigMap { namespace, .. } => self.refused.contains_key(namespace),
+            Reference::RuntimeClasses => false,
+        }
+    }
+
+    /// Adds the answer to a request.
+    pub fn add(&mut self, reference: &Reference, answer: Result<Vec<Value>, Refusal>) {
+        match (answer, reference) {
+            (Ok(mut objects), _) => {
+                objects.iter_mut().for_each(shorten);
+                self.linked.add_all(&objects);
             }
-            match (request(&reference), namespace) {
-                (Ok(mut objects), _) => {
-                    objects.iter_mut().for_each(shorten);
-                    self.linked.add_all(&objects);
-                }
-                // Of a runtime class, its own name has to do.
-                (Err(Refusal::Absent), _) | (Err(Refusal::Error(_)), None) => {}
-                (Err(Refusal::Error(error)), Some(namespace)) => {
-                    self.refused.insert(namespace.clone(), error);
-                }
+            // Of a runtime class, its own name has to do.
+            (Err(Refusal::Absent), _) | (Err(Refusal::Error(_)), Reference::RuntimeClasses) => {}
+            (Err(Refusal::Error(error)), Reference::ConfigMap { namespace, .. }) => {
+                self.refused.insert(namespace.clone(), error);
             }
         }
+    }
+
+    /// Puts into `object` what the objects that it refers to say of it. What was not read stays unknown.
+    pub fn fill(&mut self, object: &mut Value) {
         self.linked.fill_next(object);
     }
 
@@ -75,29 +80,98 @@ impl Links {
     }
 }
 
+/// The fields of a pod, or of a workload with a template, that name other objects.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Referring {
+    metadata: Named,
+    spec: Option<ReferringSpec>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ReferringSpec {
+    runtime_class_name: Option<String>,
+    containers: Option<Vec<Variables>>,
+    init_containers: Option<Vec<Variables>>,
+    ephemeral_containers: Option<Vec<Variables>>,
+    /// Of a workload.
+    template: Option<Box<Referring>>,
+    /// Of a CronJob.
+    job_template: Option<Box<Referring>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Variables {
+    env: Option<Vec<Variable>>,
+    env_from: Option<Vec<Variable>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Variable {
+    config_map_ref: Option<Named>,
+    config_map_key_ref: Option<Named>,
+    value_from: Option<Box<Variable>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    name: Option<String>,
+    namespace: Option<String>,
+}
+
+/// The items of a list, of which only the references are read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ReferringList {
+    items: Option<Vec<Referring>>,
+}
+
 /// What a pod, or a workload's template, refers to.
-fn references(object: &Value) -> BTreeSet<Reference> {
-    let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
-    let spec = &object["spec"];
-    let specs = [spec, &spec["template"]["spec"], &spec["jobTemplate"]["spec"]["template"]["spec"]];
+pub fn references(object: &Value) -> BTreeSet<Reference> {
     let mut found = BTreeSet::new();
-    for pod in specs {
-        if pod["runtimeClassName"].is_string() {
-            found.insert(Reference::RuntimeClasses);
-        }
-        let lists = ["containers", "initContainers", "ephemeralContainers"].map(|list| pod[list].as_array());
-        for container in lists.into_iter().flatten().flatten() {
-            let entries = |field: &str| container[field].as_array().into_iter().flatten();
-            let all = entries("envFrom").map(|entry| &entry["configMapRef"]["name"]);
-            let one = entries("env").map(|entry| &entry["valueFrom"]["configMapKeyRef"]["name"]);
-            found.extend(
-                all.chain(one)
-                    .filter_map(Value::as_str)
-                    .map(|name| Reference::ConfigMap { namespace: namespace.to_string(), name: name.to_string() }),
-            );
+    if let Ok(object) = Referring::deserialize(object) {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
+        collect(object.spec.as_ref(), namespace, &mut found);
+    }
+    found
+}
+
+/// What the items of a list's JSON refer to.
+pub fn references_of_list(text: &str) -> BTreeSet<Reference> {
+    let mut found = BTreeSet::new();
+    // Most lists refer to nothing, and searching is cheaper than parsing.
+    let is_referring = ["configMapRef", "configMapKeyRef", "runtimeClassName"].iter().any(|field| text.contains(field));
+    if is_referring {
+        let list: ReferringList = serde_json::from_str(text).unwrap_or_default();
+        for object in list.items.iter().flatten() {
+            let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
+            collect(object.spec.as_ref(), namespace, &mut found);
         }
     }
     found
+}
+
+fn collect(spec: Option<&ReferringSpec>, namespace: &str, found: &mut BTreeSet<Reference>) {
+    let Some(spec) = spec else { return };
+    if spec.runtime_class_name.is_some() {
+        found.insert(Reference::RuntimeClasses);
+    }
+    let lists = [&spec.containers, &spec.init_containers, &spec.ephemeral_containers];
+    for container in lists.into_iter().flatten().flatten() {
+        let all = container.env_from.iter().flatten().filter_map(|entry| entry.config_map_ref.as_ref());
+        let one =
+            container.env.iter().flatten().filter_map(|entry| entry.value_from.as_ref()?.config_map_key_ref.as_ref());
+        for name in all.chain(one).filter_map(|named| named.name.as_ref()) {
+            found.insert(Reference::ConfigMap { namespace: namespace.to_string(), name: name.clone() });
+        }
+    }
+    for template in [&spec.template, &spec.job_template].into_iter().flatten() {
+        collect(template.spec.as_ref(), namespace, found);
+    }
 }
 
 /// Drops what is not a variable.
@@ -121,20 +195,29 @@ mod tests {
         ]}})
     }
 
+    fn map(name: &str) -> Reference {
+        Reference::ConfigMap { namespace: "shop".into(), name: name.into() }
+    }
+
     #[test]
     fn a_config_map_is_requested_once_and_its_short_values_are_filled_in() {
-        let (mut links, mut requests) = (Links::default(), Vec::new());
-        let mut objects =
-            [pod("shop"), pod("shop"), json!({"metadata": {"namespace": "shop"}, "spec": {"template": pod("")}})];
-        for object in &mut objects {
-            links.fill(object, &mut |reference| {
-                requests.push(reference.clone());
-                let data = json!({"PATH": "/opt", "file": "x".repeat(MAX_VALUE + 1)});
-                Ok(vec![json!({"kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}, "data": data})])
-            });
+        let mut links = Links::default();
+        let mut objects = [
+            pod("shop"),
+            json!({"metadata": {"namespace": "shop"}, "spec": {"template": pod("")}}),
+            json!({"metadata": {"namespace": "shop"}, "spec": {"jobTemplate": {"spec": {"template": pod("")}}}}),
+        ];
+        for object in &objects {
+            assert_eq!(references(object), [map("c")].into());
         }
-        assert_eq!(requests, [Reference::ConfigMap { namespace: "shop".into(), name: "c".into() }]);
-        for pod in [&objects[0], &objects[1], &objects[2]["spec"]["template"]] {
+        assert_eq!(links.missing(references(&objects[0])), [map("c")]);
+        assert_eq!(links.missing(references(&objects[1])), []);
+        let data = json!({"PATH": "/opt", "file": "x".repeat(MAX_VALUE + 1)});
+        let config_map = json!({"kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}, "data": data});
+        links.add(&map("c"), Ok(vec![config_map]));
+        objects.iter_mut().for_each(|object| links.fill(object));
+        let job = &objects[2]["spec"]["jobTemplate"]["spec"]["template"];
+        for pod in [&objects[0], &objects[1]["spec"]["template"], job] {
             let containers = &pod["spec"]["containers"];
             let unknown = UNKNOWN_TEXT.to_string();
             assert_eq!(containers[0]["envFrom"][0]["values"], json!({"PATH": "/opt", "file": unknown}));
@@ -144,16 +227,22 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_that_refuses_is_requested_once_and_noted() {
-        let (mut links, mut requests) = (Links::default(), 0);
-        for mut object in [pod("shop"), pod("shop"), pod("bank")] {
-            links.fill(&mut object, &mut |_| {
-                requests += 1;
-                Err(Refusal::Error("https://a forbids it".into()))
-            });
-            assert_eq!(object["spec"]["containers"][0]["envFrom"][0]["values"], Value::Null);
+    fn references_of_a_list_are_those_of_its_items() {
+        let class = json!({"spec": {"runtimeClassName": "safe", "containers": null}});
+        let list = json!({"kind": "PodList", "items": [pod("shop"), class, {"spec": null}, pod("bank")]});
+        let bank = Reference::ConfigMap { namespace: "bank".into(), name: "c".into() };
+        assert_eq!(references_of_list(&list.to_string()), [map("c"), bank, Reference::RuntimeClasses].into());
+        assert_eq!(references_of_list(r#"{"items": null}"#), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_namespace_that_refuses_is_noted_once() {
+        let mut links = Links::default();
+        for name in ["a", "b"] {
+            links.add(&map(name), Err(Refusal::Error("https://a forbids it".into())));
         }
-        assert_eq!((requests, links.refused().len()), (2, 2));
-        assert!(links.refused()[0].ends_with("variables that come from ConfigMaps are not known"));
+        assert!(links.is_refused(&map("c")));
+        assert!(!links.is_refused(&Reference::RuntimeClasses));
+        assert_eq!(links.refused(), ["https://a forbids it: variables that come from ConfigMaps are not known"]);
     }
 }

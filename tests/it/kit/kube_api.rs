@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -23,6 +25,8 @@ pub struct State {
     pub page: usize,
     /// How many more continue tokens are answered with 410.
     pub gone: usize,
+    /// How long the server takes for one ConfigMap.
+    pub delay: Duration,
 }
 
 /// A received request: path with query, and the authorization header.
@@ -35,6 +39,14 @@ pub struct Seen {
 pub struct KubeApi {
     pub url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
+    at_once: Arc<AtOnce>,
+}
+
+/// Requests for ConfigMaps that the server works on.
+#[derive(Default)]
+struct AtOnce {
+    now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl KubeApi {
@@ -52,32 +64,52 @@ impl KubeApi {
         let url = format!("{scheme}://127.0.0.1:{}", listener.local_addr().unwrap().port());
         let (state, seen) = (Arc::new(Mutex::new(state)), Arc::new(Mutex::new(Vec::new())));
         let for_seen = seen.clone();
+        let at_once = Arc::new(AtOnce::default());
+        let for_at_once = at_once.clone();
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let (state, seen, tls) = (state.clone(), for_seen.clone(), tls.clone());
+                let at_once = for_at_once.clone();
                 std::thread::spawn(move || match tls {
-                    None => converse(connection, &state, &seen),
+                    None => converse(connection, &state, &seen, &at_once),
                     Some(config) => {
                         let session = rustls::ServerConnection::new(config).unwrap();
-                        converse(rustls::StreamOwned::<_, TcpStream>::new(session, connection), &state, &seen);
+                        converse(
+                            rustls::StreamOwned::<_, TcpStream>::new(session, connection),
+                            &state,
+                            &seen,
+                            &at_once,
+                        );
                     }
                 });
             }
         });
-        KubeApi { url, seen }
+        KubeApi { url, seen, at_once }
     }
 
     /// Requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
+
+    /// The most requests for ConfigMaps that the server worked on at the same time.
+    pub fn most_at_once(&self) -> usize {
+        self.at_once.most.load(Ordering::SeqCst)
+    }
 }
 
 /// Serves one connection until it ends or a handshake fails.
-fn converse<S: Read + Write>(stream: S, state: &Mutex<State>, seen: &Mutex<Vec<Seen>>) {
+fn converse<S: Read + Write>(stream: S, state: &Mutex<State>, seen: &Mutex<Vec<Seen>>, at_once: &AtOnce) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream) {
         seen.lock().unwrap().push(request.clone());
+        if request.path.contains("/configmaps/") {
+            let now = at_once.now.fetch_add(1, Ordering::SeqCst) + 1;
+            at_once.most.fetch_max(now, Ordering::SeqCst);
+            let delay = state.lock().unwrap().delay;
+            std::thread::sleep(delay);
+            at_once.now.fetch_sub(1, Ordering::SeqCst);
+        }
         let (status, content_type, body) = answer(&request, &mut state.lock().unwrap());
         let head =
             format!("HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n", body.len());

@@ -1,6 +1,7 @@
 //! Lists over real HTTP: pages, expired tokens, selectors, and forbidden lists.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use imgarch::kube::{Access, Cluster, KubeError, Scope};
 use serde_json::{Value, json};
@@ -120,4 +121,23 @@ fn a_missing_object_and_an_unreachable_server_are_distinguished() {
     let (_directory, path) = kubeconfig(&format!("http://127.0.0.1:{port}"));
     let cluster = Cluster::connect(&Access::Kubeconfig { files: vec![path], context: None }).unwrap();
     assert!(matches!(cluster.nodes(), Err(KubeError::Unreachable { .. })));
+}
+
+#[test]
+fn config_maps_are_requested_several_at_once_and_one_time_each() {
+    let (mut pods, mut maps) = (Vec::new(), Vec::new());
+    for number in 0..40 {
+        let mut pod = pod("shop", &format!("p{number}"), "x");
+        pod["spec"]["containers"][0]["envFrom"] = json!([{"configMapRef": {"name": format!("c{}", number % 30)}}]);
+        pods.push(pod);
+        let name = format!("c{number}");
+        maps.push(json!({"metadata": {"name": name, "namespace": "shop"}, "kind": "ConfigMap", "data": {"N": name}}));
+    }
+    let objects = [("/api/v1/pods".to_string(), pods), ("/api/v1/configmaps".to_string(), maps)].into();
+    let api = KubeApi::start(State { objects, delay: Duration::from_millis(20), ..State::default() });
+    let pods = connect(&api).pods(&Scope::default()).unwrap();
+    let value = |number: usize| pods[number].spec.containers[0].env_from[0].values.as_ref().unwrap()["N"].clone();
+    assert_eq!((value(0), value(29), value(35)), ("c0".to_string(), "c29".to_string(), "c5".to_string()));
+    assert_eq!(api.seen().iter().filter(|seen| seen.path.contains("/configmaps/")).count(), 30);
+    assert!((2..=16).contains(&api.most_at_once()), "{} at once", api.most_at_once());
 }
