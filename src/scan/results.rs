@@ -29,6 +29,9 @@ const RECORD_LIMIT: u64 = 64 << 20;
 const PLAN_LIMIT: u64 = 128 << 20;
 /// Entries and records that are read at once.
 const READ_AT_ONCE: usize = 16;
+/// Failed requests in a row after which the store is not used any more: each may wait for its full timeout. A single
+/// failure may be a moment's overload.
+const MAX_FAILURES: u32 = 3;
 /// Maximum number of shards; more than any cluster has nodes.
 const MAX_SHARDS: u32 = 100_000;
 
@@ -40,8 +43,17 @@ pub struct Results {
     run: String,
     /// Distinguishes this start of the run from others.
     start: String,
-    /// The first failure to write results.
-    failure: Mutex<Option<StoreFailure>>,
+    failures: Mutex<Failures>,
+}
+
+/// Failed requests to the store.
+#[derive(Debug, Default)]
+struct Failures {
+    /// Why the first result was not kept.
+    unkept: Option<StoreFailure>,
+    last: Option<StoreFailure>,
+    /// How many requests failed since the last one that succeeded.
+    in_a_row: u32,
 }
 
 /// The run whose results are merged.
@@ -142,7 +154,7 @@ impl Results {
             build: build.to_string(),
             run: hash(&manner(options))[..16].to_string(),
             start: start.hex()[..16].to_string(),
-            failure: Mutex::default(),
+            failures: Mutex::default(),
         };
         let plan = |one: &ShareImage<'_>| Planned {
             at: one.at,
@@ -166,18 +178,40 @@ impl Results {
 
     /// The known report for the image named `image`, if it has this digest.
     pub fn find(&self, image: &str, digest: &Digest, options: &Options) -> Option<ImageReport> {
-        read_record(&self.store, &self.build, &key(image, options), digest).ok().flatten()
+        if self.is_given_up() {
+            return None;
+        }
+        let found = read_record(&self.store, &self.build, &key(image, options), digest);
+        self.count(&found);
+        found.ok().flatten()
     }
 
     /// Keeps the report on an image. `is_reusable`: it was read by its digest.
     pub fn keep(&self, image: &str, options: &Options, report: &ImageReport, is_reusable: bool) {
-        // After a failure, do not write again: each attempt may wait for its full timeout.
-        if lock(&self.failure).is_some() {
-            return;
+        let is_kept = !self.is_given_up() && {
+            let kept = self.try_keep(image, options, report, is_reusable);
+            self.count(&kept);
+            kept.is_ok()
+        };
+        if !is_kept {
+            let mut failures = lock(&self.failures);
+            failures.unkept = failures.unkept.take().or_else(|| failures.last.clone());
         }
-        if let Err(failure) = self.try_keep(image, options, report, is_reusable) {
-            lock(&self.failure).get_or_insert(failure);
+    }
+
+    fn count<T>(&self, answer: &Result<T, StoreFailure>) {
+        let mut failures = lock(&self.failures);
+        match answer {
+            Ok(_) => failures.in_a_row = 0,
+            Err(failure) => {
+                failures.in_a_row += 1;
+                failures.last = Some(failure.clone());
+            }
         }
+    }
+
+    fn is_given_up(&self) -> bool {
+        lock(&self.failures).in_a_row >= MAX_FAILURES
     }
 
     fn try_keep(
@@ -208,9 +242,9 @@ impl Results {
         self.store.put(&format!("{}/{path}", place(&self.build)), &bytes)
     }
 
-    /// The first failure to write results.
+    /// Why the first result that is missing in the store was not kept.
     pub fn take_failure(&self) -> Option<StoreFailure> {
-        lock(&self.failure).take()
+        lock(&self.failures).unkept.take()
     }
 }
 

@@ -218,6 +218,15 @@ fn cause(error: &Error) -> String {
         Some((_, status)) => status.split([':', '<']).next().unwrap_or(status).trim().to_string(),
         None => innermost(error),
     };
-    let text = shown(text.lines().next().unwrap_or_default());
+    let mut text = shown(text.lines().next().unwrap_or_default());
+    if let Some(code) = error_code(&whole).filter(|code| !text.contains(code)) {
+        text = format!("{text} ({code})");
+    }
     text.chars().take(CAUSE_LIMIT).collect()
+}
+
+/// The code in an error of S3, Google Cloud Storage or Azure: `ExpiredToken`, `SlowDown`.
+fn error_code(text: &str) -> Option<&str> {
+    let (code, _) = text.split_once("<Code>")?.1.split_once("</Code>")?;
+    (!code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(code)
 }

@@ -4,6 +4,8 @@
 mod deploy;
 mod registry;
 mod results;
+#[cfg(feature = "shared-cache")]
+mod s3;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
