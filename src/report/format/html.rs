@@ -125,14 +125,16 @@ fn write_heat_map(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> 
         let name = escape(&subject.name);
         write!(out, "<tr><th scope=\"row\">{} <a href=\"#image-{index}\">{name}</a></th>", mark(subject.verdict))?;
         for platform in &platforms {
+            // Narrow screens show a list instead of columns.
+            let title = escape(platform);
             let rows: Vec<_> = subject.matrix.iter().filter(|row| row.platform_name == *platform).collect();
             let bad = rows.iter().find(|row| !row.is_good);
             match bad.or(rows.first()) {
                 Some(row) => {
                     let class = if row.is_good { "good" } else { "bad" };
-                    write!(out, "<td class=\"{class}\">{}</td>", escape(&row.verdict))?;
+                    write!(out, "<td class=\"{class}\" data-name=\"{title}\">{}</td>", escape(&row.verdict))?;
                 }
-                None => write!(out, "<td class=\"soft\">not included</td>")?,
+                None => write!(out, "<td class=\"soft\" data-name=\"{title}\">not included</td>")?,
             }
         }
         writeln!(out, "</tr>")?;
