@@ -1,5 +1,5 @@
 //! Flags of other scanners that users type out of habit, and what to type instead.
-//! Sources: `trivy image --help`, `grype --help`, `docker scout cves --help`.
+//! Sources: `trivy image --help`, `grype --help`, `syft --help`, `crane --help`, `dive --help`, `docker scout cves --help`.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -38,6 +38,44 @@ const PEER_FLAGS: &[PeerFlag] = &[
     },
     PeerFlag { names: &["--json"], instead: "use --format json" },
     PeerFlag { names: &["--sarif"], instead: "use --format sarif" },
+    PeerFlag { names: &["--html"], instead: "use --format html=FILE" },
+    PeerFlag { names: &["--gitlab"], instead: "use --format gitlab" },
+    PeerFlag {
+        names: &["--template", "--compliance", "--add-cpes-if-none", "--by-cve"],
+        instead: "use --format; `imgarch scan --help` lists the formats",
+    },
+    PeerFlag {
+        names: &["--scope", "--layers", "--squash"],
+        instead: "imgarch reads every layer, and judges what is left after the last",
+    },
+    PeerFlag {
+        names: &[
+            "--scanners",
+            "--security-checks",
+            "--vuln-type",
+            "--pkg-types",
+            "--list-all-pkgs",
+            "--distro",
+            "--catalogers",
+        ],
+        instead: "imgarch reads programs, not packages; to disable a rule use --off RULE",
+    },
+    PeerFlag {
+        names: &["--image-src", "--from", "--local"],
+        instead: "write the source before the name, such as docker-daemon:app:1 or docker://app:1",
+    },
+    PeerFlag {
+        names: &["--username", "--password", "--token", "--registry-token", "--authfile"],
+        instead: "log in with docker login or podman login; imgarch reads their files and credential helpers",
+    },
+    PeerFlag { names: &["--insecure-registry", "--allow-nondistributable-artifacts"], instead: "use --insecure" },
+    PeerFlag { names: &["--no-color", "--no-colour"], instead: "use --color never, or set NO_COLOR" },
+    PeerFlag { names: &["--show-suppressed", "--details"], instead: "use --all or --explain" },
+    PeerFlag { names: &["--os"], instead: "use --platform OS/ARCH" },
+    PeerFlag {
+        names: &["--ci", "--highest-wasted-bytes", "--lowest-efficiency"],
+        instead: "scan needs no flag in CI: it fails if an image would; use --format github or gitlab there",
+    },
     PeerFlag { names: &["--no-progress", "--silent"], instead: "use --quiet" },
     PeerFlag { names: &["--debug"], instead: "use --verbose, or -vv" },
     PeerFlag { names: &["--cache-dir"], instead: "set IMGARCH_CACHE_DIR" },

@@ -1,6 +1,7 @@
 //! `imgarch verify IMAGE`: reads the statement that a scan pushed, without reading layers.
 
 use std::io::Write;
+use std::path::Path;
 
 use super::attest::unknown;
 use super::settings::{ConfigArgs, Settings, Typed};
@@ -29,10 +30,18 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<u8, CliError> {
     let settings = Settings::load(&args.config, Typed::default(), &args.sources, environment)?;
+    let refuse = |hint: String| CliError::Usage {
+        text: format!("{} is not in a registry; verify reads the statements of images in a registry", args.image),
+        hint: Some(hint),
+    };
     let reference = match ImageRef::parse(&args.image) {
         ImageRef::Transport { transport: Transport::Registry, rest } => Reference::parse(&rest),
-        ImageRef::Transport { .. } | ImageRef::Path(_) | ImageRef::Stdin | ImageRef::Bare { .. } => {
-            Reference::parse(&args.image)
+        ImageRef::Bare { text, .. } if Path::new(&text).exists() => {
+            return Err(refuse(format!("imgarch verify docker://{text}")));
+        }
+        ImageRef::Bare { text, .. } => Reference::parse(&text),
+        ImageRef::Transport { .. } | ImageRef::Path(_) | ImageRef::Stdin => {
+            return Err(refuse(format!("imgarch scan {}", args.image)));
         }
     };
     let reference = reference.map_err(|error| CliError::usage(error.to_string()))?;

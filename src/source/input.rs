@@ -132,6 +132,10 @@ fn path_or_reference(
             opened.note = Some(format!("{text} is a path here; the image of that name is docker://{text}"));
             Ok(opened)
         }
+        (Ok(PathKind::Unknown), Ok(reference)) if path.is_dir() => bare(&reference, options).map_err(|error| {
+            let place = format!("{text} is also a directory here, but neither an OCI layout nor a root file system");
+            error.with_hint(format!("{place}; to scan it as one: imgarch scan rootfs:{text}"))
+        }),
         (_, Ok(reference)) => bare(&reference, options),
         (Ok(kind), Err(_)) => open_path(path, text, kind),
         (Err(_), Err(refused)) => {

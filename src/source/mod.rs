@@ -108,6 +108,8 @@ impl SourceError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             SourceError::Hinted { hint, .. } => Some(hint),
+            // The words of Rust's standard library.
+            SourceError::Unreachable { cause, .. } if cause.contains("failed to lookup address") => Some(NO_ADDRESS),
             _ => None,
         }
     }
@@ -120,6 +122,9 @@ impl SourceError {
         }
     }
 }
+
+const NO_ADDRESS: &str =
+    "check the spelling of the name, DNS and the proxy; an image of a local engine is docker-daemon:IMAGE";
 
 fn detail(cause: &str) -> String {
     if cause.is_empty() { String::new() } else { format!(": {cause}") }

@@ -140,3 +140,16 @@ fn verbose_names_requests_and_no_credential() {
     std::fs::remove_file(directory.path().join(".docker/config.json")).unwrap();
     check(&[("DOCKER_AUTH_CONFIG", &config.to_string())]);
 }
+
+#[test]
+fn verify_of_a_path_asks_no_registry() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("app")).unwrap();
+    for (name, hint) in
+        [("app", "imgarch verify docker://app"), ("./app", "imgarch scan ./app"), ("oci:app", "imgarch scan oci:app")]
+    {
+        let output = imgarch(directory.path(), &["verify", name], &[]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && errors.contains(hint), "{name}: {errors}");
+    }
+}
