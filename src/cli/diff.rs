@@ -55,7 +55,7 @@ pub fn run(
     }
     let difference = diff::compare(old, new);
     match args.format {
-        DiffFormat::Text => difference.write_text(out)?,
+        DiffFormat::Text => terminal.wrap(out, |out| difference.write_text(out))?,
         DiffFormat::Json => difference.write_json(out)?,
     }
     Ok(difference.exit_code(&report))

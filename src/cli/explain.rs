@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::CliError;
+use super::{CliError, Terminal};
 use crate::judge::code::{CODES, Code, CodeRow};
 use crate::judge::facts::purpose;
 use crate::lint::{Fixable, RULES, Rule};
@@ -28,11 +28,11 @@ enum Page {
     Lint,
 }
 
-pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(args: &ExplainArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
     match args.markdown {
         Some(Page::Codes) => out.write_all(docs::codes().as_bytes())?,
         Some(Page::Lint) => out.write_all(docs::lint_rules().as_bytes())?,
-        None => explain(args, out)?,
+        None => terminal.wrap(out, |out| explain(args, out))?,
     }
     Ok(0)
 }
@@ -127,9 +127,14 @@ mod tests {
     use super::*;
 
     fn explained(words: &[&str]) -> Result<String, String> {
+        explained_in(words, crate::report::PIPED_WIDTH)
+    }
+
+    fn explained_in(words: &[&str], width: usize) -> Result<String, String> {
         let args = ExplainArgs { code: words.iter().map(|word| word.to_string()).collect(), markdown: None };
+        let terminal = Terminal { width, color: false, progress: false, quiet: false };
         let mut out = Vec::new();
-        run(&args, &mut out).map_err(|error| error.to_string())?;
+        run(&args, &terminal, &mut out).map_err(|error| error.to_string())?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -139,5 +144,15 @@ mod tests {
         assert!(found.contains("entrypoint-bad-script") && !found.contains("no-programs"), "{found}");
         assert!(explained(&["foreign-file"]).unwrap().starts_with("foreign-file (warning)"));
         assert!(explained(&["no", "such", "word", "zzz"]).unwrap_err().contains("zzz"));
+    }
+
+    #[test]
+    fn lines_are_wrapped_between_words_on_a_terminal() {
+        let narrow = explained_in(&["entrypoint-wrong-arch"], 40).unwrap();
+        assert!(narrow.lines().all(|line| line.len() <= 40), "{narrow}");
+        let words = |text: &str| text.split_whitespace().map(str::to_string).collect::<Vec<_>>();
+        assert_eq!(words(&narrow), words(&explained(&["entrypoint-wrong-arch"]).unwrap()));
+        let wide = explained_in(&["entrypoint-wrong-arch"], 80).unwrap();
+        assert!(wide.contains("\n         "), "{wide}");
     }
 }

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use super::{ColorChoice, Environment, Global};
 use crate::report::PIPED_WIDTH;
+use crate::report::terminal::fill_lines;
 
 /// How to show reports and progress.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,21 @@ impl Terminal {
     /// Writes a note to stderr, unless `--quiet` is set.
     pub fn note(&self, text: &str) {
         self.notes(&[text.to_string()]);
+    }
+
+    /// Writes what `write` writes. On a terminal, its lines are wrapped.
+    pub fn wrap<T, E: From<std::io::Error>>(
+        &self,
+        out: &mut dyn Write,
+        write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
+    ) -> Result<T, E> {
+        if self.width == PIPED_WIDTH {
+            return write(out);
+        }
+        let mut text = Vec::new();
+        let result = write(&mut text)?;
+        out.write_all(fill_lines(&String::from_utf8_lossy(&text), self.width).as_bytes())?;
+        Ok(result)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that inspects the standard streams")]

@@ -172,6 +172,21 @@ fn column_widths(rows: &[Vec<Cell>], measure: impl Fn(&str) -> usize) -> Vec<usi
     (0..columns).map(|column| of(column).unwrap_or(0)).collect()
 }
 
+/// Wraps each line of a text between words. Further lines are indented as far as the line's last column, which follows
+/// two spaces, if that leaves room.
+pub fn fill_lines(text: &str, width: usize) -> String {
+    let mut filled = String::with_capacity(text.len());
+    for line in text.lines() {
+        let start = line.len() - line.trim_start().len();
+        let (lead, rest) = line.split_at(start);
+        let column = rest.rfind("  ").map(|at| lead.len() + rest[..at].width() + 2);
+        let indent = column.filter(|column| width >= NARROW && column * 3 <= width * 2).unwrap_or(lead.len() + 4);
+        filled.push_str(&fill(lead, rest, indent.min(width / 2), width));
+        filled.push('\n');
+    }
+    filled
+}
+
 /// Wraps `text` after `lead` at `width` columns and indents further lines by `indent` columns. Escape sequences in
 /// `lead` do not count as columns.
 pub fn fill(lead: &str, text: &str, indent: usize, width: usize) -> String {
