@@ -5,6 +5,7 @@ mod kit;
 mod attest;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod builders;
+mod completions;
 mod conformance;
 #[cfg(target_os = "linux")]
 mod cpu;
@@ -27,6 +28,7 @@ mod mounts;
 #[cfg(target_os = "linux")]
 mod mutation;
 mod oracle;
+mod packages;
 mod pipeline;
 #[cfg(unix)]
 mod plugin;
