@@ -264,8 +264,10 @@ fn every_file_opens_with_its_purpose() {
 /// The Markdown documents for users and contributors, by their paths below the project's root.
 fn documents() -> BTreeMap<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let in_docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let files = in_docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let entries = ["docs", "docs/design"].into_iter().flat_map(|directory| fs::read_dir(root.join(directory)).unwrap());
+    let files = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     let files = files.chain([root.join("README.md")]);
     files.map(|path| (path.strip_prefix(root).unwrap().to_path_buf(), fs::read_to_string(&path).unwrap())).collect()
 }
@@ -291,6 +293,30 @@ fn links_between_documents_lead_to_files_and_headings() {
         }
     }
     assert!(count > 20, "the links were found");
+}
+
+#[test]
+fn the_site_has_every_document_once() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let summary = fs::read_to_string(root.join("docs/SUMMARY.md")).unwrap();
+    let mut listed: Vec<&str> = summary
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|link| *link != "../README.md")
+        .collect();
+    listed.sort_unstable();
+    let mut pages = Vec::new();
+    for directory in ["", "design/"] {
+        for entry in fs::read_dir(root.join("docs").join(directory)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") && name != "SUMMARY.md" {
+                pages.push(format!("{directory}{name}"));
+            }
+        }
+    }
+    pages.sort_unstable();
+    assert_eq!(listed, pages, "docs/SUMMARY.md and the files in docs/");
 }
 
 #[test]
