@@ -161,7 +161,7 @@ fn parameters_that_are_filled_in_are_bounded() {
 }
 
 #[test]
-fn images_beside_the_containers_of_a_pod_are_found() {
+fn images_that_are_not_containers_of_a_pod_are_found() {
     check(
         "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {
             metadata: {annotations: {sidecar.istio.io/proxyImage: 'docker.io/istio/proxyv2:1.20', note: 'image a.b/c:1'}},

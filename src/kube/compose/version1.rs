@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_version_1_are_told_from_other_files_with_images() {
+    fn files_of_version_1_are_distinguished_from_other_files_with_images() {
         let v1 = json!({"web": {"image": "web:1", "links": ["db"]}, "db": {"build": "."}});
         assert_eq!(of_version_1(&v1), Some(json!({"services": v1})));
         for other in [
