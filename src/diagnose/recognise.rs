@@ -191,7 +191,21 @@ impl Recogniser {
 
 /// Whether `text` has a line of a program, not of the engine that starts it: a container's ID, or a progress line.
 fn has_output(text: &[u8]) -> bool {
-    const MARKS: &[&str] = &["✔", "✘", "⠿", "[+]", "Container ", "Network ", "Attaching to ", "Status: ", "Digest: "];
+    const MARKS: &[&str] = &[
+        "✔",
+        "✘",
+        "⠿",
+        "[+]",
+        "Container ",
+        "Network ",
+        "Attaching to ",
+        "Status: ",
+        "Digest: ",
+        "dependency failed to start",
+        "Error response from daemon",
+        "docker: ",
+        "See 'docker ",
+    ];
     let is_program = |line: &[u8]| {
         let line = String::from_utf8_lossy(line);
         let line = line.trim();

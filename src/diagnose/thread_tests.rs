@@ -16,6 +16,13 @@ const THREADS: &[(&str, Option<Suspect>)] = &[
         Some(WrongArchitecture),
     ),
     (
+        "! db The requested image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8) and no specific platform was requested 0.0s\n ✔ Container api Created 0.1s\ndependency failed to start: container db is unhealthy",
+        Some(WrongArchitecture),
+    ),
+    ("/lib/ld-linux-armhf.so.3: No such file or directory", Some(MissingLoader)),
+    ("/bin/sh: 1: /app/server: Text file busy", Some(FileBusy)),
+    ("cp: cannot create regular file '/usr/local/bin/app': Text file busy", None),
+    (
         "docker: Error response from daemon: image with reference app:1 was found but its platform (linux/amd64) does not match the specified platform (linux/arm64).\nSee 'docker run --help'.",
         Some(WrongArchitecture),
     ),

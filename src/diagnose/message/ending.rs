@@ -20,6 +20,8 @@ message_table! { UNRELATED:
         "error mounting \"/a\" to rootfs at \"/b\": not a directory: Are you trying to mount a directory onto a file (or vice-versa)?";
     TensorFlow Unrelated, "Could not load dynamic library '{library}'; dlerror: ",
         "W tensorflow/stream_executor/platform/default/dso_loader.cc:64] Could not load dynamic library 'libcudart.so.11.0'; dlerror: libcudart.so.11.0: cannot open shared object file: No such file or directory";
+    Coreutils Unrelated, "cannot create regular file {path}: {reason}",
+        "cp: cannot create regular file '/usr/local/bin/app': Text file busy";
     Program Unrelated, "wasm{text}illegal instruction",
         "wasm trap: illegal instruction";
     Program Unrelated, "illegal instruction{text}wasm",

@@ -80,7 +80,7 @@ message_table! { TABLE:
         "ImportError: cannot import name '_imaging' from 'PIL' (/var/task/PIL/__init__.py)";
     Python ModuleMissing, "Importing the numpy C-extensions failed",
         "Importing the numpy C-extensions failed. This error can happen for many reasons";
-    Python ModuleMissing, "you should not try to import numpy from its source directory",
+    Python ModuleMissing, "you should not try to import numpy from",
         "Error importing numpy: you should not try to import numpy from its source directory";
     Python ModuleMissing, "no pq wrapper available",
         "ImportError: no pq wrapper available.";

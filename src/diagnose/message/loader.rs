@@ -198,10 +198,10 @@ message_table! { TABLE:
         "Inconsistency detected by ld.so: dl-call-libc-early-init.c: 37: _dl_call_libc_early_init: Assertion `sym != NULL' failed!";
     Glibc SymbolMissing, "{path}: undefined symbol: {=symbol}",
         "ImportError: /app/_x.cpython-312-x86_64-linux-gnu.so: undefined symbol: PyUnicode_Ready";
-    Glibc LoaderMissing, "{path}ld-linux-{=arch}.so.2: No such file or directory",
+    Glibc LoaderMissing, "{path}ld-linux{=loader}: No such file or directory",
         "docker: error: /lib64/ld-linux-x86-64.so.2: No such file or directory";
-    Glibc LoaderMissing, "{path}ld-linux-aarch64.so.1: No such file or directory",
-        "/lib/ld-linux-aarch64.so.1: No such file or directory";
+    Glibc LoaderMissing, "{path}ld64.so{=version}: No such file or directory",
+        "/lib64/ld64.so.2: No such file or directory";
     Musl LoaderMissing, "{path}ld-musl-{=arch}.so.1: No such file or directory",
         "/lib/ld-musl-x86_64.so.1: No such file or directory";
 }

@@ -184,6 +184,8 @@ message_table! { TABLE:
         "/usr/local/bin/start: line 3: /app/server: Permission denied";
     Dash ShellDenied, ": {#line}: {/path}: Permission denied",
         "/usr/local/bin/start: 3: /app/server: Permission denied";
+    Shell FileBusy, "{/path}: Text file busy",
+        "/bin/sh: 1: /app/server: Text file busy";
     Bash ShellFileMissing, ": line {#line}: {/path}: No such file or directory",
         "/usr/local/bin/start: line 3: ./server: No such file or directory";
     Bash ShellFileMissing, "bash: {/path}: No such file or directory",
