@@ -36,6 +36,7 @@ const DT_INIT_ARRAY: u64 = 25;
 const DT_INIT_ARRAYSZ: u64 = 27;
 const DT_PREINIT_ARRAY: u64 = 32;
 const DT_PREINIT_ARRAYSZ: u64 = 33;
+const DT_SONAME: u64 = 14;
 const DT_FLAGS_1: u64 = 0x6fff_fffb;
 const DF_1_PIE: u64 = 0x0800_0000;
 
@@ -186,7 +187,9 @@ impl<'b> Binary<'b> {
         }
         // A static PIE has no interpreter.
         let is_pie = binary.tag(DT_FLAGS_1).is_some_and(|flags| flags & DF_1_PIE != 0);
-        binary.is_program = kind == 2 || binary.is_interpreted || is_pie;
+        // A library that can also be run, such as libc.so.6, is entered only if it is the program.
+        let is_library = binary.tag(DT_SONAME).is_some();
+        binary.is_program = kind == 2 || (binary.is_interpreted && !is_library) || is_pie;
         binary.dynsym = binary.dynamic_symbols().unwrap_or_default();
         binary.read_slots();
         Some(binary)
@@ -235,6 +238,11 @@ impl<'b> Binary<'b> {
             }
             None => self.loads.iter().any(is_zero).then_some(0),
         }
+    }
+
+    /// Whether the file lists where its functions start.
+    pub fn lists_functions(&self) -> bool {
+        self.unwind.is_some()
     }
 
     /// Whether a function starts at `address` according to the unwind table. Source: LSB, ".eh_frame_hdr".

@@ -282,3 +282,17 @@ fn a_file_that_is_too_large_is_searched_without_what_follows_its_segments() {
     let unread = search(code.len() - 1);
     assert!(unread.certain.is_empty() && unread.is_partial);
 }
+
+#[test]
+fn a_library_that_can_be_run_is_not_entered() {
+    let mut file = program(62, &[&AVX[..], &[0xc3]].concat());
+    // ET_DYN with PT_INTERP and, at 0x800, a dynamic section.
+    for (at, value) in [(16, 3u8), (56, 3), (120, 3), (176, 2), (185, 8), (208, 32)] {
+        file[at] = value;
+    }
+    let certain = |file: &[u8]| needs(file).expect("an x86-64 file").certain.len();
+    assert_eq!(certain(&file), 1);
+    // DT_SONAME
+    file[0x800] = 14;
+    assert_eq!(certain(&file), 0);
+}

@@ -246,7 +246,9 @@ impl<'b> Search<'b> {
         let function = self.decode(entry);
         let first = function.blocks.get(&entry).and_then(|block| block.calls().next());
         let main = first.and_then(|arguments| self.argument(arguments[0]));
-        main.filter(|main| self.binary.code(*main).is_some()).into_iter().collect()
+        // The argument may be a text, if the entry point is not the usual one.
+        let is_function = |main: &u64| !self.binary.lists_functions() || self.binary.is_function_start(*main);
+        main.filter(|main| self.binary.code(*main).is_some() && is_function(main)).into_iter().collect()
     }
 
     /// The function that a short `main`, such as Rust's, passes to its language's runtime.
@@ -256,10 +258,8 @@ impl<'b> Search<'b> {
             return Vec::new();
         }
         let calls = function.blocks.values().flat_map(Block::calls);
-        calls
-            .filter_map(|arguments| self.argument(arguments[0]))
-            .filter(|inner| self.binary.code(*inner).is_some())
-            .collect()
+        let pointers = calls.filter_map(|arguments| self.argument(arguments[0]));
+        pointers.filter(|inner| self.binary.is_function_start(*inner)).collect()
     }
 
     fn shows_no_return(&mut self, start: u64, depth: usize) -> bool {
