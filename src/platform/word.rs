@@ -31,6 +31,8 @@ pub enum Spelling {
     Node,
     /// `x86_64`, `aarch_64`: Maven's os-maven-plugin.
     Maven,
+    /// `linux-64`, `linux-aarch64`: Conda's subdirectories.
+    Conda,
     /// `linux64` and the like, which have no counterpart for other architectures.
     Bits,
 }
@@ -42,7 +44,7 @@ struct Family {
 }
 
 /// Source: Go's syslist; dpkg's cputable; `uname -m` of each kernel; rustc's platform support; goreleaser's default
-/// name template; nodejs.org/dist; os-maven-plugin's normalizeArch.
+/// name template; nodejs.org/dist; os-maven-plugin's normalizeArch; conda's `KNOWN_SUBDIRS`.
 #[rustfmt::skip]
 const FAMILIES: &[Family] = &[
     Family { spelling: Spelling::Oci, words: &[
@@ -62,6 +64,9 @@ const FAMILIES: &[Family] = &[
         (Arch::Amd64, "x64"), (Arch::Arm64, "arm64"), (Arch::Ppc64le, "ppc64le"), (Arch::S390x, "s390x")] },
     Family { spelling: Spelling::Maven, words: &[
         (Arch::Amd64, "x86_64"), (Arch::Arm64, "aarch_64"), (Arch::Ppc64le, "ppcle_64"), (Arch::S390x, "s390_64")] },
+    Family { spelling: Spelling::Conda, words: &[
+        (Arch::Amd64, "linux-64"), (Arch::Arm64, "linux-aarch64"), (Arch::Ppc64le, "linux-ppc64le"),
+        (Arch::S390x, "linux-s390x")] },
 ];
 
 /// Words that are not in a row of [`ARCHES`].
@@ -69,6 +74,22 @@ const OTHER_WORDS: &[(&str, Arch)] = &[
     ("amd64v1", Arch::Amd64),
     ("amd64v2", Arch::Amd64),
     ("amd64v3", Arch::Amd64),
+    ("amd64v4", Arch::Amd64),
+    ("x86_64_v2", Arch::Amd64),
+    ("x86_64_v3", Arch::Amd64),
+    ("x86_64_v4", Arch::Amd64),
+    ("x86_64-v2", Arch::Amd64),
+    ("x86_64-v3", Arch::Amd64),
+    ("x86_64-v4", Arch::Amd64),
+    ("x86-64-v2", Arch::Amd64),
+    ("x86-64-v3", Arch::Amd64),
+    ("x86-64-v4", Arch::Amd64),
+    ("x86_64bit", Arch::Amd64),
+    ("intel64", Arch::Amd64),
+    ("em64t", Arch::Amd64),
+    ("linux-64", Arch::Amd64),
+    ("linux_64", Arch::Amd64),
+    ("64bits", Arch::Amd64),
     ("linux64", Arch::Amd64),
     ("64bit", Arch::Amd64),
     ("64-bit", Arch::Amd64),
@@ -77,12 +98,23 @@ const OTHER_WORDS: &[(&str, Arch)] = &[
     ("32-bit", Arch::I386),
     ("aarch_64", Arch::Arm64),
     ("arm_64", Arch::Arm64),
+    ("arm-64", Arch::Arm64),
+    ("arm64-v8", Arch::Arm64),
+    ("sbsa", Arch::Arm64),
     ("ppcle_64", Arch::Ppc64le),
     ("s390_64", Arch::S390x),
     ("armv7hf", Arch::Arm),
     ("armv5te", Arch::Arm),
     ("armv7a", Arch::Arm),
     ("arm32", Arch::Arm),
+    ("arm-32", Arch::Arm),
+    ("arm-v7", Arch::Arm),
+    ("arm-v6", Arch::Arm),
+    ("arm_v7", Arch::Arm),
+    ("arm_v6", Arch::Arm),
+    ("armhfp", Arch::Arm),
+    ("aarch32", Arch::Arm),
+    ("aarch32hf", Arch::Arm),
     ("arm7", Arch::Arm),
     ("arm6", Arch::Arm),
 ];
@@ -103,8 +135,10 @@ const BUILT: &[Arch] = &[
 ];
 
 /// Names that are also ordinary words or numbers: they only count directly after an operating system's name.
-const AMBIGUOUS: &[&str] =
-    &["arm", "386", "mips64", "x86", "mips", "rv64", "64bit", "64-bit", "32bit", "32-bit", "arm7", "arm6", "arm32"];
+const AMBIGUOUS: &[&str] = &[
+    "arm", "386", "mips64", "x86", "mips", "rv64", "64bit", "64-bit", "64bits", "32bit", "32-bit", "arm7", "arm6",
+    "arm32", "arm-64", "arm-32",
+];
 
 /// Operating systems and ABIs that come before an architecture in file names.
 const SYSTEMS: &[&str] = &["linux", "musl", "gnu", "unknown-linux", "alpine", "glibc"];
@@ -159,8 +193,14 @@ fn longest_at(lower: &str, start: usize) -> Option<(&'static str, Arch)> {
     if !is_bounded {
         return None;
     }
+    // `linux-64-bit` is not Conda's name.
+    let is_bits = |name: &str| {
+        let rest = &lower[start + name.len()..];
+        name.ends_with("64") && (rest.starts_with("-bit") || rest.starts_with("_bit"))
+    };
     names()
         .filter(|(name, _)| lower[start..].starts_with(name))
+        .filter(|(name, _)| !is_bits(name))
         .filter(|(name, _)| lower[start + name.len()..].chars().next().is_none_or(|c| !c.is_alphanumeric()))
         .filter(|(name, _)| after_system || !AMBIGUOUS.contains(name))
         .max_by_key(|(name, _)| name.len())
@@ -184,7 +224,9 @@ fn spelling_of(word: &str, range: &Range<usize>, name: &str, arch: Arch) -> Spel
     let is_debian =
         after.split(['/', '?', ' ']).next().is_some_and(|rest| rest.ends_with(".deb")) || before.ends_with("binary-");
     match name {
-        "linux64" | "linux32" | "64bit" | "64-bit" | "32bit" | "32-bit" => Spelling::Bits,
+        "linux64" | "linux32" | "linux_64" | "64bit" | "64-bit" | "64bits" | "32bit" | "32-bit" => Spelling::Bits,
+        "intel64" | "em64t" | "sbsa" | "x86_64bit" => Spelling::Bits,
+        "linux-64" => Spelling::Conda,
         "x64" | "ia32" => Spelling::Node,
         "aarch_64" | "arm_64" | "ppcle_64" | "s390_64" => Spelling::Maven,
         _ if is_triple => Spelling::Triple,
@@ -259,6 +301,10 @@ mod tests {
         check("aarch64_be-linux-gnu/x", &[("aarch64_be", Arch::Arm64be)]);
         check("netty-tcnative-linux-aarch_64.jar", &[("aarch_64", Arch::Arm64)]);
         check("helios-linux-amd64", &[("amd64", Arch::Amd64)]);
+        check("https://x.io/api/micromamba/linux-64/latest", &[("linux-64", Arch::Amd64)]);
+        check("tool-x86_64_v3.tgz", &[("x86_64_v3", Arch::Amd64)]);
+        check("tool-linux-arm-v7.tgz", &[("arm-v7", Arch::Arm)]);
+        check("repos/ubuntu2204/sbsa/keyring.deb", &[("sbsa", Arch::Arm64)]);
     }
 
     #[test]
@@ -292,6 +338,7 @@ mod tests {
             ("tool-linux-x64.tar.gz", Spelling::Node),
             ("a-linux-aarch_64.jar", Spelling::Maven),
             ("driver_linux64.zip", Spelling::Bits),
+            ("micromamba-linux-64", Spelling::Conda),
         ] {
             assert_eq!(find(word)[0].spelling, expected, "{word}");
         }

@@ -66,6 +66,7 @@ pub fn mapped_name(spelling: Spelling) -> Option<&'static str> {
         Spelling::Mixed => Some("release_arch"),
         Spelling::Node => Some("node_arch"),
         Spelling::Maven => Some("maven_arch"),
+        Spelling::Conda => Some("conda_arch"),
         // It has no names for other architectures, so it is never mapped.
         Spelling::Bits => Some("bits"),
     }
@@ -98,7 +99,9 @@ pub fn how_to_spell(spelling: Spelling, variable: &str) -> String {
         Spelling::Oci => format!("use ${{{variable}}} in the name after `ARG {variable}`"),
         Spelling::Debian => names(&[Arch::Arm64, Arch::Arm, Arch::Ppc64le]),
         Spelling::Uname => names(&[Arch::Amd64, Arch::Arm64, Arch::Arm]),
-        Spelling::Triple | Spelling::Mixed | Spelling::Node | Spelling::Maven => names(&[Arch::Amd64, Arch::Arm64]),
+        Spelling::Triple | Spelling::Mixed | Spelling::Node | Spelling::Maven | Spelling::Conda => {
+            names(&[Arch::Amd64, Arch::Arm64])
+        }
         Spelling::Bits => {
             format!("choose the file by {variable}; check how the project names the files for other architectures")
         }
