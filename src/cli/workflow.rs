@@ -140,6 +140,12 @@ pub fn run(args: &WorkflowArgs, environment: &Environment, out: &mut dyn Write) 
     let taken = recipe.iter().flat_map(|recipe| &recipe.build_args).filter(|argument| workflow::is_plain(argument));
     let build_args = taken.chain(&args.build_arg).cloned().collect();
     let needs = advise(&dockerfile, &platforms)?;
+    let mut secrets = needs.secrets;
+    for id in recipe.iter().flat_map(|recipe| &recipe.secrets).filter(|id| workflow::is_plain(id)) {
+        if !secrets.contains(id) {
+            secrets.push(id.clone());
+        }
+    }
     let project = Project {
         image,
         also,
@@ -148,7 +154,7 @@ pub fn run(args: &WorkflowArgs, environment: &Environment, out: &mut dyn Write) 
         context,
         stage: args.stage.clone().or_else(|| recipe.as_ref()?.stage.clone()),
         build_args,
-        secrets: needs.secrets,
+        secrets,
         runners: args.runner.iter().map(|text| runner(text)).collect::<Result<_, _>>()?,
         platforms,
         targets,
@@ -203,13 +209,21 @@ fn git(words: &[&str]) -> Option<String> {
 /// Returns the image of a remote: `ghcr.io/user/app` for `git@github.com:User/App.git`, and GitLab's own registry for
 /// GitLab.
 fn image_of_remote(url: &str) -> Option<String> {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-    let (host, path) = rest.split_once(['/', ':'])?;
-    let path = path.trim_end_matches('/').trim_end_matches(".git").to_ascii_lowercase();
-    let registry = match host {
-        "github.com" => "ghcr.io",
-        "gitlab.com" => "registry.gitlab.com",
+    let without_user = |text: &str| text.rsplit_once('@').map_or(text, |(_, rest)| rest).to_string();
+    let (host, path) = match url.split_once("://") {
+        Some((_, rest)) => {
+            let (authority, path) = rest.split_once('/')?;
+            let authority = without_user(authority);
+            (authority.split(':').next()?.to_string(), path)
+        }
+        // scp's form, `user@host:path`.
+        None => url.split_once(':').map(|(host, path)| (without_user(host), path))?,
+    };
+    let path = path.trim_matches('/').trim_end_matches(".git").to_ascii_lowercase();
+    // Both services also take ssh on port 443, at hosts of their own.
+    let registry = match host.as_str() {
+        "github.com" | "ssh.github.com" => "ghcr.io",
+        "gitlab.com" | "altssh.gitlab.com" => "registry.gitlab.com",
         _ => return None,
     };
     (path.contains('/')).then(|| format!("{registry}/{path}"))
@@ -353,6 +367,13 @@ mod tests {
             ("https://github.com/user/app", Some("ghcr.io/user/app")),
             ("https://token@github.com/user/app.git", Some("ghcr.io/user/app")),
             ("ssh://git@gitlab.com/group/sub/app.git", Some("registry.gitlab.com/group/sub/app")),
+            ("ssh://git@github.com:22/User/App.git", Some("ghcr.io/user/app")),
+            ("ssh://git@ssh.github.com:443/user/app.git", Some("ghcr.io/user/app")),
+            ("ssh://git@altssh.gitlab.com:443/g/app", Some("registry.gitlab.com/g/app")),
+            ("git@github.com:/user/app/", Some("ghcr.io/user/app")),
+            ("https://user:secret@gitlab.com:443/g/app.git", Some("registry.gitlab.com/g/app")),
+            ("ssh://git@example.com:2222/user/app.git", None),
+            ("https://github.com", None),
             ("https://example.com/user/app", None),
             ("/srv/git/app", None),
         ] {

@@ -23,6 +23,8 @@ struct Target {
     dockerfile: Setting,
     stage: Setting,
     args: Setting,
+    /// The ids of its secrets.
+    secrets: Setting,
     tags: Setting,
     has_tags: bool,
     is_inline: bool,
@@ -87,6 +89,8 @@ pub struct Recipe {
     pub stage: Option<String>,
     /// `NAME=value`.
     pub build_args: Vec<String>,
+    /// The ids of the secrets that the target passes.
+    pub secrets: Vec<String>,
     /// The names of the image, without their tags.
     pub images: Vec<String>,
     pub unread: Vec<&'static str>,
@@ -118,6 +122,7 @@ pub fn recipes(text: &str) -> Vec<Recipe> {
         let platforms = strings("platforms", |target| &target.platforms);
         let stage = strings("target", |target| &target.stage).into_iter().next();
         let build_args = strings("args", |target| &target.args);
+        let secrets = strings("secret", |target| &target.secrets);
         let tags = strings("tags", |target| &target.tags);
         let mut images: Vec<String> = Vec::new();
         for tag in tags {
@@ -131,7 +136,8 @@ pub fn recipes(text: &str) -> Vec<Recipe> {
             "." | "./" => dockerfile,
             _ => format!("{}/{dockerfile}", context.trim_end_matches('/')),
         };
-        Recipe { name: target.name.clone(), context, dockerfile: path, platforms, stage, build_args, images, unread }
+        let name = target.name.clone();
+        Recipe { name, context, dockerfile: path, platforms, stage, build_args, secrets, images, unread }
     };
     targets.iter().filter(|target| !is_base(target, &targets) && !target.is_inline).map(recipe).collect()
 }
@@ -205,6 +211,7 @@ fn target(
     strings: impl Fn(&str) -> Vec<String>,
     setting: impl Fn(&str) -> Setting,
     arguments: Setting,
+    secrets: Setting,
 ) -> Target {
     let made_name = strings("name").into_iter().next();
     Target {
@@ -217,6 +224,7 @@ fn target(
         dockerfile: setting("dockerfile"),
         stage: setting("target"),
         args: arguments,
+        secrets,
         tags: setting("tags"),
         has_tags: has("tags"),
         is_inline: has("dockerfile-inline"),
@@ -232,6 +240,19 @@ fn arguments_of(entries: Vec<(&str, &str)>) -> Setting {
     }
 }
 
+/// The ids of secrets, where all of them are known. Source: Docker's "Bake file reference", `target.secret`.
+fn secrets_of(ids: Vec<Option<String>>) -> Setting {
+    let known = ids.into_iter().map(|id| id.filter(|id| !id.contains('$'))).collect::<Option<Vec<String>>>();
+    known.map_or(Setting::Unknown, Setting::Known)
+}
+
+/// `aws` of `type=env,id=aws,env=TOKEN`.
+fn secret_id(text: &str) -> Option<String> {
+    let fields: Vec<&str> = text.split(',').collect();
+    let field = |name: &str| fields.iter().find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='));
+    field("id").map(str::to_string)
+}
+
 fn targets_of(blocks: &[Block]) -> Vec<Target> {
     let of_block = |block: &Block| {
         let setting = |name: &str| match block.attribute(name) {
@@ -245,7 +266,17 @@ fn targets_of(blocks: &[Block]) -> Vec<Target> {
             let entries = attribute.entries.iter().map(|(name, value, _)| (name.as_str(), value.as_str()));
             if attribute.has_computed_entries { Setting::Unknown } else { arguments_of(entries.collect()) }
         });
-        target(name, block.span.clone(), |name| block.attribute(name).is_some(), strings, setting, arguments)
+        let secrets = block.attribute("secret").map_or(Setting::Absent, |attribute| {
+            let of_objects = attribute.entries.iter().filter(|(name, _, _)| name == "id");
+            let of_objects: Vec<Option<String>> = of_objects.map(|(_, id, _)| Some(id.clone())).collect();
+            match attribute.is_literal {
+                true => secrets_of(attribute.strings.iter().map(|text| secret_id(text)).collect()),
+                false if attribute.has_computed_entries || of_objects.is_empty() => Setting::Unknown,
+                false => secrets_of(of_objects),
+            }
+        });
+        let has = |name: &str| block.attribute(name).is_some();
+        target(name, block.span.clone(), has, strings, setting, arguments, secrets)
     };
     blocks.iter().filter(|block| block.kind == "target").map(of_block).collect()
 }
@@ -263,8 +294,15 @@ fn targets_of_json(root: &yaml::Node) -> Vec<Target> {
         let arguments = node.value("args").map_or(Setting::Absent, |args| {
             arguments_of(args.pairs().iter().filter_map(|(name, value)| Some((name.text()?, value.text()?))).collect())
         });
+        let secrets = node.value("secret").map_or(Setting::Absent, |list| {
+            let id = |item: &yaml::Node| match item.text() {
+                Some(text) => secret_id(text),
+                None => item.value("id").and_then(yaml::Node::text).map(str::to_string),
+            };
+            secrets_of(list.items().iter().map(id).collect())
+        });
         let has = |name: &str| node.value(name).is_some();
-        target(key.text().unwrap_or(""), key.span.clone(), has, strings, setting, arguments)
+        target(key.text().unwrap_or(""), key.span.clone(), has, strings, setting, arguments, secrets)
     };
     root.value("target").map_or(&[][..], yaml::Node::pairs).iter().map(of_pair).collect()
 }
@@ -351,12 +389,29 @@ mod tests {
             platforms: vec!["linux/arm64".to_string()],
             stage: Some("run".to_string()),
             build_args: vec!["A=1".to_string()],
+            secrets: Vec::new(),
             images: vec!["ghcr.io/u/a".to_string(), "u/a".to_string()],
             unread: Vec::new(),
         };
         assert_eq!(recipes(text), [expected]);
         let made = recipes("target \"a\" {\n args = { A = V }\n tags = [\"x:${V}\"]\n}\n");
         assert_eq!(made[0].unread, ["args", "tags"]);
+    }
+
+    #[test]
+    fn a_recipe_names_the_secrets_that_its_target_passes() {
+        let secrets = |text: &str| recipes(text).pop().map(|recipe| (recipe.secrets, recipe.unread)).unwrap();
+        let known = (vec!["aws".to_string(), "npm".to_string()], Vec::new());
+        for text in [
+            "target \"a\" {\n secret = [\"type=file,id=aws,src=k\", \"id=npm\"]\n}\n",
+            "target \"p\" {\n secret = [{ type = \"env\", id = \"aws\" }, { id = \"npm\" }]\n}\ntarget \"a\" {\n inherits = [\"p\"]\n}\n",
+            r#"{"target": {"a": {"secret": ["type=env,id=aws", {"type": "env", "id": "npm"}]}}}"#,
+        ] {
+            assert_eq!(secrets(text), known, "{text}");
+        }
+        for text in ["target \"a\" {\n secret = [\"id=${X}\"]\n}\n", "target \"a\" {\n secret = S\n}\n"] {
+            assert_eq!(secrets(text), (Vec::new(), vec!["secret"]), "{text}");
+        }
     }
 
     #[test]
