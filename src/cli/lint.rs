@@ -117,6 +117,8 @@ pub fn run(
     let indexes = || indexes.get_or_init(|| args.paths.iter().filter_map(|path| GitIndex::of(path)).collect());
     // Many files of a project name the same images.
     let pins: RefCell<BTreeMap<String, Result<lint::Pin, String>>> = RefCell::default();
+    // The Dockerfiles that copy more files than are read, each with what it copies.
+    let partial: RefCell<BTreeSet<(PathBuf, String)>> = RefCell::default();
     let check = |path: &Path, text: &str, format: Format| {
         let context = args.context.clone().unwrap_or_else(|| path.parent().unwrap_or(Path::new("")).to_path_buf());
         let passes = |name: &str| projects().iter().any(|project| project.passes(path, name));
@@ -124,7 +126,13 @@ pub fn run(
         let built_for = || projects().iter().find_map(|project| project.built_for(path, text));
         let named_archs = || projects().iter().flat_map(|project| project.named_archs(path)).collect();
         let project_file = |file: &str| projects().iter().find_map(|project| project.file(file));
-        let host_files = |pattern: &str| host_files(&context, path, pattern);
+        let host_files = |pattern: &str| {
+            let files = host_files(&context, path, pattern);
+            if files.len() > lint::CONTEXT_LIMIT {
+                partial.borrow_mut().insert((path.to_path_buf(), pattern.to_string()));
+            }
+            files
+        };
         let recorded_mode = |file: &str| {
             let file = context.join(file);
             indexes().iter().find_map(|index| index.is_executable(&file))
@@ -165,6 +173,10 @@ pub fn run(
         // A dry run does not fix findings.
         let rewritten = rewritten.filter(|_| !args.dry_run);
         all.push(rewritten.map_or(linted, |text| check(&path, &text, format)));
+    }
+    for (path, copied) in partial.borrow().iter() {
+        let text = format!("{}: {copied} has more than {} files", path.display(), lint::CONTEXT_LIMIT);
+        tell(&format!("note: {}; the others are not checked\n", report::escape::visible(&text)));
     }
     let threshold = args.fail_on.threshold();
     let exit_code = exit_code(&all, threshold);

@@ -10,11 +10,12 @@ use super::discover::FILE_LIMIT;
 use super::dockerignore::Dockerignore;
 use super::outside::{HEAD_BYTES, HostFile};
 
-/// Maximum number of files that one COPY source may match.
-const CONTEXT_LIMIT: usize = 20_000;
+/// Maximum number of files of one COPY source that are read.
+pub const CONTEXT_LIMIT: usize = 20_000;
 
 /// Returns the files that a COPY source names, with their first bytes. Reads nothing outside the context. Files that
-/// the .dockerignore of the context or the Dockerfile excludes are left out.
+/// the .dockerignore of the context or the Dockerfile excludes are left out. More than [`CONTEXT_LIMIT`] files mean that
+/// there are others.
 pub fn host_files(context: &Path, dockerfile: &Path, pattern: &str) -> Vec<HostFile> {
     // The parent of a Dockerfile in the working directory is the empty path.
     let context = if context.as_os_str().is_empty() { Path::new(".") } else { context };

@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 
 pub use actions::{ACTIONS, Action, pinned};
 pub use bake::{Recipe, recipes as bake_recipes, targets as bake_targets};
-pub use build_context::{host_files, is_ignored};
+pub use build_context::{CONTEXT_LIMIT, host_files, is_ignored};
 pub use discover::{DiscoverError, Discovered, NOT_READ, Skipped, SourceFile, discover, file_archs};
 pub use dockerignore::Dockerignore;
 pub use finding::{Edit, Finding, Fix, Position, Related, Safety};
