@@ -5,8 +5,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::compose::other_files;
+use super::dockerfile::Dockerfile;
 use super::format::{Format, archs_of_path, format_of, has_placeholders, is_dockerfile_text, is_template};
+use super::hcl;
 use crate::platform::Arch;
+use crate::yaml;
 
 /// Maximum size of a file, in bytes. A Dockerfile has a few KiB.
 pub(super) const FILE_LIMIT: u64 = 4 << 20;
@@ -49,7 +52,7 @@ pub struct Skipped {
     pub why: &'static str,
 }
 
-const TEMPLATE: &str = "it is a template; lint the rendered Dockerfile";
+const TEMPLATE: &str = "it is a template; lint the rendered file";
 /// The reason for skipping files of other builders.
 pub const NOT_READ: &str = "files of this builder are not supported";
 /// Source: Earthly's and Depot's documentation.
@@ -133,9 +136,7 @@ impl Discovered {
         let why = match format {
             Format::Dockerfile if is_template(path) => Some(TEMPLATE),
             Format::Dockerfile if !is_dockerfile_text(&text) && has_placeholders(&text) => Some(TEMPLATE),
-            Format::Dockerfile if has_placeholders(&text) && super::dockerfile::Dockerfile::parse(&text).is_err() => {
-                Some(TEMPLATE)
-            }
+            _ if has_placeholders(&text) && !parses(&text, format) => Some(TEMPLATE),
             Format::Dockerfile if by == FoundBy::Search && !is_plain && !has_from(&text) => Some(FRAGMENT),
             Format::Dockerfile | Format::Compose | Format::BakeHcl | Format::BakeJson | Format::GithubWorkflow => None,
         };
@@ -143,6 +144,14 @@ impl Discovered {
             Some(why) => self.skipped.push(Skipped { path: path.to_path_buf(), why }),
             None => self.files.push(SourceFile { path: path.to_path_buf(), text, format }),
         }
+    }
+}
+
+fn parses(text: &str, format: Format) -> bool {
+    match format {
+        Format::Dockerfile => Dockerfile::parse(text).is_ok(),
+        Format::Compose | Format::GithubWorkflow | Format::BakeJson => yaml::parse(text).is_ok(),
+        Format::BakeHcl => hcl::parse(text).is_ok(),
     }
 }
 
@@ -228,6 +237,22 @@ fn unreadable(path: &Path, cause: io::Error) -> DiscoverError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_template_of_any_format_is_reported_as_skipped() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("Dockerfile.templ", "FROM a\n%%ADD%%\n"),
+            ("compose.yaml", "services:\n{% if a %}\n  a: {}\n{% endif %}\n"),
+            ("docker-bake.hcl", "{{ $a := list \"b\" }}\ntarget \"{{ $a }}\" {}\n"),
+            ("Dockerfile", "FROM a\n"),
+        ] {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let found = discover(dir.path()).unwrap();
+        assert_eq!((found.files.len(), found.skipped.len()), (1, 3), "{found:?}");
+        assert!(found.skipped.iter().all(|skipped| skipped.why == TEMPLATE));
+    }
 
     #[test]
     fn a_search_reads_files_that_compose_files_name_and_reports_other_builders() {

@@ -50,8 +50,10 @@ const NOT_VARIANTS: &[&str] = &[
 ];
 
 /// Extensions of templates, which have to be rendered first.
-const TEMPLATES: &[&str] =
-    &["j2", "jinja2", "jinja", "tmpl", "tpl", "erb", "gotmpl", "template", "in", "ejs", "mustache", "hbs", "jsonnet"];
+const TEMPLATES: &[&str] = &[
+    "j2", "jinja2", "jinja", "tmpl", "tpl", "templ", "erb", "gotmpl", "template", "in", "ejs", "mustache", "hbs",
+    "jsonnet", "ncl",
+];
 
 /// Returns the format of a file. `None` if it is not supported. YAML files are recognized by their directory or name,
 /// or else by their keys in `text`.
