@@ -185,6 +185,21 @@ impl Project {
         if is_plain && !asks_for_target && all.iter().all(|arch| *arch == Arch::Amd64) {
             return Some(Arch::Amd64);
         }
+        // Builds of Dockerfiles that a variable names: some are for one architecture, and none for another.
+        let archs_of = |built_for: &BuiltFor| match built_for {
+            BuiltFor::Named(archs) => archs.clone(),
+            BuiltFor::Host(_) | BuiltFor::Unknown => BTreeSet::new(),
+        };
+        let named_any: BTreeSet<Arch> = self.builds_of_any.iter().flat_map(archs_of).collect();
+        let fits = |built_for: &BuiltFor| match built_for {
+            BuiltFor::Named(_) | BuiltFor::Host(None) => true,
+            BuiltFor::Host(Some(arch)) => named_any.contains(arch),
+            BuiltFor::Unknown => false,
+        };
+        let is_one = named_any.len() == 1 && self.builds_of_any.iter().all(fits);
+        if builds.is_empty() && !self.names_several && is_one {
+            return named_any.first().copied();
+        }
         // Where the project builds for several, only what is published without a platform is surely not among them.
         let is_published = builds.iter().any(|build| build.is_pushed);
         if asks_for_target || (self.names_several && !is_published) {
@@ -359,7 +374,10 @@ fn arguments_in(name: &str, text: &str, passed: &mut BTreeSet<String>) {
     };
     for (at, found) in text.match_indices("build-arg") {
         let rest = text[at + found.len()..].trim_start_matches([' ', '=', '"', '\'', '\\', '\n', '\t', ',', '[']);
-        passed.insert(identifier(rest));
+        // Python's f"NAME={value}".
+        let is_prefixed =
+            rest.get(1..2).is_some_and(|quote| matches!(quote, "\"" | "'")) && rest.starts_with(['f', 'r', 'b']);
+        passed.insert(identifier(if is_prefixed { &rest[2..] } else { rest }));
     }
     let is_data = [".yml", ".yaml", ".hcl", ".json"].iter().any(|ending| name.ends_with(ending));
     let has_arguments = ["build-arg", "buildArgs", "build_args", "args"].iter().any(|word| text.contains(word));

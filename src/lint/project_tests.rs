@@ -17,12 +17,13 @@ fn arguments_are_read_from_scripts_and_data() {
         ("Makefile", "image:\n\tdocker build --build-arg ARCH=$(ARCH) --build-arg=OS=\"x\" .\n\tOTHER=1 true\n"),
         ("ci.yml", "      build-args: |\n        RELEASE_ARCH=${{ matrix.arch }}\n"),
         ("docker-bake.hcl", "target \"a\" {\n  args = {\n    BAKED = \"1\"\n  }\n}\n"),
+        ("build.py", "cmd += [\"--build-arg\", f\"PY_ARCH={arch}\"]\n"),
         ("notes.txt", "--build-arg NOT_READ=1"),
         ("sub/Dockerfile", ""),
     ]);
     let dockerfile = dir.path().join("sub/Dockerfile");
     let read = Project::read(&dockerfile);
-    for name in ["ARCH", "OS", "RELEASE_ARCH", "BAKED"] {
+    for name in ["ARCH", "OS", "RELEASE_ARCH", "BAKED", "PY_ARCH"] {
         assert!(read.passes(&dockerfile, name), "{name}: {read:?}");
     }
     assert!(!read.passes(&dockerfile, "OTHER") && !read.passes(&dockerfile, "NOT_READ"), "{read:?}");
@@ -76,6 +77,9 @@ fn a_dockerfile_is_for_one_architecture_only_where_the_project_shows_it() {
     check(&[("build.sh", "docker build --platform $P .\n")], "", None);
     check(&[("compose.yaml", "services:\n  a:\n    build: .\n")], "", None);
     check(&[("compose.yaml", "services:\n  a:\n    build: .\n    platform: linux/amd64\n")], "", amd64);
+    let variable = push("          file: ${{ env.FILE }}\n          platforms: linux/amd64\n");
+    check(&[(workflow, &variable), ("Makefile", "image:\n\tdocker build -f $(F) .\n")], "ARG TARGETARCH\n", amd64);
+    check(&[(workflow, &variable), several], "ARG TARGETARCH\n", None);
     check(&[("x86_64/Dockerfile", ""), ("aarch64/Dockerfile", "")], "", amd64);
     check(&[("x86_64/Dockerfile", "")], "", None);
     check(&[("arm64/Dockerfile", "")], "", amd64);
