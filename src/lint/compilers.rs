@@ -109,6 +109,10 @@ pub fn native_go_build<'f>(file: &'f Dockerfile<'_>, stage: usize, copied: &[Wor
         let mut is_exported = false;
         let mut is_set = false;
         for command in &run.commands {
+            // From here on, `go` takes its target from TARGETPLATFORM. Source: tonistiigi/xx, "Go / Cgo".
+            if command.program() == "xx-go" && command.has("--wrap") {
+                return None;
+            }
             let words = || command.words.iter();
             let names = words().any(|word| word.text == "GOARCH" || word.text.starts_with("GOARCH="));
             match command.program() {

@@ -14,7 +14,7 @@ use super::flow::{self, Flow, Machine};
 use super::outside::Outside;
 use super::rule::{Code, Severity};
 use super::shell::{Choice, Word};
-use super::stages::with_origins;
+use super::stages::{is_task, with_origins};
 use crate::platform::word::{self, Spelling};
 use crate::platform::{Arch, Platform};
 use hits::{Hit, chooses_for_itself, given_names, hits_in, hits_of, is_library_path};
@@ -131,7 +131,12 @@ impl<'a> Site<'a> {
             .commands
             .iter()
             .filter(|command| command.choice != Choice::ByArchitecture && !chooses_for_itself(command));
-        let hits: Vec<Hit<'a>> = commands.flat_map(|command| hits_of(command, &known)).collect();
+        let mut hits: Vec<Hit<'a>> = commands.flat_map(|command| hits_of(command, &known)).collect();
+        // `URL=...-amd64; if [ "$(arch)" = aarch64 ]; then URL=...-arm64; fi`
+        let decided = run.commands.iter().filter(|command| command.choice == Choice::ByArchitecture);
+        let chosen: BTreeSet<&str> =
+            decided.flat_map(|command| &command.words).filter_map(|word| Some(word.assignment()?.0)).collect();
+        hits.retain(|hit| hit.word.assignment().is_none_or(|(name, _)| !chosen.contains(name)));
         // A script that names files for several architectures uses all of them intentionally.
         let mut named = hits.iter().filter(|hit| hit.origins.is_empty()).map(|hit| hit.token.arch);
         let first = named.next();
@@ -163,12 +168,15 @@ impl<'a> Site<'a> {
 
     fn run(&self, run: &Run, hits: &[Hit<'_>]) -> Vec<rewrite::Named> {
         let mut findings = Vec::new();
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen: Vec<(&str, &str)> = Vec::new();
         for hit in hits.iter().filter(|hit| !hit.is_follower) {
-            if seen.contains(&hit.spelled.as_str()) || self.is_reported_at_env(hit) {
+            let is_spelled = seen.iter().any(|(spelled, _)| *spelled == hit.spelled);
+            // Each URL is a download of its own. Other lines unpack or move one that is reported.
+            let is_reported = seen.contains(&(&hit.spelled, hit.download())) || is_spelled && !hit.is_url();
+            if is_reported || self.is_reported_at_env(hit) {
                 continue;
             }
-            seen.push(&hit.spelled);
+            seen.push((&hit.spelled, hit.download()));
             let alike: Vec<&Hit<'_>> = hits.iter().filter(|other| other.spelled == hit.spelled).collect();
             let stems = alike.iter().map(|hit| hit.stem().to_string()).collect();
             findings.push(rewrite::Named { finding: self.finding(hit, &alike, run), stems });
@@ -211,9 +219,8 @@ impl<'a> Site<'a> {
             .right_for(Some(arch))
     }
 
-    /// Whether the stage is named for this architecture. The final stage is for every platform.
     fn is_intended(&self, hit: &Hit<'_>) -> bool {
-        self.stage != self.flow.final_stage && self.flow.places[self.stage].named_for == Some(hit.token.arch)
+        self.flow.is_named_for(self.stage, hit.token.arch)
     }
 
     /// Whether the project passes the build argument that contains the name, possibly a different value for each
@@ -246,8 +253,8 @@ impl<'a> Site<'a> {
     /// Returns the severity. Stages that do not reach the image, or from which only data is copied, break no image.
     fn severity(&self, hit: &Hit<'_>) -> Severity {
         let place = &self.flow.places[self.stage];
-        let is_in_image =
-            place.reaches_final && !place.gives_data_only && !self.is_tool(hit) && !self.leaves_programs_out();
+        let is_data = place.gives_data_only || self.leaves_programs_out();
+        let is_in_image = place.reaches_final && !is_data && !self.is_tool(hit) && !is_task(self.file, self.stage);
         if is_in_image { Severity::Error } else { Severity::Warning }
     }
 
@@ -368,7 +375,7 @@ impl<'a> Site<'a> {
             let url = super::dockerfile::expand(&word.text, &known).0;
             let asset = assets::find(&url)?;
             let arch = asset.arch;
-            let is_intended = self.stage != self.flow.final_stage && place.named_for == Some(arch);
+            let is_intended = self.flow.is_named_for(self.stage, arch);
             let message = format!("this download is {} on every platform", arch.name());
             let start = word.text.rfind('/').map_or(0, |slash| slash + 1);
             let span = word.source(start..word.text.len());

@@ -1,5 +1,7 @@
 //! Determines the platform that each stage of a Dockerfile runs on, and the stages that reach the final image.
 
+use std::collections::BTreeSet;
+
 use super::compilers;
 use super::dockerfile::{self, Dockerfile, Stage, StepKind};
 use super::shell::Word;
@@ -22,6 +24,10 @@ pub struct Place {
     pub machine: Machine,
     /// Whether the final stage is made from it or copies from it, directly or through other stages.
     pub reaches_final: bool,
+    /// The final stage is this one or is made from it.
+    pub is_in_final_image: bool,
+    /// It reaches the final stage only through stages that are chosen for this architecture.
+    pub reaches_through: Option<Arch>,
     /// Whether it or an ancestor uses the target platform.
     pub knows_target: bool,
     /// The architecture in its name, if a FROM or a COPY chooses among such stages by TARGETARCH.
@@ -58,21 +64,30 @@ impl Flow {
         let chooses = chooses_stage_by_target(file);
         let mut places: Vec<Place> = Vec::new();
         for (at, stage) in file.stages.iter().enumerate() {
+            let has_foreign = file.lineage(at).any(|stage| adds_architecture(file, stage));
             let own = machine_of(file, stage);
             let inherited = stage.parent.map(|parent| places[parent].machine.clone());
             places.push(Place {
                 machine: inherited.unwrap_or(own),
                 reaches_final: false,
+                is_in_final_image: file.lineage_indices(final_stage).any(|stage| stage == at),
+                reaches_through: None,
                 knows_target: file.lineage(at).any(|stage| asks_for_target(file, stage)),
                 chosen_for: chooses.then(|| arch_in_name(stage)).flatten(),
                 named_for: arch_in_name(stage),
                 is_windows: is_windows(file, at) || is_for_windows(&machine_of(file, stage)),
-                cross: file.lineage(at).flat_map(|stage| cross_architectures(file, stage)).collect(),
+                cross: file.lineage(at).flat_map(|stage| cross_architectures(file, stage, has_foreign)).collect(),
                 gives_data_only: false,
             });
         }
         let mut flow = Flow { final_stage, places };
-        flow.mark(file, final_stage);
+        let mut reached = vec![Reached::default(); count];
+        mark(file, &flow.places, final_stage, None, &mut reached);
+        for (place, reached) in flow.places.iter_mut().zip(&reached) {
+            place.reaches_final = reached.is_plain || !reached.through.is_empty();
+            let one = reached.through.first().copied().filter(|_| reached.through.len() == 1);
+            place.reaches_through = one.filter(|_| !reached.is_plain);
+        }
         for at in 0..count {
             flow.places[at].gives_data_only = flow.gives_data_only(file, at);
         }
@@ -82,6 +97,15 @@ impl Flow {
     /// Whether the final stage is this stage or is made from it.
     pub fn is_in_final_image(&self, file: &Dockerfile<'_>, stage: usize) -> bool {
         std::iter::successors(Some(self.final_stage), |at| file.stages[*at].parent).any(|at| at == stage)
+    }
+
+    /// Whether a stage, or every stage that takes from it, is named for an architecture, so that it may name it. The final
+    /// image is for every platform, unless there is a stage that is named for another architecture.
+    pub fn is_named_for(&self, stage: usize, arch: Arch) -> bool {
+        let is_one_of_several = || self.places.iter().filter_map(|place| place.named_for).any(|other| other != arch);
+        let place = &self.places[stage];
+        let is_named = place.named_for == Some(arch) && (!place.is_in_final_image || is_one_of_several());
+        is_named || place.reaches_through == Some(arch)
     }
 
     fn gives_data_only(&self, file: &Dockerfile<'_>, at: usize) -> bool {
@@ -96,21 +120,32 @@ impl Flow {
             && !is_base
             && copied.all(|copied| copied.paths.is_some_and(|paths| paths.iter().all(is_data)))
     }
+}
 
-    fn mark(&mut self, file: &Dockerfile<'_>, stage: usize) {
-        if std::mem::replace(&mut self.places[stage].reaches_final, true) {
-            return;
-        }
-        let copied = sources_of(file, stage);
-        for source in copied.into_iter().chain(file.stages[stage].parent) {
-            self.mark(file, source);
-        }
-        // A name with a variable may select any of the stages that are named for an architecture.
-        for at in 0..stage {
-            if self.places[at].chosen_for.is_some() {
-                self.mark(file, at);
-            }
-        }
+/// How a stage reaches the final one.
+#[derive(Clone, Default)]
+struct Reached {
+    /// Through stages for every platform.
+    is_plain: bool,
+    /// Through stages that are chosen for these architectures.
+    through: BTreeSet<Arch>,
+}
+
+fn mark(file: &Dockerfile<'_>, places: &[Place], stage: usize, through: Option<Arch>, reached: &mut [Reached]) {
+    let through = places[stage].chosen_for.or(through);
+    let is_new = match through {
+        Some(arch) => reached[stage].through.insert(arch),
+        None => !std::mem::replace(&mut reached[stage].is_plain, true),
+    };
+    if !is_new {
+        return;
+    }
+    for source in sources_of(file, stage).into_iter().chain(file.stages[stage].parent) {
+        mark(file, places, source, through, reached);
+    }
+    // A name with a variable may select any of the stages that are named for an architecture.
+    for at in (0..stage).filter(|at| places[*at].chosen_for.is_some()) {
+        mark(file, places, at, through, reached);
     }
 }
 
@@ -196,8 +231,9 @@ fn makes_machine_code(stage: &Stage) -> bool {
 
 /// Returns the architectures of packages and programs of cross compilers: `gcc-aarch64-linux-gnu`,
 /// `crossbuild-essential-arm64`, `libc6-dev-armhf-cross`, `zlib1g-dev:arm64`, `riscv64-linux-gnu-gcc`,
-/// `dpkg --add-architecture i386`. Source: Debian's cross toolchain packages.
-fn cross_architectures(file: &Dockerfile<'_>, stage: &Stage) -> Vec<Arch> {
+/// `dpkg --add-architecture i386`. Without foreign packages, `zlib1g-dev:amd64` is the native one of most machines.
+/// Source: Debian's cross toolchain packages.
+fn cross_architectures(file: &Dockerfile<'_>, stage: &Stage, has_foreign: bool) -> Vec<Arch> {
     const PACKAGES: &[&str] =
         &["gcc-", "g++-", "gfortran-", "binutils-", "cpp-", "crossbuild-essential-", "clang-", "gdb-"];
     const TOOLS: &[&str] = &["-gcc", "-g++", "-cc", "-c++", "-ld", "-ar", "-strip", "-cross", "-clang", "-as"];
@@ -216,7 +252,9 @@ fn cross_architectures(file: &Dockerfile<'_>, stage: &Stage) -> Vec<Arch> {
             let is_tool = TOOLS.iter().any(|suffix| name.ends_with(suffix));
             let arch = match name.rsplit_once(':') {
                 _ if is_added => Arch::parse(name),
-                Some((package, arch)) if !package.is_empty() && !word.contains('/') => Arch::parse(arch),
+                Some((package, arch)) if !package.is_empty() && !word.contains('/') => {
+                    Arch::parse(arch).filter(|arch| has_foreign || *arch != Arch::Amd64)
+                }
                 _ if is_package || is_tool => token::find(name).first().map(|token| token.arch),
                 _ => None,
             };
@@ -225,6 +263,11 @@ fn cross_architectures(file: &Dockerfile<'_>, stage: &Stage) -> Vec<Arch> {
         }
     }
     found
+}
+
+/// Whether a stage adds an architecture to dpkg's, from which apt then installs packages.
+pub fn adds_architecture(file: &Dockerfile<'_>, stage: &Stage) -> bool {
+    stage.steps.iter().any(|step| file.text[step.span.clone()].contains("--add-architecture"))
 }
 
 /// Returns the paths that other stages copy from `stage`. `None` if some are unknown, because of a mount, a variable in
@@ -246,7 +289,9 @@ pub fn copied_paths<'f>(file: &'f Dockerfile<'_>, stage: usize) -> Option<Vec<&'
 /// Whether a stage for the target copies files from `stage`, or from a stage made from it.
 pub fn feeds_target(file: &Dockerfile<'_>, flow: &Flow, stage: usize) -> bool {
     let is_made_from_it = |source: usize| file.lineage_indices(source).any(|at| at == stage);
-    let targets = (0..file.stages.len()).filter(|at| flow.places[*at].machine == Machine::Target);
+    // Programs for Windows are taken from a stage on Linux only if it cross-compiles.
+    let is_target = |at: &usize| flow.places[*at].machine == Machine::Target && !flow.places[*at].is_windows;
+    let targets = (0..file.stages.len()).filter(is_target);
     targets.flat_map(|at| copies_of(file, at)).any(|copied| is_made_from_it(copied.stage))
         || is_made_from_it(flow.final_stage)
 }

@@ -331,3 +331,97 @@ fn what_only_the_build_machine_takes_from_a_constant_stage_is_a_warning() {
         &["from-platform-constant: --platform=linux/amd64"],
     );
 }
+
+#[test]
+fn each_download_of_a_step_is_reported() {
+    check(
+        "FROM a\nRUN curl -O https://x.io/linux/amd64/t && curl -O https://x.io/linux/amd64/t.sha256 && curl -O https://y.io/linux/amd64/u\n",
+        &["hard-coded-arch: amd64", "hard-coded-arch: amd64"],
+    );
+    check(
+        "FROM a\nRUN curl -L https://x.io/t-linux-amd64.tgz | tar xz && mv linux-amd64/t /usr/bin/ && rm -r linux-amd64\n",
+        &["hard-coded-arch: amd64"],
+    );
+    check(
+        "FROM a\nRUN curl -LO https://x.io/`curl -s https://x.io/stable.txt`/bin/linux/amd64/t\n",
+        &["hard-coded-arch: amd64"],
+    );
+    check(
+        "FROM a\nRUN if [ -z \"$V\" ]; then V=$(curl https://x.io/v); fi && F=\"t$V.linux-amd64.tgz\" && curl -O https://x.io/$F\n",
+        &["hard-coded-arch: $F"],
+    );
+    check("FROM a\nRUN bash -c 'curl -O https://x.io/t-amd64'\n", &["hard-coded-arch: amd64"]);
+    check("FROM a\nRUN [\"bash\", \"-c\", \"curl -O https://x.io/t-amd64\"]\n", &["hard-coded-arch: amd64"]);
+    check("FROM a\nRUN sh -c \"[ $(arch) = x86_64 ] && curl -O https://x.io/t-amd64\"\n", &[]);
+    check(
+        "FROM a\nRUN node -p \"process.arch === 'arm64' ? 'see https://x.io/linux-arm64/' : process.exit(1)\" || (curl -O https://x.io/t-amd64)\n",
+        &[],
+    );
+    check("FROM a\nRUN [ \"$(uname -m)\" = x86_64 ] || exit 0; curl -O https://x.io/t-amd64\n", &[]);
+}
+
+#[test]
+fn packages_and_repositories_of_one_architecture_are_reported() {
+    check(
+        "FROM a\nRUN dnf config-manager --set-enabled builder-for-rhel-9-x86_64-rpms\n",
+        &["hard-coded-arch: x86_64"],
+    );
+    check(
+        "FROM a\nRUN yum-config-manager --add-repo https://x.io/rhel7/x86_64/cuda.repo\n",
+        &["hard-coded-arch: x86_64"],
+    );
+    check("FROM a\nRUN dnf config-manager --set-enabled builder-for-rhel-9-$(arch)-rpms\n", &[]);
+    // On most machines this package is the native one, so the stage has no foreign packages.
+    check("FROM a\nRUN apt-get install -y t:amd64 && curl -O https://x.io/t-amd64\n", &["hard-coded-arch: amd64"]);
+    let warned = |text: &str| {
+        let linted = lint(Path::new("Dockerfile"), text, Format::Dockerfile, &Outside::nothing());
+        linted.findings.iter().map(|finding| text[finding.span.clone()].to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(warned("FROM a\nRUN apt-get install -y t:amd64\n"), ["amd64"]);
+    assert_eq!(warned("FROM a\nRUN apt-get install -y t:any u:arm64\n"), [""; 0]);
+}
+
+#[test]
+fn a_final_stage_next_to_one_for_another_architecture_names_its_own() {
+    check("FROM a AS amd64\nRUN make\nFROM a AS arm64\nCOPY --from=amd64 /tmp /tmp\nRUN GOARCH=arm64 make\n", &[]);
+    check(
+        "FROM --platform=linux/amd64 a AS base-amd64\nFROM base-amd64\nRUN true\n",
+        &["from-platform-constant: --platform=linux/amd64"],
+    );
+    check("FROM a AS base\nFROM base AS arm64\nRUN GOARCH=arm64 make\n", &["goarch-constant: arm64"]);
+}
+
+#[test]
+fn what_only_stages_for_one_architecture_take_may_name_it() {
+    let file = |consumer: &str| {
+        format!(
+            "FROM a AS deps\nRUN curl -O https://x.io/t-x86_64.tgz\nFROM --platform=linux/arm64 a AS jetson\nRUN make\nFROM scratch AS amd64-all\nCOPY --from=deps /t /t\nFROM scratch AS arm64-all\nCOPY --from=jetson /t /t\nFROM ${{TARGETARCH}}-all AS all\nFROM b\nCOPY --from=all /t /t\n{consumer}"
+        )
+    };
+    check(&file(""), &[]);
+    check(&file("COPY --from=deps /t /u\n"), &["hard-coded-arch: x86_64"]);
+}
+
+#[test]
+fn files_of_another_kind_than_the_images_are_not_reported() {
+    for text in [
+        "FROM a\nRUN cp /usr/share/nsis/i386-unicode/Control.dll /usr/share/nsis/x86-unicode/\n",
+        "FROM alpine\nRUN mkdir /lib64 && ln -s /lib/libc.musl-x86_64.so.1 /lib64/ld-linux-x86-64.so.2\n",
+        "FROM a\nRUN curl -fsSL -o /tmp/c.tgz https://x.io/aarch64-linux-musl-cross.tgz\n",
+        "FROM a\nRUN curl -o /tmp/p.rpm https://x.io/8/x86_64/os/perl-JSON-2-2.el8.noarch.rpm\n",
+        "FROM golang\nRUN GOOS=windows GOARCH=amd64 go build -o /o/app.exe .\n",
+        "FROM golang\nENV GOOS=darwin GOARCH=arm64\nRUN go build -o /o/app .\n",
+        "FROM a\nRUN URL=https://x.io/t-amd64; if [ $(uname -m) = aarch64 ]; then URL=https://x.io/t-arm64; fi; curl -O $URL\n",
+        "FROM a AS b\nRUN make\nFROM b AS test\nCOPY images.linux-amd64.tar.zst /images/\n",
+        "FROM --platform=linux/amd64 golang AS b\nRUN make windows\nFROM mcr.microsoft.com/windows/nanoserver:1\nCOPY --from=b /o /o\n",
+        "FROM --platform=$BUILDPLATFORM golang AS b\nARG TARGETPLATFORM\nRUN xx-go --wrap\nRUN go build -o /app .\nFROM a\nCOPY --from=b /app /app\n",
+    ] {
+        check(text, &[]);
+    }
+    check(
+        "FROM a\nRUN curl -O https://x.io/arm-gnu-toolchain-x86_64-aarch64-none-linux-gnu.tar.xz\n",
+        &["hard-coded-arch: x86_64"],
+    );
+    check("FROM a\nRUN wget https://x.io/ubuntu2204/x86_64/cuda-keyring_1-1_all.deb\n", &["hard-coded-arch: x86_64"]);
+    check("FROM a\nRUN ln -s /usr/lib/x86_64-linux-gnu/libz.so /usr/lib/libz.so\n", &["hard-coded-arch: x86_64"]);
+}

@@ -8,13 +8,32 @@ use std::process::Command;
 use proptest::prelude::*;
 
 use super::dockerfile::{Dockerfile, StepKind, expand};
-use super::{Format, Outside, Safety, apply, lint};
+use super::{Code, Finding, Format, Outside, Safety, apply, lint};
 use crate::platform::Arch;
 use crate::platform::word;
 
 const WORDS: &[&str] = &[
-    "amd64", "arm64", "x86_64", "aarch64", "x64", "armhf", "armv7l", "armv7", "ppc64le", "ppc64el", "s390x", "riscv64",
-    "AMD64", "i386", "i686", "x86-64", "aarch_64", "arm64v8",
+    "amd64",
+    "arm64",
+    "x86_64",
+    "aarch64",
+    "x64",
+    "armhf",
+    "armv7l",
+    "armv7",
+    "ppc64le",
+    "ppc64el",
+    "s390x",
+    "riscv64",
+    "AMD64",
+    "i386",
+    "i686",
+    "x86-64",
+    "aarch_64",
+    "arm64v8",
+    "linux-64",
+    "x86_64_v3",
+    "arm-v7",
 ];
 const NAMES: &[(&str, &str)] = &[
     ("tool-linux-", ".tar.gz"),
@@ -24,6 +43,7 @@ const NAMES: &[(&str, &str)] = &[
     ("tool-", "-unknown-linux-musl.tar.xz"),
     ("linux/", "/tool"),
     ("Tool-", ".tgz"),
+    ("tool-1/", "/latest"),
 ];
 /// Steps. `@` is replaced with the file name.
 const STEPS: &[&str] = &[
@@ -32,6 +52,8 @@ const STEPS: &[&str] = &[
     "RUN curl -fsSLO https://x.io/@ && tar xf @ \\\n  && rm @",
     "RUN wget -O t https://x.io/@ \\\n && chmod +x t",
     "RUN V=1 && curl -O 'https://x.io/@'",
+    "RUN curl -fsSLO https://x.io/a/@ && curl -fsSLO \"https://y.io/b/@\" && tar xf @",
+    "RUN curl -fsSL https://x.io/`echo v1`/@ | tar xz",
     "ADD https://x.io/@ /tmp/",
     "RUN tar xf /tmp/@",
     "RUN <<EOF\ncurl -O https://x.io/@\ndpkg -i @\nEOF",
@@ -115,6 +137,13 @@ fn check(before: &str, spelled: &str, name: &str) {
     if after == before {
         return;
     }
+    // What was rewritten is not found again.
+    let unsafe_ones = |text: &str| {
+        let findings = lint(Path::new("Dockerfile"), text, Format::Dockerfile, &Outside::nothing()).findings;
+        let is_safe = |finding: &Finding| finding.fix.as_ref().is_some_and(|fix| fix.safety == Safety::Safe);
+        findings.iter().filter(|finding| finding.code == Code::HardCodedArch && !is_safe(finding)).count()
+    };
+    assert!(unsafe_ones(&after) <= unsafe_ones(before), "{before}\n{after}");
     let token = word::find(name).into_iter().find(|token| &name[token.range.clone()] == spelled).unwrap();
     let original = built(before, token.arch);
     assert_eq!(built(&after, token.arch), original, "for {}:\n{before}\n{after}", token.arch);

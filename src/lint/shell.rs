@@ -5,7 +5,7 @@ mod reader;
 
 use std::ops::Range;
 
-pub use reader::{commands, words};
+pub use reader::{commands, exec_commands, words};
 
 /// One simple command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +86,20 @@ impl Word {
         self.bytes.get(at).is_some_and(|(_, kind)| *kind == ByteKind::Expansion)
     }
 
+    /// Returns the ranges of `text` between blanks that are not in a substitution.
+    pub fn pieces(&self) -> Vec<Range<usize>> {
+        let mut pieces = Vec::new();
+        let mut start = 0;
+        let blanks = self.text.match_indices(char::is_whitespace).filter(|(at, _)| !self.is_in_expansion(*at));
+        for (at, blank) in blanks.chain([(self.text.len(), "")]) {
+            if start < at {
+                pieces.push(start..at);
+            }
+            start = at + blank.len();
+        }
+        pieces
+    }
+
     /// `NAME=value`: returns the name, and the start of the value in `text`.
     pub fn assignment(&self) -> Option<(&str, usize)> {
         let (name, _) = self.text.split_once('=')?;
@@ -99,8 +113,30 @@ impl Word {
 impl Command {
     /// Returns the index of the program among the words, after assignments and wrappers.
     fn program_index(&self) -> Option<usize> {
-        const WRAPPERS: &[&str] = &["sudo", "exec", "command", "env", "time", "nice"];
-        self.words.iter().position(|word| word.assignment().is_none() && !WRAPPERS.contains(&word.text.as_str()))
+        let mut at = 0;
+        while let Some(word) = self.words.get(at) {
+            // The options of a wrapper that take the next word.
+            let with_value: &[&str] = match word.text.as_str() {
+                "sudo" => &["-u", "-g", "-h", "-p", "-C", "-D"],
+                "env" => &["-u", "-C"],
+                "nice" => &["-n"],
+                "timeout" => &["-k", "-s"],
+                // `command -v` only looks the program up.
+                "command" if self.words.get(at + 1).is_some_and(|next| matches!(next.text.as_str(), "-v" | "-V")) => {
+                    return Some(at);
+                }
+                "exec" | "command" | "time" | "nohup" => &[],
+                _ if word.assignment().is_some() => &[],
+                _ => return Some(at),
+            };
+            let has_duration = word.text == "timeout";
+            at += 1;
+            while let Some(option) = self.words.get(at).filter(|word| word.text.starts_with('-')) {
+                at += 1 + usize::from(with_value.contains(&option.text.as_str()));
+            }
+            at += usize::from(has_duration);
+        }
+        None
     }
 
     /// Returns the program's name without its directory: `curl` of `/usr/bin/curl`.
@@ -175,11 +211,43 @@ mod tests {
         check("case $A in amd64) x ;; *) y ;; esac; z", &["?? x", "?? y", "z"]);
         check("case $A in one) x ;; esac", &["? x"]);
         check("[ a = b ] && c && d; e", &["[|a|=|b|]", "? c", "? d", "e"]);
+        check("if [ a = b ]; then c; fi && d", &["[|a|=|b|]", "? c", "d"]);
+        check("v=$(c | grep d) && e", &["c", "grep|d", "v=$(c | grep d)", "e"]);
         check("m=$(uname -m); if [[ $m == x* ]]; then c; else d; fi", &["uname|-m", "m=$(uname -m)", "?? c", "?? d"]);
         check(
             "for a in x y; do [ $(dpkg --print-architecture) = z ] || c; done",
             &["dpkg|--print-architecture", "[|$(dpkg --print-architecture)|=|z|]", "?? c"],
         );
+    }
+
+    #[test]
+    fn commands_after_an_exit_for_other_architectures_are_for_one() {
+        check("[ $(uname -m) = x86_64 ] || exit 0; c", &["uname|-m", "[|$(uname -m)|=|x86_64|]", "?? exit|0", "?? c"]);
+        check("if [ $ARCH != arm64 ]; then exit 1; fi; c", &["[|$ARCH|!=|arm64|]", "?? exit|1", "?? c"]);
+        check("case $ARCH in amd64) ;; *) exit 1 ;; esac; c", &["?? exit|1", "?? c"]);
+        check("case $ARCH in amd64) a ;; arm64) b ;; *) exit 1 ;; esac; c", &["?? a", "?? b", "?? exit|1", "c"]);
+        check("if [ $ARCH = ppc64le ]; then exit 1; fi; c", &["[|$ARCH|=|ppc64le|]", "?? exit|1", "c"]);
+        check("[ -n \"$V\" ] || exit 1; c", &["[|-n|$V|]", "? exit|1", "c"]);
+    }
+
+    #[test]
+    fn a_script_that_another_shell_gets_is_read() {
+        check("bash -c 'a b && c'; d", &["a|b", "c", "bash|-c", "d"]);
+        check("sudo sh -ec \"a $(b)\"", &["b", "a|$(b)", "sudo|sh|-ec"]);
+        check("sh -c 'if [ $(arch) = x ]; then a; fi'", &["arch", "[|$(arch)|=|x|]", "?? a", "sh|-c"]);
+        let text = "sh -c 'a \"b\" c'";
+        let word = &commands(text, 0..text.len(), Joining::Shell)[0].words[1];
+        assert_eq!((&text[word.source(0..1)], word.expands_at(&(0..1))), ("b", false));
+    }
+
+    #[test]
+    fn blanks_in_substitutions_do_not_split_a_word() {
+        let text = "x \"a $(b c) d\" e/`f g`/h";
+        let words = &commands(text, 0..text.len(), Joining::Shell).pop().unwrap().words;
+        let pieces =
+            |word: &Word| -> Vec<String> { word.pieces().into_iter().map(|at| word.text[at].to_string()).collect() };
+        assert_eq!(pieces(&words[1]), ["a", "$(b c)", "d"]);
+        assert_eq!(pieces(&words[2]), ["e/`f g`/h"]);
     }
 
     #[test]
@@ -197,6 +265,20 @@ mod tests {
         for text in ["'", "\"", "`", "$(", "${", "\\", "a \\", ")", "<<", "$((((", "ü\\"] {
             commands(text, 0..text.len(), Joining::Instruction(b'\\'));
             words(text, 0..text.len(), Joining::Shell);
+        }
+    }
+
+    #[test]
+    fn wrappers_and_their_options_precede_the_program() {
+        for (text, program) in [
+            ("A=b sudo -E -u root env C=d docker build", "docker"),
+            ("timeout -k 5 300 curl x", "curl"),
+            ("nice -n 5 make", "make"),
+            ("command -v curl", "command"),
+            ("command curl x", "curl"),
+            ("sudo", ""),
+        ] {
+            assert_eq!(commands(text, 0..text.len(), Joining::Shell)[0].program(), program, "{text}");
         }
     }
 

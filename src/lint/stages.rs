@@ -62,7 +62,7 @@ fn platform_flag(
         // Its files are for another operating system, so no node runs them.
         Machine::Constant(platform) if !is_final && platform.os != "linux" => None,
         // Like BuildKit, assume that a stage named for its platform is one of several.
-        Machine::Constant(platform) if !is_final && flow.places[at].named_for == platform.arch() => None,
+        Machine::Constant(platform) if platform.arch().is_some_and(|arch| flow.is_named_for(at, arch)) => None,
         Machine::Constant(platform) => {
             let place = &flow.places[at];
             let (message, severity) = match is_final {
@@ -127,18 +127,22 @@ fn inherited_build_platform(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage
 /// Returns the severity for a final stage. It is lower for stages that check a project or generate files, whose images
 /// are not deployed, and for bases without machine code.
 fn severity_of_final(file: &Dockerfile<'_>, at: usize) -> Severity {
+    const WITHOUT_CODE: &[&str] = &["distroless/static", "scratch"];
+    let is_without_code = |stage: &Stage| WITHOUT_CODE.iter().any(|base| stage.image.text.contains(base));
+    let is_harmless = is_task(file, at) || file.lineage(at).last().is_some_and(is_without_code);
+    if is_harmless { Severity::Warning } else { Severity::Error }
+}
+
+/// Whether a stage is named for a task of the project, such as its tests.
+pub fn is_task(file: &Dockerfile<'_>, at: usize) -> bool {
     const TASKS: &[&str] = &[
         "lint", "test", "tests", "validate", "vendor", "check", "format", "fmt", "generate", "gen", "update", "verify",
         "coverage", "release", "cross",
     ];
-    const WITHOUT_CODE: &[&str] = &["distroless/static", "scratch"];
-    let is_task = |stage: &Stage| {
-        let parts = stage.name.iter().flat_map(|name| name.split(['-', '_', '.']));
-        parts.into_iter().any(|part| TASKS.iter().any(|task| part.eq_ignore_ascii_case(task)))
-    };
-    let is_without_code = |stage: &Stage| WITHOUT_CODE.iter().any(|base| stage.image.text.contains(base));
-    let is_harmless = file.lineage(at).any(is_task) || file.lineage(at).last().is_some_and(is_without_code);
-    if is_harmless { Severity::Warning } else { Severity::Error }
+    file.lineage(at).any(|stage| {
+        let mut parts = stage.name.iter().flat_map(|name| name.split(['-', '_', '.']));
+        parts.any(|part| TASKS.iter().any(|task| part.eq_ignore_ascii_case(task)))
+    })
 }
 
 /// Whether other stages copy machine code for this stage's platform from it.
@@ -189,7 +193,7 @@ fn single_arch_base(
     let severity = if place.reaches_final { Severity::Error } else { Severity::Warning };
     let finding = single_arch_image(&stage.image, &image, &used, severity)?;
     // A stage that is named for the architecture uses its image intentionally.
-    let is_intended = at != flow.final_stage && place.named_for.is_some() && place.named_for == finding.right_for;
+    let is_intended = finding.right_for.is_some_and(|arch| flow.is_named_for(at, arch));
     (!is_intended).then_some(finding)
 }
 

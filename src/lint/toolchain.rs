@@ -27,9 +27,10 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
             let site = Site { file, flow, stage: at, index, outside };
             match &step.kind {
                 StepKind::Run(run) => own.extend(site.run(step, run)),
-                StepKind::Env(pairs) => own.extend(pairs.iter().filter_map(|pair| site.variable(pair))),
                 // An ARG is an environment variable of RUN.
-                StepKind::Arg(pairs) => own.extend(pairs.iter().filter_map(|pair| site.variable(pair))),
+                StepKind::Env(pairs) | StepKind::Arg(pairs) if !is_for_another_system(values_of(pairs)) => {
+                    own.extend(pairs.iter().filter_map(|pair| site.variable(pair)));
+                }
                 StepKind::Copy { heredocs, .. } => {
                     own.extend(heredocs.iter().flat_map(|doc| apt::sources(file.text, doc.body.clone(), false)));
                     own.retain(|finding| !site.is_cross(finding));
@@ -39,7 +40,6 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
         }
         let copied = copied_archs(file, at, &own);
         // A stage that builds for several architectures in turn names each of them.
-        let place = &flow.places[at];
         let mut named: BTreeMap<Code, BTreeSet<Option<Arch>>> = BTreeMap::new();
         for finding in &own {
             named.entry(finding.code).or_default().insert(finding.right_for);
@@ -51,8 +51,7 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
         let is_intended = |finding: &Finding| {
             let is_one_of_several = named.get(&finding.code).is_some_and(|archs| archs.len() > 1)
                 && (copied.len() != 1 || !copied.contains(&finding.right_for));
-            let is_named_for =
-                at != flow.final_stage && place.named_for.is_some() && place.named_for == finding.right_for;
+            let is_named_for = finding.right_for.is_some_and(|arch| flow.is_named_for(at, arch));
             finding.right_for.is_some() && (is_one_of_several || is_named_for)
         };
         findings.extend(own.iter().filter(|finding| !is_intended(finding)).cloned().map(|finding| (at, finding)));
@@ -109,6 +108,33 @@ fn rule_of_variable(name: &str) -> Option<Code> {
     }
 }
 
+/// Properties that select native libraries. Source: JavaCPP's "Reducing the Number of Dependencies"; os-maven-plugin.
+const JAVA_PROPERTIES: &[&str] =
+    &["-Djavacpp.platform", "-PjavacppPlatform", "-Dos.detected.classifier", "-Dos.detected.arch", "-Dos.arch"];
+
+/// `dnf config-manager --set-enabled codeready-builder-for-rhel-9-x86_64-rpms`: a repository with the packages of one
+/// architecture. Source: dnf-config-manager(8), subscription-manager(8).
+fn repository_of_one(command: &Command) -> Option<Finding> {
+    const PROGRAMS: &[&str] = &["dnf", "yum", "microdnf", "tdnf", "yum-config-manager", "subscription-manager"];
+    const OPTIONS: &[&str] = &["--set-enabled", "--enable", "--enablerepo", "--enable-repo", "--repo", "--repoid"];
+    let (word, at) = command.option(OPTIONS).filter(|_| PROGRAMS.contains(&command.program()))?;
+    let id = &word.text[at..];
+    let found = token::find(id).into_iter().next().filter(|_| !id.contains(['$', '/']))?;
+    let span = word.source(at + found.range.start..at + found.range.end);
+    let message = format!("this repository has only {} packages, on every platform", found.arch.name());
+    let finding = Finding::new(Code::HardCodedArch, span, message, format!("only {}", &id[found.range.clone()]));
+    Some(finding.right_for(Some(found.arch)).help("write $(uname -m) in the name of the repository"))
+}
+
+/// Whether GOOS among these variables is another system than Linux, so that no Linux image runs the program.
+fn is_for_another_system<'v>(mut variables: impl Iterator<Item = (&'v str, &'v str)>) -> bool {
+    variables.any(|(name, value)| name == "GOOS" && !value.is_empty() && value != "linux" && !value.contains('$'))
+}
+
+fn values_of(pairs: &[Variable]) -> impl Iterator<Item = (&str, &str)> {
+    pairs.iter().filter_map(|pair| Some((pair.name.as_str(), pair.value.as_ref()?.0.as_str())))
+}
+
 fn value_of<'t>(text: &'t str, span: &Range<usize>) -> &'t str {
     text[span.clone()].trim_matches(['"', '\''])
 }
@@ -134,12 +160,21 @@ impl Site<'_> {
             if command.program().is_empty() && !is_exported(name) {
                 continue;
             }
+            let values = command.words.iter().filter_map(|word| {
+                let (name, at) = word.assignment()?;
+                Some((name, &word.text[at..]))
+            });
+            if is_for_another_system(values) {
+                continue;
+            }
             if let (Some(code), Some(arch)) = (rule_of_variable(name), token::arch_of_constant(&word.text[at..])) {
                 findings.push(self.constant(code, name, arch, word.source(at..word.text.len()), Some(run)));
             }
         }
         for command in &commands {
             findings.extend(self.command(command, run));
+            findings.extend(self.foreign_package(command));
+            findings.extend(repository_of_one(command).map(|finding| self.weakened(finding)));
         }
         findings.extend(run.commands.iter().filter_map(|command| self.uname(command, run)));
         let sources = run.ranges.iter().flat_map(|range| apt::sources(self.file.text, range.clone(), true));
@@ -174,10 +209,7 @@ impl Site<'_> {
         let message = format!("{name} is {} in every platform's build", arch.name());
         let finding = Finding::new(code, span.clone(), message, format!("always {}", &self.file.text[span.clone()]))
             .right_for(Some(arch));
-        let finding = match self.flow.places[self.stage].reaches_final {
-            true => finding,
-            false => finding.weighing(Severity::Warning),
-        };
+        let finding = self.weakened(finding);
         // Only a shell would expand the variable.
         if code != Code::GoarchConstant
             || value_of(self.file.text, &span) != arch.oci()
@@ -188,6 +220,14 @@ impl Site<'_> {
         let declare = declaration(self.file, self.stage, self.index, "TARGETARCH");
         let edits = [Edit::replace(span, "${TARGETARCH}")].into_iter().chain(declare).collect();
         finding.fix("compile for the target", Safety::Safe, edits)
+    }
+
+    /// A stage that does not reach the image breaks none.
+    fn weakened(&self, finding: Finding) -> Finding {
+        match self.flow.places[self.stage].reaches_final {
+            true => finding,
+            false => finding.weighing(Severity::Warning),
+        }
     }
 
     /// Whether the finding is about an apt source in a stage with foreign packages, whose sources have to be
@@ -216,6 +256,7 @@ impl Site<'_> {
             "deno" | "bun" | "pkg" | "nexe" => (Code::BuildArchConstant, &["--target", "-t"]),
             "dotnet" => (Code::BuildArchConstant, &["--runtime", "-r", "--arch", "-a"]),
             "make" | "gmake" => (Code::BuildArchConstant, &["ARCH"]),
+            "mvn" | "mvnw" | "gradle" | "gradlew" => (Code::BuildArchConstant, JAVA_PROPERTIES),
             _ => return None,
         };
         let (word, at) = command.option(names)?;
@@ -246,6 +287,25 @@ impl Site<'_> {
             }
             None => finding,
         })
+    }
+
+    /// `apt-get install libfoo:amd64` where dpkg has no foreign architectures.
+    fn foreign_package(&self, command: &Command) -> Option<Finding> {
+        let is_install = matches!(command.program(), "apt" | "apt-get" | "aptitude") && command.has("install");
+        if !is_install || self.file.lineage(self.stage).any(|stage| flow::adds_architecture(self.file, stage)) {
+            return None;
+        }
+        let cross = &self.flow.places[self.stage].cross;
+        let (word, at, arch) = command.arguments().iter().find_map(|word| {
+            let (package, name) = word.text.rsplit_once(':').filter(|(package, _)| !package.is_empty())?;
+            let arch = Arch::parse(name).filter(|arch| !cross.contains(arch))?;
+            (!word.text.contains('/')).then_some((word, package.len() + 1, arch))
+        })?;
+        let span = word.source(at..word.text.len());
+        let message = format!("apt installs the {} package on every platform", &word.text[at..]);
+        let finding = Finding::new(Code::AptArchConstant, span, message, format!("only {}", &word.text[at..]));
+        let help = "leave the architecture out: apt then installs the native package";
+        Some(finding.weighing(Severity::Warning).right_for(Some(arch)).help(help))
     }
 
     /// Replaces the architecture in `word.text[at..]` with a variable that is set from TARGETARCH.

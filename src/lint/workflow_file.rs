@@ -194,10 +194,9 @@ fn pushed_by_commands(text: &str, steps: &[Node]) -> Vec<Finding> {
         let names_platform = words.iter().any(|word| word.starts_with("--platform") || word.starts_with("--arch"));
         let is_pushed = words.contains(&"--push") || words.iter().any(|word| word.contains("push=true")) || pushes;
         if is_build && !names_platform && is_pushed {
-            let start = command.words[0].span.start;
-            let end = command.words[words.iter().position(|word| *word == "build" || *word == "bud").unwrap_or(0) + 1]
-                .span
-                .end;
+            let program = command.words.len() - words.len() - 1;
+            let verb = words.iter().position(|word| *word == "build" || *word == "bud").unwrap_or(0);
+            let (start, end) = (command.words[program].span.start, command.arguments()[verb].span.end);
             let message = "the pushed image is for the runner's own platform only";
             let finding = Finding::new(Code::WorkflowPlatforms, start..end, message, "no --platform");
             findings.push(match words.first() {
@@ -220,5 +219,20 @@ fn script_of(text: &str, run: &Node) -> Range<usize> {
     match text[content.clone()].find('\n') {
         Some(newline) if is_block => content.start + newline + 1..content.end,
         _ => content,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_after_a_wrapper_is_marked_without_it() {
+        let text = "jobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: A=1 sudo -E docker buildx build --push -t x .\n";
+        let (findings, problems) = check(text, &Outside::nothing());
+        assert_eq!((findings.len(), problems.len()), (1, 0));
+        assert_eq!(&text[findings[0].span.clone()], "docker buildx build");
+        let fixed = super::super::apply(text, &findings, Safety::Unsafe).text;
+        assert!(fixed.contains("docker buildx build --platform linux/amd64,linux/arm64 --push"), "{fixed}");
     }
 }

@@ -6,7 +6,7 @@ use parse_dockerfile::{Command as Form, Flag, Instruction, Source, UnescapedStri
 
 use super::{Dockerfile, Prologue, Run, Stage, Step, StepKind, StepOption, SyntaxError, Variable};
 use crate::lint::heredoc::{self, HereDoc};
-use crate::lint::shell::{self, Choice, Command, Joining, Word};
+use crate::lint::shell::{self, Joining, Word};
 
 impl<'a> Dockerfile<'a> {
     pub fn parse(text: &'a str) -> Result<Dockerfile<'a>, SyntaxError> {
@@ -176,7 +176,7 @@ impl Reader<'_> {
         let span = match form {
             Form::Exec(exec) => {
                 let words: Vec<Word> = exec.value.iter().map(|word| self.word(word.span.clone())).collect();
-                let commands = vec![Command { words, outputs: Vec::new(), choice: Choice::Always }];
+                let commands = shell::exec_commands(words);
                 return StepKind::Run(Run { commands, prologue: None, ranges: vec![exec.span.clone()], is_exec: true });
             }
             Form::Shell(shell) => shell.span.clone(),

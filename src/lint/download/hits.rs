@@ -61,6 +61,15 @@ impl Hit<'_> {
         stem
     }
 
+    /// The path without extensions of archives and checksums: equal for a file and its checksum.
+    pub fn download(&self) -> &str {
+        let mut path = self.path.as_str();
+        while let Some(rest) = ADDED.iter().find_map(|added| path.strip_suffix(added)) {
+            path = rest;
+        }
+        path
+    }
+
     pub fn base_name(&self) -> &str {
         self.path.trim_end_matches('/').rsplit('/').next().unwrap_or("")
     }
@@ -133,6 +142,7 @@ const TEXTS: &[&str] = &[
     ".lock",
     ".repo",
     ".defconfig",
+    ".dll",
     ".dts",
     ".s",
     ".spec",
@@ -237,26 +247,31 @@ pub fn hits_of<'a>(command: &'a Command, known: &BTreeMap<String, Variable>) -> 
             continue;
         }
         let is_called = is_program(word);
-        let mut at = 0;
-        for piece in word.text.split_inclusive(char::is_whitespace) {
-            let text = piece.trim_end();
+        for piece in word.pieces() {
+            let text = &word.text[piece.clone()];
             let is_option = text.starts_with('-') && !text.contains("://");
             let is_package = is_package_manager && !text.contains('/') && !has_package_extension(text);
-            if !is_option && !is_package && !is_toolchain_path(text) {
-                let mut found = hits_in(word, text, at, known);
-                // A printed sentence names files without reading them.
-                let is_sentence = text.len() < word.text.trim().len() && !is_compiler_argument;
-                for hit in &mut found {
-                    let selects = hit.is_url() || takes_files || is_called;
-                    hit.is_follower |=
-                        !selects || is_sentence || matches!(program, "echo" | "cat" | "rm" | "chmod" | "chown");
-                }
-                hits.extend(found);
+            if is_option || is_package || is_toolchain_path(text) {
+                continue;
             }
-            at += piece.len();
+            let mut found = hits_in(word, text, piece.start, known);
+            // A printed sentence names files without reading them.
+            let is_sentence = text.len() < word.text.trim().len() && !is_compiler_argument;
+            for hit in &mut found {
+                let selects = hit.is_url() || takes_files || is_called;
+                // `python -c "...urlretrieve('https://...')"`
+                let is_code = program.starts_with("python") && hit.is_url() && text.contains("urlretrieve(");
+                hit.is_follower |=
+                    !selects || is_sentence && !is_code || matches!(program, "echo" | "cat" | "rm" | "chmod" | "chown");
+            }
+            hits.extend(found);
         }
     }
     hits.iter_mut().for_each(|hit: &mut Hit<'_>| hit.is_compiler_argument = is_compiler_argument);
+    // A link in the place of one architecture to its own file is harmless on the others.
+    if program == "ln" && command.arguments().last().is_some_and(|link| !word::find(&link.text).is_empty()) {
+        hits.iter_mut().for_each(|hit| hit.is_follower = true);
+    }
     hits
 }
 
@@ -285,6 +300,27 @@ fn is_task(path: &str) -> bool {
     !path.contains("://") && !stem.contains('.') && VERBS.contains(&verb)
 }
 
+/// Whether a package is the same for every architecture, although one's directory contains it. One that describes a
+/// repository is not: it names that directory.
+fn is_same_for_all(base: &str) -> bool {
+    let is_noarch = [".noarch.rpm", "_all.deb", "-any.whl"].iter().any(|ending| base.ends_with(ending));
+    is_noarch && !["repo", "release", "keyring"].iter().any(|word| base.contains(word))
+}
+
+/// Whether a name is a cross compiler's, so that this token is what it compiles for: `aarch64-linux-musl-cross.tgz`,
+/// `arm-gnu-toolchain-13-x86_64-aarch64-none-linux-gnu.tar.xz`. The first of two names is that of its own machine.
+fn is_cross_target(path: &str, tokens: &[Token], token: &Token) -> bool {
+    let component = |at: usize| {
+        let start = path[..at].rfind('/').map_or(0, |slash| slash + 1);
+        start..at + path[at..].find('/').unwrap_or(path.len() - at)
+    };
+    let own = component(token.range.start);
+    let name = path[own.clone()].to_ascii_lowercase();
+    let mut others = tokens.iter().filter(|other| own.contains(&other.range.start) && other.arch != token.arch);
+    let is_cross = name.contains("-cross") || name.contains("toolchain") || name.starts_with("gcc-");
+    is_cross && (name.contains("-cross.") || others.any(|other| other.range.start < token.range.start))
+}
+
 /// Whether a variable's value is another's with parts replaced: `${TARGETARCH/amd64/x86_64}`, which is no constant.
 fn is_computed(variable: &Variable) -> bool {
     let value = variable.value.as_ref().map_or("", |(value, _)| value.as_str());
@@ -306,7 +342,8 @@ pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<S
     let is_text = TEXTS.iter().any(|ending| base.to_ascii_lowercase().ends_with(ending))
         || INDEXES.iter().any(|index| base.starts_with(index));
     let mut hits: Vec<Hit<'a>> = Vec::new();
-    for token in word::find(&path) {
+    let tokens = word::find(&path);
+    for token in tokens.iter().filter(|token| !is_cross_target(&path, &tokens, token)).cloned() {
         let spelled = path[token.range.clone()].to_string();
         let piece = pieces.iter().find(|piece| piece.range.contains(&token.range.start));
         let Some(piece) = piece else { continue };
@@ -324,11 +361,13 @@ pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<S
         }
         let origins: Vec<Variable> =
             piece.variable.iter().map(|variable| origin(variable, &spelled, known).clone()).collect();
-        if origins.iter().chain(piece.variable).any(is_computed) || is_task(&path) {
+        if origins.iter().chain(piece.variable).any(is_computed) || is_task(&path) || is_same_for_all(base) {
             continue;
         }
         let at = token.range.clone();
-        let is_follower = is_text && !(path.contains("://") && path.ends_with(".sh"));
+        // A script or the description of a repository selects what is installed.
+        let selects = path.contains("://") && (path.ends_with(".sh") || path.ends_with(".repo"));
+        let is_follower = is_text && !selects;
         hits.push(Hit {
             spelled,
             range,

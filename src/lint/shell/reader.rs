@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use super::{ByteKind, Choice, Command, Joining, Word};
 use crate::platform::word as token;
-use crate::shell::{self, AssignedValue, CommandKind, Condition, List, Operation, Part, Redirect, RedirectKind};
+use crate::shell::{
+    self, AssignedValue, CommandKind, Condition, Item, List, Operation, Part, Pipeline, Redirect, RedirectKind,
+};
 
 /// Returns the commands of `text[range]`, each after the commands in its `$(...)` and backquotes.
 pub fn commands(text: &str, range: Range<usize>, joining: Joining) -> Vec<Command> {
@@ -14,6 +16,18 @@ pub fn commands(text: &str, range: Range<usize>, joining: Joining) -> Vec<Comman
     let mut walker = Walker { joined: &joined, commands: Vec::new(), derived: BTreeSet::new() };
     walker.list(&script.list, Choice::Always);
     walker.commands
+}
+
+/// Returns the command that an exec form starts, after those of a script that it passes to a shell.
+pub fn exec_commands(mut words: Vec<Word>) -> Vec<Command> {
+    let mut commands = Vec::new();
+    if let Some(joined) = script_index(&words).and_then(|script| Joined::of_word(&words.remove(script), 1)) {
+        let mut walker = Walker { joined: &joined, commands: Vec::new(), derived: BTreeSet::new() };
+        walker.list(&shell::parse(&joined.text).list, Choice::Always);
+        commands = walker.commands;
+    }
+    commands.push(Command { words, outputs: Vec::new(), choice: Choice::Always });
+    commands
 }
 
 /// Returns the words of `text[range]`, split at blanks only, like the arguments of an instruction.
@@ -75,16 +89,25 @@ struct Joined {
     text: String,
     /// For each byte of `text`, and for its end: the position in the file.
     places: Vec<usize>,
+    /// How many shells around this one got it as the argument of `-c`.
+    depth: usize,
 }
+
+/// Maximum depth of `sh -c` in `sh -c`.
+const MAX_DEPTH: usize = 3;
 
 impl Joined {
     /// Joins lines as BuildKit does: removes the line break, the blanks before it, and comment and blank lines after
     /// it.
     fn new(text: &str, range: Range<usize>, joining: Joining) -> Joined {
         let Joining::Instruction(escape) = joining else {
-            return Joined { text: text[range.clone()].to_string(), places: (range.start..=range.end).collect() };
+            return Joined {
+                text: text[range.clone()].to_string(),
+                places: (range.start..=range.end).collect(),
+                depth: 0,
+            };
         };
-        let mut joined = Joined { text: String::new(), places: Vec::new() };
+        let mut joined = Joined { text: String::new(), places: Vec::new(), depth: 0 };
         let mut at = range.start;
         let mut is_joined = false;
         for line in text[range.clone()].split_inclusive('\n') {
@@ -109,6 +132,14 @@ impl Joined {
         }
         joined.places.push(range.end);
         joined
+    }
+
+    /// The script that a shell gets as a word. `None` if bytes of it are not UTF-8.
+    fn of_word(word: &Word, depth: usize) -> Option<Joined> {
+        let mut places: Vec<usize> = word.bytes.iter().map(|(place, _)| *place).collect();
+        places.push(word.span.end);
+        let is_whole = places.len() == word.text.len() + 1 && depth <= MAX_DEPTH;
+        is_whole.then(|| Joined { text: word.text.clone(), places, depth })
     }
 
     fn slice(&self, span: &Range<usize>) -> &str {
@@ -160,6 +191,8 @@ impl Joined {
                 (_, Some(b'\''), _) => (1, ByteKind::Quoted),
                 _ => (1, ByteKind::Expanded),
             };
+            // A nested shell does not see the variables of the outer one.
+            let kind = if self.depth > 0 && kind == ByteKind::Expanded { ByteKind::Quoted } else { kind };
             let part = at..(at + length).min(span.end);
             raw.extend_from_slice(&bytes[part.clone()]);
             kinds.extend(self.places[part].iter().map(|place| (*place, kind)));
@@ -167,6 +200,16 @@ impl Joined {
         }
         Word { text: String::from_utf8_lossy(&raw).into_owned(), span: self.source(&span), bytes: kinds }
     }
+}
+
+/// The index of the script in `bash -c SCRIPT`, `sudo sh -ec SCRIPT` or `su -c SCRIPT`.
+fn script_index(words: &[Word]) -> Option<usize> {
+    const SHELLS: &[&str] = &["sh", "bash", "ash", "dash", "ksh", "zsh", "su"];
+    let program = words.iter().position(|word| SHELLS.contains(&word.text.rsplit('/').next().unwrap_or("")))?;
+    let is_option =
+        |word: &Word| word.text.starts_with('-') && !word.text.starts_with("--") && word.text.ends_with('c');
+    let option = program + 1 + words[program + 1..].iter().position(is_option)?;
+    (option + 1 < words.len()).then_some(option + 1)
 }
 
 struct Walker<'j> {
@@ -178,25 +221,92 @@ struct Walker<'j> {
 
 impl Walker<'_> {
     fn list(&mut self, list: &List, choice: Choice) {
+        let mut outer = choice;
         for item in &list.items {
-            let mut choice = choice;
+            let mut choice = outer;
             for pipeline in [&item.first].into_iter().chain(item.rest.iter().map(|(_, pipeline)| pipeline)) {
-                let first = self.commands.len();
                 for command in &pipeline.commands {
                     self.command(command, choice);
                 }
                 // A command after `[ ... ] &&` runs only if the test succeeds.
-                let is_test = |command: &Command| {
-                    matches!(command.program(), "[" | "[[" | "test" | "grep" | "egrep" | "expr" | "command" | "which")
-                };
-                let tests_itself = pipeline.commands.iter().any(|command| matches!(command.kind, CommandKind::Test(_)));
-                if tests_itself || self.commands[first..].iter().any(is_test) {
-                    let spans = pipeline.commands.iter().map(|command| command.span.clone());
-                    let spans: Vec<_> = spans.collect();
-                    choice = choice.max(self.choice_of(&spans));
+                if self.is_test(pipeline) {
+                    choice = choice.max(self.choice_of(&Self::spans_of(pipeline)));
                 }
             }
+            if self.stops_other_architectures(item) {
+                outer = outer.max(Choice::ByArchitecture);
+            }
         }
+    }
+
+    /// Whether a pipeline, whose commands were just read, ends in a test. `if ... fi` does not: it succeeds in most cases.
+    fn is_test(&self, pipeline: &Pipeline) -> bool {
+        match pipeline.commands.last().map(|command| &command.kind) {
+            Some(CommandKind::Test(_) | CommandKind::Arithmetic(_)) => true,
+            Some(CommandKind::Simple(_) | CommandKind::Group(_) | CommandKind::Subshell(_)) => {
+                let Some(command) = self.commands.last() else { return false };
+                let asks_in_code = || command.words.iter().any(|word| word.text.contains("process.arch"));
+                match command.program() {
+                    "[" | "[[" | "test" | "grep" | "egrep" | "expr" | "command" | "which" => true,
+                    "node" => asks_in_code(),
+                    _ => false,
+                }
+            }
+            Some(
+                CommandKind::If { .. }
+                | CommandKind::Loop { .. }
+                | CommandKind::For { .. }
+                | CommandKind::ForArithmetic { .. }
+                | CommandKind::Case { .. }
+                | CommandKind::Function { .. },
+            )
+            | None => false,
+        }
+    }
+
+    /// Whether the commands after this item run for one architecture only, because it exits for the others:
+    /// `[ "$(uname -m)" = x86_64 ] || exit 0`, `if [ $ARCH != amd64 ]; then exit 1; fi`.
+    fn stops_other_architectures(&self, item: &Item) -> bool {
+        let decides = |spans: &[Range<usize>]| {
+            let text = spans.iter().map(|span| self.joined.slice(span)).collect::<Vec<_>>().join(" ");
+            let is_amd64 = |name: &str| crate::platform::Arch::parse(name) == Some(crate::platform::Arch::Amd64);
+            let mut names = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            self.mentions_arch(&text) && (text.contains("!=") || names.any(is_amd64))
+        };
+        let exits_in = |pipeline: &Pipeline| pipeline.commands.iter().any(|command| self.exits(command));
+        match item.first.commands.as_slice() {
+            [shell::Command { kind: CommandKind::If { branches, otherwise }, .. }] => {
+                let ends = |list: &List| Self::commands_of(list).any(|command| self.exits(command));
+                let condition = branches.first().map_or(Vec::new(), |(condition, _)| Self::span_of(condition));
+                let is_ended = branches.iter().any(|(_, body)| ends(body)) || otherwise.as_ref().is_some_and(ends);
+                is_ended && decides(&condition)
+            }
+            [shell::Command { kind: CommandKind::Case { word, arms }, .. }] => {
+                let ends = |list: &List| Self::commands_of(list).any(|command| self.exits(command));
+                let going_on = arms.iter().filter(|arm| !ends(&arm.body)).count();
+                going_on == 1 && arms.len() > 1 && self.mentions_arch(self.joined.slice(&word.span))
+            }
+            _ => item.rest.iter().any(|(_, pipeline)| exits_in(pipeline)) && decides(&Self::spans_of(&item.first)),
+        }
+    }
+
+    /// Whether a command ends the script: `exit`, or a group with it.
+    fn exits(&self, command: &shell::Command) -> bool {
+        if let CommandKind::Group(list) = &command.kind {
+            return Self::commands_of(list).any(|command| self.exits(command));
+        }
+        let CommandKind::Simple(simple) = &command.kind else { return false };
+        simple.words.first().is_some_and(|word| matches!(self.joined.slice(&word.span), "exit" | "return"))
+    }
+
+    fn commands_of(list: &List) -> impl Iterator<Item = &shell::Command> {
+        let pipelines =
+            list.items.iter().flat_map(|item| [&item.first].into_iter().chain(item.rest.iter().map(|(_, p)| p)));
+        pipelines.flat_map(|pipeline| &pipeline.commands)
+    }
+
+    fn spans_of(pipeline: &Pipeline) -> Vec<Range<usize>> {
+        pipeline.commands.iter().map(|command| command.span.clone()).collect()
     }
 
     /// Returns what decides a condition at `spans`.
@@ -215,9 +325,7 @@ impl Walker<'_> {
     }
 
     fn span_of(list: &List) -> Vec<Range<usize>> {
-        let pipelines =
-            list.items.iter().flat_map(|item| [&item.first].into_iter().chain(item.rest.iter().map(|(_, p)| p)));
-        pipelines.flat_map(|pipeline| pipeline.commands.iter().map(|command| command.span.clone())).collect()
+        Self::commands_of(list).map(|command| command.span.clone()).collect()
     }
 
     fn command(&mut self, command: &shell::Command, choice: Choice) {
@@ -306,9 +414,25 @@ impl Walker<'_> {
             }
             self.substitutions(&redirect.target.parts, choice);
         }
+        if let Some(script) = script_index(&words) {
+            let script = words.remove(script);
+            self.nested(&script, choice);
+        }
         if !words.is_empty() || !outputs.is_empty() {
             self.commands.push(Command { words, outputs, choice });
         }
+    }
+
+    /// Reads the commands of a script that another shell gets.
+    fn nested(&mut self, script: &Word, choice: Choice) {
+        let Some(joined) = Joined::of_word(script, self.joined.depth + 1) else { return };
+        let mut walker = Walker { joined: &joined, commands: Vec::new(), derived: self.derived.clone() };
+        walker.list(&shell::parse(&joined.text).list, choice);
+        // Those of the substitutions between double quotes are known.
+        let first = |command: &Command| command.words.first().map(|word| word.span.start);
+        let known: BTreeSet<usize> = self.commands.iter().filter_map(first).collect();
+        let is_new = |command: &Command| first(command).is_none_or(|start| !known.contains(&start));
+        self.commands.extend(walker.commands.into_iter().filter(is_new));
     }
 
     /// Reads the commands in a word.
