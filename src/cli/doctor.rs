@@ -5,7 +5,7 @@ use std::io::Write;
 use super::outputs::AnswerFormat;
 use super::{CliError, Environment, interrupt};
 use crate::platform::Platform;
-use crate::rebuild::{self, Docker, Power, Remedy, State, ThisMachine, survey_this_machine};
+use crate::rebuild::{self, Check, CommandLine, Docker, Power, Remedy, State, ThisMachine, Tool, survey_this_machine};
 use crate::report::rebuild as report;
 
 /// What to examine, and whether to fix it.
@@ -20,7 +20,11 @@ pub struct DoctorArgs {
     /// Platform to build for; repeatable [default: linux/amd64 and linux/arm64].
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Vec<String>,
-    /// Builder to examine [default: the current builder].
+    /// Program that builds: docker (with buildx), podman or buildah [default: docker, or podman or buildah if docker is
+    /// not installed].
+    #[arg(long, value_name = "TOOL", value_parser = Tool::parse)]
+    with: Option<Tool>,
+    /// buildx builder to examine [default: the current builder].
     #[arg(long, value_name = "NAME")]
     builder: Option<String>,
     /// Show and run the commands that fix the problems; privileged commands need --privileged.
@@ -47,27 +51,40 @@ pub fn run(args: &DoctorArgs, environment: &Environment, out: &mut dyn Write) ->
     let directory = interrupt::TemporaryDirectory::new()?;
     let survey = || {
         let (mut machine, notes) =
-            survey_this_machine(&docker, args.builder.as_deref(), &platforms, &environment.temporary);
+            survey_this_machine(&docker, args.with, args.builder.as_deref(), &platforms, &environment.temporary);
         rebuild::prove(&mut machine, &docker, &platforms, directory.path());
         (machine, notes)
     };
     let (mut machine, mut notes) = survey();
     let mut checks = rebuild::examine(&machine, &platforms);
-    if args.fix {
-        for check in checks.iter().filter(|check| check.state == State::Missing) {
-            let is_named = privileged.iter().any(|platform| platform.to_string() == check.subject);
-            if let Some(remedy) = check.remedies.iter().find(|remedy| is_allowed(remedy, is_named)) {
-                fix(&docker, remedy, out)?;
-            }
+    let mut failed = Vec::new();
+    let mut done: Vec<CommandLine> = Vec::new();
+    // A fix can uncover the next problem: a builder is selected, and then has to be started.
+    while let Some(remedy) = next_remedy(&checks, &privileged, &done).filter(|_| args.fix) {
+        done.push(remedy.command.clone());
+        if let Some(note) = fix(&docker, &remedy, out)? {
+            failed.push(note);
         }
         (machine, notes) = survey();
         checks = rebuild::examine(&machine, &platforms);
     }
+    notes.extend(failed);
     match args.format {
         AnswerFormat::Text => report::doctor_text(&checks, &notes, out)?,
         AnswerFormat::Json => report::doctor_json(&checks, &notes, out)?,
     }
     Ok(u8::from(checks.iter().any(|check| check.state == State::Missing)))
+}
+
+/// Returns the first command that fixes a problem, may be run, and was not run before.
+fn next_remedy(checks: &[Check], privileged: &[Platform], done: &[CommandLine]) -> Option<Remedy> {
+    let missing = checks.iter().filter(|check| check.state == State::Missing);
+    let mut allowed = missing.filter_map(|check| {
+        let is_named = privileged.iter().any(|platform| platform.to_string() == check.subject);
+        let is_new = |remedy: &&Remedy| is_allowed(remedy, is_named) && !done.contains(&remedy.command);
+        check.remedies.iter().find(is_new)
+    });
+    allowed.next().cloned()
 }
 
 fn is_allowed(remedy: &Remedy, is_named: bool) -> bool {
@@ -78,16 +95,14 @@ fn is_allowed(remedy: &Remedy, is_named: bool) -> bool {
     }
 }
 
-fn fix(docker: &dyn Docker, remedy: &Remedy, out: &mut dyn Write) -> Result<(), CliError> {
+/// Runs the command. Returns a note if it failed, because the other problems can still be fixed.
+fn fix(docker: &dyn Docker, remedy: &Remedy, out: &mut dyn Write) -> Result<Option<String>, CliError> {
     writeln!(out, "running: {}", remedy.command)?;
     out.flush()?;
-    let failed = |cause: String| CliError::Unknown {
-        text: format!("{}: {cause}", remedy.command),
-        hint: Some(remedy.text.clone()),
+    let cause = match docker.status(&remedy.command, None) {
+        Ok(Some(0)) => return Ok(None),
+        Ok(code) => code.map_or("killed by a signal".to_string(), |code| format!("exit code {code}")),
+        Err(error) => error.to_string(),
     };
-    match docker.status(&remedy.command) {
-        Ok(Some(0)) => Ok(()),
-        Ok(code) => Err(failed(code.map_or("killed by a signal".to_string(), |code| format!("exit code {code}")))),
-        Err(error) => Err(failed(error.to_string())),
-    }
+    Ok(Some(format!("{} failed: {cause}", remedy.command)))
 }

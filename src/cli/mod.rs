@@ -6,6 +6,7 @@ mod attest;
 mod cache;
 #[cfg(feature = "kube")]
 mod cluster;
+mod composed;
 mod config;
 mod deadline;
 mod diagnose;

@@ -1,9 +1,11 @@
-//! `imgarch rebuild`: scans, plans and asks for confirmation. [`mod@crate::rebuild::run`] carries out the plan.
+//! `imgarch rebuild`: scans, plans and asks for confirmation. [`mod@crate::rebuild::run`] carries out the plans.
 
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use super::composed::{self, Job};
 use super::outputs::AnswerFormat;
 use super::progress::Progress;
 use super::settings::{ConfigArgs, Settings, Typed};
@@ -14,7 +16,10 @@ use crate::platform::Platform;
 use crate::rebuild::plan::{BuildSettings, Delivery, Doubt, Plan, Request, Scans, Supply};
 use crate::rebuild::published::Published;
 use crate::rebuild::run::{Backend, Cause};
-use crate::rebuild::{self, RecipeError, RecipeRequest, RegistryError, RegistryTag, ThisMachine, survey_this_machine};
+use crate::rebuild::{
+    self, BakeChoice, Done, RebuildError, RecipeError, RecipeRequest, RegistryError, RegistryTag, ThisMachine, Tool,
+    survey_this_machine,
+};
 use crate::report::attest::PREDICATE_TYPE;
 use crate::report::rebuild as report;
 use crate::scan::{self, Options, Watch};
@@ -23,8 +28,8 @@ use crate::source::{ImageRef, Origin, Transport};
 /// What to rebuild, and from which sources.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Arguments after -- go to docker buildx build: cache, build arguments, secrets, contexts, --builder,
---target.
+Arguments after -- go to the build command: cache, build arguments, secrets, contexts, --target, and
+buildx's --builder.
 
 Examples:
   imgarch rebuild user/app:v1.0.2
@@ -35,16 +40,24 @@ Examples:
   imgarch rebuild user/app:v1 --platform linux/arm64 --output layout
   imgarch rebuild user/app:v1 --also-tag latest --also-tag v1.0
   imgarch rebuild user/app:v1 --layout arm64.tar --layout build/riscv64
+  imgarch rebuild user/app:v1 --with podman
+  imgarch rebuild -f compose.yaml --dry-run
   imgarch rebuild user/app:v1 --join sha256:...")]
 pub struct RebuildArgs {
-    /// Tag to repair.
-    image: String,
+    /// Tag to repair [default: with a Compose file or a manifest, every image in it that is built].
+    #[arg(required_unless_present = "file")]
+    image: Option<String>,
     /// Build context: a directory, or a URL that buildx accepts [default: the bake file's, or the working directory].
     #[arg(long, value_name = "DIR")]
     context: Option<String>,
-    /// Dockerfile [default: the one in the context].
+    /// Dockerfile [default: the one in the context]. Or a Compose file, or a Kubernetes manifest whose images a Compose
+    /// file builds; these are repeatable.
     #[arg(long, short = 'f', value_name = "FILE")]
-    file: Option<PathBuf>,
+    file: Vec<PathBuf>,
+    /// Program that builds: docker (with buildx), podman or buildah [default: docker, or podman or buildah if docker is
+    /// not installed].
+    #[arg(long, value_name = "TOOL", value_parser = Tool::parse)]
+    with: Option<Tool>,
     /// Build with a bake file: the file, whose target with the image's tag is built, or the name of a target.
     #[arg(long, value_name = "FILE|TARGET", conflicts_with = "file")]
     bake: Option<String>,
@@ -89,13 +102,31 @@ pub struct RebuildArgs {
     config: ConfigArgs,
     #[command(flatten)]
     sources: opening::SourceArgs,
-    /// Options for docker buildx build.
-    #[arg(last = true, value_name = "BUILDX OPTION")]
+    /// Options for the build command, such as docker buildx build.
+    #[arg(last = true, value_name = "BUILD OPTION")]
     extra: Vec<String>,
 }
 
 fn unknown(text: impl Into<String>) -> CliError {
     CliError::Unknown { text: text.into(), hint: None }
+}
+
+/// A plan that is ready to be carried out.
+struct Prepared {
+    registry: RegistryTag,
+    plan: Plan,
+    report: Option<scan::Report>,
+    /// Kept until the run is over.
+    _work: interrupt::TemporaryDirectory,
+}
+
+/// What to do with a plan.
+enum Decision {
+    CarryOut,
+    /// There is nothing to do, or the user only wants to see the plan.
+    End(u8),
+    /// The Dockerfile would cause the same fault again.
+    Stopped,
 }
 
 pub fn run(
@@ -104,8 +135,98 @@ pub fn run(
     terminal: &Terminal,
     out: &mut dyn Write,
 ) -> Result<u8, CliError> {
-    let reference = tag_of(&args.image)?;
-    let platforms = args.platform.iter().map(|text| Platform::parse(text)).collect::<Result<Vec<_>, _>>();
+    let tool = args.with.unwrap_or_else(|| rebuild::detect(&ThisMachine));
+    let is_text = args.format == AnswerFormat::Text;
+    let (jobs, is_one) = jobs(args, tool, environment, terminal)?;
+    let interrupted: Arc<AtomicBool> = Arc::default();
+    let prepare = |job: &Job| prepare(args, job, tool, &interrupted, environment, terminal);
+    let prepared = jobs.iter().map(prepare).collect::<Result<Vec<Prepared>, CliError>>()?;
+    if is_text {
+        for one in &prepared {
+            report::plan_text(&one.plan, out)?;
+        }
+        out.flush()?;
+    }
+    // Either all plans can be carried out, or none is.
+    let decisions = prepared.iter().map(|one| one.decide(args)).collect::<Result<Vec<Decision>, CliError>>();
+    let is_ready = decisions.as_ref().is_ok_and(|all| all.iter().any(|one| matches!(one, Decision::CarryOut)));
+    if is_ready {
+        confirm(args)?;
+        interrupt::handle_first(&interrupted)?;
+    } else if !is_text && (decisions.is_ok() || args.dry_run) {
+        write_json(&prepared, &[], is_one, out)?;
+    }
+    let mut codes = Vec::new();
+    let mut results: Vec<Option<Result<Done, RebuildError>>> = Vec::new();
+    for (one, decision) in prepared.iter().zip(decisions?) {
+        let result = match decision {
+            Decision::End(code) => Err(code),
+            Decision::Stopped if is_text => {
+                report::stopped_text(&one.plan, out)?;
+                Err(1)
+            }
+            Decision::Stopped => Err(1),
+            Decision::CarryOut if one.registry.is_interrupted() => Err(3),
+            Decision::CarryOut => Ok(rebuild::run(&one.plan, &ThisMachine, &one.registry)),
+        };
+        match &result {
+            Ok(result) => codes.push(finish(args, &one.plan, result, out)?),
+            Err(code) => codes.push(*code),
+        }
+        results.push(result.ok());
+    }
+    if !is_text && is_ready {
+        write_json(&prepared, &results, is_one, out)?;
+    }
+    // As for a scan, a finding takes precedence over an unknown.
+    Ok(if codes.contains(&1) { 1 } else { codes.into_iter().max().unwrap_or(0) })
+}
+
+/// Returns the image that the arguments name, or those of a Compose file or manifest; and whether it is only one.
+fn jobs(
+    args: &RebuildArgs,
+    tool: Tool,
+    environment: &Environment,
+    terminal: &Terminal,
+) -> Result<(Vec<Job>, bool), CliError> {
+    let image = args.image.as_deref();
+    let recipe = RecipeRequest {
+        context: args.context.clone(),
+        dockerfile: args.file.first().cloned(),
+        bake: args.bake.as_deref().map(BakeChoice::parse),
+        extra: Vec::new(),
+    };
+    match (image, args.file.as_slice()) {
+        (Some(image), [] | [_]) if !args.file.iter().any(|file| composed::is_manifest(file)) => {
+            Ok((vec![Job { image: image.to_string(), platforms: Vec::new(), recipe }], true))
+        }
+        (_, files) if files.iter().all(|file| composed::is_manifest(file)) => {
+            if args.output.is_some() {
+                return Err(CliError::usage("--output writes one image; name it, and build it with --context"));
+            }
+            let jobs = composed::jobs(files, image, args.context.as_deref(), tool, environment, terminal)?;
+            Ok((jobs, false))
+        }
+        (Some(_), _) => Err(CliError::usage("an image is built with one Dockerfile")),
+        (None, _) => Err(CliError::Usage {
+            text: "no image is named, and -f is not a Compose file or a manifest (.yaml, .yml, .json)".to_string(),
+            hint: Some("imgarch rebuild IMAGE -f Dockerfile".to_string()),
+        }),
+    }
+}
+
+/// Scans the published image and plans its rebuild.
+fn prepare(
+    args: &RebuildArgs,
+    job: &Job,
+    tool: Tool,
+    interrupted: &Arc<AtomicBool>,
+    environment: &Environment,
+    terminal: &Terminal,
+) -> Result<Prepared, CliError> {
+    let reference = tag_of(&job.image)?;
+    let named = if args.platform.is_empty() { &job.platforms } else { &args.platform };
+    let platforms = named.iter().map(|text| Platform::parse(text)).collect::<Result<Vec<_>, _>>();
     let platforms = platforms.map_err(|error| CliError::usage(error.to_string()))?;
     let typed = Typed { targets: args.target.clone(), ..Typed::default() };
     let settings = Settings::load(&args.config, typed, &args.sources, environment)?;
@@ -120,7 +241,7 @@ pub fn run(
         options: Options { targets: targets.clone(), ..settings.options() },
         policy: settings.policy(),
         today: settings.today,
-        interrupted: Arc::default(),
+        interrupted: interrupted.clone(),
         on_event: Box::new(move |event| {
             if !quiet {
                 tell(&format!("{}\n", report::event_text(event)));
@@ -173,7 +294,7 @@ pub fn run(
     }
     let work = temporary_directory()?;
     let build = BuildSettings {
-        dockerfile: args.file.clone(),
+        dockerfile: job.recipe.dockerfile.clone(),
         output: args.output.clone(),
         work: work.path().to_path_buf(),
         ..BuildSettings::default()
@@ -183,49 +304,48 @@ pub fn run(
     let scans = Scans { asked: image, others: others.as_ref().and_then(|report| report.images.first()) };
     let mut plan = match is_supplied {
         true => Plan::supplied(request, before, scans, supplies),
-        false => built(args, request, before, scans, environment)?,
+        false => built(args, job, tool, request, before, scans, environment)?,
     };
     if plan.delivery != Delivery::Local {
         let (seals, notes) = registry.seals(&plan.replaced(), PREDICATE_TYPE);
         plan.seals = seals;
         terminal.notes(&notes);
     }
-    let is_text = args.format == AnswerFormat::Text;
-    if is_text {
-        report::plan_text(&plan, out)?;
-        out.flush()?;
-    }
-    if plan.is_done() || args.dry_run {
-        if !is_text {
-            report::json(&plan, None, out)?;
-        }
+    Ok(Prepared { registry, plan, report, _work: work })
+}
+
+impl Prepared {
+    /// Decides what to do with the plan. Fails if this machine lacks something that the build needs.
+    fn decide(&self, args: &RebuildArgs) -> Result<Decision, CliError> {
+        let plan = &self.plan;
+        let is_stopped = !plan.lint.is_empty() && !args.despite_lint;
         if plan.is_done() {
-            return Ok(still(args, &plan).max(unread(image)));
+            let image = self.report.as_ref().and_then(|report| report.images.first());
+            return Ok(Decision::End(still(args, plan).max(unread(image))));
         }
-        obstacle(&plan)?;
-        return Ok(u8::from(!plan.lint.is_empty() && !args.despite_lint));
+        obstacle(plan)?;
+        Ok(match (args.dry_run, is_stopped) {
+            (true, _) => Decision::End(u8::from(is_stopped)),
+            (false, true) => Decision::Stopped,
+            (false, false) => Decision::CarryOut,
+        })
     }
-    obstacle(&plan)?;
-    if !plan.lint.is_empty() && !args.despite_lint {
-        match is_text {
-            true => report::stopped_text(&plan, out)?,
-            false => report::json(&plan, None, out)?,
-        }
-        return Ok(1);
-    }
-    confirm(args)?;
-    interrupt::handle_first(&registry.interrupted)?;
-    let result = rebuild::run(&plan, &ThisMachine, &registry);
-    if !is_text {
-        report::json(&plan, Some(&result), out)?;
-    }
+}
+
+/// Reports the result of a run, and returns the exit code.
+fn finish(
+    args: &RebuildArgs,
+    plan: &Plan,
+    result: &Result<Done, RebuildError>,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
     match result {
         Ok(done) => {
-            if is_text {
-                report::done_text(&plan, &done, out)?;
+            if args.format == AnswerFormat::Text {
+                report::done_text(plan, done, out)?;
                 out.flush()?;
             }
-            let code = if done.after.is_some() { still(args, &plan) } else { 0 };
+            let code = if done.after.is_some() { still(args, plan) } else { 0 };
             match code {
                 0 => {}
                 1 => tell("error: a kept platform is broken; rebuild it with --platform, or accept it with --only\n"),
@@ -233,13 +353,28 @@ pub fn run(
             }
             Ok(code)
         }
-        // A faulty build result is a finding. For all other errors the outcome is unknown.
-        Err(error) if matches!(*error.cause, Cause::Faulty { .. }) => {
+        Err(error) => {
             tell(&format!("error: {error}\n"));
-            Ok(1)
+            // A faulty build result is a finding. For all other errors the outcome is unknown.
+            Ok(if matches!(*error.cause, Cause::Faulty { .. }) { 1 } else { 3 })
         }
-        Err(error) => Err(unknown(error.to_string())),
     }
+}
+
+/// Writes one document for the named image, or one for all images of a file. `results` is empty if nothing was done.
+fn write_json(
+    prepared: &[Prepared],
+    results: &[Option<Result<Done, RebuildError>>],
+    is_one: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let results = results.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+    let plans: Vec<_> = prepared.iter().map(|one| &one.plan).zip(results).collect();
+    match plans.as_slice() {
+        [(plan, result)] if is_one => report::json(plan, *result, out)?,
+        plans => report::json_of_all(plans, out)?,
+    }
+    Ok(())
 }
 
 /// Returns the named tag. A digest next to the tag is dropped: the tag's current digest counts.
@@ -356,9 +491,11 @@ fn supplies(args: &RebuildArgs, registry: &RegistryTag) -> Result<Vec<Supply>, C
     Ok(found)
 }
 
-/// Plans a build with buildx.
+/// Plans a build with docker, podman or buildah.
 fn built(
     args: &RebuildArgs,
+    job: &Job,
+    tool: Tool,
     request: Request,
     before: Option<Published>,
     scans: Scans<'_>,
@@ -371,26 +508,33 @@ fn built(
         .chain(request.targets.iter().map(|target| target.platform.clone()))
         .collect();
     let builder = rebuild::option_value(&args.extra, &["--builder"]);
-    let (mut machine, _) = survey_this_machine(&ThisMachine, builder.as_deref(), &wanted, &environment.temporary);
-    let asked = RecipeRequest {
-        context: args.context.clone(),
-        dockerfile: args.file.clone(),
-        bake: args.bake.clone(),
-        extra: args.extra.clone(),
-    };
+    let (mut machine, _) =
+        survey_this_machine(&ThisMachine, Some(tool), builder.as_deref(), &wanted, &environment.temporary);
+    let mut asked = job.recipe.clone();
+    asked.extra.extend(args.extra.iter().cloned());
     let source = rebuild::read_recipe(&asked, &request.reference, &ThisMachine, &machine).map_err(unreadable)?;
     let build =
         BuildSettings { context: source.context, bake: source.bake, extra: source.extra, ..request.build.clone() };
     let request = Request { build, ..request };
     let plan = Plan::make(request.clone(), before.clone(), scans, &machine, source.recipe.clone());
-    // If the build runs programs of the platform, test that the builder can run them, as it claims.
     let platforms: Vec<Platform> = plan.build.iter().map(|build| build.platform.clone()).collect();
-    if !source.recipe.runs_on_target || platforms.is_empty() {
+    if platforms.is_empty() {
         return Ok(plan);
+    }
+    let context = request.build.bake.as_ref().map_or(&request.build.context, |target| &target.context);
+    let history = match (&machine.builder, machine.tool) {
+        (Ok(builder), Tool::Docker) => {
+            rebuild::last_builds(&ThisMachine, &builder.name, Path::new(context), &platforms)
+        }
+        (Ok(_) | Err(_), _) => Vec::new(),
+    };
+    // If the build runs programs of the platform, test that the builder can run them, as it claims.
+    if !source.recipe.runs_on_target {
+        return Ok(Plan { history, ..plan });
     }
     let directory = temporary_directory()?;
     rebuild::prove(&mut machine, &ThisMachine, &platforms, directory.path());
-    Ok(Plan::make(request, before, scans, &machine, source.recipe))
+    Ok(Plan { history, ..Plan::make(request, before, scans, &machine, source.recipe) })
 }
 
 fn temporary_directory() -> Result<interrupt::TemporaryDirectory, CliError> {

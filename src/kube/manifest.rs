@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::compose::{self, ComposeDocument, Outside};
+use super::compose::{self, ComposeDocument, Outside, ServiceBuild};
 use super::found::{self, Found};
 use super::linked::Linked;
 use super::manifest_error::ManifestError;
@@ -22,6 +22,8 @@ const DEPTH: usize = 8;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Manifest {
     pub workloads: Vec<Workload>,
+    /// How the services of a Compose file are built.
+    pub builds: Vec<ServiceBuild>,
     /// Number of objects that run nothing.
     pub others: usize,
     /// Objects that name images which were not read, as `Kind/name`.
@@ -52,6 +54,7 @@ pub fn read(name: &str, text: &str, outside: &Outside<'_>) -> Result<Manifest, M
     if has_any {
         let services = compose::services(name, compose, outside)?;
         manifest.workloads.extend(services.workloads);
+        manifest.builds.extend(services.builds);
         manifest.unread.extend(services.unread);
         manifest.built.extend(services.built);
         manifest.notes.extend(services.notes);

@@ -1,11 +1,25 @@
-//! Composes the command that builds one platform.
+//! Composes the commands that build one platform.
 
 use std::path::{Path, PathBuf};
 
 use super::bake::BakeTarget;
 use super::docker::CommandLine;
 use super::request::{BuildSettings, Delivery, Request};
+use super::tool::Tool;
+use crate::oci::Digest;
 use crate::platform::Platform;
+
+/// The commands that build one platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildCommands {
+    pub build: CommandLine,
+    /// Writes the result to the layout. buildx does that as part of the build.
+    pub export: Option<CommandLine>,
+    /// Removes what the build left in the tool's storage, even if a command before it failed.
+    pub cleanup: Option<CommandLine>,
+    /// The file that buildx writes its metadata to.
+    pub metadata: PathBuf,
+}
 
 /// Returns the platform in a form for file names, such as `linux-arm-v7`.
 pub fn file_name(platform: &Platform) -> String {
@@ -17,8 +31,43 @@ pub fn layout_directory(build: &BuildSettings, platform: &Platform) -> PathBuf {
     build.work.join(file_name(platform))
 }
 
-/// Returns the command that builds `platform` and writes buildx's metadata to `metadata`.
-pub fn build_command(request: &Request, platform: &Platform, delivery: Delivery, metadata: &Path) -> CommandLine {
+/// Returns the commands that build `platform` with `tool`.
+pub fn build_commands(tool: Tool, request: &Request, platform: &Platform, delivery: Delivery) -> BuildCommands {
+    let metadata = request.build.work.join(format!("{}.json", file_name(platform)));
+    match tool {
+        Tool::Docker => {
+            let build = buildx_command(request, platform, delivery, &metadata);
+            BuildCommands { build, export: None, cleanup: None, metadata }
+        }
+        Tool::Podman | Tool::Buildah => container_commands(tool, request, platform, metadata),
+    }
+}
+
+/// Returns the commands of podman or buildah: they build into a manifest list of their own storage, and write that to
+/// the layout. Removing the list leaves the layers, which are the cache of the next build.
+fn container_commands(tool: Tool, request: &Request, platform: &Platform, metadata: PathBuf) -> BuildCommands {
+    let build = &request.build;
+    // Other runs may build at the same time.
+    let run = Digest::of(build.work.display().to_string().as_bytes());
+    let list = format!("localhost/imgarch-rebuild:{}-{}", &run.hex()[..12], file_name(platform));
+    let layout = format!("oci:{}", layout_directory(build, platform).display());
+    let line = |words: &[&str]| CommandLine::new([tool.name()].iter().chain(words));
+    let mut command = line(&["build", "--platform", &platform.to_string(), "--manifest", &list]);
+    if let Some(dockerfile) = &build.dockerfile {
+        command.0.extend(["--file".to_string(), dockerfile.display().to_string()]);
+    }
+    command.0.extend(build.extra.iter().cloned());
+    command.0.push(build.context.clone());
+    BuildCommands {
+        build: command,
+        export: Some(line(&["manifest", "push", "--all", &list, &layout])),
+        cleanup: Some(line(&["manifest", "rm", &list])),
+        metadata,
+    }
+}
+
+/// Returns the buildx command that builds `platform` and writes buildx's metadata to `metadata`.
+fn buildx_command(request: &Request, platform: &Platform, delivery: Delivery, metadata: &Path) -> CommandLine {
     let build = &request.build;
     let name = format!("{}/{}", request.reference.registry, request.reference.repository);
     let directory = layout_directory(build, platform);

@@ -1,8 +1,20 @@
-//! Runs the `docker` command and returns its output. Parsing and decisions are in other modules.
+//! Runs `docker`, podman or buildah and returns their output. Parsing and decisions are in other modules.
 
 use std::fmt;
-use std::io;
-use std::process::{Command, Stdio};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The maximum duration of a query. buildx waits up to 20 s for each node that does not answer.
+pub const QUERY_LIMIT: Duration = Duration::from_secs(60);
+/// The maximum duration of a build of a test program, and of resolving a bake file, which may be in a Git repository.
+pub const BUILD_LIMIT: Duration = Duration::from_secs(300);
+/// How often to check whether a command has ended.
+const POLL: Duration = Duration::from_millis(10);
+/// The maximum size of each captured stream. The longest is a resolved bake file.
+const CAPTURE_BYTES: u64 = 16 << 20;
 
 /// A command line, program first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,14 +29,14 @@ pub struct CommandOutput {
     pub stderr: String,
 }
 
-/// Runs commands. Tests substitute their own implementation.
-pub trait Docker {
-    /// Runs a command and captures its output. Fails if the program cannot be started.
-    fn output(&self, line: &CommandLine) -> io::Result<CommandOutput>;
+/// Runs commands, several at the same time if needed. Tests substitute their own implementation.
+pub trait Docker: Sync {
+    /// Runs a command and captures its output. Fails if the program cannot be started, or does not end in time.
+    fn output(&self, line: &CommandLine, limit: Duration) -> io::Result<CommandOutput>;
 
     /// Runs a command on this process's terminal, so that progress is visible. Returns the exit code, `None` for a
-    /// signal.
-    fn status(&self, line: &CommandLine) -> io::Result<Option<i32>>;
+    /// signal. With a label, which builds that run at the same time need, each line of its output starts with it.
+    fn status(&self, line: &CommandLine, label: Option<&str>) -> io::Result<Option<i32>>;
 }
 
 /// Runs the programs of this machine.
@@ -75,16 +87,85 @@ impl CommandOutput {
 }
 
 impl Docker for ThisMachine {
-    fn output(&self, line: &CommandLine) -> io::Result<CommandOutput> {
-        let output = command(line)?.stdin(Stdio::null()).output()?;
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok(CommandOutput { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) })
+    fn output(&self, line: &CommandLine, limit: Duration) -> io::Result<CommandOutput> {
+        output_within(line, limit)
     }
 
-    fn status(&self, line: &CommandLine) -> io::Result<Option<i32>> {
+    fn status(&self, line: &CommandLine, label: Option<&str>) -> io::Result<Option<i32>> {
         // stdout is reserved for imgarch's report.
-        let status = command(line)?.stdout(io::stderr()).status()?;
-        Ok(status.code())
+        let Some(label) = label else {
+            return Ok(command(line)?.stdout(io::stderr()).status()?.code());
+        };
+        let mut child = command(line)?.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        thread::scope(|scope| {
+            scope.spawn(move || stdout.map(|stream| write_labelled(stream, label)));
+            scope.spawn(move || stderr.map(|stream| write_labelled(stream, label)));
+        });
+        Ok(child.wait()?.code())
+    }
+}
+
+/// Copies the lines of a stream to stderr, each with its label.
+fn write_labelled(stream: impl Read, label: &str) {
+    let mut lines = BufReader::new(stream);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+        let text = String::from_utf8_lossy(&line);
+        // A closed stderr does not end the build.
+        let _ = io::stderr().write_all(format!("{label}: {}\n", text.trim_end()).as_bytes());
+        line.clear();
+    }
+}
+
+/// Runs a command and captures its output. Kills it if it does not end in time.
+fn output_within(line: &CommandLine, limit: Duration) -> io::Result<CommandOutput> {
+    let mut child = command(line)?.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (stdout, stderr) = (capture(child.stdout.take()), capture(child.stderr.take()));
+    let deadline = Instant::now() + limit;
+    let late = || {
+        let text = format!("`{line}` did not end within {} s", limit.as_secs());
+        io::Error::new(io::ErrorKind::TimedOut, text)
+    };
+    let Some(status) = wait_until(&mut child, deadline)? else {
+        // It may have ended just now.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(late());
+    };
+    // A process that the command started may keep its streams open.
+    let text = |stream: mpsc::Receiver<Vec<u8>>| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let bytes = stream.recv_timeout(left).map_err(|_| late())?;
+        Ok::<_, io::Error>(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    Ok(CommandOutput { code: status.code(), stdout: text(stdout)?, stderr: text(stderr)? })
+}
+
+/// Reads a stream in another thread, which ends with the stream. Sends what it read.
+fn capture(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            let _ = stream.by_ref().take(CAPTURE_BYTES).read_to_end(&mut bytes);
+            // The command must not block because nothing reads the rest.
+            let _ = io::copy(&mut stream, &mut io::sink());
+        }
+        // After a timeout nothing receives it.
+        let _ = sender.send(bytes);
+    });
+    receiver
+}
+
+/// Waits for a process; `None` if it has not ended by the deadline.
+fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+    loop {
+        match child.try_wait()? {
+            Some(status) => return Ok(Some(status)),
+            None if Instant::now() >= deadline => return Ok(None),
+            None => thread::sleep(POLL),
+        }
     }
 }
 
@@ -103,6 +184,20 @@ mod tests {
     fn a_command_line_can_be_pasted() {
         let line = CommandLine::docker(["build", "--build-arg", "A=b c", "it's", "", "type=image,push=true"]);
         assert_eq!(line.to_string(), "docker build --build-arg 'A=b c' 'it'\\''s' '' type=image,push=true");
+    }
+
+    #[test]
+    fn a_command_that_does_not_end_is_killed() {
+        let shell = |script: &str| CommandLine::new(["sh", "-c", script]);
+        let limit = Duration::from_millis(300);
+        let error = output_within(&shell("exec sleep 60"), limit).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().contains("did not end within"), "{error}");
+        // The shell ends, but its child keeps the streams open.
+        let error = output_within(&shell("sleep 5 & exit 3"), limit).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let output = output_within(&shell("echo out; echo err >&2; exit 3"), QUERY_LIMIT).unwrap();
+        assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (Some(3), "out\n", "err\n"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::docker::CommandLine;
 use super::emulator::{self, Emulator, Trial};
 use super::machine::{Builder, BuilderNode, Client, Daemon, Machine, Proof, Store, Support};
+use super::tool::{Driver, Tool};
 use crate::platform::{Arch, Platform};
 
 /// The result of one check.
@@ -50,31 +51,56 @@ pub const BUILDER: &str = "imgarch";
 
 /// Checks everything that matters for building `platforms` on this machine, in the order in which to fix it.
 pub fn examine(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
+    match machine.tool {
+        Tool::Docker => {}
+        Tool::Podman | Tool::Buildah => return examine_containers(machine, platforms),
+    }
     let needs_daemon = !machine.builder.as_ref().is_ok_and(Builder::needs_no_daemon);
     if let Ok(Client::Podman(version)) = &machine.client {
-        return vec![podman(version, platforms)];
+        return vec![docker_is_podman(version)];
     }
     let mut checks = vec![client(machine), daemon(machine, needs_daemon), buildx(machine)];
     if machine.client.is_err() || machine.buildx.is_err() || (machine.daemon.is_err() && needs_daemon) {
         return checks;
     }
-    let daemon = machine.daemon.as_ref().ok();
     match &machine.builder {
         Err(cause) => checks.push(Check {
             subject: "builder".to_string(),
             state: State::Missing,
             text: format!("cannot determine the current builder: {cause}"),
-            remedies: vec![create_builder()],
+            remedies: vec![own_builder(machine)],
         }),
         Ok(builder) => {
-            checks.push(self::builder(builder, daemon, platforms));
+            checks.push(self::builder(machine, builder, platforms));
             checks.extend(builder.nodes.iter().filter(|node| !node.platforms.is_empty()).map(node));
-            let handlers = machine.handlers.as_ref().filter(|_| daemon.is_some_and(|daemon| daemon.is_here));
-            checks.extend(handlers.map(|handlers| good("emulators", emulator::list(handlers))));
-            checks.extend(platforms.iter().map(|platform| self::platform(machine, builder, platform)));
+            checks.extend(self::platforms(machine, builder, platforms));
         }
     }
     checks
+}
+
+/// Checks everything that matters for building `platforms` with podman or buildah.
+fn examine_containers(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
+    let name = machine.tool.name();
+    let install = || vec![by_hand(&["sudo", "apt-get", "install", name], "install it, for example on Debian")];
+    match (&machine.client, &machine.builder) {
+        (Err(cause), _) => vec![missing(name, format!("the {name} command cannot be run: {cause}"), install())],
+        (Ok(_), Err(cause)) => vec![missing(name, format!("{name} info failed: {cause}"), Vec::new())],
+        (Ok(Client::Docker(version) | Client::Podman(version) | Client::Buildah(version)), Ok(builder)) => {
+            let text = format!("version {version}; it writes OCI layouts, which imgarch pushes by digest");
+            let mut checks = vec![good(name, text)];
+            checks.extend(self::platforms(machine, builder, platforms));
+            checks
+        }
+    }
+}
+
+/// Reports the emulators of this machine if it builds, and checks each platform.
+fn platforms(machine: &Machine, builder: &Builder, platforms: &[Platform]) -> Vec<Check> {
+    let handlers = machine.handlers.as_ref().filter(|_| machine.builds_here(builder));
+    let emulators = handlers.map(|handlers| good("emulators", emulator::list(handlers)));
+    let each = platforms.iter().map(|platform| self::platform(machine, builder, platform));
+    emulators.into_iter().chain(each).collect()
 }
 
 fn good(subject: &str, text: String) -> Check {
@@ -89,28 +115,23 @@ fn by_hand(words: &[&str], text: &str) -> Remedy {
     Remedy { command: CommandLine::new(words), text: text.to_string(), power: Power::ByHand }
 }
 
-/// Proposes `docker buildx create --name imgarch --driver docker-container --bootstrap --use`.
-fn create_builder() -> Remedy {
-    Remedy {
-        command: CommandLine::docker([
-            "buildx",
-            "create",
-            "--name",
-            BUILDER,
-            "--driver",
-            "docker-container",
-            "--bootstrap",
-            "--use",
-        ]),
-        text: "a separate builder (BuildKit in a container) that builds several platforms and pushes by digest"
-            .to_string(),
-        power: Power::Plain,
-    }
+/// Proposes `docker buildx create --name imgarch --driver docker-container --bootstrap --use`, or to select that builder
+/// if it exists.
+fn own_builder(machine: &Machine) -> Remedy {
+    let create = ["buildx", "create", "--name", BUILDER, "--driver", "docker-container", "--bootstrap", "--use"];
+    let (words, what) = match machine.has_own_builder {
+        true => (["buildx", "use", BUILDER].as_slice(), "selects the existing builder"),
+        false => (create.as_slice(), "a separate builder"),
+    };
+    let text = format!("{what} (BuildKit in a container) that builds several platforms and pushes by digest");
+    Remedy { command: CommandLine::docker(words), text, power: Power::Plain }
 }
 
 fn client(machine: &Machine) -> Check {
     match &machine.client {
-        Ok(Client::Docker(version) | Client::Podman(version)) => good("docker", format!("version {version}")),
+        Ok(Client::Docker(version) | Client::Podman(version) | Client::Buildah(version)) => {
+            good("docker", format!("version {version}"))
+        }
         Err(cause) => missing(
             "docker",
             format!("the docker command cannot be run: {cause}"),
@@ -122,20 +143,13 @@ fn client(machine: &Machine) -> Check {
     }
 }
 
-/// Reports that `docker` is podman, which has no buildx. imgarch can merge an image that podman built.
-fn podman(version: &str, platforms: &[Platform]) -> Check {
+/// Reports that `docker` is podman, which has no buildx.
+fn docker_is_podman(version: &str) -> Check {
     let install = by_hand(
         &["sudo", "apt-get", "install", "docker-cli", "docker-buildx"],
-        "Docker's own command, for example on Debian",
+        "Docker's own command, for example on Debian; or build with podman: --with podman",
     );
-    let build = |platform: &Platform| {
-        by_hand(
-            &["podman", "build", "--platform", &platform.to_string(), "--tag", "built", "."],
-            "or build with podman and merge the result: podman save --format oci-archive --output built.tar built, then imgarch rebuild with --layout built.tar",
-        )
-    };
-    let remedies = std::iter::once(install).chain(platforms.iter().map(build)).collect();
-    missing("docker", format!("the docker command is podman {version}, which has no buildx"), remedies)
+    missing("docker", format!("the docker command is podman {version}, which has no buildx"), vec![install])
 }
 
 fn daemon(machine: &Machine, is_needed: bool) -> Check {
@@ -177,28 +191,43 @@ fn buildx(machine: &Machine) -> Check {
     }
 }
 
-fn builder(builder: &Builder, daemon: Option<&Daemon>, platforms: &[Platform]) -> Check {
-    let shown = format!("{} ({})", builder.name, builder.driver);
+fn builder(machine: &Machine, builder: &Builder, platforms: &[Platform]) -> Check {
+    let shown = builder.label();
     let broken = builder
         .nodes
         .iter()
         .find_map(|node| node.error.as_ref().map(|error| format!("{shown}: node {}: {error}", node.name)));
     if let Some(text) = broken {
-        return missing("builder", text, vec![create_builder()]);
+        return missing("builder", text, vec![replacement(machine, builder)]);
     }
-    if builder.driver != "docker" {
+    let silent = builder.nodes.iter().find(|node| node.platforms.is_empty());
+    if let (Driver::Remote, Some(node)) = (&builder.driver, silent) {
+        let text = format!("{shown}: BuildKit does not answer at {}", node.endpoint);
+        return missing("builder", text, vec![replacement(machine, builder)]);
+    }
+    if builder.driver != Driver::Docker {
         return good("builder", shown);
     }
+    let daemon = machine.daemon.as_ref().ok();
     if let Some(daemon) = daemon.filter(|daemon| daemon.store == Store::Classic && platforms.len() > 1) {
         let text = format!("{shown} cannot build several platforms: {}", no_containerd_store(daemon));
-        return missing("builder", text, store_remedies(daemon));
+        return missing("builder", text, store_remedies(machine, daemon));
     }
     Check {
         subject: "builder".to_string(),
         state: State::Slow,
         text: format!("{shown} cannot push by digest: it writes OCI layouts, which imgarch pushes by digest"),
-        remedies: vec![create_builder()],
+        remedies: vec![own_builder(machine)],
     }
+}
+
+/// Proposes another builder instead of one that does not work.
+fn replacement(machine: &Machine, broken: &Builder) -> Remedy {
+    if broken.name != BUILDER {
+        return own_builder(machine);
+    }
+    let text = "removes this builder with its cache; imgarch doctor --fix then creates it again";
+    by_hand(&["docker", "buildx", "rm", BUILDER], text)
 }
 
 /// Returns why a daemon stores only one platform per name. Source: moby, release notes of 24.0, which added the
@@ -216,12 +245,12 @@ fn can_have_containerd_store(daemon: &Daemon) -> bool {
 }
 
 /// Proposes a separate builder and, if the engine supports it, the containerd image store.
-fn store_remedies(daemon: &Daemon) -> Vec<Remedy> {
+fn store_remedies(machine: &Machine, daemon: &Daemon) -> Vec<Remedy> {
     let enable = by_hand(
         &["sudoedit", "/etc/docker/daemon.json"],
         "or enable the containerd image store: {\"features\": {\"containerd-snapshotter\": true}}, then restart the daemon; images of the old store do not appear in it",
     );
-    std::iter::once(create_builder()).chain(can_have_containerd_store(daemon).then_some(enable)).collect()
+    std::iter::once(own_builder(machine)).chain(can_have_containerd_store(daemon).then_some(enable)).collect()
 }
 
 /// Reports a node and the platforms that it builds for.
@@ -234,14 +263,14 @@ fn node(node: &BuilderNode) -> Check {
 
 /// Returns the problem if the `docker` driver cannot write an OCI layout: only the containerd image store exports one.
 pub fn no_layouts(machine: &Machine) -> Option<Check> {
-    let builder = machine.builder.as_ref().ok().filter(|builder| !builder.pushes_by_digest())?;
+    let builder = machine.builder.as_ref().ok().filter(|builder| builder.driver == Driver::Docker)?;
     let daemon = machine.daemon.as_ref().ok().filter(|daemon| daemon.store == Store::Classic)?;
     let text = format!(
         "{} (docker) neither pushes by digest nor writes OCI layouts: {}",
         builder.name,
         no_containerd_store(daemon)
     );
-    Some(missing("builder", text, store_remedies(daemon)))
+    Some(missing("builder", text, store_remedies(machine, daemon)))
 }
 
 fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check {
@@ -276,6 +305,9 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
         }
         Support::Foreign => {
             let not_running = builder.nodes.iter().all(|node| node.platforms.is_empty());
+            if not_running && builder.driver == Driver::Remote {
+                return missing(&subject, format!("builder {} does not answer", builder.name), Vec::new());
+            }
             if not_running {
                 let start = Remedy {
                     command: CommandLine::docker(["buildx", "inspect", "--bootstrap", &builder.name]),
@@ -304,23 +336,41 @@ fn emulator_name(arch: Arch) -> &'static str {
 
 fn install(platform: &Platform, builder: &Builder) -> Vec<Remedy> {
     let Some(arch) = platform.arch() else { return Vec::new() };
-    let install = Remedy {
-        command: CommandLine::docker([
+    let run = |tool: Tool, image: &str| Remedy {
+        command: CommandLine::new([
+            tool.name(),
             "run",
             "--privileged",
             "--rm",
-            "tonistiigi/binfmt",
+            image,
             "--install",
             emulator_name(arch),
         ]),
         text: "registers QEMU with the kernel, for every container on this machine".to_string(),
         power: Power::Privileged,
     };
+    let install = match builder.driver {
+        Driver::Docker | Driver::DockerContainer | Driver::Kubernetes | Driver::Remote | Driver::Other(_) => {
+            run(Tool::Docker, "tonistiigi/binfmt")
+        }
+        // podman has no default registry.
+        Driver::Podman => run(Tool::Podman, "docker.io/tonistiigi/binfmt"),
+        // buildah does not run images.
+        Driver::Buildah => by_hand(
+            &["sudo", "apt-get", "install", "qemu-user-static", "binfmt-support"],
+            "registers QEMU with the kernel, for example on Debian",
+        ),
+    };
     std::iter::once(install).chain(native_node(platform, builder)).collect()
 }
 
 fn native_node(platform: &Platform, builder: &Builder) -> Vec<Remedy> {
-    let name = if builder.driver == "docker" { BUILDER } else { builder.name.as_str() };
+    if matches!(builder.driver, Driver::Podman | Driver::Buildah) {
+        let words = ["imgarch", "rebuild", "IMAGE", "--layout", "DIR"];
+        let text = "merges an OCI layout that a machine of this platform built, for example its own CI runner";
+        return vec![by_hand(&words, text)];
+    }
+    let name = if builder.driver == Driver::Docker { BUILDER } else { builder.name.as_str() };
     let platform = platform.to_string();
     let words =
         ["docker", "buildx", "create", "--append", "--name", name, "--platform", &platform, "ssh://user@native-host"];

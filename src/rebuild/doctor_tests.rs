@@ -19,6 +19,7 @@ fn machine(driver: &str, store: Store, node: &[&str]) -> Machine {
         error: None,
     };
     Machine {
+        tool: Tool::Docker,
         client: Ok(Client::Docker("26.1.5".into())),
         daemon: Ok(Daemon {
             version: "26.1.5".into(),
@@ -28,7 +29,8 @@ fn machine(driver: &str, store: Store, node: &[&str]) -> Machine {
             is_here: true,
         }),
         buildx: Ok("0.13.1".into()),
-        builder: Ok(Builder { name: "default".into(), driver: driver.into(), nodes: vec![node] }),
+        builder: Ok(Builder { name: "default".into(), driver: Driver::parse(driver), nodes: vec![node] }),
+        has_own_builder: false,
         handlers: Some(Vec::new()),
         tried: Vec::new(),
         proofs: Vec::new(),
@@ -116,8 +118,31 @@ fn a_docker_command_that_is_podman_is_reported() {
     let checks = examine(&machine, &platforms(&["linux/arm64"]));
     assert_eq!((checks.len(), checks[0].state), (1, State::Missing));
     assert_eq!(checks[0].text, "the docker command is podman 5.8.6, which has no buildx");
-    let commands: Vec<String> = checks[0].remedies.iter().map(|remedy| remedy.command.to_string()).collect();
-    assert_eq!(commands[1], "podman build --platform linux/arm64 --tag built .");
+    let remedy = &checks[0].remedies[0];
+    assert!(remedy.text.ends_with("or build with podman: --with podman"), "{remedy:?}");
+}
+
+#[test]
+fn podman_and_buildah_are_checked_without_docker() {
+    let here = |tool: Tool, driver: Driver, node: &[&str]| {
+        let mut machine = machine("docker", Store::Classic, node);
+        machine.builder = machine.builder.map(|builder| Builder { driver, ..builder });
+        machine.builder.as_mut().unwrap().nodes[0].endpoint = super::super::machine::HERE.into();
+        Machine { tool, client: Ok(Client::Podman("4.3.1".into())), daemon: Err("none".into()), ..machine }
+    };
+    let podman = here(Tool::Podman, Driver::Podman, &["linux/amd64"]);
+    let install = "podman run --privileged --rm docker.io/tonistiigi/binfmt --install arm64";
+    check(&podman, &["linux/amd64", "linux/386", "linux/arm64"], &[&format!("linux/arm64 Missing: {install}")]);
+    let checks = examine(&podman, &[]);
+    assert_eq!(checks[0].text, "version 4.3.1; it writes OCI layouts, which imgarch pushes by digest");
+    assert_eq!((checks.len(), checks[1].text.as_str()), (2, "none registered"));
+    let buildah = here(Tool::Buildah, Driver::Buildah, &["linux/amd64"]);
+    let install = "sudo apt-get install qemu-user-static binfmt-support";
+    check(&buildah, &["linux/arm64"], &[&format!("linux/arm64 Missing: {install}")]);
+    let absent = Machine { client: Err("No such file".into()), ..buildah.clone() };
+    check(&absent, &["linux/arm64"], &["buildah Missing: sudo apt-get install buildah"]);
+    let failed = Machine { builder: Err("cannot clone".into()), ..buildah };
+    check(&failed, &["linux/arm64"], &["buildah Missing: "]);
 }
 
 #[test]
@@ -172,7 +197,7 @@ fn a_builder_elsewhere_needs_no_daemon() {
     let mut machine = machine("remote", Store::Classic, &["linux/amd64", "linux/arm64"]);
     machine.daemon = Err("Cannot connect".into());
     check(&machine, &["linux/amd64"], &[]);
-    machine.builder = machine.builder.map(|builder| Builder { driver: "docker-container".into(), ..builder });
+    machine.builder = machine.builder.map(|builder| Builder { driver: Driver::DockerContainer, ..builder });
     check(&machine, &["linux/amd64"], &["daemon Missing: sudo systemctl start docker"]);
 }
 
@@ -180,4 +205,28 @@ fn a_builder_elsewhere_needs_no_daemon() {
 fn a_stopped_builder_can_be_started() {
     let machine = machine("docker-container", Store::Classic, &[]);
     check(&machine, &["linux/arm64"], &["linux/arm64 Missing: docker buildx inspect --bootstrap default"]);
+}
+
+#[test]
+fn a_builder_of_the_proposed_name_is_selected_if_it_exists() {
+    let select = "builder Slow: docker buildx use imgarch";
+    let mut machine = machine("docker", Store::Containerd, &["linux/amd64"]);
+    machine.has_own_builder = true;
+    check(&machine, &["linux/amd64"], &[select]);
+    // A builder that does not work is replaced by it, and it by itself only by hand.
+    let mut broken = machine.clone();
+    let builder = broken.builder.as_mut().unwrap();
+    (builder.driver, builder.nodes[0].error) = (Driver::DockerContainer, Some("no such host".into()));
+    check(&broken, &["linux/amd64"], &["builder Missing: docker buildx use imgarch"]);
+    broken.builder.as_mut().unwrap().name = BUILDER.into();
+    check(&broken, &["linux/amd64"], &["builder Missing: docker buildx rm imgarch"]);
+}
+
+#[test]
+fn a_remote_builder_that_does_not_answer_is_replaced() {
+    let mut machine = machine("remote", Store::Containerd, &[]);
+    machine.builder.as_mut().unwrap().nodes[0].endpoint = "tcp://127.0.0.1:9".into();
+    check(&machine, &["linux/arm64"], &[&format!("builder Missing: {CREATE}"), "linux/arm64 Missing: "]);
+    let text = &examine(&machine, &platforms(&["linux/arm64"]))[3].text;
+    assert_eq!(text, "default (remote): BuildKit does not answer at tcp://127.0.0.1:9");
 }

@@ -38,8 +38,7 @@ pub enum Fault {
 
 /// Judges the emulator for `arch` on the machine that builds.
 pub fn of<'a>(machine: &'a Machine, builder: &Builder, arch: Arch) -> Emulator<'a> {
-    let is_here = machine.daemon.as_ref().is_ok_and(|daemon| daemon.is_here) && builder.is_at_daemon();
-    if !is_here {
+    if !machine.builds_here(builder) {
         return Emulator::Unseen;
     }
     let Some(handlers) = &machine.handlers else { return Emulator::Unseen };

@@ -3,12 +3,15 @@
 
 use serde_json::Value;
 
+use super::tool::{Driver, Tool};
 use crate::platform::{Arch, Fact, Handler, Platform};
 
 /// The facts that decide whether and how this machine builds for other platforms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
-    /// The program that `docker` runs, or why there is none.
+    /// The program that builds.
+    pub tool: Tool,
+    /// The program that the tool's command runs, or why there is none.
     pub client: Result<Client, String>,
     /// The daemon that `docker` connects to, or why it does not answer.
     pub daemon: Result<Daemon, String>,
@@ -16,6 +19,8 @@ pub struct Machine {
     pub buildx: Result<String, String>,
     /// The builder that a build uses, or why it is unknown.
     pub builder: Result<Builder, String>,
+    /// Whether a builder with the name that imgarch proposes exists.
+    pub has_own_builder: bool,
     /// binfmt_misc handlers of this machine's kernel; `None` if they cannot be read.
     pub handlers: Option<Vec<Handler>>,
     /// Architectures whose programs were tried on this machine, and whether they ran.
@@ -24,12 +29,13 @@ pub struct Machine {
     pub proofs: Vec<(Platform, Proof)>,
 }
 
-/// The program named `docker`, with its version.
+/// The program of a command, with its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Client {
     Docker(String),
-    /// podman's `docker` command, which has no buildx.
+    /// podman, which has no buildx even if its command is named `docker`.
     Podman(String),
+    Buildah(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,13 +62,14 @@ pub enum Store {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Builder {
     pub name: String,
-    pub driver: String,
+    pub driver: Driver,
     pub nodes: Vec<BuilderNode>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuilderNode {
     pub name: String,
+    /// Its address, as in `ssh://pi`. [`HERE`] for podman and buildah on this machine.
     pub endpoint: String,
     pub status: String,
     pub buildkit: String,
@@ -72,6 +79,9 @@ pub struct BuilderNode {
     pub by_hand: Vec<Platform>,
     pub error: Option<String>,
 }
+
+/// The endpoint of a builder without a daemon that runs on this machine's kernel.
+pub const HERE: &str = "this machine";
 
 /// The result of running a program of a platform on a builder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +105,14 @@ pub enum Support {
 }
 
 impl Machine {
+    /// Whether the programs of a build run on this machine's kernel.
+    pub fn builds_here(&self, builder: &Builder) -> bool {
+        match self.tool {
+            Tool::Docker => self.daemon.as_ref().is_ok_and(|daemon| daemon.is_here) && builder.is_at_daemon(),
+            Tool::Podman | Tool::Buildah => builder.nodes.iter().all(|node| node.endpoint == HERE),
+        }
+    }
+
     /// Returns the result of running a program of this platform on the builder.
     pub fn proof(&self, platform: &Platform) -> Option<&Proof> {
         self.proofs.iter().find(|(proved, _)| proved == platform).map(|(_, proof)| proof)
@@ -116,13 +134,13 @@ impl Builder {
         format!("{} ({})", self.name, self.driver)
     }
 
-    /// Whether BuildKit runs on other machines, so that it builds without a daemon on this one.
+    /// Whether it builds without a Docker daemon on this machine.
     pub fn needs_no_daemon(&self) -> bool {
-        matches!(self.driver.as_str(), "remote" | "kubernetes") && self.nodes.iter().all(|node| node.error.is_none())
+        self.driver.needs_no_daemon() && self.nodes.iter().all(|node| node.error.is_none())
     }
 
     /// Whether its nodes are on the daemon's machine, judging by their endpoints.
-    pub fn is_at_daemon(&self) -> bool {
+    fn is_at_daemon(&self) -> bool {
         !self
             .nodes
             .iter()
@@ -146,11 +164,6 @@ impl Builder {
             None => Support::Foreign,
         }
     }
-
-    /// Whether it can push images without a tag.
-    pub fn pushes_by_digest(&self) -> bool {
-        self.driver != "docker"
-    }
 }
 
 /// Whether `own` runs the platform natively. amd64 runs i386. Not all arm64 CPUs run arm, so only the node's list
@@ -164,6 +177,37 @@ fn runs_natively(own: Arch, platform: &Platform) -> bool {
 pub fn podman_version(text: &str) -> Option<String> {
     let version = text.lines().find_map(|line| line.trim().strip_prefix("podman version "))?;
     Some(version.trim().to_string())
+}
+
+/// Parses `buildah --version`: `buildah version 1.28.2 (image-spec 1.1.0-rc2, runtime-spec 1.0.2-dev)`.
+pub fn buildah_version(text: &str) -> Option<String> {
+    let rest = text.lines().find_map(|line| line.trim().strip_prefix("buildah version "))?;
+    rest.split_ascii_whitespace().next().map(str::to_string)
+}
+
+/// The machine that podman or buildah builds on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerHost {
+    pub hostname: String,
+    pub kernel: String,
+    pub platform: Option<Platform>,
+    /// Platforms that it reports to emulate. Only podman 4.9 and later reports any.
+    pub emulated: Vec<Platform>,
+}
+
+/// Parses `podman info --format json` and `buildah info`.
+pub fn container_host(text: &str) -> Option<ContainerHost> {
+    let value: Value = serde_json::from_str(text.trim()).ok()?;
+    let host = &value["host"];
+    let string = |name: &str| host[name].as_str().unwrap_or("").to_string();
+    let (os, arch) = (host["os"].as_str()?, host["arch"].as_str()?);
+    let emulated = host["emulatedArchitectures"].as_array().map_or(&[][..], Vec::as_slice);
+    Some(ContainerHost {
+        hostname: string("hostname"),
+        kernel: string("kernel"),
+        platform: Platform::parse(&format!("{os}/{arch}")).ok(),
+        emulated: emulated.iter().filter_map(Value::as_str).filter_map(|text| Platform::parse(text).ok()).collect(),
+    })
 }
 
 /// The daemon's half of `docker version`.
@@ -254,7 +298,7 @@ pub fn builder(text: &str) -> Result<Builder, String> {
             error: field(&block, "Error:"),
         });
     }
-    Ok(Builder { name, driver, nodes: found })
+    Ok(Builder { name, driver: Driver::parse(&driver), nodes: found })
 }
 
 #[cfg(test)]
@@ -267,8 +311,8 @@ mod tests {
     fn a_builder_and_its_nodes_are_read() {
         let builder = builder(INSPECT).unwrap();
         assert_eq!(
-            (builder.name.as_str(), builder.driver.as_str(), builder.nodes.len()),
-            ("multi", "docker-container", 2)
+            (builder.name.as_str(), &builder.driver, builder.nodes.len()),
+            ("multi", &Driver::DockerContainer, 2)
         );
         assert_eq!(builder.nodes[0].buildkit, "v0.13.2");
         assert_eq!(builder.nodes[1].error.as_deref(), Some("no such host"));
@@ -277,7 +321,7 @@ mod tests {
         assert_eq!(support("linux/386"), Support::Native { node: "multi0".into() });
         assert_eq!(support("linux/arm64"), Support::Emulated { node: "multi0".into() });
         assert_eq!(support("linux/s390x"), Support::Foreign);
-        assert!(builder.pushes_by_digest());
+        assert!(builder.driver.pushes_by_digest());
     }
 
     /// buildx 0.13 and 0.29 without a daemon.
@@ -311,6 +355,8 @@ mod tests {
         assert_eq!(versions(""), (None, None));
         assert_eq!(podman_version("podman version 5.8.6\n").as_deref(), Some("5.8.6"));
         assert_eq!(podman_version("Docker version 28.5.2, build ecc6942\n"), None);
+        let buildah = "buildah version 1.28.2 (image-spec 1.1.0-rc2, runtime-spec 1.0.2-dev)\n";
+        assert_eq!(buildah_version(buildah).as_deref(), Some("1.28.2"));
         let parsed = info(
             r#"{"Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],"Name":"a","KernelVersion":"6.1"}"#,
         );

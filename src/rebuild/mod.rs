@@ -1,11 +1,13 @@
-//! Repairs a faulty image: makes a plan, builds with `docker buildx`, scans the pushed manifests and moves the tag
-//! last. Decisions ([`plan`], [`doctor`], [`machine`]) are separate from execution ([`mod@run`], [`mod@survey`]).
+//! Repairs a faulty image: makes a plan, builds with `docker buildx`, podman or buildah, scans the pushed manifests and
+//! moves the tag last. Decisions ([`plan`], [`doctor`], [`machine`]) are separate from execution ([`mod@run`],
+//! [`mod@survey`]).
 
 pub mod bake;
 mod command;
 pub mod docker;
 pub mod doctor;
 mod emulator;
+mod history;
 mod layout;
 pub mod machine;
 pub mod plan;
@@ -16,17 +18,22 @@ mod registry;
 mod request;
 pub mod run;
 pub mod seals;
+mod service;
 mod supply;
 pub mod survey;
 mod this_machine;
+mod tool;
 
-pub use docker::{Docker, ThisMachine};
+pub use docker::{CommandLine, Docker, ThisMachine};
 pub use doctor::{Check, Power, Remedy, State, examine};
+pub use history::last_builds;
 pub use machine::Machine;
 pub use prove::prove;
-pub use recipe::{RecipeError, RecipeRequest, option_value, read_recipe};
+pub use recipe::{BakeChoice, RecipeError, RecipeRequest, option_value, read_recipe};
 pub use registry::RegistryTag;
 pub use run::{Done, Event, RebuildError, run};
+pub use service::{ServiceError, recipe_of};
 pub use supply::RegistryError;
-pub use survey::{Kernel, survey};
+pub use survey::{Kernel, detect, survey};
 pub use this_machine::survey_this_machine;
+pub use tool::Tool;

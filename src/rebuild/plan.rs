@@ -3,11 +3,10 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::path::PathBuf;
 
-use super::command::{build_command, file_name};
-use super::docker::CommandLine;
+use super::command::{BuildCommands, build_commands};
 use super::doctor::{self, Check, State};
+use super::history::LastBuild;
 use super::machine::{Builder, Machine, Support};
 use super::published::{Entry, Published};
 pub use super::request::{BuildSettings, Delivery, Request};
@@ -33,6 +32,8 @@ pub struct Plan {
     pub delivery: Delivery,
     /// Lint findings that would cause the same fault again: `Dockerfile:9: this download is x86-64 on every platform`.
     pub lint: Vec<String>,
+    /// How long the builder took for these platforms before.
+    pub history: Vec<LastBuild>,
     /// Signatures and other referrers of the replaced manifests and of the index itself.
     pub seals: Vec<Seal>,
 }
@@ -66,14 +67,22 @@ pub struct Build {
     pub means: Means,
 }
 
+impl Build {
+    fn native_node(&self) -> Option<&str> {
+        match &self.means {
+            Means::Built { cost: Cost::Native { node }, .. } => Some(node),
+            Means::Built { cost: Cost::CrossCompiled | Cost::Emulated { .. } | Cost::Impossible, .. }
+            | Means::Supplied(_) => None,
+        }
+    }
+}
+
 /// Where the new manifest of a platform comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Means {
-    Buildx {
+    Built {
         cost: Cost,
-        command: CommandLine,
-        /// The file that buildx writes its metadata to.
-        metadata: PathBuf,
+        commands: BuildCommands,
     },
     /// Another tool built it.
     Supplied(Supply),
@@ -123,7 +132,7 @@ pub enum Cost {
 }
 
 impl Plan {
-    /// Plans a build with buildx.
+    /// Plans a build with docker, podman or buildah.
     pub fn make(
         request: Request,
         before: Option<Published>,
@@ -137,10 +146,9 @@ impl Plan {
         let build = wanted
             .into_iter()
             .map(|(platform, reason)| {
-                let metadata = request.build.work.join(format!("{}.json", file_name(&platform)));
-                let command = build_command(&request, &platform, delivery, &metadata);
+                let commands = build_commands(machine.tool, &request, &platform, delivery);
                 let cost = cost(machine, &platform, recipe.runs_on_target);
-                Build { platform, reason, means: Means::Buildx { cost, command, metadata } }
+                Build { platform, reason, means: Means::Built { cost, commands } }
             })
             .collect();
         let mut checks = if platforms.is_empty() { Vec::new() } else { doctor::examine(machine, &platforms) };
@@ -207,8 +215,33 @@ impl Plan {
         let other = |entry: &&Entry| Kept { platform: None, entry: (*entry).clone(), doubt: None };
         let keep = images.iter().map(image).chain(others.iter().map(other)).collect();
         let staying = before.as_ref().map_or(Vec::new(), |before| before.staying(&is_gone));
-        let (checks, builder, lint, seals) = (Vec::new(), String::new(), Vec::new(), Vec::new());
-        Plan { request, before, keep, staying, build, checks, builder, delivery, lint, seals }
+        Plan {
+            request,
+            before,
+            keep,
+            staying,
+            build,
+            checks: Vec::new(),
+            builder: String::new(),
+            delivery,
+            lint: Vec::new(),
+            history: Vec::new(),
+            seals: Vec::new(),
+        }
+    }
+
+    /// Returns the builds in order, grouped by what runs at the same time: native builds on different nodes do. All
+    /// others share a machine, so they run one after another.
+    pub fn batches(&self) -> Vec<Vec<&Build>> {
+        let (mut native, mut others): (Vec<&Build>, Vec<Vec<&Build>>) = (Vec::new(), Vec::new());
+        for build in &self.build {
+            let node = build.native_node();
+            match node.is_some() && !native.iter().any(|other| other.native_node() == node) {
+                true => native.push(build),
+                false => others.push(vec![build]),
+            }
+        }
+        std::iter::once(native).filter(|batch| !batch.is_empty()).chain(others).collect()
     }
 
     /// Returns the replaced manifests: the index, and those of the rebuilt platforms.
@@ -253,7 +286,7 @@ impl Plan {
         // A platform that no node runs, or whose emulator is broken, is only an obstacle if its programs have to run.
         missing
             .filter(|check| match is_platform(check).map(|build| &build.means) {
-                Some(Means::Buildx { cost, .. }) => matches!(cost, Cost::Impossible | Cost::Emulated { .. }),
+                Some(Means::Built { cost, .. }) => matches!(cost, Cost::Impossible | Cost::Emulated { .. }),
                 Some(Means::Supplied(_)) => false,
                 None => true,
             })
@@ -370,7 +403,7 @@ fn cost(machine: &Machine, platform: &Platform, runs_on_target: bool) -> Cost {
 fn delivery(build: &BuildSettings, machine: &Machine) -> Delivery {
     match &machine.builder {
         _ if build.output.is_some() => Delivery::Local,
-        Ok(builder) if !builder.pushes_by_digest() => Delivery::ByLayout,
+        Ok(builder) if !builder.driver.pushes_by_digest() => Delivery::ByLayout,
         _ => Delivery::ByDigest,
     }
 }

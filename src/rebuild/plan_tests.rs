@@ -2,6 +2,7 @@
 
 use super::super::bake::BakeTarget;
 use super::super::machine::{Builder, BuilderNode, Client, Daemon, Store};
+use super::super::tool::{Driver, Tool};
 use super::*;
 use crate::judge::code::Code;
 use crate::judge::finding::Finding;
@@ -25,6 +26,7 @@ fn machine(driver: &str, node: &[&str]) -> Machine {
         error: None,
     };
     Machine {
+        tool: Tool::Docker,
         client: Ok(Client::Docker("26".into())),
         daemon: Ok(Daemon {
             version: "26".into(),
@@ -34,7 +36,8 @@ fn machine(driver: &str, node: &[&str]) -> Machine {
             is_here: true,
         }),
         buildx: Ok("0.13".into()),
-        builder: Ok(Builder { name: "b".into(), driver: driver.into(), nodes: vec![node] }),
+        builder: Ok(Builder { name: "b".into(), driver: Driver::parse(driver), nodes: vec![node] }),
+        has_own_builder: false,
         handlers: Some(Vec::new()),
         tried: Vec::new(),
         proofs: Vec::new(),
@@ -108,14 +111,14 @@ fn check(request: Request, there: &[&str], broken: &[&str], expected: (&[&str], 
 
 fn cost_of(plan: &Plan) -> &Cost {
     match &plan.build[0].means {
-        Means::Buildx { cost, .. } => cost,
+        Means::Built { cost, .. } => cost,
         Means::Supplied(_) => panic!("nothing is supplied"),
     }
 }
 
 fn command(plan: &Plan) -> String {
     match &plan.build[0].means {
-        Means::Buildx { command, .. } => command.to_string(),
+        Means::Built { commands, .. } => commands.build.to_string(),
         Means::Supplied(_) => panic!("nothing is supplied"),
     }
 }
@@ -169,6 +172,43 @@ fn the_commands_are_exact() {
         command(&plan),
         "docker buildx bake --metadata-file /w/linux-arm64.json --set app.platform=linux/arm64 --set base.platform=linux/arm64 --set app.output=type=oci,dest=/w/linux-arm64,tar=false --set app.tags= --provenance mode=min --pull app"
     );
+}
+
+#[test]
+fn podman_builds_into_a_manifest_list_and_writes_a_layout() {
+    let mut podman = machine("docker", &["linux/amd64"]);
+    podman.tool = Tool::Podman;
+    podman.builder = podman.builder.map(|builder| Builder { driver: Driver::Podman, ..builder });
+    let mut wanted = request(&["linux/arm/v7"], &[]);
+    wanted.build.dockerfile = Some("D".into());
+    let plan = Plan::make(wanted, None, Scans::default(), &podman, Recipe::default());
+    let Means::Built { commands, .. } = &plan.build[0].means else { panic!("it is built") };
+    // The first digits of the working directory's digest make the name unique.
+    let list = format!("localhost/imgarch-rebuild:{}-linux-arm-v7", &Digest::of(b"/w").hex()[..12]);
+    let shown = [Some(&commands.build), commands.export.as_ref(), commands.cleanup.as_ref()];
+    let shown = shown.map(|line| line.unwrap().to_string());
+    let expected = [
+        format!("podman build --platform linux/arm/v7 --manifest {list} --file D --pull ."),
+        format!("podman manifest push --all {list} oci:/w/linux-arm-v7"),
+        format!("podman manifest rm {list}"),
+    ];
+    assert_eq!((plan.delivery, shown), (Delivery::ByLayout, expected));
+    assert!(plan.obstacles().is_empty());
+}
+
+#[test]
+fn only_native_builds_on_different_nodes_run_at_the_same_time() {
+    let mut machine = machine("remote", &["linux/amd64", "linux/riscv64"]);
+    let builder = machine.builder.as_mut().unwrap();
+    builder.nodes.push(BuilderNode { name: "other".into(), ..builder.nodes[0].clone() });
+    builder.nodes[1].platforms = vec![platform("linux/arm64")];
+    let names = ["linux/riscv64", "linux/arm64", "linux/amd64", "linux/386"];
+    let recipe = Recipe { runs_on_target: true, lint: Vec::new() };
+    let plan = Plan::make(request(&names, &[]), None, Scans::default(), &machine, recipe);
+    let batches: Vec<Vec<String>> =
+        plan.batches().iter().map(|batch| batch.iter().map(|one| one.platform.to_string()).collect()).collect();
+    let expected: [&[&str]; 3] = [&["linux/arm64", "linux/amd64"], &["linux/riscv64"], &["linux/386"]];
+    assert_eq!(batches, expected);
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::docker::{CommandLine, CommandOutput, Docker};
+use super::docker::{BUILD_LIMIT, CommandLine, CommandOutput, Docker};
 use super::machine::{Machine, Proof, Support};
+use super::tool::Tool;
 use crate::host;
 use crate::platform::{Arch, Platform};
 
@@ -19,7 +20,7 @@ pub fn prove(machine: &mut Machine, docker: &dyn Docker, platforms: &[Platform],
         let proof = match write_context(&program, directory) {
             Ok(()) => {
                 let name = machine.builder.as_ref().map_or("", |builder| builder.name.as_str());
-                match docker.output(&command(name, platform, directory)) {
+                match docker.output(&command(machine.tool, name, platform, directory), BUILD_LIMIT) {
                     Ok(output) => read(&output, exit_code),
                     Err(error) => Proof::Unknown(error.to_string()),
                 }
@@ -35,9 +36,8 @@ fn claimed(machine: &Machine, platform: &Platform) -> Option<Arch> {
     let builder = machine.builder.as_ref().ok()?;
     let arch = platform.arch().filter(|_| platform.os == "linux")?;
     let is_claimed = !matches!(builder.support(platform), Support::Foreign);
-    let is_here = machine.daemon.as_ref().is_ok_and(|daemon| daemon.is_here) && builder.is_at_daemon();
     let is_known = machine.proofs.iter().any(|(known, _)| known == platform)
-        || (is_here && machine.tried.iter().any(|(tried, _)| *tried == arch));
+        || (machine.builds_here(builder) && machine.tried.iter().any(|(tried, _)| *tried == arch));
     (is_claimed && !is_known).then_some(arch)
 }
 
@@ -50,24 +50,46 @@ fn write_context(program: &[u8], directory: &Path) -> io::Result<()> {
     fs::write(directory.join("Dockerfile"), DOCKERFILE)
 }
 
-/// Returns the build command. It uses no cache and no network, and discards its result.
-fn command(builder: &str, platform: &Platform, directory: &Path) -> CommandLine {
+/// Returns the build command. It uses no cache and no network, and leaves no image.
+fn command(tool: Tool, builder: &str, platform: &Platform, directory: &Path) -> CommandLine {
     let (platform, directory) = (platform.to_string(), directory.display().to_string());
-    let words = ["buildx", "build", "--builder", builder, "--platform", &platform, "--no-cache", "--network", "none"];
-    let output = ["--progress", "plain", "--provenance=false", "--output", "type=cacheonly", &directory];
-    CommandLine::docker(words.into_iter().chain(output))
+    let common = ["--platform", &platform, "--no-cache", "--network", "none"];
+    let words: Vec<&str> = match tool {
+        Tool::Docker => {
+            let output = ["--progress", "plain", "--provenance=false", "--output", "type=cacheonly"];
+            [&["buildx", "build", "--builder", builder][..], &common, &output].concat()
+        }
+        // The program does not exit with 0, so the build ends without an image.
+        Tool::Podman | Tool::Buildah => [&["build"][..], &common].concat(),
+    };
+    CommandLine::new([tool.name()].into_iter().chain(words).chain([directory.as_str()]))
 }
 
-/// Parses the result. The program exits with a specific nonzero code, which BuildKit reports.
+/// What BuildKit, and podman and buildah, write before a program's exit code.
+const ENDINGS: [&str; 2] = ["did not complete successfully: exit code: ", "while running runtime: exit status "];
+
+/// What the runtimes write before the reason why a program did not start: runc, then crun.
+const REFUSALS: [&str; 2] = ["exec /program: ", "exec container process `/program`: "];
+
+/// Parses the result. The program exits with a specific nonzero code, which the builder reports.
 fn read(output: &CommandOutput, exit_code: u8) -> Proof {
-    let ended = output.stderr.lines().chain(output.stdout.lines());
-    let ended = ended.filter_map(|line| line.split_once("did not complete successfully: exit code: ")).next_back();
-    let code = ended.map(|(_, code)| code.trim().chars().take_while(char::is_ascii_digit).collect::<String>());
+    fn after<'a>(line: &'a str, words: &[&str]) -> Option<&'a str> {
+        words.iter().find_map(|words| line.split_once(words)).map(|(_, rest)| rest)
+    }
+    let lines = output.stderr.lines().chain(output.stdout.lines());
+    let ended = lines.clone().filter_map(|line| after(line, &ENDINGS)).next_back();
+    let code = ended.map(|code| code.trim().chars().take_while(char::is_ascii_digit).collect::<String>());
     match code.as_deref().map(str::parse::<u8>) {
         Some(Ok(code)) if code == exit_code => Proof::Ran,
         Some(Ok(code)) => {
-            let reason = output.stderr.lines().find_map(|line| line.split_once("exec /program: ").map(|(_, why)| why));
-            Proof::Refused(reason.map_or(format!("exit code {code}"), str::to_string))
+            let reason = lines.clone().find_map(|line| after(line, &REFUSALS));
+            // podman and buildah also report 1 if the runtime itself failed.
+            let is_of_runtime = code == 1 && lines.clone().any(|line| line.contains(ENDINGS[1]));
+            match reason {
+                Some(reason) => Proof::Refused(reason.to_string()),
+                None if is_of_runtime => Proof::Unknown(output.error_line()),
+                None => Proof::Refused(format!("exit code {code}")),
+            }
         }
         Some(Err(_)) | None => Proof::Unknown(output.error_line()),
     }
@@ -75,9 +97,11 @@ fn read(output: &CommandOutput, exit_code: u8) -> Proof {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::sync::Mutex;
+    use std::time::Duration;
 
     use super::super::machine::{Builder, BuilderNode, Client};
+    use super::super::tool::Driver;
     use super::*;
 
     /// Output of BuildKit in Docker 28.5, without and with a handler for the platform.
@@ -87,16 +111,16 @@ mod tests {
 
     struct Builds<'a> {
         stderr: &'a str,
-        asked: RefCell<Vec<String>>,
+        asked: Mutex<Vec<String>>,
     }
 
     impl Docker for Builds<'_> {
-        fn output(&self, line: &CommandLine) -> io::Result<CommandOutput> {
-            self.asked.borrow_mut().push(line.to_string());
+        fn output(&self, line: &CommandLine, _: Duration) -> io::Result<CommandOutput> {
+            self.asked.lock().unwrap().push(line.to_string());
             Ok(CommandOutput { code: Some(1), stdout: String::new(), stderr: self.stderr.to_string() })
         }
 
-        fn status(&self, line: &CommandLine) -> io::Result<Option<i32>> {
+        fn status(&self, line: &CommandLine, _: Option<&str>) -> io::Result<Option<i32>> {
             panic!("unexpected command: {line}")
         }
     }
@@ -112,10 +136,12 @@ mod tests {
             error: None,
         };
         Machine {
+            tool: Tool::Docker,
             client: Ok(Client::Docker("28".into())),
             daemon: Err("none".into()),
             buildx: Ok("0.29".into()),
-            builder: Ok(Builder { name: "b".into(), driver: "remote".into(), nodes: vec![node] }),
+            builder: Ok(Builder { name: "b".into(), driver: Driver::Remote, nodes: vec![node] }),
+            has_own_builder: false,
             handlers: None,
             tried: Vec::new(),
             proofs: Vec::new(),
@@ -131,25 +157,41 @@ mod tests {
             [(REFUSED, Proof::Refused("exec format error".to_string())), (RAN, Proof::Ran), (BROKEN, unknown)]
         {
             let mut machine = machine(&["linux/amd64", "linux/arm64"]);
-            let docker = Builds { stderr, asked: RefCell::default() };
+            let docker = Builds { stderr, asked: Mutex::default() };
             prove(&mut machine, &docker, &[arm64.clone(), arm64.clone()], directory.path());
             assert_eq!(machine.proofs, [(arm64.clone(), expected)]);
             let command = format!(
                 "docker buildx build --builder b --platform linux/arm64 --no-cache --network none --progress plain --provenance=false --output type=cacheonly {}",
                 directory.path().display()
             );
-            assert_eq!(*docker.asked.borrow(), [command]);
+            assert_eq!(*docker.asked.lock().unwrap(), [command]);
         }
         assert_eq!(fs::read(directory.path().join("program")).unwrap(), host::tiny_program(Arch::Arm64).unwrap().0);
+    }
+
+    /// Output of podman 4.3 and buildah 1.28 with runc.
+    #[test]
+    fn podman_and_buildah_report_it_in_other_words() {
+        let said = |stderr: &str| {
+            read(&CommandOutput { code: Some(1), stdout: String::new(), stderr: stderr.to_string() }, 42)
+        };
+        let refused = "exec /program: exec format error\nError: building at STEP \"RUN /program\": while running runtime: exit status 1\n";
+        assert_eq!(said(refused), Proof::Refused("exec format error".to_string()));
+        assert_eq!(
+            said("Error: building at STEP \"RUN /program\": while running runtime: exit status 42\n"),
+            Proof::Ran
+        );
+        let line = command(Tool::Podman, "podman", &Platform::parse("linux/arm64").unwrap(), Path::new("/d"));
+        assert_eq!(line.to_string(), "podman build --platform linux/arm64 --no-cache --network none /d");
     }
 
     #[test]
     fn platforms_that_are_not_claimed_or_have_no_program_are_not_built() {
         let directory = tempfile::tempdir().unwrap();
-        let docker = Builds { stderr: "", asked: RefCell::default() };
+        let docker = Builds { stderr: "", asked: Mutex::default() };
         let mut machine = machine(&["linux/amd64", "linux/mips64le"]);
         let platforms = ["linux/arm64", "linux/mips64le", "windows/amd64"].map(|text| Platform::parse(text).unwrap());
         prove(&mut machine, &docker, &platforms, directory.path());
-        assert!(machine.proofs.is_empty() && docker.asked.borrow().is_empty());
+        assert!(machine.proofs.is_empty() && docker.asked.lock().unwrap().is_empty());
     }
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::bake::{self, BakeTarget};
+use super::docker::BUILD_LIMIT;
 use super::plan::{LintError, Recipe};
+use super::tool::Tool;
 use super::{Docker, Machine};
 use crate::judge::code::Severity;
 use crate::lint::{self, Format, Outside, Position, host_files};
@@ -15,9 +17,8 @@ pub struct RecipeRequest {
     /// A directory or a URL. Defaults to the bake file's context, or the working directory.
     pub context: Option<String>,
     pub dockerfile: Option<PathBuf>,
-    /// A bake file, or a target's name.
-    pub bake: Option<String>,
-    /// Options for buildx.
+    pub bake: Option<BakeChoice>,
+    /// Options for the builder.
     pub extra: Vec<String>,
 }
 
@@ -40,7 +41,7 @@ pub struct RecipeSource {
     pub bake: Option<BakeTarget>,
     /// The context of a build without a bake file.
     pub context: String,
-    /// Options for buildx.
+    /// Options for the builder.
     pub extra: Vec<String>,
     pub recipe: Recipe,
 }
@@ -55,6 +56,9 @@ pub fn read_recipe(
     let context = args.context.clone().unwrap_or_else(|| ".".to_string());
     let mut source = RecipeSource { context, extra: args.extra.clone(), ..RecipeSource::default() };
     if let Some(choice) = bake_choice(args) {
+        if machine.tool != Tool::Docker {
+            return Err(RecipeError::Bake(bake::BakeError::NotBuildx(machine.tool)));
+        }
         if let BakeChoice::File(file) = &choice {
             source.extra.splice(0..0, ["--file".to_string(), file.clone()]);
         }
@@ -64,25 +68,36 @@ pub fn read_recipe(
         source.extra.extend(["--set".to_string(), format!("{}.context={context}", target.name)]);
         target.context = context.clone();
     }
-    source.recipe = recipe(args, &source)?;
+    source.recipe = recipe(args, &source, machine.tool)?;
     Ok(source)
 }
 
 /// The bake target or file that `--bake` or the options for buildx name.
-enum BakeChoice {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BakeChoice {
     Target(String),
     File(String),
     /// The options for buildx name the file.
     Default,
 }
 
+impl BakeChoice {
+    /// Parses the value of `--bake`: a file, or the name of a target.
+    pub fn parse(name: &str) -> BakeChoice {
+        match is_bake_file(name) || Path::new(name).is_file() {
+            true => BakeChoice::File(name.to_string()),
+            false => BakeChoice::Target(name.to_string()),
+        }
+    }
+}
+
+fn is_bake_file(name: &str) -> bool {
+    matches!(lint::format_of(Path::new(name), ""), Some(Format::BakeHcl | Format::BakeJson | Format::Compose))
+}
+
 fn bake_choice(args: &RecipeRequest) -> Option<BakeChoice> {
-    let is_bake_file = |name: &str| {
-        matches!(lint::format_of(Path::new(name), ""), Some(Format::BakeHcl | Format::BakeJson | Format::Compose))
-    };
-    if let Some(name) = &args.bake {
-        let is_file = is_bake_file(name) || Path::new(name).is_file();
-        return Some(if is_file { BakeChoice::File(name.clone()) } else { BakeChoice::Target(name.clone()) });
+    if let Some(choice) = &args.bake {
+        return Some(choice.clone());
     }
     let has_extension = |name: &str| [".hcl", ".json"].iter().any(|extension| name.ends_with(extension));
     let file = option_value(&args.extra, &["--file", "-f"]).filter(|name| is_bake_file(name) || has_extension(name))?;
@@ -102,7 +117,7 @@ fn resolve(
     }
     let query = |names: &[&str]| {
         let command = bake::print_command(extra, names);
-        match docker.output(&command) {
+        match docker.output(&command, BUILD_LIMIT) {
             Ok(output) => Ok((command, output)),
             Err(error) => Err(RecipeError::Buildx { command: command.to_string(), cause: error.to_string() }),
         }
@@ -145,7 +160,7 @@ fn option_values(extra: &[String], names: &[&str]) -> impl Iterator<Item = Strin
 
 /// Reads and lints the Dockerfile. If it cannot be read here, for example because the context is a URL, there are no
 /// lint errors.
-fn recipe(args: &RecipeRequest, source: &RecipeSource) -> Result<Recipe, RecipeError> {
+fn recipe(args: &RecipeRequest, source: &RecipeSource, tool: Tool) -> Result<Recipe, RecipeError> {
     let unread = Recipe { runs_on_target: true, lint: Vec::new() };
     let (context, named, stage) = match &source.bake {
         Some(target) => (
@@ -171,7 +186,14 @@ fn recipe(args: &RecipeRequest, source: &RecipeSource) -> Result<Recipe, RecipeE
     if !Path::new(context).is_dir() {
         return Err(RecipeError::Context(context.clone()));
     }
-    let path = named.unwrap_or_else(|| Path::new(context).join("Dockerfile"));
+    // podman and buildah prefer a Containerfile.
+    let usual = match tool {
+        Tool::Docker => ["Dockerfile"].as_slice(),
+        Tool::Podman | Tool::Buildah => &["Containerfile", "Dockerfile"],
+    };
+    let usual = usual.iter().map(|name| Path::new(context).join(name));
+    let path = named.or_else(|| usual.clone().find(|path| path.exists()));
+    let path = path.unwrap_or_else(|| Path::new(context).join("Dockerfile"));
     let text = std::fs::read_to_string(&path).map_err(|cause| RecipeError::Dockerfile { path: path.clone(), cause })?;
     Ok(linted(&path, &text, Path::new(context), stage))
 }

@@ -102,6 +102,13 @@ impl RegistryTag {
                 notes.push(format!("listing the referrers of {} failed: {error}", subject.short()));
                 Vec::new()
             });
+            if referrers.len() > MAX_REFERRERS {
+                let count = referrers.len();
+                notes.push(format!(
+                    "only the first {MAX_REFERRERS} of {count} referrers of {} are listed",
+                    subject.short()
+                ));
+            }
             for referrer in referrers.iter().take(MAX_REFERRERS) {
                 // A referrer that cannot be read is still listed.
                 let manifest = read(&registry, referrer).unwrap_or_default();

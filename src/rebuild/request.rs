@@ -18,7 +18,7 @@ pub struct Request {
     pub build: BuildSettings,
 }
 
-/// How buildx is called.
+/// How the builder is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuildSettings {
     pub context: String,
@@ -38,7 +38,8 @@ pub struct BuildSettings {
 pub enum Delivery {
     /// BuildKit pushes by digest.
     ByDigest,
-    /// The `docker` driver cannot push by digest. It writes an OCI layout, and imgarch pushes that.
+    /// The `docker` driver, podman and buildah do not push by digest here. They write an OCI layout, and imgarch pushes
+    /// that.
     ByLayout,
     /// Nothing is pushed: the user requested a layout.
     Local,

@@ -3,11 +3,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde_json::Value;
 
-use super::command::layout_directory;
-use super::docker::{CommandLine, Docker};
+use super::command::{BuildCommands, layout_directory};
+use super::docker::{CommandLine, Docker, QUERY_LIMIT};
 use super::plan::{Build, Delivery, Means, Plan, Supply, SupplyPlace};
 use super::published::{IndexText, Published};
 use crate::oci::{Descriptor, Digest, Reference};
@@ -83,12 +84,14 @@ pub struct Pushed {
 
 /// Why a rebuild ended early, and what it left in the registry.
 #[derive(Debug, thiserror::Error)]
-#[error("{cause}{}", left_behind(.pushed, .tag))]
+#[error("{cause}{}", left_behind(.pushed, .tag, .also))]
 pub struct RebuildError {
     pub cause: Box<Cause>,
     /// Manifests that were pushed by digest, without a tag.
     pub pushed: Vec<Pushed>,
     pub tag: TagState,
+    /// The other tags that moved.
+    pub also: Vec<Reference>,
 }
 
 /// The state of the tag when a rebuild ends early.
@@ -111,6 +114,8 @@ pub enum Cause {
     Interrupted,
     #[error("building {platform} failed ({})", ended(.code))]
     Build { platform: Platform, code: Option<i32> },
+    #[error("writing the layout of {platform} failed ({})", ended(.code))]
+    Export { platform: Platform, code: Option<i32> },
     #[error("buildx did not report what it pushed for {platform}: {cause}")]
     Metadata { platform: Platform, cause: String },
     #[error("pushing {platform} failed: {cause}")]
@@ -141,12 +146,15 @@ fn shown(digest: &Option<Digest>) -> String {
     digest.as_ref().map_or("absent".to_string(), ToString::to_string)
 }
 
-fn left_behind(pushed: &[Pushed], tag: &TagState) -> String {
+fn left_behind(pushed: &[Pushed], tag: &TagState, also: &[Reference]) -> String {
     let mut text = match tag {
         TagState::Untouched(tag) => format!("\n{tag} is unchanged"),
         TagState::Moved { tag, to } => format!("\n{tag} now points to {}", shown(to)),
         TagState::None => String::new(),
     };
+    for tag in also {
+        text += &format!("\n{tag} moved with it");
+    }
     for one in pushed.iter().filter(|one| one.digest.is_some()) {
         text += &format!("\npushed without a tag: {} ({})", one.name, one.platform);
     }
@@ -174,19 +182,16 @@ pub fn run(plan: &Plan, docker: &dyn Docker, backend: &dyn Backend) -> Result<Do
         Ok(after) => Ok(Done { before: plan.before.clone(), after, pushed: run.pushed, also: run.also }),
         // After an interrupt, other errors are its consequence.
         Err(_) if backend.is_interrupted() => {
-            Err(RebuildError { cause: Cause::Interrupted.into(), pushed: run.pushed, tag: run.tag })
+            Err(RebuildError { cause: Cause::Interrupted.into(), pushed: run.pushed, tag: run.tag, also: run.also })
         }
-        Err(cause) => Err(RebuildError { cause, pushed: run.pushed, tag: run.tag }),
+        Err(cause) => Err(RebuildError { cause, pushed: run.pushed, tag: run.tag, also: run.also }),
     }
 }
 
 impl Run<'_> {
     fn all(&mut self) -> Result<Option<Published>, Box<Cause>> {
-        for build in &self.plan.build {
-            match &build.means {
-                Means::Buildx { command, metadata, .. } => self.build(build, command, metadata)?,
-                Means::Supplied(supply) => self.supply(supply)?,
-            }
+        for batch in self.plan.batches() {
+            self.batch(&batch)?;
             self.check_interrupt()?;
         }
         if let Some(output) = &self.plan.request.build.output {
@@ -209,20 +214,86 @@ impl Run<'_> {
         self.pushed.iter().try_for_each(|pushed| self.verify(&pushed.platform, &name))
     }
 
-    fn build(&mut self, build: &Build, command: &CommandLine, metadata: &Path) -> Result<(), Box<Cause>> {
-        let platform = &build.platform;
-        self.backend.report(&Event::Building { platform: platform.clone(), command: command.clone() });
-        let directory = layout_directory(&self.plan.request.build, platform);
-        if self.plan.delivery != Delivery::ByDigest {
-            // bake refuses to write to a directory that does not exist.
-            let made = self.backend.make_directory(&directory);
-            made.map_err(|cause| Cause::File { path: directory.clone(), cause })?;
+    /// Builds platforms at the same time. Then verifies each of them, even if another one failed, because its manifest
+    /// may be in the registry.
+    fn batch(&mut self, builds: &[&Build]) -> Result<(), Box<Cause>> {
+        let mut started: Vec<(&Build, &BuildCommands)> = Vec::new();
+        for build in builds {
+            match &build.means {
+                Means::Supplied(supply) => self.supply(supply)?,
+                Means::Built { commands, .. } => started.push((build, commands)),
+            }
         }
-        let code = self.docker.status(command).map_err(|cause| start_error(command, cause))?;
+        for (build, commands) in &started {
+            self.backend.report(&Event::Building { platform: build.platform.clone(), command: commands.build.clone() });
+            if self.plan.delivery != Delivery::ByDigest {
+                // bake refuses to write to a directory that does not exist.
+                let directory = layout_directory(&self.plan.request.build, &build.platform);
+                let made = self.backend.make_directory(&directory);
+                made.map_err(|cause| Cause::File { path: directory.clone(), cause })?;
+            }
+        }
+        let (docker, is_alone) = (self.docker, started.len() == 1);
+        let ended: Vec<io::Result<Option<i32>>> = thread::scope(|scope| {
+            let start = |(build, commands): &(&Build, &BuildCommands)| {
+                let line = commands.build.clone();
+                let label = (!is_alone).then(|| build.platform.to_string());
+                scope.spawn(move || docker.status(&line, label.as_deref()))
+            };
+            let threads: Vec<_> = started.iter().map(start).collect();
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| match thread.join() {
+                Ok(ended) => ended,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            threads.into_iter().map(join).collect()
+        });
+        let mut failed = None;
+        for ((build, commands), ended) in started.into_iter().zip(ended) {
+            if let Err(cause) = self.finish(build, commands, ended) {
+                failed.get_or_insert(cause);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Exports the result of a build, removes what the build left in the tool's storage, and delivers the image.
+    fn finish(
+        &mut self,
+        build: &Build,
+        commands: &BuildCommands,
+        ended: io::Result<Option<i32>>,
+    ) -> Result<(), Box<Cause>> {
+        let exported = self.exported(build, commands, ended);
+        if let Some(cleanup) = &commands.cleanup {
+            // What is left only takes space.
+            let _ = self.docker.output(cleanup, QUERY_LIMIT);
+        }
+        exported?;
+        self.deliver(build, &commands.metadata)
+    }
+
+    fn exported(
+        &self,
+        build: &Build,
+        commands: &BuildCommands,
+        ended: io::Result<Option<i32>>,
+    ) -> Result<(), Box<Cause>> {
+        let platform = &build.platform;
+        let code = ended.map_err(|cause| start_error(&commands.build, cause))?;
         if code != Some(0) {
             self.check_interrupt()?;
             return Err(Cause::Build { platform: platform.clone(), code }.into());
         }
+        let Some(export) = &commands.export else { return Ok(()) };
+        self.check_interrupt()?;
+        let code = self.docker.status(export, None).map_err(|cause| start_error(export, cause))?;
+        if code == Some(0) { Ok(()) } else { Err(Cause::Export { platform: platform.clone(), code }.into()) }
+    }
+
+    /// Verifies what was built and pushes it by digest.
+    fn deliver(&mut self, build: &Build, metadata: &Path) -> Result<(), Box<Cause>> {
+        let platform = &build.platform;
+        let directory = layout_directory(&self.plan.request.build, platform);
         let local = format!("oci:{}", directory.display());
         if self.plan.delivery != Delivery::ByDigest {
             // Finds faults before anything is pushed.

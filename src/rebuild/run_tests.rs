@@ -1,7 +1,9 @@
 //! Runs against a fake registry and docker that fail at a chosen step.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::super::docker::CommandOutput;
 use super::super::plan::{BuildSettings, Cost, Kept, Request};
@@ -30,11 +32,11 @@ enum Fault {
 struct Fake {
     fault: Fault,
     /// By tag.
-    tags: RefCell<BTreeMap<String, Digest>>,
-    files: RefCell<BTreeMap<PathBuf, Vec<u8>>>,
-    documents: RefCell<BTreeMap<Digest, Vec<u8>>>,
-    built: Cell<bool>,
-    events: RefCell<Vec<String>>,
+    tags: Mutex<BTreeMap<String, Digest>>,
+    files: Mutex<BTreeMap<PathBuf, Vec<u8>>>,
+    documents: Mutex<BTreeMap<Digest, Vec<u8>>>,
+    built: AtomicBool,
+    events: Mutex<Vec<String>>,
 }
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -61,41 +63,41 @@ impl Fake {
     fn new(fault: Fault, old: &[u8]) -> Fake {
         Fake {
             fault,
-            tags: RefCell::new(BTreeMap::from(["v1", "latest"].map(|tag| (tag.to_string(), Digest::of(old))))),
-            files: RefCell::default(),
-            documents: RefCell::new(BTreeMap::from([(Digest::of(old), old.to_vec())])),
-            built: Cell::new(false),
-            events: RefCell::default(),
+            tags: Mutex::new(BTreeMap::from(["v1", "latest"].map(|tag| (tag.to_string(), Digest::of(old))))),
+            files: Mutex::default(),
+            documents: Mutex::new(BTreeMap::from([(Digest::of(old), old.to_vec())])),
+            built: AtomicBool::new(false),
+            events: Mutex::default(),
         }
     }
 }
 
 impl Fake {
     fn name(&self, tag: &str, digest: Digest) {
-        self.tags.borrow_mut().insert(tag.to_string(), digest);
+        self.tags.lock().unwrap().insert(tag.to_string(), digest);
     }
 
     fn named(&self, tag: &str) -> Option<Digest> {
-        self.tags.borrow().get(tag).cloned()
+        self.tags.lock().unwrap().get(tag).cloned()
     }
 }
 
 impl Docker for Fake {
-    fn output(&self, line: &CommandLine) -> io::Result<CommandOutput> {
+    fn output(&self, line: &CommandLine, _: Duration) -> io::Result<CommandOutput> {
         panic!("unexpected command: {line}")
     }
 
-    fn status(&self, _: &CommandLine) -> io::Result<Option<i32>> {
-        self.built.set(true);
+    fn status(&self, _: &CommandLine, _: Option<&str>) -> io::Result<Option<i32>> {
+        self.built.store(true, Ordering::Relaxed);
         let new = manifest("new");
         let digest = Digest::of(&new);
-        self.documents.borrow_mut().insert(digest.clone(), new);
+        self.documents.lock().unwrap().insert(digest.clone(), new);
         let metadata = serde_json::json!({"containerimage.digest": digest.to_string()}).to_string();
         match self.fault {
             Fault::Build => return Ok(Some(1)),
             Fault::Killed => return Ok(None),
             Fault::NoMetadata => {}
-            _ => drop(self.files.borrow_mut().insert("/w/linux-arm64.json".into(), metadata.into_bytes())),
+            _ => drop(self.files.lock().unwrap().insert("/w/linux-arm64.json".into(), metadata.into_bytes())),
         }
         if self.fault == Fault::TagMoves {
             self.name("v1", Digest::of(b"another push"));
@@ -106,7 +108,7 @@ impl Docker for Fake {
 
 impl Backend for Fake {
     fn tag(&self, tag: &Reference) -> Result<Option<Digest>, String> {
-        Ok(self.tags.borrow().get(tag.selector()).cloned())
+        Ok(self.tags.lock().unwrap().get(tag.selector()).cloned())
     }
 
     fn put_index(&self, tag: &Reference, index: &IndexText) -> Result<(), String> {
@@ -119,12 +121,12 @@ impl Backend for Fake {
             self.name("latest", Digest::of(b"another push"));
         }
         self.name(tag.selector(), digest.clone());
-        self.documents.borrow_mut().insert(digest, index.bytes.clone());
+        self.documents.lock().unwrap().insert(digest, index.bytes.clone());
         Ok(())
     }
 
     fn document(&self, digest: &Digest) -> Result<(Descriptor, Vec<u8>), String> {
-        let bytes = self.documents.borrow().get(digest).cloned().ok_or("absent")?;
+        let bytes = self.documents.lock().unwrap().get(digest).cloned().ok_or("absent")?;
         Ok((Descriptor::new(MANIFEST, digest.clone(), bytes.len() as u64), bytes))
     }
 
@@ -141,12 +143,12 @@ impl Backend for Fake {
     }
 
     fn push_supply(&self, supply: &Supply) -> Result<(), String> {
-        self.events.borrow_mut().push(format!("push {}", supply.name));
+        self.events.lock().unwrap().push(format!("push {}", supply.name));
         Ok(())
     }
 
     fn is_interrupted(&self) -> bool {
-        self.fault == Fault::Interrupted && self.built.get()
+        self.fault == Fault::Interrupted && self.built.load(Ordering::Relaxed)
     }
 
     fn join_layouts(&self, _: &[&Path], _: &Path) -> Result<(), String> {
@@ -158,7 +160,7 @@ impl Backend for Fake {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.files.borrow().get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.files.lock().unwrap().get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn report(&self, event: &Event) {
@@ -168,7 +170,7 @@ impl Backend for Fake {
             Event::Verified { .. } => "verified",
             Event::Tagging { .. } => "tagging",
         };
-        self.events.borrow_mut().push(word.to_string());
+        self.events.lock().unwrap().push(word.to_string());
     }
 }
 
@@ -189,16 +191,21 @@ fn plan(before: &Published) -> Plan {
         build: vec![Build {
             platform,
             reason: "broken".into(),
-            means: Means::Buildx {
+            means: Means::Built {
                 cost: Cost::CrossCompiled,
-                command: CommandLine::docker(["buildx", "build"]),
-                metadata: "/w/linux-arm64.json".into(),
+                commands: BuildCommands {
+                    build: CommandLine::docker(["buildx", "build"]),
+                    export: None,
+                    cleanup: None,
+                    metadata: "/w/linux-arm64.json".into(),
+                },
             },
         }],
         checks: Vec::new(),
         builder: "b".into(),
         delivery: Delivery::ByDigest,
         lint: Vec::new(),
+        history: Vec::new(),
         seals: Vec::new(),
     }
 }
@@ -233,7 +240,7 @@ fn a_rebuild_merges_what_stays_with_what_was_built() {
     let arm64 = descriptor("new", "arm64");
     assert_eq!(serde_json::from_str::<Value>(&after.entries[1].raw).unwrap(), arm64);
     assert_eq!(after.entries[0].raw, before.entries[0].raw);
-    assert_eq!(*fake.events.borrow(), ["building", "pushed", "verified", "tagging"]);
+    assert_eq!(*fake.events.lock().unwrap(), ["building", "pushed", "verified", "tagging"]);
 }
 
 #[test]
@@ -299,10 +306,115 @@ fn supplied_images_are_verified_pushed_and_merged() {
         let after = run(&plan, &fake, &fake).unwrap().after.unwrap();
         let raws: Vec<&str> = after.entries.iter().map(|entry| entry.raw.as_str()).collect();
         assert_eq!(raws, [before.entries[0].raw.as_str(), &descriptors[0], &descriptors[1]]);
-        assert_eq!(*fake.events.borrow(), events, "{place:?}");
+        assert_eq!(*fake.events.lock().unwrap(), events, "{place:?}");
         let fake = Fake::new(Fault::Faulty, &old);
         let error = run(&plan, &fake, &fake).unwrap_err();
         assert!(error.to_string().contains("its entrypoint is x86-64"), "{error}");
         assert_eq!(fake.named("v1").as_ref(), Some(&before.digest));
+    }
+}
+
+/// Builds that only end if the other one runs at the same time. The build of `fails` then fails.
+struct Together<'a> {
+    registry: &'a Fake,
+    running: Mutex<usize>,
+    changed: std::sync::Condvar,
+    fails: &'static str,
+}
+
+impl Docker for Together<'_> {
+    fn output(&self, line: &CommandLine, _: Duration) -> io::Result<CommandOutput> {
+        panic!("unexpected command: {line}")
+    }
+
+    fn status(&self, line: &CommandLine, label: Option<&str>) -> io::Result<Option<i32>> {
+        let platform = label.expect("a label");
+        *self.running.lock().unwrap() += 1;
+        self.changed.notify_all();
+        let limit = Duration::from_secs(60);
+        let alone = |running: &mut usize| *running < 2;
+        let (_running, waited) = self.changed.wait_timeout_while(self.running.lock().unwrap(), limit, alone).unwrap();
+        assert!(!waited.timed_out(), "{line} runs alone");
+        let new = manifest(platform);
+        let metadata = serde_json::json!({"containerimage.digest": Digest::of(&new).to_string()}).to_string();
+        self.registry.documents.lock().unwrap().insert(Digest::of(&new), new);
+        let file = format!("/w/{}.json", platform.replace('/', "-"));
+        self.registry.files.lock().unwrap().insert(file.into(), metadata.into_bytes());
+        Ok(Some(i32::from(platform == self.fails)))
+    }
+}
+
+#[test]
+fn native_builds_on_different_nodes_run_at_the_same_time() {
+    let old = index(&[descriptor("good", "amd64"), descriptor("bad", "arm64")]);
+    let before = read(&old);
+    let run_with = |fails: &'static str, fake: &Fake| {
+        let mut plan = plan(&before);
+        let native = |platform: &str| Build {
+            platform: Platform::parse(platform).unwrap(),
+            reason: "broken".into(),
+            means: Means::Built {
+                cost: Cost::Native { node: platform.to_string() },
+                commands: BuildCommands {
+                    build: CommandLine::docker(["buildx", "build"]),
+                    export: None,
+                    cleanup: None,
+                    metadata: format!("/w/{}.json", platform.replace('/', "-")).into(),
+                },
+            },
+        };
+        plan.build = vec![native("linux/arm64"), native("linux/s390x")];
+        let docker = Together { registry: fake, running: Mutex::default(), changed: Default::default(), fails };
+        run(&plan, &docker, fake)
+    };
+    let fake = Fake::new(Fault::Nowhere, &old);
+    assert_eq!(run_with("", &fake).unwrap().after.unwrap().entries.len(), 3);
+    // The manifest of the other build is in the registry, so it is reported.
+    let fake = Fake::new(Fault::Nowhere, &old);
+    let text = run_with("linux/arm64", &fake).unwrap_err().to_string();
+    let pushed =
+        format!("pushed without a tag: example.com/app@{} (linux/s390x)", Digest::of(&manifest("linux/s390x")));
+    assert!(text.contains("building linux/arm64 failed (exit code 1)") && text.contains(&pushed), "{text}");
+    assert_eq!(fake.named("v1"), Some(before.digest.clone()));
+}
+
+/// podman builds into its storage, and a second command writes the layout.
+struct Podman {
+    commands: Mutex<Vec<String>>,
+    /// The command that fails.
+    fails: &'static str,
+}
+
+impl Docker for Podman {
+    fn output(&self, line: &CommandLine, _: Duration) -> io::Result<CommandOutput> {
+        self.commands.lock().unwrap().push(line.to_string());
+        Ok(CommandOutput { code: Some(0), stdout: String::new(), stderr: String::new() })
+    }
+
+    fn status(&self, line: &CommandLine, _: Option<&str>) -> io::Result<Option<i32>> {
+        self.commands.lock().unwrap().push(line.to_string());
+        Ok(Some(if line.to_string() == self.fails { 125 } else { 0 }))
+    }
+}
+
+#[test]
+fn what_a_build_leaves_in_the_storage_is_removed_even_if_it_fails() {
+    let old = index(&[descriptor("good", "amd64"), descriptor("bad", "arm64")]);
+    let mut plan = plan(&read(&old));
+    plan.delivery = Delivery::ByLayout;
+    let Means::Built { commands, .. } = &mut plan.build[0].means else { panic!("it is built") };
+    commands.build = CommandLine::new(["podman", "build"]);
+    commands.export = Some(CommandLine::new(["podman", "push"]));
+    commands.cleanup = Some(CommandLine::new(["podman", "rm"]));
+    for (fails, message, expected) in [
+        ("podman build", "building linux/arm64 failed (exit code 125)", ["podman build", "podman rm"].as_slice()),
+        ("podman push", "writing the layout of linux/arm64 failed", &["podman build", "podman push", "podman rm"]),
+        // The fake registry refuses layouts.
+        ("", "pushing linux/arm64 failed: not in this test", &["podman build", "podman push", "podman rm"]),
+    ] {
+        let docker = Podman { commands: Mutex::default(), fails };
+        let text = run(&plan, &docker, &Fake::new(Fault::Nowhere, &old)).unwrap_err().to_string();
+        assert!(text.contains(message) && text.contains("app:v1 is unchanged"), "{text}");
+        assert_eq!(*docker.commands.lock().unwrap(), expected);
     }
 }

@@ -1,5 +1,9 @@
 //! Reads published images and images that other tools built, with nested indexes and the platforms of configs.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use super::plan::{Supply, SupplyPlace};
 use super::published::{Entry, Published, descriptor_text};
 use crate::oci::{Config, Descriptor, Digest, Document, DocumentError};
@@ -72,18 +76,40 @@ fn declared(source: &dyn Source, bytes: &[u8]) -> Option<Platform> {
     Config::parse(&config).ok()?.platform()
 }
 
+/// What a supply can be.
+const SUPPLY_HINT: &str =
+    "name an OCI layout, or an archive from docker save, podman save, skopeo or docker buildx build --output type=oci";
+
 /// Opens an image that can be read more than once.
 pub fn open(opener: &Opener, name: &str) -> Result<Box<dyn Source>, SourceError> {
     let refuse = |cause: &str| SourceError::Unsupported { what: name.to_string(), cause: cause.to_string() };
-    match opener.open(name)?.input {
+    let once = "a compressed archive or a pipe can be read only once";
+    match opener.open(name).map_err(with_supply_hint)?.input {
         Input::Image(source) => Ok(source),
-        Input::File { refused: Some(error), .. } => Err(error),
-        Input::Stream(_) | Input::File { refused: None, .. } => {
-            let hint = "decompress it: gunzip, unzstd, bunzip2 or unxz";
-            Err(refuse("a compressed archive or a pipe can be read only once").with_hint(hint))
-        }
-        Input::Directory(_) => Err(refuse("it is a root filesystem, not an image")),
+        Input::File { refused: Some(error), .. } => Err(with_supply_hint(error)),
+        Input::Stream(_) => Err(refuse(once).with_hint("write it to a file, and decompress it")),
+        Input::File { path, refused: None } => Err(match decompressor(&path) {
+            Some(program) => refuse(once).with_hint(format!("decompress it: {program} {}", path.display())),
+            None => refuse("it is a program or a package, not an image").with_hint(SUPPLY_HINT),
+        }),
+        Input::Directory(_) => Err(refuse("it is a root filesystem, not an image").with_hint(SUPPLY_HINT)),
     }
+}
+
+fn with_supply_hint(error: SourceError) -> SourceError {
+    match (error.bare(), error.hint()) {
+        (SourceError::Malformed { .. } | SourceError::Unsupported { .. }, None) => error.with_hint(SUPPLY_HINT),
+        _ => error,
+    }
+}
+
+/// Returns the program that decompresses a file, by its first bytes; `None` if it is not compressed.
+fn decompressor(path: &Path) -> Option<&'static str> {
+    let mut head = Vec::new();
+    File::open(path).and_then(|file| file.take(6).read_to_end(&mut head)).ok()?;
+    let magics: [(&[u8], &str); 4] =
+        [(b"\x1f\x8b", "gunzip"), (b"\x28\xb5\x2f\xfd", "unzstd"), (b"BZh", "bunzip2"), (b"\xfd7zXZ\0", "unxz")];
+    magics.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, program)| *program)
 }
 
 /// Returns the platforms of an image that another tool built, each with its attestations.
@@ -111,4 +137,30 @@ pub fn descriptor(text: &str) -> Result<Descriptor, String> {
     let string = |name: &str| value[name].as_str().unwrap_or_default();
     let digest = string("digest").parse::<Digest>().map_err(|error| error.to_string())?;
     Ok(Descriptor::new(string("mediaType"), digest, value["size"].as_u64().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_an_image_is_refused_with_what_it_can_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let refused = |name: &str, bytes: &[u8]| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            let error = open(&Opener::default(), &path.display().to_string()).err().unwrap();
+            (error.bare().to_string(), error.hint().unwrap_or_default().to_string())
+        };
+        let (program, _) = crate::host::tiny_program(crate::platform::Arch::Arm64).unwrap();
+        let (text, hint) = refused("program", &program);
+        assert!(text.ends_with("it is a program or a package, not an image"), "{text}");
+        assert_eq!(hint, SUPPLY_HINT);
+        let (text, hint) = refused("notes.txt", b"some notes\n");
+        assert!(text.contains("neither an image archive"), "{text}");
+        assert_eq!(hint, SUPPLY_HINT);
+        let (text, hint) = refused("image.tar.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\0");
+        assert!(text.ends_with("can be read only once"), "{text}");
+        assert_eq!(hint, format!("decompress it: gunzip {}", directory.path().join("image.tar.gz").display()));
+    }
 }

@@ -1,8 +1,10 @@
-//! Collects the facts of [`super::machine`] with a few `docker` commands that do not change anything.
+//! Collects the facts of [`super::machine`] with a few commands that do not change anything.
 
-use super::docker::{CommandLine, CommandOutput, Docker};
-use super::machine::{self, Client, Daemon, Machine, Server};
-use crate::platform::{Arch, Fact, Handler};
+use super::docker::{CommandLine, CommandOutput, Docker, QUERY_LIMIT};
+use super::doctor::BUILDER;
+use super::machine::{self, Builder, BuilderNode, Client, Daemon, HERE, Machine, Server};
+use super::tool::{Driver, Tool};
+use crate::platform::{Arch, Fact, Handler, Platform, binfmt};
 
 /// Facts about this machine's kernel, supplied by the caller.
 #[derive(Clone, Debug, Default)]
@@ -15,9 +17,77 @@ pub struct Kernel {
     pub release: String,
 }
 
+/// Returns the program that builds if the user named none: docker, or podman or buildah if docker is not installed.
+/// podman's `docker` command counts as podman.
+pub fn detect(docker: &dyn Docker) -> Tool {
+    let version = |tool: Tool| docker.output(&CommandLine::new([tool.name(), "--version"]), QUERY_LIMIT);
+    let is_docker = version(Tool::Docker).is_ok_and(|output| machine::podman_version(&output.stdout).is_none());
+    let runs = |tool: &&Tool| version(**tool).is_ok_and(|output| output.is_success());
+    match is_docker {
+        true => Tool::Docker,
+        false => [Tool::Podman, Tool::Buildah].iter().find(runs).copied().unwrap_or(Tool::Docker),
+    }
+}
+
+/// Queries podman or buildah. Its builder has one node: this machine, or the machine of podman's service.
+pub fn survey_containers(docker: &dyn Docker, driver: Driver, kernel: Kernel, wanted: &[Platform]) -> Machine {
+    let tool = if driver == Driver::Buildah { Tool::Buildah } else { Tool::Podman };
+    let query = |words: &[&str]| {
+        let line = CommandLine::new(std::iter::once(tool.name()).chain(words.iter().copied()));
+        let output = docker.output(&line, QUERY_LIMIT).map_err(|error| error.to_string())?;
+        if output.is_success() { Ok(output.stdout) } else { Err(output.error_line()) }
+    };
+    let unexpected = |text: &str| format!("unexpected output {:?}", text.trim());
+    let version = query(&["--version"]);
+    let client = version.and_then(|text| match tool {
+        Tool::Buildah => machine::buildah_version(&text).map(Client::Buildah).ok_or_else(|| unexpected(&text)),
+        Tool::Docker | Tool::Podman => {
+            machine::podman_version(&text).map(Client::Podman).ok_or_else(|| unexpected(&text))
+        }
+    });
+    let info = match tool {
+        Tool::Buildah => query(&["info"]),
+        Tool::Docker | Tool::Podman => query(&["info", "--format", "json"]),
+    };
+    let host = info.and_then(|text| machine::container_host(&text).ok_or_else(|| "unexpected output".to_string()));
+    let builder = host.map(|host| {
+        let is_here = host.hostname == kernel.hostname && host.kernel == kernel.release;
+        let mut platforms: Vec<Platform> = host.platform.iter().chain(&host.emulated).cloned().collect();
+        let has_handler = |platform: &&Platform| {
+            let handlers = kernel.handlers.as_ref().filter(|_| is_here && platform.os == "linux");
+            let arch = platform.arch();
+            handlers.is_some_and(|all| all.iter().any(|one| arch.is_some_and(|arch| binfmt::takes_arch(one, arch))))
+        };
+        platforms.extend(wanted.iter().filter(has_handler).cloned());
+        let node = BuilderNode {
+            name: host.hostname.clone(),
+            endpoint: if is_here { HERE.to_string() } else { host.hostname },
+            status: "running".to_string(),
+            buildkit: String::new(),
+            platforms,
+            by_hand: Vec::new(),
+            error: None,
+        };
+        Builder { name: tool.name().to_string(), driver, nodes: vec![node] }
+    });
+    let none = |what: &str| format!("{} needs no {what}", tool.name());
+    Machine {
+        tool,
+        client,
+        daemon: Err(none("daemon")),
+        buildx: Err(none("buildx")),
+        builder,
+        has_own_builder: false,
+        handlers: kernel.handlers,
+        tried: kernel.tried,
+        proofs: Vec::new(),
+    }
+}
+
 /// Queries `docker`, its daemon, buildx and the builder: the named one, or the current one.
 pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Machine {
-    let query = |words: &[&str]| docker.output(&CommandLine::docker(words)).map_err(|error| error.to_string());
+    let query =
+        |words: &[&str]| docker.output(&CommandLine::docker(words), QUERY_LIMIT).map_err(|error| error.to_string());
     let podman = query(&["--version"]).ok().and_then(|output| machine::podman_version(&output.stdout));
     let version = query(&["version", "--format", "{{json .}}"]);
     let (client, daemon) = match &version {
@@ -43,7 +113,20 @@ pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Mac
         Ok(_) => stdout(query(&inspect)).and_then(|text| machine::builder(&text)),
         Err(_) => Err("buildx is missing".to_string()),
     };
-    Machine { client, daemon, buildx, builder, handlers: kernel.handlers, tried: kernel.tried, proofs: Vec::new() }
+    let is_own = |builder: &Builder| builder.name == BUILDER;
+    let inspect_own = || stdout(query(&["buildx", "inspect", BUILDER])).and_then(|text| machine::builder(&text));
+    let has_own_builder = builder.as_ref().is_ok_and(is_own) || (buildx.is_ok() && inspect_own().is_ok());
+    Machine {
+        tool: Tool::Docker,
+        client,
+        daemon,
+        buildx,
+        builder,
+        has_own_builder,
+        handlers: kernel.handlers,
+        tried: kernel.tried,
+        proofs: Vec::new(),
+    }
 }
 
 /// Parses `docker version`. If the daemon does not answer, the command fails but still prints the client's version.

@@ -2,14 +2,18 @@
 
 use std::path::Path;
 
+use super::survey::{detect, survey_containers};
+use super::tool::{Driver, Tool};
 use super::{Docker, Kernel, Machine, survey};
 use crate::host;
 use crate::platform::Platform;
 
-/// Queries docker and this machine's kernel: which emulators are registered, and whether they run a program. Also
-/// returns notes about what could not be tested.
+/// Queries the program that builds and this machine's kernel: which emulators are registered, and whether they run a
+/// program. Without a `tool`, uses docker, or podman or buildah if docker is not installed. Also returns notes about
+/// what could not be tested.
 pub fn survey_this_machine(
     docker: &dyn Docker,
+    tool: Option<Tool>,
     builder: Option<&str>,
     platforms: &[Platform],
     temporary: &Path,
@@ -25,5 +29,11 @@ pub fn survey_this_machine(
         }
     }
     let (hostname, release) = host::names();
-    (survey(docker, builder, Kernel { handlers, tried, hostname, release }), notes)
+    let kernel = Kernel { handlers, tried, hostname, release };
+    let machine = match tool.unwrap_or_else(|| detect(docker)) {
+        Tool::Docker => survey(docker, builder, kernel),
+        Tool::Podman => survey_containers(docker, Driver::Podman, kernel, platforms),
+        Tool::Buildah => survey_containers(docker, Driver::Buildah, kernel, platforms),
+    };
+    (machine, notes)
 }

@@ -1,12 +1,15 @@
 //! Writes the plan and the result of a rebuild, and the checks of `imgarch doctor`, as text and as JSON.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::escape::{plural, visible};
+use crate::oci::Reference;
 use crate::rebuild::plan::{Build, Cost, Delivery, Doubt, Means, Plan};
 use crate::rebuild::published::{Entry, Published};
+use crate::rebuild::run::TagState;
 use crate::rebuild::seals::Seal;
 use crate::rebuild::{Check, Done, Event, Power, RebuildError, State};
 
@@ -24,7 +27,7 @@ pub fn plan_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     }
     for build in &plan.build {
         let word = match build.means {
-            Means::Buildx { .. } => "build",
+            Means::Built { .. } => "build",
             Means::Supplied(_) => "join",
         };
         writeln!(out, "  {word:8} {:14} {}", build.platform.to_string(), visible(&build.reason))?;
@@ -42,8 +45,10 @@ pub fn plan_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "  lint     {}", visible(line))?;
     }
     for build in &plan.build {
-        if let Means::Buildx { command, .. } = &build.means {
-            writeln!(out, "  run      {}", visible(&command.to_string()))?;
+        if let Means::Built { commands, .. } = &build.means {
+            for command in std::iter::once(&commands.build).chain(&commands.export) {
+                writeln!(out, "  run      {}", visible(&command.to_string()))?;
+            }
         }
     }
     let verify = match plan.delivery {
@@ -83,7 +88,7 @@ fn means(plan: &Plan, build: &Build) -> String {
     let platform = &build.platform;
     let cost = match &build.means {
         Means::Supplied(supply) => return format!("{}, {platform}", supply.name),
-        Means::Buildx { cost, .. } => cost,
+        Means::Built { cost, .. } => cost,
     };
     let cost = match cost {
         Cost::Native { node } => format!("{platform} natively on node {node}"),
@@ -95,7 +100,28 @@ fn means(plan: &Plan, build: &Build) -> String {
         }
         Cost::Impossible => format!("{platform} has RUN steps that no node can run"),
     };
-    format!("builder {}, {cost}", plan.builder)
+    let parallel =
+        plan.batches().iter().any(|batch| batch.len() > 1 && batch.iter().any(|one| one.platform == *platform));
+    let parallel = if parallel { ", in parallel" } else { "" };
+    let last = plan.history.iter().find(|last| last.platform == *platform).map_or(String::new(), |last| {
+        let others = if last.platforms > 1 {
+            format!(" with {}", plural(last.platforms - 1, "other platform"))
+        } else {
+            String::new()
+        };
+        format!("; the last build{others} took {}", duration(last.took))
+    });
+    format!("builder {}, {cost}{parallel}{last}", plan.builder)
+}
+
+/// Formats a duration such as `3 min 12 s`.
+fn duration(took: Duration) -> String {
+    let seconds = took.as_secs_f64().round() as u64;
+    match (seconds / 60, seconds % 60) {
+        (0, 0) => "less than 1 s".to_string(),
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+    }
 }
 
 /// Writes the platforms that will make the next scan fail.
@@ -220,12 +246,25 @@ pub fn doctor_text(checks: &[Check], notes: &[String], out: &mut dyn Write) -> i
     for note in notes {
         writeln!(out, "note: {}", visible(note))?;
     }
-    let missing = checks.iter().filter(|check| check.state == State::Missing).count();
-    match missing {
-        0 => writeln!(out, "this machine can build for these platforms"),
-        1 => writeln!(out, "1 problem; --fix runs the command that fixes it"),
-        many => writeln!(out, "{many} problems; --fix runs the commands that fix them"),
+    let missing: Vec<&Check> = checks.iter().filter(|check| check.state == State::Missing).collect();
+    if missing.is_empty() {
+        return writeln!(out, "this machine can build for these platforms");
     }
+    let subject = |power: Power| {
+        let is_one = |check: &&&Check| check.remedies.iter().any(|remedy| remedy.power == power);
+        missing.iter().find(is_one).map(|check| check.subject.clone())
+    };
+    let fix = match (subject(Power::Plain), subject(Power::Privileged)) {
+        (Some(_), None) => "imgarch doctor --fix runs the commands that are not (by hand)".to_string(),
+        (None, Some(platform)) => format!("imgarch doctor --fix --privileged {platform} runs the privileged command"),
+        (Some(_), Some(platform)) => {
+            format!(
+                "imgarch doctor --fix runs the unmarked commands, and with --privileged {platform} the privileged one"
+            )
+        }
+        (None, None) => "the commands must be run by hand".to_string(),
+    };
+    writeln!(out, "{}; {}", plural(missing.len(), "problem"), visible(&fix))
 }
 
 #[derive(Serialize)]
@@ -316,6 +355,12 @@ struct WireBuild {
     reason: String,
     cost: &'static str,
     command: Vec<String>,
+    /// Seconds that the last build of this platform took, from the builder's history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seconds: Option<u64>,
+    /// podman and buildah write their result with a second command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    export: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
 }
@@ -325,7 +370,17 @@ struct WireResult {
     before: Option<String>,
     after: Option<String>,
     pushed: Vec<WirePushed>,
+    /// The tags of the plan, in its order. Empty if it moves none.
+    tags: Vec<WireTag>,
     error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct WireTag {
+    tag: String,
+    moved: bool,
+    /// What the tag points to after it moved, unless that could not be read.
+    digest: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -336,13 +391,34 @@ struct WirePushed {
 
 /// Writes the plan, and the result if it was carried out.
 pub fn json(plan: &Plan, result: Option<&Result<Done, RebuildError>>, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &wire_plan(plan, result))?;
+    writeln!(out)
+}
+
+/// A plan with its result.
+type Planned<'a> = (&'a Plan, Option<&'a Result<Done, RebuildError>>);
+
+#[derive(Serialize)]
+struct WirePlans {
+    schema: u32,
+    images: Vec<WirePlan>,
+}
+
+/// Writes the plans for the images of a Compose file or a manifest.
+pub fn json_of_all(plans: &[Planned<'_>], out: &mut dyn Write) -> io::Result<()> {
+    let images = plans.iter().map(|(plan, result)| wire_plan(plan, *result)).collect();
+    serde_json::to_writer_pretty(&mut *out, &WirePlans { schema: SCHEMA, images })?;
+    writeln!(out)
+}
+
+fn wire_plan(plan: &Plan, result: Option<&Result<Done, RebuildError>>) -> WirePlan {
     let cost = |cost: &Cost| match cost {
         Cost::Native { .. } => "native",
         Cost::CrossCompiled => "cross-compiled",
         Cost::Emulated { .. } => "emulated",
         Cost::Impossible => "impossible",
     };
-    let wire = WirePlan {
+    WirePlan {
         schema: SCHEMA,
         image: plan.request.reference.to_string(),
         digest: plan.before.as_ref().map(|before| before.digest.to_string()),
@@ -359,12 +435,21 @@ pub fn json(plan: &Plan, result: Option<&Result<Done, RebuildError>>, out: &mut 
             .build
             .iter()
             .map(|build| {
-                let (cost, command, from) = match &build.means {
-                    Means::Buildx { cost: one, command, .. } => (cost(one), command.0.clone(), None),
-                    Means::Supplied(supply) => ("supplied", Vec::new(), Some(supply.name.clone())),
-                };
                 let (platform, reason) = (build.platform.to_string(), build.reason.clone());
-                WireBuild { platform, reason, cost, command, from }
+                let last = plan.history.iter().find(|last| last.platform == build.platform);
+                let last_seconds = last.map(|last| last.took.as_secs());
+                match &build.means {
+                    Means::Built { cost: one, commands } => {
+                        let (command, export) = (commands.build.0.clone(), commands.export.as_ref());
+                        let export = export.map(|line| line.0.clone());
+                        WireBuild { platform, reason, cost: cost(one), command, last_seconds, export, from: None }
+                    }
+                    Means::Supplied(supply) => {
+                        let from = Some(supply.name.clone());
+                        let command = Vec::new();
+                        WireBuild { platform, reason, cost: "supplied", command, last_seconds, export: None, from }
+                    }
+                }
             })
             .collect(),
         builder: plan.builder.clone(),
@@ -378,10 +463,8 @@ pub fn json(plan: &Plan, result: Option<&Result<Done, RebuildError>>, out: &mut 
         lint: plan.lint.clone(),
         obstacles: plan.obstacles().into_iter().map(wire_check).collect(),
         again: plan.seals.iter().map(|seal| wire_seal(plan, seal, result)).collect(),
-        result: result.map(wire_result),
-    };
-    serde_json::to_writer_pretty(&mut *out, &wire)?;
-    writeln!(out)
+        result: result.map(|result| wire_result(plan, result)),
+    }
 }
 
 fn wire_seal(plan: &Plan, seal: &Seal, result: Option<&Result<Done, RebuildError>>) -> WireSeal {
@@ -395,12 +478,33 @@ fn wire_seal(plan: &Plan, seal: &Seal, result: Option<&Result<Done, RebuildError
     }
 }
 
-fn wire_result(result: &Result<Done, RebuildError>) -> WireResult {
+fn wire_result(plan: &Plan, result: &Result<Done, RebuildError>) -> WireResult {
     let (before, after, pushed, error) = match result {
         Ok(done) => (done.before.as_ref(), done.after.as_ref(), &done.pushed, None),
         Err(error) => (None, None, &error.pushed, Some(error.to_string())),
     };
     let digest = |published: Option<&Published>| published.map(|published| published.digest.to_string());
     let pushed = pushed.iter().map(|one| WirePushed { platform: one.platform.to_string(), name: one.name.clone() });
-    WireResult { before: digest(before), after: digest(after), pushed: pushed.collect(), error }
+    let tags = tags(plan, result);
+    WireResult { before: digest(before), after: digest(after), pushed: pushed.collect(), tags, error }
+}
+
+/// Returns the tags of the plan and whether they moved, also if the run ended early.
+fn tags(plan: &Plan, result: &Result<Done, RebuildError>) -> Vec<WireTag> {
+    let (moved_to, also) = match result {
+        Ok(Done { after: None, .. }) | Err(RebuildError { tag: TagState::None, .. }) => return Vec::new(),
+        Ok(Done { after: Some(after), also, .. }) => (Some(Some(after.digest.to_string())), also),
+        Err(RebuildError { tag: TagState::Moved { to, .. }, also, .. }) => {
+            (Some(to.as_ref().map(ToString::to_string)), also)
+        }
+        Err(RebuildError { tag: TagState::Untouched(_), also, .. }) => (None, also),
+    };
+    let request = &plan.request;
+    let first =
+        WireTag { tag: request.reference.to_string(), moved: moved_to.is_some(), digest: moved_to.clone().flatten() };
+    let other = |tag: &Reference| {
+        let moved = also.contains(tag);
+        WireTag { tag: tag.to_string(), moved, digest: moved_to.clone().flatten().filter(|_| moved) }
+    };
+    std::iter::once(first).chain(request.also.iter().map(other)).collect()
 }

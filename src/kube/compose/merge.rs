@@ -15,7 +15,7 @@ pub fn merge(base: Value, over: Value, key: &str) -> Value {
         // An `!override` replaces the whole value.
         (_, _, Value::Object(over)) if over.contains_key(OVERRIDE_TAG) => over.into(),
         ("command" | "entrypoint" | "test", _, over) => over,
-        ("environment" | "labels", base, over) => {
+        ("environment" | "labels" | "args", base, over) => {
             let mut merged = named(base);
             merged.extend(named(over));
             merged.into()

@@ -2,6 +2,7 @@
 //! `include` applied. Pure: the caller reads other files.
 //! Source: the Compose specification; compose-go's loader and override.
 
+mod build;
 mod env_file;
 mod merge;
 mod service;
@@ -16,6 +17,7 @@ use serde_json::{Map, Value};
 use super::manifest_error::ManifestError;
 use super::workload::Workload;
 use crate::yaml;
+pub use build::ServiceBuild;
 use merge::{many, merge, resolved};
 use variables::Variables;
 pub use version1::of_version_1;
@@ -41,6 +43,8 @@ pub struct Outside<'a> {
 #[derive(Debug, Default)]
 pub struct Services {
     pub workloads: Vec<Workload>,
+    /// How services are built, whether or not they name an image.
+    pub builds: Vec<ServiceBuild>,
     /// Services whose image is only built. Each is named as Compose names its image.
     pub built: Vec<String>,
     /// What names images in a place that is not read.
@@ -75,6 +79,7 @@ pub fn services(name: &str, documents: Vec<ComposeDocument>, outside: &Outside<'
     let mut found = Services::default();
     let Value::Object(services) = resolved(services.into()) else { return Ok(found) };
     for (service, body) in services {
+        found.builds.extend(build::build(&service, &body));
         let refuse = |cause| ManifestError::Service { name: name.to_string(), service: service.clone(), cause };
         let env_files = files.env_files(&body);
         let workload = {
@@ -366,6 +371,9 @@ fn anchor(body: &mut Value, directory: &Path) {
             *path = Value::from(directory.join(text).to_string_lossy().into_owned());
         }
     };
+    if let Some(build) = body.get_mut("build") {
+        build::anchor(build, directory);
+    }
     if let Some(file) = body.get_mut("extends").and_then(|extends| extends.get_mut("file")) {
         join(file);
     }

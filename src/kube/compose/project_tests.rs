@@ -45,6 +45,36 @@ fn a_service_extends_services_of_its_own_and_of_other_files() {
 }
 
 #[test]
+fn builds_are_read_with_their_context_joined_to_their_file() {
+    let main = "services:
+  a: {image: 'a:${TAG}', build: {context: src, dockerfile: D, target: prod, args: {V: 1, W: null}, platforms: [linux/amd64]}}
+  b: {build: .}
+  c: {extends: {file: sub/other.yaml, service: base}, image: 'c:1', build: {args: ['X=2']}}
+  d: {image: 'd:1', build: {context: 'https://example.com/d.git', ssh: [default], labels: {l: m}, x-bake: {}}}
+  e: {image: 'e:1'}
+";
+    let others = [("p/sub/other.yaml", "services: {base: {build: {context: .., args: {X: 1, Y: 3}}}}")];
+    let builds = project(main, &others).unwrap().builds;
+    let shown: Vec<_> = builds
+        .iter()
+        .map(|build| (build.service.as_str(), build.image.as_deref(), build.context.as_str(), build.args.join(" ")))
+        .collect();
+    let url = "https://example.com/d.git";
+    let expected = [
+        ("a", Some("a:2"), "p/src", "V=1 W".to_string()),
+        ("b", None, "p/.", String::new()),
+        ("c", Some("c:1"), "p/sub/..", "X=2 Y=3".to_string()),
+        ("d", Some("d:1"), url, String::new()),
+    ];
+    assert_eq!(shown, expected);
+    assert_eq!((builds[0].target.as_deref(), builds[0].dockerfile.as_deref()), (Some("prod"), Some("D")));
+    assert_eq!(
+        (builds[0].platforms.as_slice(), builds[3].others.as_slice()),
+        (["linux/amd64".to_string()].as_slice(), ["ssh".to_string()].as_slice())
+    );
+}
+
+#[test]
 fn included_files_bring_their_services_and_their_variables() {
     let main =
         "include: [db.yaml, {path: [q/x.yaml, q/y.yaml], env_file: q.env}]\nservices: {web: {image: 'web:${V}'}}";

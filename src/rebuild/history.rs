@@ -1,0 +1,140 @@
+//! Finds out how long earlier builds took, from the builder's own history. buildx 0.21 and later has one.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::docker::{CommandLine, Docker, QUERY_LIMIT};
+use crate::platform::Platform;
+
+/// How many of the latest builds to look at. Each takes one command.
+const MAX_BUILDS: usize = 5;
+
+/// The last build of a platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastBuild {
+    pub platform: Platform,
+    pub took: Duration,
+    /// How many platforms it built.
+    pub platforms: usize,
+}
+
+/// One completed build.
+#[derive(Debug, PartialEq, Eq)]
+struct Record {
+    context: String,
+    took: Duration,
+    platforms: Vec<Platform>,
+}
+
+/// Returns the last builds of these platforms from the directory `context`, as far as the builder has recorded them.
+pub fn last_builds(docker: &dyn Docker, builder: &str, context: &Path, platforms: &[Platform]) -> Vec<LastBuild> {
+    let Ok(context) = context.canonicalize() else { return Vec::new() };
+    let query = |words: &[&str]| {
+        let line = CommandLine::docker(["buildx", "history"].into_iter().chain(words.iter().copied()));
+        let output = docker.output(&line, QUERY_LIMIT).ok()?;
+        output.is_success().then_some(output.stdout)
+    };
+    let listed = query(&["ls", "--builder", builder, "--format", "json"]).unwrap_or_default();
+    let mut found: Vec<LastBuild> = Vec::new();
+    for id in completed(&listed).into_iter().take(MAX_BUILDS) {
+        let missing: Vec<&Platform> =
+            platforms.iter().filter(|one| !found.iter().any(|last| last.platform == **one)).collect();
+        if missing.is_empty() {
+            break;
+        }
+        let text = query(&["inspect", "--builder", builder, "--format", "json", &id]).unwrap_or_default();
+        let Some(record) = record(&text).filter(|record| is_in(&context, &record.context)) else { continue };
+        for platform in missing.into_iter().filter(|one| record.platforms.contains(one)) {
+            found.push(LastBuild { platform: platform.clone(), took: record.took, platforms: record.platforms.len() });
+        }
+    }
+    found
+}
+
+/// Parses `docker buildx history ls --format json`, one build a line, latest first. Returns the IDs of the completed.
+fn completed(text: &str) -> Vec<String> {
+    let values = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let done = values.filter(|value| value["status"] == "Completed");
+    let mut builds: Vec<(String, String)> = done
+        .filter_map(|value| {
+            let id = value["ref"].as_str()?.rsplit('/').next()?.to_string();
+            Some((value["created_at"].as_str()?.to_string(), id))
+        })
+        .collect();
+    // RFC 3339 in UTC sorts as text.
+    builds.sort();
+    builds.into_iter().rev().map(|(_, id)| id).collect()
+}
+
+/// Parses `docker buildx history inspect --format json`.
+fn record(text: &str) -> Option<Record> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let platforms = value["Platform"].as_array()?.iter().filter_map(Value::as_str);
+    Some(Record {
+        context: value["Context"].as_str()?.to_string(),
+        took: Duration::from_nanos(value["Duration"].as_u64()?),
+        platforms: platforms.filter_map(|text| Platform::parse(text).ok()).collect(),
+    })
+}
+
+/// Whether a recorded context is this directory. buildx records an absolute path without its first slash, or a path in
+/// the Git repository.
+fn is_in(directory: &Path, recorded: &str) -> bool {
+    !recorded.is_empty() && recorded != "." && directory.ends_with(recorded)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::super::docker::CommandOutput;
+    use super::*;
+
+    /// buildx 0.29.
+    const LISTED: &str = r#"{"cached_steps":0,"completed_at":"2026-11-30T05:46:42.383Z","created_at":"2026-11-30T05:46:42.219831051Z","name":"app/Nope","ref":"default/default/a8p0","status":"Error","total_steps":1}
+{"completed_at":"2026-11-30T05:46:11Z","created_at":"2026-11-30T05:46:10.66Z","name":"app","ref":"default/default/mssv","status":"Completed"}
+{"completed_at":"2026-11-30T05:46:13Z","created_at":"2026-11-30T05:46:12.35Z","name":"app","ref":"default/default/rjfv","status":"Completed"}
+"#;
+
+    struct Builder {
+        context: String,
+    }
+
+    impl Docker for Builder {
+        fn output(&self, line: &CommandLine, _: Duration) -> io::Result<CommandOutput> {
+            let line = line.to_string();
+            let stdout = match line.as_str() {
+                "docker buildx history ls --builder b --format json" => LISTED.to_string(),
+                "docker buildx history inspect --builder b --format json rjfv" => serde_json::json!({"Name": "app",
+                    "Context": self.context, "Dockerfile": "Dockerfile", "Duration": 192_429_890_000_u64,
+                    "Platform": ["linux/arm64", "linux/amd64"], "Status": "completed"})
+                .to_string(),
+                "docker buildx history inspect --builder b --format json mssv" => "{}".to_string(),
+                _ => panic!("unexpected command: {line}"),
+            };
+            Ok(CommandOutput { code: Some(0), stdout, stderr: String::new() })
+        }
+
+        fn status(&self, line: &CommandLine, _: Option<&str>) -> io::Result<Option<i32>> {
+            panic!("unexpected command: {line}")
+        }
+    }
+
+    #[test]
+    fn the_last_build_of_the_same_directory_and_platform_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().canonicalize().unwrap();
+        let platforms = ["linux/arm64", "linux/riscv64"].map(|text| Platform::parse(text).unwrap());
+        let found = |context: &str| {
+            let builder = Builder { context: context.to_string() };
+            last_builds(&builder, "b", directory.path(), &platforms)
+        };
+        let took = Duration::from_nanos(192_429_890_000);
+        let expected = vec![LastBuild { platform: platforms[0].clone(), took, platforms: 2 }];
+        assert_eq!(found(path.to_string_lossy().trim_start_matches('/')), expected);
+        assert_eq!(found(&path.file_name().unwrap().to_string_lossy()), expected);
+        assert_eq!(found("another/app"), []);
+    }
+}
