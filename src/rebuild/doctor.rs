@@ -318,6 +318,16 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
             }
             let emulator = platform.arch().map_or(Emulator::Unseen, |arch| emulator::of(machine, builder, arch));
             let text = match emulator {
+                Emulator::Works(_, Trial::Ran) => {
+                    return missing(
+                        &subject,
+                        format!(
+                            "builder {} does not list it, but this machine runs its programs; BuildKit updates its list after 20 s",
+                            builder.name
+                        ),
+                        Vec::new(),
+                    );
+                }
                 Emulator::Broken(handler, fault) => fault.text(handler),
                 _ => "no node runs its programs: RUN steps of this platform end in exec format error".to_string(),
             };

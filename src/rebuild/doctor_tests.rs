@@ -102,6 +102,12 @@ fn a_registered_emulator_may_not_work() {
     let works = checked(&with(true, yes, yes));
     assert_eq!(works.state, State::Slow);
     assert!(works.text.contains("by /usr/bin/qemu-aarch64-static (flags F), which ran a test program"), "{works:#?}");
+    // The emulator was registered after BuildKit made its list.
+    let mut stale = with(true, yes, yes);
+    stale.builder.as_mut().unwrap().nodes[0].platforms = platforms(&["linux/amd64"]);
+    let check_of_stale = checked(&stale);
+    assert!(check_of_stale.state == State::Missing && check_of_stale.remedies.is_empty(), "{check_of_stale:#?}");
+    assert!(stale.runs(&platforms(&["linux/arm64"])[0]));
     // This machine's kernel does not matter if the builder is on another machine.
     let mut elsewhere = with(false, yes, no);
     elsewhere.daemon = elsewhere.daemon.map(|daemon| Daemon { is_here: false, ..daemon });

@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod diagnostic;
 pub mod diff;
 pub mod docs;
+pub mod doctor;
 pub mod escape;
 mod format;
 mod from_lint;
