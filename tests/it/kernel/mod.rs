@@ -2,6 +2,7 @@
 //! Engine. Each tree is judged and executed, and the errno, exit code and messages must agree. Needs root. Installs
 //! missing programs if apt is available.
 
+mod agreement;
 mod handlers;
 mod libraries;
 mod runtimes;

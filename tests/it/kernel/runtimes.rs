@@ -8,7 +8,7 @@ use imgarch::platform::Capabilities;
 use super::*;
 
 /// Runs a tree as a container with an OCI runtime. Returns the exit code and stderr.
-fn contain(runtime: &str, tree: &Tree, granted: Capabilities) -> (i32, String) {
+pub(super) fn contain(runtime: &str, tree: &Tree, granted: Capabilities) -> (i32, String) {
     let bundle = tempfile::tempdir().expect("a temporary directory");
     let root = bundle.path().join("rootfs");
     std::fs::create_dir(&root).expect("creating the root");
@@ -181,9 +181,11 @@ fn a_container_maps_no_low_addresses_unless_it_is_granted_them() {
 }
 
 /// Runs a tree with podman. Returns the exit code and stderr. podman's own directories are in `directory`.
-fn contain_by_podman(runtime: &str, tree: &Tree, directory: &std::path::Path) -> (i32, String) {
+pub(super) fn contain_by_podman(runtime: &str, tree: &Tree, directory: &std::path::Path) -> (i32, String) {
     let bundle = tempfile::tempdir().expect("a temporary directory");
     tree.write(bundle.path());
+    // The container's user must be able to enter the directory.
+    std::fs::set_permissions(bundle.path(), std::fs::Permissions::from_mode(0o755)).expect("setting the mode");
     // crun refuses a machine with both cgroup versions, and runc needs one.
     let setup = match runtime {
         "crun" => "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; set -- --cgroups=disabled \"$@\";",
@@ -194,7 +196,14 @@ fn contain_by_podman(runtime: &str, tree: &Tree, directory: &std::path::Path) ->
          --runtime {runtime} run --rm --network none --log-driver none \"$@\""
     );
     let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", &script, "sh", "--rootfs"]).arg(bundle.path()).args(&tree.argv);
+    command.args(["-m", "sh", "-c", &script, "sh"]);
+    command.args(tree.env.iter().flat_map(|line| ["--env", line]));
+    for (option, value) in [("--workdir", &tree.working_dir), ("--user", &tree.user)] {
+        if !value.is_empty() {
+            command.args([option, value]);
+        }
+    }
+    command.arg("--rootfs").arg(bundle.path()).args(&tree.argv);
     command.env("F", directory).env("CONTAINERS_CONF", directory.join("containers.conf"));
     let output = command.output().expect("podman starts");
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())

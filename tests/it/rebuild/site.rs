@@ -123,6 +123,18 @@ impl Site {
         Run::of(&self.command(env!("CARGO_BIN_EXE_imgarch")).env("DOCKER_HOST", host).args(words).output().unwrap())
     }
 
+    /// Writes `storage.conf` and `containers.conf`, with which podman and buildah use this site's own storage.
+    pub fn podman_configuration(&self) {
+        let directory = self.directory.path().display();
+        let storage = format!("driver = \"vfs\"\ngraphroot = \"{directory}/storage\"\nrunroot = \"{directory}/run\"\n");
+        // podman requires the file that DOCKER_CONFIG names.
+        self.write("docker-config/config.json", "{}");
+        self.write("storage.conf", format!("[storage]\n{storage}"));
+        // Settings for machines without a network bridge and with both cgroup versions.
+        let engine = "runtime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
+        self.write("containers.conf", format!("[containers]\nnetns = \"none\"\n[engine]\n{engine}"));
+    }
+
     /// Creates a builder with this name and buildx's `remote` driver, which pushes by digest.
     pub fn remote_builder(&self, name: &str) {
         let socket = self.path("buildkit.sock");
