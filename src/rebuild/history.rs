@@ -23,6 +23,7 @@ pub struct LastBuild {
 /// One completed build.
 #[derive(Debug, PartialEq, Eq)]
 struct Record {
+    name: String,
     context: String,
     took: Duration,
     platforms: Vec<Platform>,
@@ -45,7 +46,7 @@ pub fn last_builds(docker: &dyn Docker, builder: &str, context: &Path, platforms
             break;
         }
         let text = query(&["inspect", "--builder", builder, "--format", "json", &id]).unwrap_or_default();
-        let Some(record) = record(&text).filter(|record| is_in(&context, &record.context)) else { continue };
+        let Some(record) = record(&text).filter(|record| record.is_of(&context)) else { continue };
         for platform in missing.into_iter().filter(|one| record.platforms.contains(one)) {
             found.push(LastBuild { platform: platform.clone(), took: record.took, platforms: record.platforms.len() });
         }
@@ -73,16 +74,25 @@ fn record(text: &str) -> Option<Record> {
     let value: Value = serde_json::from_str(text).ok()?;
     let platforms = value["Platform"].as_array()?.iter().filter_map(Value::as_str);
     Some(Record {
+        name: value["Name"].as_str().unwrap_or_default().to_string(),
         context: value["Context"].as_str()?.to_string(),
         took: Duration::from_nanos(value["Duration"].as_u64()?),
         platforms: platforms.filter_map(|text| Platform::parse(text).ok()).collect(),
     })
 }
 
-/// Whether a recorded context is this directory. buildx records an absolute path without its first slash, or a path in
-/// the Git repository.
-fn is_in(directory: &Path, recorded: &str) -> bool {
-    !recorded.is_empty() && recorded != "." && directory.ends_with(recorded)
+impl Record {
+    /// Whether its context was this directory. buildx 0.29 records an absolute path, with or without its first slash, a
+    /// path in the Git repository, or `.`. Its name then starts with the name of the directory.
+    fn is_of(&self, directory: &Path) -> bool {
+        match self.context.as_str() {
+            "" | "." => {
+                let name = self.name.split(['/', ' ']).next().unwrap_or_default();
+                directory.file_name().is_some_and(|last| last.to_string_lossy() == name)
+            }
+            context => directory.ends_with(context),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +109,7 @@ mod tests {
 "#;
 
     struct Builder {
+        name: String,
         context: String,
     }
 
@@ -107,7 +118,7 @@ mod tests {
             let line = line.to_string();
             let stdout = match line.as_str() {
                 "docker buildx history ls --builder b --format json" => LISTED.to_string(),
-                "docker buildx history inspect --builder b --format json rjfv" => serde_json::json!({"Name": "app",
+                "docker buildx history inspect --builder b --format json rjfv" => serde_json::json!({"Name": self.name,
                     "Context": self.context, "Dockerfile": "Dockerfile", "Duration": 192_429_890_000_u64,
                     "Platform": ["linux/arm64", "linux/amd64"], "Status": "completed"})
                 .to_string(),
@@ -127,14 +138,19 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().canonicalize().unwrap();
         let platforms = ["linux/arm64", "linux/riscv64"].map(|text| Platform::parse(text).unwrap());
-        let found = |context: &str| {
-            let builder = Builder { context: context.to_string() };
+        let base = path.file_name().unwrap().to_string_lossy().into_owned();
+        let named = |name: &str, context: &str| {
+            let builder = Builder { name: name.to_string(), context: context.to_string() };
             last_builds(&builder, "b", directory.path(), &platforms)
         };
+        let found = |context: &str| named("any", context);
         let took = Duration::from_nanos(192_429_890_000);
         let expected = vec![LastBuild { platform: platforms[0].clone(), took, platforms: 2 }];
         assert_eq!(found(path.to_string_lossy().trim_start_matches('/')), expected);
-        assert_eq!(found(&path.file_name().unwrap().to_string_lossy()), expected);
+        assert_eq!(found(&path.to_string_lossy()), expected);
+        assert_eq!(found(&base), expected);
+        assert_eq!(named(&format!("{base}/Other.Dockerfile"), "."), expected);
+        assert_eq!(named("another", "."), []);
         assert_eq!(found("another/app"), []);
     }
 }
