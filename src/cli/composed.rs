@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::manifests::{directory_name, read_other};
 use super::{CliError, Environment, Terminal, targets};
 use crate::kube::compose::{Outside, ServiceBuild};
 use crate::kube::{Role, manifest};
@@ -104,10 +105,10 @@ pub fn jobs(
 impl Project {
     fn add(&mut self, file: &Path, environment: &Environment, terminal: &Terminal) -> Result<(), CliError> {
         let variable = |name: &str| environment.text(name);
-        let read = |path: &Path| targets::read_text(path, FILE_BYTES).map_err(|error| error.to_string());
         let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
         let text = targets::read_text(file, FILE_BYTES)?;
-        let outside = Outside { variable: &variable, directory, read: &read };
+        let directory_name = directory_name(file);
+        let outside = Outside { variable: &variable, directory, directory_name, read: &read_other };
         let name = file.display().to_string();
         let read = manifest::read(&name, &text, &outside).map_err(|error| CliError::usage(error.to_string()))?;
         terminal.notes(&read.notes);

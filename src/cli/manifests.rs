@@ -17,7 +17,7 @@ use crate::source::Origin;
 const MANIFEST_BYTES: u64 = 64 << 20;
 
 /// Reads a file that a Compose file refers to.
-fn read_other(path: &Path) -> Result<String, String> {
+pub(super) fn read_other(path: &Path) -> Result<String, String> {
     if path.as_os_str() == "-" {
         return Err("stdin is not a file of the project".to_string());
     }
@@ -59,7 +59,7 @@ fn could_not_tell(file: &str, text: String, hint: String) -> ImageReport {
 }
 
 /// The name of the directory in which a file is.
-fn directory_name(file: &Path) -> String {
+pub(super) fn directory_name(file: &Path) -> String {
     let absolute = std::path::absolute(file).unwrap_or_default();
     absolute.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
