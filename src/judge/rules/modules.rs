@@ -187,7 +187,9 @@ fn owner(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Owner {
     // Modules from the layer of the runtime itself are its optional parts.
     let host = files.reach.interpreter(runtime).and_then(|path| files.rootfs.resolve(path).ok());
     let host_layer = host.map(|id| files.rootfs.view(id).layer);
-    let is_packaged = ["/gems/", "/bundle/", "/site-library/", "/perl5/"].iter().any(|place| path.contains(place));
+    let is_packaged = ["/gems/", "/bundle/", "/site-library/", "/perl5/", "/usr/local/lib/lua/"]
+        .iter()
+        .any(|place| path.contains(place));
     if is_packaged || host_layer.is_some_and(|layer| program.layer > layer) {
         Owner::Application
     } else {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::expected::{Tree, amd64};
-use super::faults::{self, Bytes, Fault, Put};
+use super::faults::{self, Bytes, Put};
 use super::{image, scan, trees};
 use crate::kit::machine::{self, Need};
 use Bytes::{Compiled, Foreign, Narrow, Text};
