@@ -111,6 +111,9 @@ pub enum Link {
 pub(crate) struct Budget {
     pub steps: usize,
     pub bytes: usize,
+    /// Steps that are kept for later services, and the steps when the current service started.
+    pub reserved: usize,
+    pub start: usize,
     pub nesting: usize,
     /// Where following a script stopped because of its cost, and why.
     pub gave_up: Option<(String, String)>,

@@ -133,7 +133,7 @@ fn text(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
     if kind != FileKind::Text(TextStart::Plain) {
         return kind;
     }
-    if named::is_followed_path(path, is_executable) {
+    if named::is_followed_path(path, is_executable) || named::is_services_text(path, window.head()) {
         return FileKind::Config(Box::new(read(window, SCRIPT_BYTES as u64).into()));
     }
     if is_executable || !mentions::is_mention_path(path) {

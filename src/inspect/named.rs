@@ -43,7 +43,10 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
     };
     let is_in = |start: &[u8]| path.starts_with(start);
     let ends = |end: &[u8]| name.ends_with(end);
-    let is_unit = || ends(b".service") || directory.ends_with(b".service.d") && ends(b".conf");
+    let is_unit = || {
+        let kinds: [&[u8]; 5] = [b".service", b".timer", b".socket", b".path", b".target"];
+        kinds.into_iter().any(ends) || directory.ends_with(b".service.d") && ends(b".conf")
+    };
     let is_program = || {
         let is_bin = directory.ends_with(b"bin") || !directory.contains(&b'/');
         is_executable && is_bin && !name.contains(&b'.')
@@ -77,8 +80,12 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
     if is_unit() {
         return is_in(b"usr/lib/systemd/system/") || is_in(b"lib/systemd/system/");
     }
-    let named: [&[u8]; 9] = [
+    let named: [&[u8]; 12] = [
         b"inittab",
+        b"crontab",
+        b"monitrc",
+        // Variables of the processes in a Procfile.
+        b".env",
         // The version of an OTP release, which the start script of the release reads.
         b"start_erl.data",
         b"supervisord.conf",
@@ -92,6 +99,14 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
     let is_supervisors = |text: &[u8]| text.windows(10).any(|part| part == b"supervisor");
     let is_settings = ends(b".conf") || ends(b".ini");
     named.contains(&name) || name.starts_with(b"Procfile") || is_settings && is_supervisors(path)
+}
+
+/// Whether settings of any name are supervisord's, by the text at their start.
+pub fn is_services_text(path: &[u8], head: &[u8]) -> bool {
+    let is_settings = [b".conf".as_slice(), b".ini", b".cfg"].iter().any(|end| path.ends_with(end));
+    let sections: [&[u8]; 3] = [b"[program:", b"[supervisord]", b"[eventlistener:"];
+    let has = |section: &[u8]| head.windows(section.len()).any(|part| part == section);
+    is_settings && sections.into_iter().any(has)
 }
 
 /// `NAME.dist-info/WHEEL` of an installed package.

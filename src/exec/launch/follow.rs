@@ -7,6 +7,7 @@ use crate::exec::kernel::access::{config, not_read};
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
+use crate::exec::launch::accounts;
 use crate::exec::launch::interpret::{self, ShellCall};
 use crate::exec::launch::interpreter::Interpreter;
 use crate::exec::launch::services;
@@ -134,9 +135,16 @@ impl<'a> Machine<'a> {
             _ => ran,
         };
         let mut walk = Walk { depth: walk.depth + 1, ..walk.clone() };
-        if let Some((kind, at)) = services::supervisor(self, &ran.name, &ran.file, &ran.argv) {
+        // A script's run-parts is followed by the interpreter.
+        let is_own = |kind| kind != services::Supervisor::RunParts || walk.depth == 1;
+        if let Some((kind, at)) =
+            services::supervisor(self, &ran.name, &ran.file, &ran.argv).filter(|(kind, _)| is_own(*kind))
+        {
             self.supervise(log, kind, &ran.argv[at..], &walk);
             return None;
+        }
+        if let Some(call) = accounts::AccountCall::parse(&ran.name, &ran.argv) {
+            return self.follow_account(log, &ran, &call, walk);
         }
         if let Some((row, style)) = wrapper::wrapper(&ran.name, is_applet) {
             let wrapped = wrapper::parse(row, style, &ran.argv);
@@ -177,7 +185,7 @@ impl<'a> Machine<'a> {
     fn run_wrapped(
         &self,
         log: &mut Log,
-        wrapped: wrapper::Wrapped,
+        mut wrapped: wrapper::Wrapped,
         caller: Caller<'_>,
         mut walk: Walk,
     ) -> Option<Outcome> {
@@ -185,9 +193,15 @@ impl<'a> Machine<'a> {
             walk.env.clear();
         }
         walk.env.retain(|line| !wrapped.unsets.iter().any(|name| line.split('=').next() == Some(name)));
-        walk.env.extend(wrapped.sets);
+        walk.env.extend(std::mem::take(&mut wrapped.sets));
         if let Some(directory) = wrapped.chdir {
             return log.open_end(caller.name(), format!("it changes to {directory} first"));
+        }
+        if let Some(directory) = wrapped.working_dir.take() {
+            return match self.machine_in(&services::from_cwd(self, &directory)) {
+                Some(machine) => machine.run_wrapped(log, wrapped, caller, walk),
+                None => log.open_end(caller.name(), format!("it changes to {directory}, which is not in the image")),
+            };
         }
         if let Some(text) = wrapped.text {
             let shell = variable(&walk.env, "SHELL").unwrap_or("/bin/sh").to_string();

@@ -83,7 +83,7 @@ fn a_wrapper_that_waits_has_its_own_exit_code() {
     let elsewhere = image(GLIBC, &[], &["chroot", "/srv", "/app"]);
     assert_eq!(elsewhere.followed, partial("chroot", "it changes to /srv first"));
     let su = image(GLIBC, &[], &["su", "root", "-c", "/none"]);
-    assert_eq!(su.followed, partial("su", "it searches for the program to start itself"));
+    assert_eq!(su.followed, partial("su", "the user root is not in the image's /etc/passwd"));
 }
 
 #[test]
@@ -349,4 +349,27 @@ fn java_needs_one_entry_of_its_class_path() {
     for other in [&["java", "-cp", "/none.jar", "-m", "a/a.B"][..], &["java", "-cp", "/none.jar", "@args"]] {
         assert_eq!(run(other).0, "runs", "{other:?}");
     }
+}
+
+#[test]
+fn programs_that_change_the_user_start_a_shell_or_the_command() {
+    let passwd: (&str, u16, &[u8]) = ("etc/passwd", 0o644, b"root:x:0:0::/root:/bin/sh\nweb:x:33:33::/srv:/bin/bash\n");
+    let loader = ElfBuilder::amd64().pie().interp(&format!("/{GLIBC}")).build();
+    let with = |words: &[&str], expected: &str| {
+        let names = ["usr/bin/runuser", "usr/bin/sudo", "usr/bin/start-stop-daemon"];
+        let mut files: Vec<(&str, u16, &[u8])> = names.iter().map(|name| (*name, 0o755, loader.as_slice())).collect();
+        files.push(passwd);
+        let trace = image(GLIBC, &files, words);
+        assert!(short(&trace.outcome).ends_with(expected), "{words:?} {trace:?}");
+        assert_eq!(trace.followed, Followed::Full, "{words:?}");
+    };
+    let foreign = " foreign-architecture";
+    with(&["su", "web", "-c", "exec /foreign"], foreign);
+    with(&["su", "-s", "/bin/sh", "web", "-c", "exec /app"], "runs");
+    with(&["runuser", "-l", "web", "-c", "/foreign"], foreign);
+    with(&["runuser", "-u", "web", "--", "/foreign"], foreign);
+    with(&["sudo", "-E", "-u", "web", "A=b", "/app"], "runs");
+    with(&["env", "-C", "/usr", "../foreign"], foreign);
+    let none = image(GLIBC, &[passwd], &["su", "none", "-c", "/app"]);
+    assert_eq!(none.followed, partial("su", "the user none is not in the image's /etc/passwd"));
 }

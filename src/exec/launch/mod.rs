@@ -1,5 +1,6 @@
 //! Models how a runtime finds the container's program, and how wrappers, shells and interpreters start the next one.
 
+mod accounts;
 mod dotnet;
 pub(crate) mod follow;
 pub(crate) mod interpret;

@@ -4,7 +4,7 @@
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::Machine;
-use crate::exec::launch::interpret::{MAX_STEPS, UNKNOWN, is_harmless, is_known, may_be};
+use crate::exec::launch::interpret::{UNKNOWN, is_harmless, is_known, may_be};
 use crate::exec::launch::walk::{Caller, Ran, Walk};
 use crate::exec::launch::wrapper::Style;
 use crate::exec::log::{Certainty, Log, Risk, Step};
@@ -27,12 +27,8 @@ const TRY_STEPS: usize = 20;
 
 /// Programs that start a program named in their arguments, with their own search or configuration.
 const STARTERS: &[&str] = &[
-    "su",
-    "runuser",
-    "sudo",
     "doas",
     "nsenter",
-    "start-stop-daemon",
     "script",
     "aws-lambda-rie",
     "dockerize",
@@ -79,9 +75,6 @@ const STARTERS: &[&str] = &[
     "linux64",
     "linux32",
     "cgexec",
-    "softlimit",
-    "envdir",
-    "s6-envdir",
     "unbuffer",
     "go-init",
     "pid1",
@@ -260,13 +253,13 @@ impl Machine<'_> {
     }
 
     fn position(&self, log: &mut Log, words: &[String], env: &[String]) -> Option<usize> {
-        if log.budget.steps >= MAX_STEPS {
+        if log.budget.left() == 0 {
             return None;
         }
         // A search of PATH examines each of its directories, and an image may have many.
         let directories = variable(env, "PATH").unwrap_or(DEFAULT_PATH).split(':').count();
         log.budget.steps += words.len().min(MAX_WORDS) * (1 + directories / FREE_DIRECTORIES);
-        if log.budget.steps >= MAX_STEPS {
+        if log.budget.left() == 0 {
             return None;
         }
         let is_start = |word: &String| self.names_program(word, env) || self.starts_line(word, env);

@@ -21,7 +21,7 @@ impl Machine<'_> {
             let rest = ran.argv.get(at + 1..).filter(|rest| !rest.is_empty())?;
             return Some(self.run_command(log, &rest[0], rest, caller, walk));
         }
-        let script = ran.argv.iter().skip(1).find(|word| !word.starts_with('-'))?;
+        let script = ran.argv.iter().skip(1).find(|word| services::is_execline_script(word))?;
         let id = self.cwd.walk(self.rootfs, script.as_bytes(), &|_| true).ok()?;
         let Some(text) = self.kind(id).and_then(interpret::kept_text) else {
             return log.open_end(script.as_str(), "its full text was not kept");

@@ -88,13 +88,92 @@ pub(crate) static WRAPPERS: &[Wrapper] = &[
     row(&["gosu"], &[], 1, Style::Gosu),
     row(&["su-exec"], &[], 1, Style::SuExec),
     row(&["s6-setuidgid"], &[], 1, Style::S6),
-    row(&["setuidgid", "setuser"], &[], 1, Style::Plain),
+    row(&["s6-setsid", "s6-applyuidgid", "s6-fghack"], &["-u", "-g", "-G"], 0, Style::S6),
+    row(&["s6-envuidgid"], &[], 1, Style::S6),
+    row(&["s6-envdir"], &["-c"], 1, Style::S6),
+    row(&["s6-setlock"], &["-t"], 1, Style::S6),
+    row(&["s6-softlimit"], &["-a", "-c", "-d", "-f", "-h", "-l", "-m", "-o", "-p", "-r", "-s", "-t"], 0, Style::S6),
+    row(&["s6-notifyoncheck"], &["-3", "-s", "-T", "-t", "-w", "-n", "-c"], 0, Style::S6),
+    row(&["setuidgid", "setuser", "envuidgid", "envdir", "setlock"], &[], 1, Style::Plain),
+    row(&["fghack", "pgrphack"], &[], 0, Style::Plain),
+    row(&["softlimit"], &["-a", "-c", "-d", "-f", "-l", "-m", "-o", "-p", "-r", "-s", "-t"], 0, Style::Plain),
+    row(&["start-stop-daemon"], DAEMON_OPTIONS, 0, Style::Plain),
+    row(&["runuser", "sudo"], RUN_OPTIONS, 0, Style::UtilLinux),
     row(
         &["chpst"],
         &["-u", "-U", "-b", "-e", "-/", "-n", "-l", "-L", "-m", "-d", "-o", "-p", "-f", "-c", "-t", "-C"],
         0,
         Style::Runit,
     ),
+];
+
+/// Options of start-stop-daemon with a value. Source: start-stop-daemon(8), and OpenRC's.
+const DAEMON_OPTIONS: &[&str] = &[
+    "-p",
+    "--pidfile",
+    "-x",
+    "--exec",
+    "-n",
+    "--name",
+    "-u",
+    "--user",
+    "-g",
+    "--group",
+    "-c",
+    "--chuid",
+    "-r",
+    "--chroot",
+    "-d",
+    "--chdir",
+    "-a",
+    "--startas",
+    "-N",
+    "--nicelevel",
+    "-P",
+    "--procsched",
+    "-I",
+    "--iosched",
+    "-k",
+    "--umask",
+    "-R",
+    "--retry",
+    "-s",
+    "--signal",
+    "-O",
+    "--output",
+    "-1",
+    "--stdout",
+    "-2",
+    "--stderr",
+    "-e",
+    "--env",
+    "-w",
+    "--wait",
+];
+/// Options of sudo and `runuser -u` with a value. Source: sudo(8), runuser(1).
+const RUN_OPTIONS: &[&str] = &[
+    "-u",
+    "--user",
+    "-g",
+    "--group",
+    "-G",
+    "--supp-group",
+    "-C",
+    "--close-from",
+    "-D",
+    "--chdir",
+    "-p",
+    "--prompt",
+    "-R",
+    "--chroot",
+    "-T",
+    "--command-timeout",
+    "-U",
+    "--other-user",
+    "-w",
+    "--whitelist-environment",
+    "-h",
+    "--host",
 ];
 
 impl Style {
@@ -129,7 +208,9 @@ pub(crate) struct Wrapped {
     pub unsets: Vec<String>,
     /// `env -i`.
     pub clears: bool,
-    /// The directory of `env -C`, or another root directory.
+    /// The directory of `env -C` and `chpst -C`.
+    pub working_dir: Option<String>,
+    /// Another root directory, or one that only some versions change to.
     pub chdir: Option<String>,
     /// A text for a shell instead of a command: `flock -c`.
     pub text: Option<String>,
@@ -144,6 +225,8 @@ pub(crate) fn parse(wrapper: &Wrapper, style: Style, argv: &[String]) -> Wrapped
     let mut wrapped = Wrapped::default();
     let is_env = wrapper.names.contains(&"env");
     let mut words = argv.iter().skip(1).cloned().collect::<VecDeque<String>>();
+    // The program that start-stop-daemon starts is an option's value.
+    let (mut program, mut startas) = (None, None);
     while let Some(word) = words.front().cloned() {
         if word == "--" {
             words.pop_front();
@@ -169,17 +252,33 @@ pub(crate) fn parse(wrapper: &Wrapper, style: Style, argv: &[String]) -> Wrapped
         if sets_user {
             wrapped.user = word.split_once('=').map(|(_, user)| user.to_string()).or_else(|| words.front().cloned());
         }
+        let (name, inline) = match word.split_once('=') {
+            Some((name, value)) if word.starts_with("--") => (name, Some(value.to_string())),
+            _ => (word.as_str(), None),
+        };
+        let value = inline.or_else(|| words.front().cloned());
+        match (wrapper.names[0], name) {
+            ("chpst", "-C") | ("start-stop-daemon", "-d" | "--chdir") => wrapped.working_dir = value,
+            ("start-stop-daemon", "-x" | "--exec") => program = value,
+            ("start-stop-daemon", "-a" | "--startas") => startas = value,
+            ("start-stop-daemon", "-r" | "--chroot") | ("runuser", "-R" | "--chroot") => wrapped.chdir = value,
+            ("runuser" | "start-stop-daemon", "-u" | "--user" | "-c" | "--chuid") => {
+                wrapped.user = value.map(|user| user.split(':').next().unwrap_or_default().to_string());
+            }
+            _ => {}
+        }
         if wrapper.valued.contains(&word.as_str()) {
             words.pop_front();
         }
     }
-    while let Some(word) = words.front().filter(|word| is_env && word.contains('=')).cloned() {
+    let takes_variables = is_env || argv.first().is_some_and(|name| name.rsplit('/').next() == Some("sudo"));
+    while let Some(word) = words.front().filter(|word| takes_variables && word.contains('=')).cloned() {
         words.pop_front();
         wrapped.sets.push(word);
     }
     let mut words = words.into_iter();
     let between: Vec<String> = words.by_ref().take(wrapper.words).collect();
-    wrapped.command = words.collect();
+    wrapped.command = startas.or(program).into_iter().chain(words).collect();
     match (wrapper.names[0], between.first(), wrapped.command.first().map(String::as_str)) {
         ("chroot", Some(root), _) if root != "/" => wrapped.chdir = Some(root.clone()),
         ("gosu" | "su-exec" | "s6-setuidgid" | "setuidgid", Some(user), _) => wrapped.user = Some(user.clone()),
@@ -203,7 +302,7 @@ fn parse_env_option(word: &str, is_busybox: bool, words: &mut VecDeque<String>, 
     match name {
         "ignore-environment" => wrapped.clears = true,
         "unset" => wrapped.unsets.extend(value.or_else(|| words.pop_front())),
-        "chdir" if !is_busybox => wrapped.chdir = value.or_else(|| words.pop_front()),
+        "chdir" if !is_busybox => wrapped.working_dir = value.or_else(|| words.pop_front()),
         "split-string" if !is_busybox => split(value.or_else(|| words.pop_front()), words),
         "chdir" | "split-string" => wrapped.refused = Some(BadOption::Word(word.to_string())),
         _ if name.contains(char::is_whitespace) => wrapped.refused = Some(BadOption::Word(word.to_string())),
@@ -226,7 +325,7 @@ fn parse_env_letters(letters: &str, is_busybox: bool, words: &mut VecDeque<Strin
             'i' => wrapped.clears = true,
             'u' => return wrapped.unsets.extend(value()),
             'C' => {
-                wrapped.chdir = value();
+                wrapped.working_dir = value();
                 return;
             }
             // The string's words replace the option: `#!/usr/bin/env -S node --trace`.

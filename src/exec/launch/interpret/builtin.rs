@@ -82,12 +82,12 @@ impl Interpreter<'_, '_, '_> {
                 return done(state, truth);
             }
             "echo" | "printf" => {
+                let variable = words.get(1).filter(|_| name == "printf" && words[0] == "-v");
+                let words = if variable.is_some() { &words[2..] } else { words };
                 let text = if name == "echo" { echoed(words) } else { printed(words) };
                 let text = self.bounded(text);
-                if name == "printf" && words.first().is_some_and(|word| word == "-v") {
-                    if let Some(variable) = words.get(1) {
-                        state.set_text(variable, HOLE.to_string());
-                    }
+                if let Some(variable) = variable {
+                    state.set_text(variable, text);
                 } else {
                     state.print(&text);
                 }
@@ -119,6 +119,9 @@ impl Interpreter<'_, '_, '_> {
                 return done(state, Truth::Yes);
             }
             "shopt" => {
+                if words.iter().any(|word| word == "nocasematch") {
+                    state.ignores_case = words.first().is_some_and(|word| word == "-s");
+                }
                 if words.iter().any(|word| word == "nullglob") {
                     state.globs_to_nothing = words.first().is_some_and(|word| word == "-s");
                 }

@@ -431,6 +431,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
     /// Saves a variable before it becomes local to a function.
     pub(super) fn keep_local(&mut self, state: &mut State, name: &str) {
         let old = state.var(name).cloned();
+        self.spend(state.locals.last().map_or(0, Vec::len) / 32);
         if let Some(frame) = state.locals.last_mut()
             && !frame.iter().any(|(kept, _)| kept == name)
         {

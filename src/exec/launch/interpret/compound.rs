@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::ending::End;
 use super::state::{Blame, Flow, Function, State, Status, joined};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{Interpreter, MAX_BRANCHES, MAX_NESTING, MAX_TURNS};
+use super::{Interpreter, MAX_BRANCHES, MAX_NESTING};
 use crate::shell::{self, Arm, ArmEnd, Command, CommandKind, Condition, List, Part, UnaryTest, Word};
 
 /// Number of iterations of a loop with an unknown condition, after which the values that it changes are unknown.
@@ -92,8 +92,9 @@ impl Interpreter<'_, '_, '_> {
                 held.extend(yes);
                 failed.extend(no);
             }
-            done.extend(self.list(joined(held, MAX_BRANCHES, false), body, is_tested));
-            open = joined(failed, MAX_BRANCHES, false);
+            let held = joined(held, self.branch_limit(), false);
+            done.extend(self.list(held, body, is_tested));
+            open = joined(failed, self.branch_limit(), false);
         }
         match otherwise {
             Some(body) => done.extend(self.list(open, body, is_tested)),
@@ -130,9 +131,11 @@ impl Interpreter<'_, '_, '_> {
         let mut done = Vec::new();
         let mut open = vec![State { status: Status::from_truth(Truth::Yes), ..state }];
         for (turn, value) in values.into_iter().enumerate() {
-            if turn >= MAX_TURNS || open.is_empty() {
+            if turn > self.turn_limit() || open.is_empty() {
                 break;
             }
+            // The rest of a long list is one value that is not known.
+            let value = if turn == self.turn_limit() { MANY.to_string() } else { value };
             let is_many = value.starts_with(MANY);
             let mut next = Vec::new();
             for mut state in open {
@@ -149,7 +152,7 @@ impl Interpreter<'_, '_, '_> {
                 }
                 next.extend(self.turn(state, body, is_tested, &mut done));
             }
-            open = joined(next, MAX_BRANCHES, false);
+            open = joined(next, self.branch_limit(), false);
         }
         done.extend(open);
         done
@@ -197,7 +200,10 @@ impl Interpreter<'_, '_, '_> {
         let mut vague = 0;
         let mut blame: Option<Rc<Blame>> = None;
         self.passed = None;
-        for _ in 0..MAX_TURNS {
+        for turn in 0.. {
+            if turn >= self.turn_limit() {
+                break;
+            }
             let before = open.clone();
             let mut held = Vec::new();
             let mut is_vague = false;
@@ -220,9 +226,9 @@ impl Interpreter<'_, '_, '_> {
             }
             blame = blame.or_else(|| next.iter().find_map(|state| state.status.blame.clone()));
             blame = blame.or_else(|| self.passed.clone());
-            open = joined(next, MAX_BRANCHES, false);
+            open = joined(next, self.branch_limit(), false);
             if open.is_empty() {
-                return joined(done, MAX_BRANCHES, false);
+                return joined(done, self.branch_limit(), false);
             }
             // A loop that returns to an earlier state never ends by itself.
             let goes_round =
@@ -231,19 +237,19 @@ impl Interpreter<'_, '_, '_> {
                 for state in &open {
                     self.end(state, End::Loops(blame.clone()), line);
                 }
-                return joined(done, MAX_BRANCHES, false);
+                return joined(done, self.branch_limit(), false);
             }
             vague += usize::from(is_vague);
             if vague >= VAGUE_ITERATIONS {
                 // One more iteration, then the end. The values that the loop changes are not known after it.
                 done.extend(open);
-                return joined(done, MAX_BRANCHES.min(2), false);
+                return joined(done, self.branch_limit().min(2), false);
             }
         }
         for state in &open {
             self.give_up(state, "a loop has too many iterations to follow", line);
         }
-        joined(done, MAX_BRANCHES, false)
+        joined(done, self.branch_limit(), false)
     }
 
     fn case(&mut self, state: State, subject: &str, arms: &[Arm], is_tested: bool) -> Vec<State> {
@@ -270,10 +276,13 @@ impl Interpreter<'_, '_, '_> {
                 ArmEnd::FallThrough => falling = after,
                 ArmEnd::Leave | ArmEnd::TryNext => done.extend(after),
             }
+            if done.len() > 2 * MAX_BRANCHES {
+                done = joined(done, self.branch_limit(), true);
+            }
         }
         done.extend(falling);
         done.extend(open.map(|state| State { status: Status::from_truth(Truth::Yes), ..state }));
-        joined(done, MAX_BRANCHES, true)
+        joined(done, self.branch_limit(), true)
     }
 
     fn condition(&mut self, state: &mut State, condition: &Condition) -> Truth {
@@ -297,6 +306,7 @@ impl Interpreter<'_, '_, '_> {
                         let truth = tokens.map_or(Truth::Maybe, |tokens| self.matches(&tokens, &subject));
                         if *test == shell::BinaryTest::Equal { truth } else { truth.not() }
                     }
+                    shell::BinaryTest::Matches => self.matches_expression(state, &subject, right),
                     test => {
                         let other = self.text(state, right);
                         self.binary(&subject, *test, &other)

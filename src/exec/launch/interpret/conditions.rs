@@ -148,22 +148,7 @@ impl Interpreter<'_, '_, '_> {
             BinaryTest::After if text::is_known(left) && text::is_known(right) => {
                 Truth::from_bool(text::plain(left) > text::plain(right))
             }
-            BinaryTest::Before | BinaryTest::After | BinaryTest::Files => Truth::Maybe,
-            // Of regular expressions, only `=~ ^text` with plain letters is supported.
-            BinaryTest::Matches => {
-                let subject = text::plain(left);
-                let plain = right.trim_start_matches('^');
-                let is_plain = !plain.is_empty()
-                    && plain.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | ' ' | ':'));
-                match (is_plain && text::is_known(&subject), right.starts_with('^')) {
-                    (false, _) if subject.is_empty() && right.starts_with('^') && right.contains(['[', '+']) => {
-                        if right.contains(['*', '?', '|']) { Truth::Maybe } else { Truth::No }
-                    }
-                    (false, _) => Truth::Maybe,
-                    (true, true) => Truth::from_bool(subject.starts_with(plain)),
-                    (true, false) => Truth::from_bool(subject.contains(plain)),
-                }
-            }
+            BinaryTest::Before | BinaryTest::After | BinaryTest::Files | BinaryTest::Matches => Truth::Maybe,
         };
         if is_soft { truth.soften() } else { truth }
     }

@@ -76,6 +76,7 @@ pub(super) fn is_missing(kind: CauseKind) -> bool {
             | CauseKind::MissingScript
             | CauseKind::MissingModule
             | CauseKind::NotExecutable
+            | CauseKind::IsDirectory
     )
 }
 

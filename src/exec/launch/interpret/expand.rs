@@ -1,5 +1,6 @@
 //! Expands words to fields: parameters, substitutions, splitting and globs. Source: POSIX XCU 2.6.
 
+use super::expression::Expression;
 use super::numbers::{sliced, substring};
 use super::pattern::{self, Token};
 use super::state::{State, Value};
@@ -9,6 +10,9 @@ use crate::shell::{self, DefaultKind, Index, Operation, Parameter, Part, Replace
 
 /// Maximum number of fields of one word.
 const MAX_FIELDS: usize = 1024;
+
+/// The cost of compiling a regular expression, in steps.
+const EXPRESSION_STEPS: usize = 100;
 
 /// A part of an expanded word.
 enum Piece {
@@ -65,6 +69,36 @@ impl Interpreter<'_, '_, '_> {
             Piece::Break => None,
         });
         pattern::pattern(&pieces.collect::<Vec<_>>())
+    }
+
+    /// Expands a word to an extended regular expression, in which quoted text stands for itself.
+    fn expression(&mut self, state: &mut State, word: &Word) -> Option<Expression> {
+        let mut expression = Expression::default();
+        for piece in self.pieces(state, &word.parts, false) {
+            match piece {
+                Piece::Text { text, is_quoted: true, .. } => expression.push_literal(&text)?,
+                Piece::Text { text, is_quoted: false, .. } => expression.push(&text)?,
+                Piece::Break => expression.push_literal(" ")?,
+            }
+        }
+        Some(expression)
+    }
+
+    /// `[[ TEXT =~ WORD ]]`, which also sets BASH_REMATCH.
+    pub(super) fn matches_expression(&mut self, state: &mut State, subject: &str, word: &Word) -> Truth {
+        let expression = self.expression(state, word);
+        let is_spent = !self.spend(EXPRESSION_STEPS + subject.len() / STEP_COMPARISONS);
+        let found = expression.filter(|_| text::is_known(subject) && !is_spent).and_then(|mut expression| {
+            expression.ignores_case = state.ignores_case;
+            expression.find(&text::plain(subject))
+        });
+        let (truth, groups) = match found {
+            None => (Truth::Maybe, vec![MANY.to_string()]),
+            Some(None) => (Truth::No, Vec::new()),
+            Some(Some(groups)) => (Truth::Yes, groups),
+        };
+        state.set("BASH_REMATCH", Value::List(groups));
+        if text::is_soft(subject) { truth.soften() } else { truth }
     }
 
     /// Bounds a text: one that is too long is not kept, and none is kept once the call's budget is spent.

@@ -322,3 +322,31 @@ fn the_first_file_that_a_pattern_matches_is_known() {
     assert_eq!(run("exec \"$(ls /opt/own-*/tool | head -n 1)\""), FOREIGN);
     assert_eq!(run("tool=$(ls -1 /opt/own-*/tool | head -1)\nexec $tool"), FOREIGN);
 }
+
+#[test]
+fn a_regular_expression_decides_and_sets_its_groups() {
+    bash("#!/bin/bash\n[[ $1 =~ -w|--wait ]] || exit 3\nexec /foreign\n", &["--wait"], "exit 126 foreign-architecture");
+    bash("#!/bin/bash\n[[ no =~ ^(yes|true)$ ]] && exec /app\nexec /foreign\n", &[], "exit 126 foreign-architecture");
+    bash(
+        "#!/bin/bash\n[[ /foreign:8 =~ ^(.*):([0-9]+)$ ]]\nexec \"${BASH_REMATCH[1]}\"\n",
+        &[],
+        "exit 126 foreign-architecture",
+    );
+    bash(
+        "#!/bin/bash\nshopt -s nocasematch\nif [[ YES =~ ^yes$ ]]; then exec /foreign; fi\nexec /app\n",
+        &[],
+        "exit 126 foreign-architecture",
+    );
+    bash("#!/bin/bash\nprintf -v bin '/%s' foreign\nexec \"$bin\"\n", &[], "exit 126 foreign-architecture");
+}
+
+#[test]
+fn a_script_that_costs_much_is_followed_with_less_detail() {
+    let checks: String = (0..150).map(|at| format!("check V{at} \"${{V{at}:-}}\"\n")).collect();
+    let script = format!(
+        "#!/bin/bash\ncheck() {{\n  if [ -n \"$(date)\" ]; then export \"$1=a$2\"; else export \"$1=b$2\"; fi\n  case $2 in a) x=1;; *) \
+         x=2;; esac\n}}\n{checks}exec \"$@\"\n"
+    );
+    let trace = run(&script, &["/foreign"]);
+    assert_eq!(short(&trace.outcome), "exit 126 foreign-architecture", "{:?}", trace.followed);
+}

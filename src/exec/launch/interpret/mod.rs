@@ -8,6 +8,7 @@ mod compound;
 mod conditions;
 mod ending;
 mod expand;
+mod expression;
 mod files;
 mod lines;
 mod numbers;
@@ -103,7 +104,7 @@ struct Interpreter<'m, 'a, 'l> {
 impl Machine<'_> {
     /// Follows a shell's text. `None` if the programs that it starts run.
     pub(crate) fn interpret(&self, log: &mut Log, call: &ShellCall<'_>, walk: &Walk) -> Option<Outcome> {
-        if log.budget.nesting >= MAX_NESTING || log.budget.steps >= MAX_STEPS {
+        if log.budget.nesting >= MAX_NESTING || log.budget.left() == 0 {
             return log.open_end(call.label.to_string(), "its scripts are nested too deeply to follow");
         }
         log.budget.bytes += call.text.len();
@@ -149,6 +150,7 @@ impl Machine<'_> {
             is_open: walk.is_open,
             has_unknown_commands: false,
             globs_to_nothing: false,
+            ignores_case: false,
             written: Rc::new(BTreeSet::new()),
             status: Status::from_truth(Truth::Yes),
             flow: Flow::Next,

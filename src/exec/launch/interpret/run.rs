@@ -5,9 +5,23 @@ use std::rc::Rc;
 use super::ending::{End, Ending};
 use super::state::{Flow, State, Status, WHOLE, joined};
 use super::text::{HOLE, Truth};
-use super::{Interpreter, MAX_BRANCHES, MAX_BYTES, MAX_STEPS};
+use super::{Interpreter, MAX_BRANCHES, MAX_BYTES, MAX_STEPS, MAX_TURNS};
+use crate::exec::log::Budget;
 use crate::exec::outcome::Outcome;
 use crate::shell::{Command, Item, Joint, List, Pipeline};
+
+impl Budget {
+    /// The steps that are left for the current service.
+    pub(crate) fn left(&self) -> usize {
+        MAX_STEPS.saturating_sub(self.steps + self.reserved)
+    }
+
+    /// How many quarters of the current service's share are spent.
+    fn quarters(&self) -> usize {
+        let spent = self.steps.saturating_sub(self.start);
+        spent * 4 / (spent + self.left()).max(1)
+    }
+}
 
 impl Interpreter<'_, '_, '_> {
     /// Runs the whole of the current script, from its first command.
@@ -51,7 +65,25 @@ impl Interpreter<'_, '_, '_> {
     /// Whether the budget allows `cost` more.
     pub(super) fn spend(&mut self, cost: usize) -> bool {
         self.log.budget.steps += cost;
-        self.log.budget.steps <= MAX_STEPS && self.log.budget.bytes <= MAX_BYTES
+        self.log.budget.left() > 0 && self.log.budget.bytes <= MAX_BYTES
+    }
+
+    /// The number of branches that are kept apart. The more of the budget is spent, the fewer: less is known then, but
+    /// the script is followed to its end.
+    pub(super) fn branch_limit(&self) -> usize {
+        match self.log.budget.quarters() {
+            0 => MAX_BRANCHES,
+            1 => MAX_BRANCHES / 2,
+            _ => 1,
+        }
+    }
+
+    /// The number of iterations of a loop that are run one by one. It falls as the budget is spent.
+    pub(super) fn turn_limit(&self) -> usize {
+        match self.log.budget.quarters() {
+            0 | 1 => MAX_TURNS,
+            _ => MAX_TURNS / 16,
+        }
     }
 
     pub(super) fn list(&mut self, mut states: Vec<State>, list: &List, is_tested: bool) -> Vec<State> {
@@ -64,7 +96,7 @@ impl Interpreter<'_, '_, '_> {
                     next.push(state);
                 }
             }
-            states = joined(next, MAX_BRANCHES, true);
+            states = joined(next, self.branch_limit(), true);
         }
         states
     }
@@ -105,6 +137,9 @@ impl Interpreter<'_, '_, '_> {
                 }
             }
             branches = next;
+            if branches.len() > 2 * MAX_BRANCHES {
+                branches = self.fewer(branches, at + 1);
+            }
         }
         let is_negated = item.rest.last().map_or(&item.first, |(_, pipeline)| pipeline).is_negated;
         let mut states = Vec::new();
@@ -118,6 +153,16 @@ impl Interpreter<'_, '_, '_> {
             }
         }
         states
+    }
+
+    /// Merges the branches of a long `&&` or `||` list, apart from those that did not run its pipeline `last`.
+    fn fewer(&self, branches: Vec<(State, usize)>, last: usize) -> Vec<(State, usize)> {
+        let (ran, passed): (Vec<_>, Vec<_>) = branches.into_iter().partition(|(_, ran)| *ran == last);
+        let merge = |branches: Vec<(State, usize)>, ran: usize| {
+            let states = branches.into_iter().map(|(state, _)| state).collect();
+            joined(states, self.branch_limit(), true).into_iter().map(move |state| (state, ran))
+        };
+        merge(ran, last).chain(merge(passed, 0)).collect()
     }
 
     /// Records that the previous command failed and that the script continues.
@@ -182,7 +227,7 @@ impl Interpreter<'_, '_, '_> {
         let child = State { input, is_open, written, ..state.clone() };
         let children = self.subshell(child, |own, child| own.command(child, last, is_tested));
         let states = children.into_iter().map(|child| state.clone().after(child)).collect();
-        joined(states, MAX_BRANCHES, true)
+        joined(states, self.branch_limit(), true)
     }
 
     /// Runs commands whose `exit` only ends themselves.

@@ -29,6 +29,8 @@ pub struct State {
     /// The script ran the commands of a file that is not known, so names may be functions.
     pub has_unknown_commands: bool,
     pub globs_to_nothing: bool,
+    /// `shopt -s nocasematch`
+    pub ignores_case: bool,
     /// Files that the script itself wrote.
     pub written: Rc<BTreeSet<String>>,
     pub status: Status,
@@ -235,11 +237,12 @@ impl State {
         self.is_open |= other.is_open;
         self.has_unknown_commands |= other.has_unknown_commands;
         self.globs_to_nothing |= other.globs_to_nothing;
+        self.ignores_case |= other.ignores_case;
         if self.written != other.written {
             let written = Rc::make_mut(&mut self.written);
             written.extend(other.written.iter().cloned());
         }
-        if self.status != other.status {
+        if self.status != other.status && !is_rare {
             let blame = self.status.blame.take().filter(|_| other.status.blame.is_some());
             let open = self.status.open.take().or_else(|| other.status.open.clone());
             self.status = Status { truth: Truth::Maybe, code: None, blame, open };

@@ -31,6 +31,11 @@ const CHAINS: &[(&str, usize)] = &[
 const BLOCKS: &[&str] =
     &["foreground", "background", "if", "ifelse", "ifte", "pipeline", "backtick", "trap", "loopwhilex", "tryexec"];
 
+/// Whether a word of execlineb's is its script. Debian's /usr/bin/execlineb is itself a script that starts execlineb.
+pub(in crate::exec::launch) fn is_script(word: &str) -> bool {
+    !word.starts_with('-') && !word.ends_with("/execlineb")
+}
+
 /// Returns the commands of a script, each with its line: those in blocks, and the one that the script execs.
 pub(in crate::exec::launch) fn commands(text: &str) -> Vec<(Vec<String>, usize)> {
     let tokens = tokens(text);

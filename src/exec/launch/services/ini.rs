@@ -1,7 +1,9 @@
 //! supervisord's and monit's configuration. Source: supervisord's documentation, "Configuration File"; monit(1).
 
-use super::{Service, entries, from_cwd, matching, option, text_of, words_of};
+use super::{MAX_FILES, Service, entries, from_cwd, matching, option, text_of, words_of};
+use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::Machine;
+use crate::exec::launch::interpret::UNKNOWN;
 
 /// The paths where supervisord looks for its file. Source: supervisor/options.py `default_configfile`.
 const CONFIG_PATHS: &[&str] =
@@ -10,10 +12,12 @@ const CONFIG_PATHS: &[&str] =
 /// One `[section]` with its keys, values and line numbers.
 struct Section {
     name: String,
+    /// The file that it is in.
+    path: String,
     keys: Vec<(String, String, usize)>,
 }
 
-pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
+pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String], env: &[String]) -> Option<Vec<Service>> {
     let main = match option(argv, &["--configuration", "-c"]) {
         Some(path) => from_cwd(machine, &path),
         None => {
@@ -22,48 +26,107 @@ pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<
             paths.into_iter().find(|path| machine.rootfs.resolve(path).is_ok())?
         }
     };
-    let sections = sections(&text_of(machine, &main)?);
-    let mut services = programs(&sections, &main);
+    let mut sections = sections(&text_of(machine, &main)?, &main);
     let directory = main.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let of_file = Expansions { env, here: directory, program: None };
+    let (mut included, mut unread) = (Vec::new(), Vec::new());
     for section in sections.iter().filter(|section| section.name == "include") {
         for (_, value, _) in section.keys.iter().filter(|(key, ..)| key == "files") {
-            for pattern in value.split_whitespace() {
-                let pattern = pattern.replace("%(here)s", directory);
-                let pattern = if pattern.starts_with('/') { pattern } else { format!("{directory}/{pattern}") };
+            for pattern in of_file.expand(value).split_whitespace() {
+                let pattern = if pattern.starts_with('/') { pattern.into() } else { format!("{directory}/{pattern}") };
                 for (path, _) in matching(machine, &pattern) {
-                    if let Some(text) = text_of(machine, &path) {
-                        services.extend(programs(&self::sections(&text), &path));
+                    match text_of(machine, &path) {
+                        Some(text) => included.extend(self::sections(&text, &path)),
+                        // What it starts is not known.
+                        None => unread.push(Service::of_words(vec![UNKNOWN.to_string()], &path, 1)),
                     }
                 }
             }
         }
     }
-    Some(services)
+    sections.extend(included);
+    let of_all = sections.iter().find(|section| section.name == "supervisord");
+    let shared = of_all.map_or_else(Vec::new, |section| section.environment(&of_file));
+    unread.extend(programs(&sections, env, &shared));
+    Some(unread)
 }
 
-fn programs(sections: &[Section], path: &str) -> Vec<Service> {
-    let is_program = |section: &&Section| {
-        ["program:", "eventlistener:", "fcgi-program:"].iter().any(|start| section.name.starts_with(start))
-    };
-    let mut services = Vec::new();
-    for section in sections.iter().filter(is_program) {
-        let key = |name: &str| section.keys.iter().find(|(key, ..)| key == name);
-        let is_started = key("autostart")
-            .is_none_or(|(_, value, _)| !matches!(&*value.to_ascii_lowercase(), "false" | "off" | "no" | "0"));
-        let Some((_, command, line)) = key("command").filter(|_| is_started) else { continue };
-        let environment = key("environment").map_or("", |(_, value, _)| value.as_str());
-        let env = split_outside_quotes(environment).into_iter().filter_map(|pair| {
-            let (name, value) = pair.trim().split_once('=')?;
-            let value = value.trim_matches(['"', '\'']);
-            (!value.contains('%')).then(|| format!("{name}={value}"))
-        });
-        let mut service = Service::of_words(words_of(&command.replace("%%", "%")), path, *line);
-        service.env = env.collect();
-        service.working_dir = key("directory").map(|(_, value, _)| value.clone());
-        // `%(ENV_HOME)s` and similar values are only known at run time.
-        if !command.contains("%(") {
-            services.push(service);
+/// The values of `%(NAME)s`. Source: supervisord's documentation, "Configuration File".
+struct Expansions<'e> {
+    env: &'e [String],
+    /// The directory of the file.
+    here: &'e str,
+    /// The name of the program whose section is read.
+    program: Option<&'e str>,
+}
+
+impl Expansions<'_> {
+    /// Replaces `%(NAME)s`, `%(NAME)02d` and `%%`. What is only known at run time becomes unknown text.
+    fn expand(&self, text: &str) -> String {
+        let mut expanded = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('%') {
+            expanded.push_str(before);
+            rest = match after.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
+                Some((name, format)) => {
+                    let format = format.trim_start_matches(|c: char| c.is_ascii_digit());
+                    match self.value(name) {
+                        Some(value) => expanded.push_str(&value),
+                        None => expanded.push(UNKNOWN),
+                    }
+                    format.strip_prefix(['s', 'd']).unwrap_or(format)
+                }
+                None => {
+                    expanded.push('%');
+                    after.strip_prefix('%').unwrap_or(after)
+                }
+            };
         }
+        expanded + rest
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        match (name, self.program) {
+            ("here", _) => Some(self.here.to_string()),
+            ("program_name" | "group_name", Some(program)) => Some(program.to_string()),
+            ("process_num", Some(_)) => Some("0".to_string()),
+            (name, _) => variable(self.env, name.strip_prefix("ENV_")?).map(str::to_string),
+        }
+    }
+}
+
+impl Section {
+    fn value(&self, name: &str) -> Option<&(String, String, usize)> {
+        self.keys.iter().rfind(|(key, ..)| key == name)
+    }
+
+    /// The variables of its `environment`.
+    fn environment(&self, expansions: &Expansions<'_>) -> Vec<String> {
+        let text = self.value("environment").map_or("", |(_, value, _)| value.as_str());
+        let pairs = split_outside_quotes(text).into_iter().filter_map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            let value = expansions.expand(value.trim().trim_matches(['"', '\'']));
+            Some(format!("{}={value}", name.trim()))
+        });
+        pairs.collect()
+    }
+}
+
+fn programs(sections: &[Section], env: &[String], shared: &[String]) -> Vec<Service> {
+    let mut services = Vec::new();
+    for section in sections {
+        let starts = ["program:", "eventlistener:", "fcgi-program:"];
+        let Some(program) = starts.iter().find_map(|start| section.name.strip_prefix(start)) else { continue };
+        let is_started = section
+            .value("autostart")
+            .is_none_or(|(_, value, _)| !matches!(&*value.to_ascii_lowercase(), "false" | "off" | "no" | "0"));
+        let Some((_, command, line)) = section.value("command").filter(|_| is_started) else { continue };
+        let here = section.path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let expansions = Expansions { env, here, program: Some(program) };
+        let mut service = Service::of_words(words_of(&expansions.expand(command)), &section.path, *line);
+        service.env = shared.iter().cloned().chain(section.environment(&expansions)).collect();
+        service.working_dir = section.value("directory").map(|(_, value, _)| expansions.expand(value));
+        services.push(service);
     }
     services
 }
@@ -86,7 +149,7 @@ fn split_outside_quotes(text: &str) -> Vec<&str> {
     parts
 }
 
-fn sections(text: &str) -> Vec<Section> {
+fn sections(text: &str, path: &str) -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let is_continued = line.starts_with([' ', '\t']);
@@ -95,7 +158,7 @@ fn sections(text: &str) -> Vec<Section> {
             continue;
         }
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            sections.push(Section { name: name.trim().to_string(), keys: Vec::new() });
+            sections.push(Section { name: name.trim().to_string(), path: path.to_string(), keys: Vec::new() });
             continue;
         }
         let Some(section) = sections.last_mut() else { continue };
@@ -111,40 +174,62 @@ fn sections(text: &str) -> Vec<Section> {
     sections
 }
 
-/// `start program = "..."`
-pub(super) fn monit(machine: &Machine<'_>) -> Option<Vec<Service>> {
-    let mut files: Vec<String> = ["/etc/monitrc", "/etc/monit/monitrc"]
-        .iter()
-        .filter(|path| machine.rootfs.resolve(path).is_ok())
-        .map(|path| path.to_string())
-        .collect();
+/// `start program = "..."` and `check program NAME with path "..."`, in the control file and those that it includes.
+pub(super) fn monit(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
+    let mut files: Vec<String> = match option(argv, &["-c"]) {
+        Some(path) => vec![from_cwd(machine, &path)],
+        None => ["/etc/monitrc", "/etc/monit/monitrc"]
+            .iter()
+            .filter(|path| machine.rootfs.resolve(path).is_ok())
+            .map(|path| path.to_string())
+            .collect(),
+    };
     for directory in ["/etc/monit.d", "/etc/monit/conf.d", "/etc/monit/conf-enabled"] {
         files.extend(entries(machine, directory).into_iter().map(|(path, _)| path));
     }
-    if files.is_empty() {
-        return None;
-    }
     let mut services = Vec::new();
-    for path in files {
-        for (at, line) in text_of(machine, &path).unwrap_or_default().lines().enumerate() {
+    let mut at = 0;
+    while let Some(path) = files.get(at).filter(|_| at < MAX_FILES).cloned() {
+        at += 1;
+        let Some(text) = text_of(machine, &path) else {
+            if at == 1 {
+                return None;
+            }
+            continue;
+        };
+        for (line_at, line) in text.lines().enumerate() {
             let line = line.trim();
-            let Some(rest) = line.strip_prefix("start program").or_else(|| line.strip_prefix("start ")) else {
-                continue;
-            };
-            let Some(command) =
-                rest.trim_start_matches([' ', '=']).strip_prefix('"').and_then(|rest| rest.split('"').next())
-            else {
-                continue;
-            };
-            services.push(Service::of_words(words_of(command), &path, at + 1));
+            if let Some(pattern) = line.strip_prefix("include ") {
+                let found = matching(machine, pattern.trim()).into_iter().map(|(path, _)| path);
+                let new: Vec<String> = found.filter(|path| !files.contains(path)).collect();
+                files.extend(new);
+            }
+            let starts = ["start program", "start ", "restart program", "exec "];
+            let named = starts.iter().find_map(|start| line.strip_prefix(start));
+            let checked =
+                || line.strip_prefix("check program ").and_then(|rest| rest.split_once(" path ")).map(|it| it.1);
+            let Some(rest) = named.or_else(checked) else { continue };
+            let rest = rest.trim_start_matches([' ', '=']);
+            let quoted = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());
+            let Some(command) = quoted.or_else(|| rest.starts_with('/').then_some(rest)) else { continue };
+            services.push(Service::of_words(words_of(command), &path, line_at + 1));
         }
     }
-    Some(services)
+    (at > 0).then_some(services)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn expansions_come_from_the_environment_and_the_section() {
+        let env = ["BIN=/srv/app".to_string()];
+        let expansions = Expansions { env: &env, here: "/etc", program: Some("web") };
+        let check = |text: &str, expected: &str| assert_eq!(expansions.expand(text), expected, "{text}");
+        check("%(ENV_BIN)s/%(program_name)s -n %(process_num)02d %(here)s/x 100%%", "/srv/app/web -n 0 /etc/x 100%");
+        check("%(ENV_NONE)s/x", &format!("{UNKNOWN}/x"));
+    }
 
     #[test]
     fn a_comma_in_quotes_does_not_end_a_variable() {

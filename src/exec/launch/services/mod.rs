@@ -9,12 +9,13 @@ mod scanned;
 mod scheduled;
 mod units;
 
-pub(super) use execline::commands as execline_commands;
+pub(super) use execline::{commands as execline_commands, is_script as is_execline_script};
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
 use crate::exec::launch::interpret::{self, is_known, kept_text};
+use crate::exec::launch::perhaps::plain;
 use crate::exec::launch::walk::Walk;
 use crate::exec::log::{Certainty, Followed, Link, Log, Risk};
 use crate::exec::outcome::{Outcome, lossy};
@@ -45,6 +46,10 @@ pub(crate) enum Supervisor {
     Inittab,
     /// `my_init` of Phusion's base images.
     MyInit,
+    /// s6-supervise, runsv or supervise on one service directory.
+    One,
+    /// Debian's or BusyBox's run-parts, as the call itself.
+    RunParts,
 }
 
 /// The program names of each kind. s6-overlay is recognised by its files.
@@ -55,12 +60,18 @@ const PROGRAMS: &[(&str, Supervisor)] = &[
     ("runit-init", Supervisor::Runsvdir),
     ("runit", Supervisor::Runsvdir),
     ("runsvdir-start", Supervisor::Runsvdir),
+    ("s6-supervise", Supervisor::One),
+    ("runsv", Supervisor::One),
+    ("supervise", Supervisor::One),
+    ("svscan", Supervisor::S6Svscan),
     ("systemd", Supervisor::Systemd),
     ("openrc-init", Supervisor::OpenRc),
     ("openrc", Supervisor::OpenRc),
     ("cron", Supervisor::Cron),
     ("crond", Supervisor::Cron),
     ("anacron", Supervisor::Cron),
+    ("supercronic", Supervisor::Cron),
+    ("run-parts", Supervisor::RunParts),
     ("foreman", Supervisor::Procfile),
     ("honcho", Supervisor::Procfile),
     ("forego", Supervisor::Procfile),
@@ -86,7 +97,9 @@ impl Supervisor {
             | Supervisor::Runsvdir
             | Supervisor::Pm2
             | Supervisor::Monit
-            | Supervisor::MyInit => true,
+            | Supervisor::MyInit
+            | Supervisor::One
+            | Supervisor::RunParts => true,
             Supervisor::Systemd
             | Supervisor::OpenRc
             | Supervisor::Cron
@@ -106,7 +119,9 @@ impl Supervisor {
             | Supervisor::Procfile
             | Supervisor::Pm2
             | Supervisor::Monit
-            | Supervisor::MyInit => false,
+            | Supervisor::MyInit
+            | Supervisor::One
+            | Supervisor::RunParts => false,
         }
     }
 }
@@ -178,7 +193,7 @@ pub(crate) fn supervisor(
     let is_interpreter = ["python", "node", "ruby", "sh", "bash", "dash", "perl", "execlineb", "busybox"]
         .iter()
         .any(|start| name.starts_with(start));
-    let at = argv.iter().skip(1).position(|word| !word.starts_with('-')).filter(|_| is_interpreter)? + 1;
+    let at = argv.iter().skip(1).position(|word| is_execline_script(word)).filter(|_| is_interpreter)? + 1;
     let script = argv.get(at).filter(|script| script.contains('/'))?;
     let is_overlay = |path: &str| machine.rootfs.resolve(path).is_ok();
     if script == "/init"
@@ -195,19 +210,21 @@ impl Machine<'_> {
     /// Follows the services that a supervisor starts. `argv` is its own name and its arguments.
     pub(crate) fn supervise(&self, log: &mut Log, kind: Supervisor, argv: &[String], walk: &Walk) {
         let services = match kind {
-            Supervisor::Supervisord => ini::supervisord(self, argv),
+            Supervisor::Supervisord => ini::supervisord(self, argv, &walk.env),
             Supervisor::S6Svscan => {
                 let directory = argv.iter().skip(1).rfind(|word| !word.starts_with('-'));
                 scanned::services(self, directory.map_or(".", String::as_str))
             }
             Supervisor::Runsvdir => scanned::runit(self, argv),
             Supervisor::S6Overlay => scanned::s6_overlay(self, argv),
+            Supervisor::One => argv.last().map(|directory| scanned::supervised(self, directory)),
+            Supervisor::RunParts => scheduled::run_parts(self, argv),
             Supervisor::Systemd => units::systemd(self),
             Supervisor::OpenRc => inits::openrc(self),
-            Supervisor::Cron => scheduled::cron(self),
+            Supervisor::Cron => scheduled::cron(self, argv),
             Supervisor::Procfile => scheduled::procfile(self, argv, &walk.env),
             Supervisor::Pm2 => pm2::services(self, argv, &walk.env),
-            Supervisor::Monit => ini::monit(self),
+            Supervisor::Monit => ini::monit(self, argv),
             Supervisor::Inittab => inits::inittab(self),
             Supervisor::MyInit => scanned::my_init(self, argv),
         };
@@ -224,7 +241,13 @@ impl Machine<'_> {
         }
         for service in services.into_iter().take(MAX_SERVICES) {
             let runs = service.runs;
+            // No service may use more than half of what is left of the budget, so that all are followed.
+            let share = log.budget.left() / 2;
+            let outer = (log.budget.reserved, log.budget.start);
+            (log.budget.reserved, log.budget.start) = (outer.0 + share, log.budget.steps);
             self.follow_service(log, kind, service, &walk);
+            (log.budget.reserved, log.budget.start) = outer;
+            log.budget.gave_up = None;
             walk.is_open |= runs == Runs::Before;
         }
     }
@@ -233,15 +256,32 @@ impl Machine<'_> {
         let moved = service.working_dir.as_deref().filter(|directory| is_known(directory));
         let moved = moved.and_then(|directory| self.machine_in(directory));
         let machine = moved.as_ref().unwrap_or(self);
+        let outer_env = &walk.env;
         let mut walk = walk.clone();
         walk.env.extend(service.env);
         let argv = match service.command {
             ServiceCommand::Words(words) => words,
             ServiceCommand::Shell(text) => vec!["/bin/sh".to_string(), "-c".to_string(), text],
         };
-        let Some(name) = argv.first().filter(|name| is_known(name) && !name.is_empty()).cloned() else { return };
         let (by, line) = (service.by, service.line);
-        let Some(path) = machine.on_path(&name, &walk.env) else {
+        let Some(name) = argv.first().filter(|name| !name.is_empty()).cloned() else { return };
+        if !is_known(&name) {
+            let caller = plain(&by);
+            match self.may_start(log, &argv, caller, &walk) {
+                Some(outcome) => {
+                    log.risks.push(Risk { outcome, steps: Vec::new(), by, line, certainty: Certainty::Certain })
+                }
+                None => {
+                    let why = "starts a program whose name is only known at run time";
+                    log.open_end::<()>(format!("{by}:{line}"), why);
+                }
+            }
+            return;
+        }
+        // supervisord looks for the program in its own directory and PATH before it changes to the service's directory.
+        // Seen with supervisord 4.2.
+        let is_there = kind != Supervisor::Supervisord || self.on_path(&name, outer_env).is_some();
+        let Some(path) = machine.on_path(&name, &walk.env).filter(|_| is_there) else {
             if kind.needs_programs() && !mounts::is_made(self.rootfs, &name) {
                 let cause = Cause { kind: CauseKind::MissingProgram, text: format!("{name} is not in the image") };
                 let certainty = if walk.is_open { Certainty::Possible } else { Certainty::Certain };
@@ -363,16 +403,35 @@ pub(super) fn is_executable(machine: &Machine<'_>, path: &str) -> bool {
     })
 }
 
-/// Splits words as a shell does and removes quotes, without expansions.
+/// Splits a command line into words and removes its quotes, as Python's shlex does. Nothing is expanded.
 pub(super) fn words_of(text: &str) -> Vec<String> {
-    let script = crate::shell::parse(text);
-    let Some(command) = script.list.items.first().map(|item| &item.first.commands[0]) else { return Vec::new() };
-    match &command.kind {
-        crate::shell::CommandKind::Simple(simple) if simple.assignments.is_empty() => {
-            simple.words.iter().map(|word| word.literal().unwrap_or(super::interpret::UNKNOWN.to_string())).collect()
+    let (mut words, mut word, mut is_open) = (Vec::new(), String::new(), false);
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            ('\\', None | Some('"')) => {
+                is_open = true;
+                word.extend(chars.next());
+            }
+            (c, Some(open)) if c == open => quote = None,
+            ('"' | '\'', None) => {
+                is_open = true;
+                quote = Some(c);
+            }
+            (c, None) if c.is_whitespace() => {
+                if std::mem::take(&mut is_open) {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            (c, _) => {
+                is_open = true;
+                word.push(c);
+            }
         }
-        _ => Vec::new(),
     }
+    words.extend(is_open.then_some(word));
+    words
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Service, entries, execline, is_executable, text_of};
+use super::{Service, entries, execline, from_cwd, is_executable, text_of};
 use crate::exec::kernel::binfmt::Machine;
 
 /// The directory of s6-overlay 3's service definitions.
 const S6_RC: &str = "/etc/s6-overlay/s6-rc.d";
+/// The directories of its bundles. Since 3.2.3, bundles have their own directory.
+const BUNDLES: &[&str] = &[S6_RC, "/etc/s6-overlay/user-bundles.d"];
 
 /// Returns the services of a scan directory.
 pub(super) fn services(machine: &Machine<'_>, directory: &str) -> Option<Vec<Service>> {
@@ -19,15 +21,20 @@ pub(super) fn services(machine: &Machine<'_>, directory: &str) -> Option<Vec<Ser
         if name.starts_with('.') || machine.rootfs.resolve(format!("{path}/down")).is_ok() {
             continue;
         }
-        for run in [format!("{path}/run"), format!("{path}/log/run")] {
-            if machine.rootfs.resolve(&run).is_ok() {
-                let mut service = Service::of_words(vec![run.clone()], &run, 1);
-                service.working_dir = run.strip_suffix("/run").map(str::to_string);
-                services.push(service);
-            }
-        }
+        services.extend(supervised(machine, &path));
     }
     Some(services)
+}
+
+/// Returns the programs of one service directory: its own and its logger's.
+pub(super) fn supervised(machine: &Machine<'_>, directory: &str) -> Vec<Service> {
+    let directory = from_cwd(machine, directory.trim_end_matches('/'));
+    let runs = [format!("{directory}/run"), format!("{directory}/log/run")].into_iter();
+    let services = runs.filter(|run| machine.rootfs.resolve(run).is_ok()).map(|run| {
+        let working_dir = run.strip_suffix("/run").map(str::to_string);
+        Service { working_dir, ..Service::of_words(vec![run.clone()], &run, 1) }
+    });
+    services.collect()
 }
 
 /// Returns the scripts of `/etc/my_init.d`, runit's services, and the call's own command. Source: Phusion's
@@ -56,19 +63,23 @@ pub(super) fn my_init(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Serv
 
 /// Returns the s6-rc services that the bundle `user` starts: its contents, their contents in turn, and all
 /// dependencies. `None` if there is no such bundle. Source: s6-rc-compile, "Source definition directories".
-fn bundled(machine: &Machine<'_>, root: &str) -> Option<BTreeSet<String>> {
+fn bundled(machine: &Machine<'_>) -> Option<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let mut open = vec!["user".to_string(), "user2".to_string()];
     while let Some(name) = open.pop() {
-        for list in ["contents.d", "dependencies.d"] {
-            let inside = entries(machine, &format!("{root}/{name}/{list}"));
+        let lists = |names: &[&str]| -> Vec<String> {
+            let of_root = |root: &&str| names.iter().map(|list| format!("{root}/{name}/{list}")).collect::<Vec<_>>();
+            BUNDLES.iter().flat_map(of_root).collect()
+        };
+        for list in lists(&["contents.d", "dependencies.d"]) {
+            let inside = entries(machine, &list);
             open.extend(inside.iter().filter_map(|(path, _)| {
                 let name = path.rsplit('/').next()?.to_string();
                 found.insert(name.clone()).then_some(name)
             }));
         }
-        for list in ["contents", "dependencies", "producer-for", "consumer-for"] {
-            let text = text_of(machine, &format!("{root}/{name}/{list}")).unwrap_or_default();
+        for list in lists(&["contents", "dependencies", "producer-for", "consumer-for"]) {
+            let text = text_of(machine, &list).unwrap_or_default();
             let names = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             open.extend(names.filter(|name| found.insert(name.to_string())).map(str::to_string));
         }
@@ -105,7 +116,7 @@ pub(super) fn s6_overlay(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<S
         }
     }
     found.extend(services(machine, "/etc/services.d").unwrap_or_default());
-    let bundled = bundled(machine, S6_RC);
+    let bundled = bundled(machine);
     let is_started = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();
         let is_piped = || {

@@ -4,10 +4,25 @@ use super::{Service, entries, from_cwd, is_executable, is_file, option, text_of}
 use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::Machine;
 
-pub(super) fn cron(machine: &Machine<'_>) -> Option<Vec<Service>> {
+/// Whether Debian's cron and run-parts use a file of this name. Source: cron(8), run-parts(8).
+fn is_plain_name(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+}
+
+pub(super) fn cron(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
+    let name = argv.first()?.rsplit('/').next()?;
+    if name == "supercronic" {
+        let path = from_cwd(machine, argv.iter().skip(1).rfind(|word| !word.starts_with('-'))?);
+        return Some(table(&text_of(machine, &path)?, &path, false));
+    }
     let mut services = Vec::new();
-    let mut tables: Vec<(String, bool)> = vec![("/etc/crontab".to_string(), true)];
-    tables.extend(entries(machine, "/etc/cron.d").into_iter().map(|(path, _)| (path, true)));
+    // The tables of the image's author come before those of its packages.
+    let is_read = |path: &String| name != "cron" || path.rsplit('/').next().is_some_and(is_plain_name);
+    let own = entries(machine, "/etc/cron.d").into_iter().map(|(path, _)| path).filter(is_read);
+    let mut tables: Vec<(String, bool)> = own.map(|path| (path, true)).collect();
+    if let Some(directory) = option(argv, &["-c"]).filter(|_| name == "crond") {
+        tables.extend(entries(machine, &directory).into_iter().map(|(path, _)| (path, false)));
+    }
     for directory in ["/var/spool/cron/crontabs", "/etc/crontabs", "/var/spool/cron"] {
         tables.extend(
             entries(machine, directory)
@@ -16,6 +31,7 @@ pub(super) fn cron(machine: &Machine<'_>) -> Option<Vec<Service>> {
                 .map(|(path, _)| (path, false)),
         );
     }
+    tables.push(("/etc/crontab".to_string(), true));
     for (path, has_user) in tables {
         let Some(text) = text_of(machine, &path) else { continue };
         services.extend(table(&text, &path, has_user));
@@ -25,9 +41,7 @@ pub(super) fn cron(machine: &Machine<'_>) -> Option<Vec<Service>> {
             let directory =
                 if parent == "/etc/cron" { format!("{parent}.{period}") } else { format!("{parent}{period}") };
             for (path, _) in entries(machine, &directory) {
-                // run-parts ignores other names. Source: run-parts(8).
-                let name = path.rsplit('/').next().unwrap_or("");
-                let is_taken = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+                let is_taken = path.rsplit('/').next().is_some_and(is_plain_name);
                 if is_taken && is_executable(machine, &path) {
                     services.push(Service::of_words(vec![path.clone()], &path, 1));
                 }
@@ -35,6 +49,19 @@ pub(super) fn cron(machine: &Machine<'_>) -> Option<Vec<Service>> {
         }
     }
     Some(services)
+}
+
+/// Returns the files of the directory that run-parts is called with.
+pub(super) fn run_parts(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
+    let words = || argv.iter().skip(1);
+    let directory = from_cwd(machine, words().rfind(|word| !word.starts_with('-'))?);
+    machine.rootfs.resolve(&directory).ok()?;
+    let takes_all = words().any(|word| word.starts_with("--regex") || word == "--lsbsysinit");
+    let found = entries(machine, &directory).into_iter().map(|(path, _)| path).filter(|path| {
+        let is_taken = takes_all || path.rsplit('/').next().is_some_and(is_plain_name);
+        is_taken && is_executable(machine, path)
+    });
+    Some(found.map(|path| Service::of_words(vec![path.clone()], &path, 1).before()).collect())
 }
 
 fn table(text: &str, path: &str, has_user: bool) -> Vec<Service> {
@@ -76,8 +103,22 @@ pub(super) fn procfile(machine: &Machine<'_>, argv: &[String], env: &[String]) -
     let named = named.or_else(|| variable(env, "OVERMIND_PROCFILE").map(str::to_string));
     let root = option(argv, &["--root", "--app-root", "-d"]);
     let own = root.as_deref().map_or_else(|| "Procfile".to_string(), |root| format!("{root}/Procfile"));
+    let named = named.or_else(|| argv.iter().skip(1).find(|word| word.ends_with("Procfile")).cloned());
     let path = from_cwd(machine, &named.unwrap_or(own));
+    if let Some(at) = argv.iter().position(|word| word == "run") {
+        let command = argv[at + 1..].iter().skip_while(|word| word.starts_with('-') || word.ends_with("Procfile"));
+        let service = Service::of_words(command.cloned().collect(), "CMD", 1);
+        return Some(vec![service]);
+    }
     let text = text_of(machine, &path)?;
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    // foreman reads its variables before it knows the Procfile's directory. Seen with foreman 0.87.
+    let is_foreman = argv.first().is_some_and(|name| name.rsplit('/').next() == Some("foreman"));
+    let settings = match (is_foreman, root.as_deref()) {
+        (true, root) => from_cwd(machine, &format!("{}/.env", root.unwrap_or("."))),
+        (false, _) => format!("{directory}/.env"),
+    };
+    let settings = text_of(machine, &settings);
     let is_name =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
     let chosen: Vec<&String> = argv.iter().skip_while(|word| *word != "start").skip(1).collect();
@@ -90,8 +131,15 @@ pub(super) fn procfile(machine: &Machine<'_>, argv: &[String], env: &[String]) -
     let lines = text.lines().enumerate().filter_map(|(at, line)| {
         let (_, command) = line.split_once(':').filter(|(name, _)| is_name(name) && is_chosen(name))?;
         let mut service = Service::of_shell(command.trim(), &path, at + 1);
-        service.working_dir = path.rsplit_once('/').map(|(directory, _)| directory.to_string());
+        service.working_dir = Some(directory.to_string());
+        service.env = settings.as_deref().map(dotenv).unwrap_or_default();
         Some(service)
     });
     Some(lines.collect())
+}
+
+/// Returns the variables of a `.env` file.
+fn dotenv(text: &str) -> Vec<String> {
+    let lines = text.lines().filter_map(|line| line.trim().trim_start_matches("export ").split_once('='));
+    lines.map(|(name, value)| format!("{}={}", name.trim(), value.trim().trim_matches(['"', '\'']))).collect()
 }

@@ -1,7 +1,7 @@
 //! Supervisors and the programs that they start.
 
 use crate::exec::tests::{short, tree};
-use crate::exec::{Certainty, Exec, Trace, trace};
+use crate::exec::{Certainty, Exec, Followed, Trace, trace};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::platform::{Arch, Node};
 
@@ -35,6 +35,9 @@ fn run_with(words: &[&str], extra: &[(&str, u16, &str)], server: &[u8]) -> Trace
         "bin/busybox",
         "sbin/openrc",
         "usr/sbin/runit-init",
+        "usr/sbin/runsv",
+        "usr/bin/run-parts",
+        "usr/bin/supercronic",
     ];
     let mut files: Vec<(&str, u16, &[u8])> = programs.iter().map(|path| (*path, 0o755, app.as_slice())).collect();
     files.push(("foreign", 0o755, &foreign));
@@ -202,11 +205,20 @@ fn a_service_starts_in_its_own_directory() {
     let foreign = other_server();
     let conf = "[program:web]\ndirectory=/opt/web\ncommand=./server\n";
     let conf = ("etc/supervisord.conf", 0o644, conf);
-    check_with(&["/usr/bin/supervisord"], &[conf], &foreign, &["/etc/supervisord.conf:3 ENOEXEC foreign-architecture"]);
+    // supervisord does not find it: "can't find command './server'".
+    check_with(&["/usr/bin/supervisord"], &[conf], &foreign, &["/etc/supervisord.conf:3 ENOENT missing-program"]);
+    let conf = "[program:web]\ndirectory=/opt/web\ncommand=sh -c ./server\n";
+    let conf = ("etc/supervisord.conf", 0o644, conf);
+    check_with(
+        &["/usr/bin/supervisord"],
+        &[conf],
+        &foreign,
+        &["/etc/supervisord.conf:3 exit 126 foreign-architecture"],
+    );
     let include = ("etc/supervisord.conf", 0o644, "[include]\nfiles = own/*/*.conf\n[program:a]\ncommand=/app\n");
     let included = ("etc/own/x/a.conf", 0o644, "[program:web]\ncommand=/foreign\n");
-    // Only files that a supervisor's name leads to are kept.
-    check(&["/usr/bin/supervisord"], &[include, included], &[]);
+    let expected = ["/etc/own/x/a.conf:2 ENOEXEC foreign-architecture"];
+    check(&["/usr/bin/supervisord"], &[include, included], &expected);
     let include = ("etc/supervisor/supervisord.conf", 0o644, "[include]\nfiles = own/*/*.conf\n");
     let included = ("etc/supervisor/own/x/a.conf", 0o644, "[program:web]\ncommand=/foreign\n");
     let expected = ["/etc/supervisor/own/x/a.conf:2 ENOEXEC foreign-architecture"];
@@ -225,6 +237,9 @@ fn a_service_starts_in_its_own_directory() {
     }
     let file = ("srv/Procfile", 0o644, "web: /foreign\nworker: /app\n");
     check(&["foreman", "start", "worker"], &[file], &[]);
+    let (file, env) = (("srv/Procfile", 0o644, "web: $BIN -x\n"), ("srv/.env", 0o644, "BIN=/foreign\n"));
+    check(&["foreman", "start"], &[file, env], &["/srv/Procfile:1 exit 126 foreign-architecture"]);
+    check(&["foreman", "run", "/foreign"], &[file], &["CMD:1 ENOEXEC foreign-architecture"]);
 }
 
 #[test]
@@ -290,4 +305,90 @@ fn a_service_gets_a_variable_that_only_a_user_sets() {
     check(&["/e"], &[("e", 0o755, entry), ("etc/s6/web/run", 0o755, &service("/app"))], &[]);
     let trace = run(&["/e"], &[("e", 0o755, entry), ("etc/s6/web/run", 0o755, &service("/foreign"))]);
     assert!(trace.risks.iter().any(|risk| risk.by == "/etc/s6/web/run"), "{trace:#?}");
+}
+
+#[test]
+fn supervisord_expands_its_variables() {
+    let with = |conf: &str, expected: &[&str]| {
+        check(&["/usr/bin/supervisord", "-c", "/srv/sv.conf"], &[("srv/sv.conf", 0o644, conf)], expected);
+    };
+    let line = ["/srv/sv.conf:2 ENOEXEC foreign-architecture"];
+    with("[program:foreign]\ncommand=/%(program_name)s -p %(process_num)02d\n", &line);
+    with("[program:web]\ncommand=%(here)s/../foreign\n", &line);
+    with("[program:web]\ncommand=/app %(ENV_PATH)s 100%%\n", &[]);
+    let shared = "[program:web]\ncommand=sh -c 'exec $X'\n[supervisord]\nenvironment=X=\"/foreign\"\n";
+    with(shared, &["/srv/sv.conf:2 exit 126 foreign-architecture"]);
+    let trace = run(
+        &["/usr/bin/supervisord", "-c", "/srv/sv.conf"],
+        &[("srv/sv.conf", 0o644, "[program:web]\ncommand=%(ENV_WEB)s -x\n")],
+    );
+    let why = "starts a program whose name is only known at run time".to_string();
+    assert_eq!(trace.followed, Followed::Partial { at: "/srv/sv.conf:2".to_string(), why }, "{trace:#?}");
+}
+
+#[test]
+fn units_pull_in_the_units_that_they_require() {
+    let own = |name: &str| format!("etc/systemd/system/{name}");
+    let wants = own("multi-user.target.wants/a.service");
+    let with = |name: &str, text: &str, first: &str, expected: &[&str]| {
+        let name = own(name);
+        check(&["/usr/lib/systemd/systemd"], &[(&wants, 0o644, first), (&name, 0o644, text)], expected);
+    };
+    let foreign = "[Service]\nExecStart=/foreign\n";
+    let at = ["/etc/systemd/system/b.service:2 ENOEXEC foreign-architecture"];
+    with("b.service", foreign, "[Unit]\nRequires=b.service\n[Service]\nExecStart=/app\n", &at);
+    with("b.service", foreign, "[Unit]\nAfter=b.service\n[Service]\nExecStart=/app\n", &[]);
+    with(
+        "x",
+        "",
+        "[Service]\nExecStart=@/foreign other -x\n",
+        &["/etc/systemd/system/multi-user.target.wants/a.service:2 ENOEXEC foreign-architecture"],
+    );
+    // A unit that the administrator masked.
+    with("a.service", "", foreign, &[]);
+    let timer = own("timers.target.wants/b.timer");
+    let files = [(timer.as_str(), 0o644, "[Timer]\nOnBootSec=1\n"), ("etc/systemd/system/b.service", 0o644, foreign)];
+    check(&["/usr/lib/systemd/systemd"], &files, &at);
+    let text = "[Service]\nEnvironmentFile=-/etc/default/a\nExecStart=/bin/sh -c \"exec ${BIN}\"\n";
+    let files = [(wants.as_str(), 0o644, text), ("etc/default/a", 0o644, "BIN=/foreign\n")];
+    let at = ["/etc/systemd/system/multi-user.target.wants/a.service:3 exit 126 foreign-architecture"];
+    check(&["/usr/lib/systemd/systemd"], &files, &at);
+}
+
+#[test]
+fn tables_and_directories_of_schedulers_are_read() {
+    let foreign = "* * * * * root /foreign\n";
+    // Debian's cron ignores a name with a dot; BusyBox's reads only the directory that it is given.
+    check(&["cron", "-f"], &[("etc/cron.d/old.bak", 0o644, foreign)], &[]);
+    let job = ("etc/start.d/1-job", 0o755, "/foreign\n");
+    check(
+        &["/usr/sbin/runsv", "/etc/sv/web"],
+        &[("etc/sv/web/run", 0o755, "#!/bin/sh\nexec /foreign\n")],
+        &["/etc/sv/web/run:1 exit 126 foreign-architecture"],
+    );
+    check(&["run-parts", "/etc/start.d"], &[job], &["/etc/start.d/1-job:1 ENOEXEC no-shebang"]);
+    check(
+        &["supercronic", "/srv/crontab"],
+        &[("srv/crontab", 0o644, "*/5 * * * * /foreign\n")],
+        &["/srv/crontab:1 exit 126 foreign-architecture"],
+    );
+    let monitrc = ("srv/monitrc", 0o600, "set daemon 30\ninclude /etc/monit/own/*.cfg\n");
+    let included = ("etc/monit/own/a.cfg", 0o600, "check program a with path \"/foreign -x\"\n");
+    check(
+        &["monit", "-I", "-c", "/srv/monitrc"],
+        &[monitrc, included],
+        &["/etc/monit/own/a.cfg:1 ENOEXEC foreign-architecture"],
+    );
+}
+
+#[test]
+fn no_service_uses_up_the_budget_of_the_others() {
+    let fan = "#!/bin/sh\nf() {\n  f \"$@\" x\n  f \"$@\" y\n}\nf\n";
+    let files: Vec<(String, &str)> = (0..9)
+        .map(|at| (format!("etc/s6/a{at}/run"), fan))
+        .chain([("etc/s6/web/run".to_string(), "#!/bin/sh\nexec /foreign\n")])
+        .collect();
+    let files: Vec<(&str, u16, &str)> = files.iter().map(|(path, text)| (path.as_str(), 0o755, *text)).collect();
+    let trace = run(&["/usr/bin/s6-svscan", "/etc/s6"], &files);
+    assert!(trace.risks.iter().any(|risk| risk.by == "/etc/s6/web/run"), "{:?}", trace.risks);
 }

@@ -2,44 +2,77 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MAX_FILES, Service, entries, is_file, text_of, words_of};
+use super::{MAX_FILES, Service, ServiceCommand, entries, text_of, words_of};
+use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::Machine;
 
 const UNIT_DIRECTORIES: &[&str] = &["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 /// Targets whose services a booted container starts.
 const TARGETS: &[&str] = &["default", "multi-user", "basic", "sysinit", "graphical", "sockets", "timers"];
 
-/// Returns the services that the image's author enabled. Those that a distribution's units start are not followed.
+/// Targets whose `.wants` directories in /usr/lib are read as well. Others there hold the distribution's own units.
+const VENDOR_TARGETS: &[&str] = &["multi-user", "default"];
+
+/// Returns the services that the image's author enabled, and the units that these require. Those that a distribution's
+/// targets start are not followed.
 pub(super) fn systemd(machine: &Machine<'_>) -> Option<Vec<Service>> {
-    let mut units: BTreeSet<String> = BTreeSet::new();
+    let mut names = BTreeSet::from(["default.target".to_string()]);
     for target in TARGETS {
-        for kind in ["wants", "requires"] {
-            for (path, id) in entries(machine, &format!("/etc/systemd/system/{target}.target.{kind}")) {
-                if is_file(machine, id) {
-                    units.insert(path);
-                }
+        let vendor = UNIT_DIRECTORIES.iter().filter(|_| VENDOR_TARGETS.contains(target));
+        for directory in UNIT_DIRECTORIES[..1].iter().chain(vendor) {
+            for kind in ["wants", "requires"] {
+                names.extend(listed(machine, &format!("{directory}/{target}.target.{kind}")));
             }
         }
     }
+    let mut open: Vec<String> = names.iter().cloned().collect();
     let mut services = Vec::new();
-    for path in units.iter().take(MAX_FILES) {
-        let name = path.rsplit('/').next().unwrap_or("");
-        let mut unit = Unit::new(name);
-        let template = unit.template();
-        let own = UNIT_DIRECTORIES.iter().map(|directory| format!("{directory}/{name}"));
-        let of_template = UNIT_DIRECTORIES.iter().map(|directory| format!("{directory}/{template}"));
-        // A unit is found by its name; where the link leads does not matter. Seen with systemd 252.
-        let mut files = own.chain(of_template).chain([path.clone()]);
-        let Some((file, text)) = files.find_map(|path| text_of(machine, &path).map(|text| (path, text))) else {
-            continue;
-        };
-        unit.read(&text, &file);
-        for path in drop_ins(machine, &[template.as_str(), name]) {
-            unit.read(&text_of(machine, &path).unwrap_or_default(), &path);
-        }
-        services.extend(unit.into_services());
+    while let Some(name) = open.pop().filter(|_| names.len() <= MAX_FILES) {
+        let Some(unit) = load(machine, &name) else { continue };
+        let pulled = unit.pulls.iter().cloned().chain(unit.triggered());
+        // A distribution's targets are not followed.
+        let is_own = name != "default.target" || unit.is_own;
+        let pulled: Vec<String> = pulled.filter(|name| is_own && names.insert(name.clone())).collect();
+        open.extend(pulled);
+        services.extend(unit.into_services(machine));
     }
+    services.sort_by(|a, b| (&a.by, a.line).cmp(&(&b.by, b.line)));
     Some(services)
+}
+
+/// Returns the units that a `.wants` or `.requires` directory names.
+fn listed(machine: &Machine<'_>, directory: &str) -> Vec<String> {
+    let Ok(id) = machine.rootfs.resolve(directory) else { return Vec::new() };
+    machine.rootfs.children(id).take(MAX_FILES).map(|child| String::from_utf8_lossy(child.name).into_owned()).collect()
+}
+
+/// Reads a unit with its drop-ins. `None` if it does not exist or is masked.
+fn load(machine: &Machine<'_>, name: &str) -> Option<Unit> {
+    let mut unit = Unit::new(name);
+    let template = unit.template();
+    // A unit is found by its name; where the link leads does not matter. Seen with systemd 252.
+    let paths = [name, template.as_str()]
+        .into_iter()
+        .flat_map(|name| UNIT_DIRECTORIES.iter().map(move |directory| format!("{directory}/{name}")));
+    let wanted = TARGETS.iter().flat_map(|target| {
+        ["wants", "requires"].map(|kind| format!("/etc/systemd/system/{target}.target.{kind}/{name}"))
+    });
+    let root = machine.rootfs.root();
+    let exists = |path: &String| machine.rootfs.walk(root, path.as_bytes(), false, &|_| true).is_ok();
+    let path = paths.chain(wanted).find(exists)?;
+    // The first file of that name decides, also if it is a link to /dev/null, which masks the unit.
+    let text = text_of(machine, &path)?;
+    unit.is_own = path.starts_with(UNIT_DIRECTORIES[0]);
+    unit.read(&text, &path);
+    for path in drop_ins(machine, &[template.as_str(), name]) {
+        unit.read(&text_of(machine, &path).unwrap_or_default(), &path);
+    }
+    if unit.is_own {
+        for kind in ["wants", "requires"] {
+            unit.pulls.extend(listed(machine, &format!("{}/{name}.{kind}", UNIT_DIRECTORIES[0])));
+        }
+    }
+    Some(unit)
 }
 
 /// The files that extend a unit, in the order in which they are applied: by name, and a name in an earlier directory
@@ -64,12 +97,37 @@ struct Unit {
     before: Vec<Service>,
     main: Vec<Service>,
     env: Vec<String>,
+    /// Files with further variables.
+    env_files: Vec<String>,
     working_dir: Option<String>,
+    /// The units that it starts: `Requires=` and similar.
+    pulls: Vec<String>,
+    /// `Unit=` of a timer and `Service=` of a socket.
+    names: Option<String>,
+    /// It is in the directory of the image's author.
+    is_own: bool,
 }
 
 impl Unit {
     fn new(name: &str) -> Unit {
-        Unit { name: name.to_string(), before: Vec::new(), main: Vec::new(), env: Vec::new(), working_dir: None }
+        Unit {
+            name: name.to_string(),
+            before: Vec::new(),
+            main: Vec::new(),
+            env: Vec::new(),
+            env_files: Vec::new(),
+            working_dir: None,
+            pulls: Vec::new(),
+            names: None,
+            is_own: false,
+        }
+    }
+
+    /// The service that a timer, a socket or a path starts.
+    fn triggered(&self) -> Option<String> {
+        let (stem, kind) = self.name.rsplit_once('.')?;
+        let is_trigger = matches!(kind, "timer" | "socket" | "path");
+        is_trigger.then(|| self.names.clone().unwrap_or_else(|| format!("{stem}.service")))
     }
 
     /// `getty@.service` of `getty@tty1.service`; other names are their own.
@@ -105,17 +163,25 @@ impl Unit {
     fn set(&mut self, key: &str, value: &str, path: &str, line: usize) {
         match key {
             "WorkingDirectory" => self.working_dir = Some(value.trim_start_matches('-').to_string()),
+            "Requires" | "Wants" | "BindsTo" | "Upholds" => {
+                self.pulls.extend(value.split_whitespace().map(str::to_string));
+            }
+            "Unit" | "Service" => self.names = Some(value.to_string()),
+            "EnvironmentFile" => self.env_files.push(value.trim_start_matches('-').to_string()),
             "Environment" => self.env.extend(words_of(&format!("x {value}")).into_iter().skip(1)),
             "ExecStart" | "ExecStartPre" => {
                 // `-` ignores its failure; the others change how it is executed.
                 let prefix: String = value.chars().take_while(|c| matches!(c, '-' | '@' | ':' | '+' | '!')).collect();
-                let words = words_of(&value[prefix.len()..]);
+                let mut words = words_of(&value[prefix.len()..]);
+                if prefix.contains('@') && words.len() > 1 {
+                    words.remove(1);
+                }
                 let is_known = !words.first().is_none_or(|word| word.contains(['$', '%']));
                 let commands = if key == "ExecStart" { &mut self.main } else { &mut self.before };
                 // An empty value removes the earlier ones of its key.
                 if words.is_empty() {
                     commands.clear();
-                } else if is_known && !prefix.contains(['-', '@']) {
+                } else if is_known && !prefix.contains('-') {
                     commands.push(Service::of_words(words, path, line));
                 }
             }
@@ -123,9 +189,40 @@ impl Unit {
         }
     }
 
-    fn into_services(self) -> Vec<Service> {
-        let Unit { before, main, env, working_dir, .. } = self;
-        let with = |service| Service { env: env.clone(), working_dir: working_dir.clone(), ..service };
+    fn into_services(self, machine: &Machine<'_>) -> Vec<Service> {
+        let Unit { before, main, mut env, env_files, working_dir, .. } = self;
+        for path in env_files {
+            let text = text_of(machine, &path).unwrap_or_default();
+            let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+            env.extend(lines.filter_map(|line| {
+                let (name, value) = line.split_once('=')?;
+                Some(format!("{}={}", name.trim(), value.trim().trim_matches(['"', '\''])))
+            }));
+        }
+        let with = |mut service: Service| {
+            if let ServiceCommand::Words(words) = &mut service.command {
+                *words = std::mem::take(words).into_iter().flat_map(|word| expanded(word, &env)).collect();
+            }
+            Service { env: env.clone(), working_dir: working_dir.clone(), ..service }
+        };
         before.into_iter().chain(main).map(with).collect()
     }
+}
+
+/// Expands the variables of a word: `$NAME` is split into words, `${NAME}` is not. Source: systemd.service(5), "Command
+/// lines".
+fn expanded(word: String, env: &[String]) -> Vec<String> {
+    if let Some(name) =
+        word.strip_prefix('$').filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+    {
+        return variable(env, name).map_or_else(Vec::new, words_of);
+    }
+    let (mut text, mut rest) = (String::new(), word.as_str());
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, after)) = after.split_once('}') else { break };
+        text.push_str(before);
+        text.push_str(variable(env, name).unwrap_or_default());
+        rest = after;
+    }
+    vec![(text + rest).replace("$$", "$")]
 }

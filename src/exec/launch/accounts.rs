@@ -1,0 +1,128 @@
+//! `su` and `runuser`, which start a user's shell. Source: su(1), runuser(1) and BusyBox's su.c.
+
+use crate::exec::kernel::access::config;
+use crate::exec::kernel::binfmt::Machine;
+use crate::exec::launch::interpret::is_known;
+use crate::exec::launch::perhaps::{plain, settle};
+use crate::exec::launch::walk::{Ran, Walk};
+use crate::exec::log::Log;
+use crate::exec::outcome::Outcome;
+
+/// Options with a value.
+const VALUED: &[&str] =
+    &["-c", "--command", "-s", "--shell", "-g", "--group", "-G", "--supp-group", "-w", "--whitelist-environment"];
+
+/// A call of `su`, or of `runuser` without `-u`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct AccountCall {
+    user: Option<String>,
+    /// The text for the user's shell.
+    text: Option<String>,
+    shell: Option<String>,
+    /// Starts a login shell, with an environment of its own.
+    is_login: bool,
+    /// The words for the shell after the user's name.
+    words: Vec<String>,
+}
+
+impl AccountCall {
+    /// `None` if the program is another one, or runs a command without a shell.
+    pub(super) fn parse(name: &str, argv: &[String]) -> Option<AccountCall> {
+        let runs_command = |word: &String| word == "-u" || word == "--user" || word.starts_with("--user=");
+        match name {
+            "su" => {}
+            "runuser" if !argv.iter().take_while(|word| *word != "--").any(runs_command) => {}
+            _ => return None,
+        }
+        let mut call = AccountCall::default();
+        let mut operands: Vec<String> = Vec::new();
+        let mut words = argv.iter().skip(1).cloned();
+        while let Some(word) = words.next() {
+            let (name, inline) = match word.split_once('=') {
+                Some((name, value)) if word.starts_with("--") => (name.to_string(), Some(value.to_string())),
+                _ => (word.clone(), None),
+            };
+            match name.as_str() {
+                "--" => {
+                    operands.extend(words.by_ref());
+                }
+                "-" | "-l" | "--login" => call.is_login = true,
+                option if VALUED.contains(&option) => {
+                    let value = inline.or_else(|| words.next());
+                    match option {
+                        "-c" | "--command" => call.text = value,
+                        "-s" | "--shell" => call.shell = value,
+                        _ => {}
+                    }
+                }
+                option if option.starts_with('-') => {}
+                _ => operands.push(word),
+            }
+        }
+        let mut operands = operands.into_iter();
+        call.user = operands.next();
+        call.words = operands.collect();
+        Some(call)
+    }
+}
+
+impl Machine<'_> {
+    /// Follows the shell that `su` starts.
+    pub(super) fn follow_account(
+        &self,
+        log: &mut Log,
+        ran: &Ran,
+        call: &AccountCall,
+        mut walk: Walk,
+    ) -> Option<Outcome> {
+        let user = call.user.as_deref().unwrap_or("root");
+        let passwd = config(self.rootfs, "/etc/passwd").unwrap_or_default();
+        let row = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|row| row[0] == user);
+        let Some(row) = row else {
+            log.open_end::<()>(&ran.name, format!("the user {user} is not in the image's /etc/passwd"));
+            let text = call.text.as_deref().filter(|text| is_known(text))?;
+            let argv = ["/bin/sh", "-c", text].map(str::to_string);
+            let tried = self.try_out(log, &argv, plain(&ran.name), &walk);
+            return if tried.is_broken() { settle(log, vec![tried]) } else { None };
+        };
+        let (home, own) = (row.get(5).copied().unwrap_or("/"), row.get(6).copied().unwrap_or_default().trim());
+        // The caller's shell is only accepted for a user who may log in.
+        let shell = call.shell.as_deref().unwrap_or(if own.is_empty() { "/bin/sh" } else { own });
+        if call.text.is_none() && call.words.is_empty() {
+            return log.open_end(&ran.name, "it starts a shell that reads its commands from standard input");
+        }
+        if call.is_login {
+            walk.env.retain(|line| line.starts_with("TERM="));
+            // Its value is in /etc/login.defs or compiled in.
+            walk.env.push("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_string());
+        }
+        walk.env.extend([format!("HOME={home}"), format!("SHELL={shell}"), format!("USER={user}")]);
+        walk.user = Some(self.number_of(user));
+        let text = call.text.iter().flat_map(|text| ["-c".to_string(), text.clone()]);
+        let argv: Vec<String> = std::iter::once(shell.to_string()).chain(text).chain(call.words.clone()).collect();
+        Some(self.run_command(log, shell, &argv, plain(&ran.name), &walk))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AccountCall;
+
+    #[test]
+    fn a_call_names_a_user_a_shell_and_a_text() {
+        let check = |line: &str, expected: Option<(&str, Option<&str>, Option<&str>, bool)>| {
+            let argv: Vec<String> = line.split('|').map(str::to_string).collect();
+            let call = AccountCall::parse(&argv[0], &argv);
+            let found = call.as_ref().map(|call| {
+                (call.user.as_deref().unwrap_or("-"), call.text.as_deref(), call.shell.as_deref(), call.is_login)
+            });
+            assert_eq!(found, expected, "{line}");
+        };
+        check("su|-s|/bin/sh|web|-c|exec app", Some(("web", Some("exec app"), Some("/bin/sh"), false)));
+        check("su|-|web|--command=app", Some(("web", Some("app"), None, true)));
+        check("su|-c|app", Some(("-", Some("app"), None, false)));
+        check("runuser|-l|web|-c|app", Some(("web", Some("app"), None, true)));
+        check("runuser|-u|web|--|app", None);
+        check("gosu|web|app", None);
+    }
+}

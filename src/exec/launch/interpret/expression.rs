@@ -1,0 +1,94 @@
+//! Extended regular expressions, as `[[ TEXT =~ EXPRESSION ]]` uses them. Source: bash(1); POSIX XBD 9.4.
+
+use regex_automata::meta::{Config, Regex};
+use regex_automata::util::captures::Captures;
+use regex_automata::util::syntax;
+
+use super::text;
+
+/// Maximum length of an expression in bytes.
+const MAX_EXPRESSION: usize = 512;
+/// Maximum size of a compiled expression in bytes.
+const MAX_COMPILED: usize = 64 << 10;
+
+/// A regular expression in the syntax of the matching library.
+#[derive(Default)]
+pub(super) struct Expression {
+    text: String,
+    pub ignores_case: bool,
+}
+
+impl Expression {
+    /// Adds a text that stands for itself. `None` if it is not known.
+    pub fn push_literal(&mut self, literal: &str) -> Option<()> {
+        let literal = text::plain(literal);
+        for c in literal.chars().filter(|_| text::is_known(&literal)) {
+            if c.is_ascii_punctuation() {
+                self.text.push('\\');
+            }
+            self.text.push(c);
+        }
+        (text::is_known(&literal) && self.text.len() <= MAX_EXPRESSION).then_some(())
+    }
+
+    /// Adds a part of an expression. `None` if it is not known, or means something else to the matching library.
+    pub fn push(&mut self, part: &str) -> Option<()> {
+        let part = text::plain(part);
+        let is_class_operator = ["&&", "--", "~~"].iter().any(|operator| part.contains('[') && part.contains(operator));
+        let is_escape = part
+            .split('\\')
+            .skip(1)
+            .any(|after| after.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '<' | '>')));
+        let is_same = !is_class_operator && !is_escape && !part.contains("(?");
+        self.text.push_str(&part);
+        (is_same && text::is_known(&part) && self.text.len() <= MAX_EXPRESSION).then_some(())
+    }
+
+    /// Returns the groups of the first match, the whole match first, or none if it does not match. `None` if the
+    /// expression is not valid or too large.
+    pub fn find(&self, subject: &str) -> Option<Option<Vec<String>>> {
+        let syntax = syntax::Config::new().dot_matches_new_line(true).case_insensitive(self.ignores_case);
+        let limits = Config::new().nfa_size_limit(Some(MAX_COMPILED)).hybrid_cache_capacity(MAX_COMPILED);
+        let regex = Regex::builder().syntax(syntax).configure(limits).build(&self.text).ok()?;
+        let mut captures: Captures = regex.create_captures();
+        regex.captures(subject, &mut captures);
+        if !captures.is_match() {
+            return Some(None);
+        }
+        let groups = (0..captures.group_len())
+            .map(|at| captures.get_group(at).map_or_else(String::new, |span| subject[span.range()].to_string()));
+        Some(Some(groups.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Expression;
+
+    fn check(parts: &[(&str, bool)], subject: &str, expected: Option<Option<&[&str]>>) {
+        let mut expression = Expression::default();
+        let is_pushed = parts.iter().all(|(part, is_quoted)| {
+            if *is_quoted { expression.push_literal(part).is_some() } else { expression.push(part).is_some() }
+        });
+        let found = if is_pushed { expression.find(subject) } else { None };
+        let expected =
+            expected.map(|groups| groups.map(|groups| groups.iter().map(|group| group.to_string()).collect()));
+        assert_eq!(found, expected, "{parts:?} {subject:?}");
+    }
+
+    #[test]
+    fn expressions_match_as_in_bash() {
+        check(&[("^(yes|true)$", false)], "no", Some(None));
+        check(
+            &[("^([a-z]+)://([^:/]+)(:([0-9]+))?", false)],
+            "http://db:80/x",
+            Some(Some(&["http://db:80", "http", "db", ":80", "80"])),
+        );
+        check(&[("-w|--wait", false)], "--wait", Some(Some(&["--wait"])));
+        check(&[("^", false), ("a.c", true)], "abc", Some(None));
+        check(&[("[[:digit:]]{2}", false)], "a12", Some(Some(&["12"])));
+        check(&[("a{", false)], "a", None);
+        check(&[("\\d", false)], "1", None);
+        check(&[("(a{100}){100}{100}", false)], "a", None);
+    }
+}
