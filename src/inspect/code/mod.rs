@@ -75,7 +75,7 @@ pub fn needs(bytes: &[u8]) -> Option<CodeNeeds> {
 
 /// Maximum bytes of a file that are kept in memory for the search. A larger file is searched without its symbols, if its
 /// segments are within this limit.
-const FILE_BYTES: usize = 512 << 20;
+const FILE_BYTES: usize = 1 << 30;
 
 /// Bytes that show a file's architecture.
 const IDENT_BYTES: usize = 20;

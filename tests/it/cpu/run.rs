@@ -39,11 +39,11 @@ impl Machine {
             cpu("Haswell", "haswell"),
         ];
         const AARCH64: &[Cpu] = &[
-            cpu("cortex-a53", "linux/arm64,level=v8"),
-            cpu("cortex-a72", "linux/arm64,level=v8"),
-            cpu("cortex-a76", "linux/arm64,level=v8.2"),
+            cpu("cortex-a53", "linux/arm64,level=v8,features=+crc32,+aes"),
+            cpu("cortex-a72", "graviton1"),
+            cpu("cortex-a76", "rpi-5"),
             cpu("neoverse-n1", "graviton2"),
-            cpu("max", "linux/arm64"),
+            cpu("max", "linux/arm64,level=v9"),
         ];
         match self {
             Machine::X86_64 => X86_64,
