@@ -206,6 +206,24 @@ fn a_list_of_verified_files_that_is_a_fifo_is_neither_read_nor_written() {
     assert!(cache.see(&digest(), &stamp).is_err());
 }
 
+#[test]
+fn a_list_of_verified_files_that_grew_too_long_is_shortened_and_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let list = directory.path().join("seen");
+    let file = directory.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let stamp = Stamp::of(&File::open(&file).unwrap(), 0).unwrap();
+    Cache::new(directory.path(), 1 << 20, "").see(&digest(), &stamp).unwrap();
+    let known = std::fs::read(&list).unwrap();
+    for filler in [&b"0123456789abcdef0123456789abcdef\n"[..], b"\xff"] {
+        std::fs::write(&list, [filler.repeat((3 << 20) / filler.len()), b"\n".to_vec(), known.clone()].concat())
+            .unwrap();
+        assert!(Cache::new(directory.path(), 1 << 20, "").has_seen(&digest(), &stamp));
+        assert!(std::fs::metadata(&list).unwrap().len() < 1 << 20);
+        assert!(Cache::new(directory.path(), 1 << 20, "").has_seen(&digest(), &stamp));
+    }
+}
+
 fn place_odd_file(what: &str, path: &Path) {
     match what {
         "fifo" => {

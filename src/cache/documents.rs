@@ -2,6 +2,7 @@
 //! digest are not requested again. A record is the document itself, so its digest verifies it.
 
 use std::io::{Cursor, Read};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Cache;
@@ -53,6 +54,10 @@ impl Source for Remembered {
             }
         };
         Ok(root.insert(found).clone())
+    }
+
+    fn read_range(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<Option<Vec<u8>>, SourceError> {
+        self.source.read_range(descriptor, range)
     }
 
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {

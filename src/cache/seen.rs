@@ -4,21 +4,23 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::directory::{begin_write, read_record, write_atomically};
+use super::directory::{begin_write, write_atomically};
 use crate::oci::Digest;
-use crate::source::Stamp;
+use crate::source::{Stamp, open_regular};
 
 /// Hex digits of a line's digest: short, but long enough to avoid collisions.
 const LINE: usize = 32;
 /// Lines to keep: the layers of some hundred images.
 const MAX_LINES: usize = 8_000;
-/// Size of twice as many lines, with their line feeds. A list of more than four times this size is ignored.
-const FILE_LIMIT: u64 = 2 * (LINE as u64 + 1) * MAX_LINES as u64;
+/// Bytes at the end of the list that are read: the lines to keep, with their line feeds.
+const READ_BYTES: u64 = (LINE as u64 + 1) * MAX_LINES as u64;
+/// A longer list is shortened.
+const LONG_BYTES: u64 = READ_BYTES + READ_BYTES / 2;
 
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -63,19 +65,29 @@ impl Seen {
         }
     }
 
-    /// Loads the list. An unreadable list is treated as empty.
+    /// Loads the newest lines of the list, and shortens a list that is too long. An unreadable list is treated as empty.
     fn load(&self) -> HashSet<String> {
-        let Some((_, bytes)) = read_record(&self.path, 4 * FILE_LIMIT) else { return HashSet::new() };
-        let Ok(text) = String::from_utf8(bytes) else { return HashSet::new() };
+        let Some((length, bytes)) = self.read_end() else { return HashSet::new() };
+        let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().filter(|line| line.len() == LINE).collect();
         let kept = &lines[lines.len().saturating_sub(MAX_LINES)..];
-        if lines.len() > kept.len() + MAX_LINES / 2 {
+        if length > LONG_BYTES {
             // If another process appends a line meanwhile, that line is lost and its file is read once more.
             if let Err(error) = write_atomically(&self.path, format!("{}\n", kept.join("\n")).as_bytes()) {
                 tracing::debug!(%error, "cannot shorten the list of verified files");
             }
         }
         kept.iter().map(|line| line.to_string()).collect()
+    }
+
+    /// The size of the list and its end. `None` unless it is a readable regular file.
+    fn read_end(&self) -> Option<(u64, Vec<u8>)> {
+        let mut file = open_regular(&self.path).ok()?;
+        let length = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(READ_BYTES))).ok()?;
+        let mut bytes = Vec::new();
+        file.take(READ_BYTES).read_to_end(&mut bytes).ok()?;
+        Some((length, bytes))
     }
 }
 

@@ -15,7 +15,7 @@ use super::{CliError, Environment, Terminal, attest, cache, deadline, fleet, gat
 use crate::judge::facts::purpose;
 use crate::platform::{Platform, Target};
 use crate::report::{self, Format, Style};
-use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Report, Trust, Watch};
+use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Reading, Report, Trust, Watch};
 use crate::source::input::Opener;
 use crate::source::transport::TRANSPORTS;
 
@@ -80,6 +80,9 @@ pub struct ScanArgs {
     /// faster.
     #[arg(long, conflicts_with_all = ["attest", "attest_push"])]
     trust_local: bool,
+    /// Read eStargz and zstd:chunked layers only in part, with range requests. Their diffIDs are not verified.
+    #[arg(long, conflicts_with_all = ["attest", "attest_push"])]
+    lazy: bool,
     /// Number of layers to read in parallel.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
@@ -269,6 +272,9 @@ pub fn write_outputs(
     Ok(())
 }
 
+/// The maximum size of a Dockerfile, in bytes.
+const DOCKERFILE_LIMIT: u64 = 4 << 20;
+
 /// The maximum size of a list of image names, in bytes. The list may come from an untrusted source.
 const LIST_LIMIT: u64 = 16 << 20;
 
@@ -327,13 +333,7 @@ fn options(
             hint: Some(format!("expected one of {}", names.join(", "))),
         });
     }
-    let dockerfile = match &args.dockerfile {
-        None => None,
-        Some(path) => Some(
-            std::fs::read_to_string(path)
-                .map_err(|error| CliError::usage(format!("reading {}: {error}", path.display())))?,
-        ),
-    };
+    let dockerfile = args.dockerfile.as_deref().map(|path| targets::read_text(path, DOCKERFILE_LIMIT)).transpose()?;
     let given = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
     Ok(Options {
         platforms,
@@ -343,6 +343,7 @@ fn options(
         dockerfile,
         mounts: if args.cross_file_systems { Mounts::Followed } else { Mounts::LeftOut },
         trust: if args.trust_local { Trust::Local } else { Trust::None },
+        reading: if args.lazy { Reading::Lazy } else { Reading::Full },
         ..settings.options()
     })
 }

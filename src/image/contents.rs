@@ -46,6 +46,8 @@ pub struct Contents<T> {
     attributes: AttributeTable,
     /// One for each member that has a fact, in member order.
     facts: Vec<T>,
+    /// Indexes of preliminary facts, sorted.
+    preliminary: Vec<u32>,
     last_path: Vec<u8>,
     members: usize,
     names: u64,
@@ -81,7 +83,8 @@ pub const PATH_LIMIT: usize = 4096;
 impl<T> Default for Contents<T> {
     fn default() -> Self {
         let (packed, facts, last_path, attributes) = (Vec::new(), Vec::new(), Vec::new(), AttributeTable::default());
-        Contents { packed, attributes, facts, last_path, members: 0, names: 0, text: 0, has_marks: false }
+        let preliminary = Vec::new();
+        Contents { packed, attributes, facts, preliminary, last_path, members: 0, names: 0, text: 0, has_marks: false }
     }
 }
 
@@ -126,6 +129,22 @@ impl<T> Contents<T> {
         self.text += own.len() + target_bytes;
         self.last_path.truncate(shared);
         self.last_path.extend_from_slice(own);
+    }
+
+    /// Like [`Contents::push`], for a file that was not read as far as its fact requires.
+    pub fn push_preliminary(&mut self, entry: &Entry<'_>, fact: T) {
+        self.preliminary.push(self.facts.len() as u32);
+        self.push(entry, Some(fact));
+    }
+
+    /// Whether any fact is preliminary.
+    pub fn has_preliminary(&self) -> bool {
+        !self.preliminary.is_empty()
+    }
+
+    /// Whether the fact at an index that [`Contents::for_each`] passed is preliminary.
+    pub fn is_preliminary(&self, fact: u32) -> bool {
+        self.preliminary.binary_search(&fact).is_ok()
     }
 
     /// Number of members.

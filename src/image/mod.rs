@@ -10,6 +10,7 @@ mod fetch;
 #[cfg(test)]
 mod fuzz_tests;
 mod layer;
+mod lazy;
 mod limits;
 mod note;
 mod pipeline;
@@ -27,6 +28,7 @@ pub use directory::{DirectoryRead, read_directory};
 pub use error::{DocumentFault, EXTEND_DEADLINE, ImageError, LayerError, raise_memory};
 pub use fetch::statements;
 pub use layer::{Checked, Layer, LayerRead, read_layer};
+pub use lazy::{Extent, FileStart, LazyLayer, Portion, TocFormat};
 pub use limits::{Limits, MemoryBudget};
 pub use note::LayerNote;
 pub use pipeline::{Compression, looks_like_tar};

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read, Write};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Compression, Layer};
 use crate::oci::{Descriptor, DiffId, Digest};
@@ -12,6 +14,8 @@ use crate::source::{Source, SourceError};
 pub(crate) struct Memory {
     pub root: Option<Descriptor>,
     pub blobs: HashMap<Digest, Vec<u8>>,
+    /// Bytes that were read by [`Source::read_range`]; `None`: ranges are not supported.
+    pub ranged: Option<AtomicU64>,
 }
 
 impl Memory {
@@ -33,6 +37,12 @@ impl Memory {
 impl Source for Memory {
     fn root(&self) -> Result<Descriptor, SourceError> {
         Ok(self.root.clone().expect("the test sets a root"))
+    }
+
+    fn read_range(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<Option<Vec<u8>>, SourceError> {
+        let Some(ranged) = &self.ranged else { return Ok(None) };
+        ranged.fetch_add(range.end - range.start, Ordering::Relaxed);
+        Ok(Some(self.blobs[&descriptor.digest][range.start as usize..range.end as usize].to_vec()))
     }
 
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {

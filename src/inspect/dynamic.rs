@@ -47,14 +47,18 @@ struct Versions {
 }
 
 impl DynamicTable {
-    /// Reads the entries up to DT_NULL and converts their addresses to file offsets with `segments`.
-    pub fn read(bytes: &[u8], ctx: Ctx, segments: &[Segment]) -> DynamicTable {
+    /// Reads the entries up to DT_NULL and converts their addresses to file offsets with `segments`. Entries are lost if
+    /// `bytes` is only a part of the section and ends before DT_NULL.
+    pub fn read(bytes: &[u8], section_size: u64, ctx: Ctx, segments: &[Segment]) -> DynamicTable {
         let mut table = DynamicTable { has_lost: bytes.is_empty(), ..DynamicTable::default() };
         let (mut strings, mut size, mut needs, mut defines) = (None, 0, (None, 0), (None, 0));
-        let mut offset = 0;
+        let (mut offset, mut has_end) = (0, false);
         while let Ok(Dyn { d_tag, d_val }) = bytes.gread_with::<Dyn>(&mut offset, ctx) {
             match d_tag {
-                DT_NULL => break,
+                DT_NULL => {
+                    has_end = true;
+                    break;
+                }
                 DT_NEEDED | DT_SONAME | DT_RPATH | DT_RUNPATH => table.names.push((d_tag, d_val)),
                 DT_STRTAB => strings = Some(d_val),
                 DT_STRSZ => size = d_val,
@@ -69,6 +73,7 @@ impl DynamicTable {
                 _ => {}
             }
         }
+        table.has_lost |= !has_end && (bytes.len() as u64) < section_size;
         let place = |(address, count): (Option<u64>, u64)| {
             address.filter(|_| count > 0).map(|address| Versions { offset: file_offset(segments, address), count })
         };

@@ -12,7 +12,8 @@ use scroll::Pread;
 
 use super::dynamic::DynamicTable;
 use super::kind::{
-    Elf, GoBuild, IsaNotes, LoaderDirectories, PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, Segment,
+    Dynamic, Elf, GoBuild, IsaNotes, LoaderDirectories, PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE,
+    Segment,
 };
 use super::window::Window;
 use super::{go, interface, notes};
@@ -81,9 +82,43 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
         let strings = dynamic.as_ref().map_or(&[][..], |table: &DynamicTable| table.strings(window));
         interface = interface::read(path, strings, window.head(), start.endian);
     }
+    let has_interp = segments.iter().any(|segment| segment.p_type == PT_INTERP);
+    let dynamic = dynamic.map(|table| {
+        let mut dynamic = table.resolve(start.ctx, window, has_interp);
+        if is_loader_path(path) && window.size() <= LOADER_LIMIT {
+            dynamic.directories = loader_directories(window.head()).map(Box::new);
+        }
+        Box::new(dynamic)
+    });
+    Elf { isa, is_debug_only, go: go.map(Box::new), dynamic, interface, ..basics(start, segments, window) }
+}
+
+/// Reads only the head of a file that is at the start of `window`. Its dynamic section is not read and marked as
+/// partial. A file whose program headers or loader are not in its head is read like any other.
+pub fn inspect_start(path: &[u8], window: &mut Window<'_>) -> Elf {
+    let start = Start::new(window.head());
+    let kept = window.position()..window.size();
+    let is_beyond = |end: Option<u64>| end.is_some_and(|end| end > kept.start && end <= kept.end);
+    if is_beyond(table_end(&start.header)) {
+        return inspect(path, window);
+    }
+    let segments = program_headers(&start, window);
+    let loader = segments.iter().find(|segment| segment.p_type == PT_INTERP);
+    let loader_end = loader.and_then(|segment| segment.offset.checked_add(segment.filesz.min(INTERP_LIMIT)));
+    if is_beyond(loader_end) || may_be_debug_only(path, &segments, window.size()) {
+        return inspect(path, window);
+    }
+    let is_dynamic = segments.iter().any(|segment| segment.p_type == PT_DYNAMIC && segment.filesz > 0);
+    let dynamic = is_dynamic.then(|| Box::new(Dynamic { is_partial: true, ..Dynamic::default() }));
+    let mut isa = IsaNotes::default();
+    notes::read_properties(start.ctx, &segments, window, &mut isa);
+    Elf { isa, dynamic, ..basics(start, segments, window) }
+}
+
+/// The facts from the header, the program headers and the kept bytes.
+fn basics(start: Start, segments: Vec<Segment>, window: &Window<'_>) -> Elf {
     let (interp, interp_missing) = interp(&segments, window);
     let property = property(&start, &segments, window);
-    let has_interp = segments.iter().any(|segment| segment.p_type == PT_INTERP);
     let Header { e_type, e_machine, e_flags, e_entry, e_phoff, e_phentsize, e_phnum, .. } = start.header;
     Elf {
         size: window.size(),
@@ -102,19 +137,13 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
         segments,
         interp,
         interp_missing,
-        dynamic: dynamic.map(|table| {
-            let mut dynamic = table.resolve(start.ctx, window, has_interp);
-            if is_loader_path(path) && window.size() <= LOADER_LIMIT {
-                dynamic.directories = loader_directories(window.head()).map(Box::new);
-            }
-            Box::new(dynamic)
-        }),
-        isa,
+        dynamic: None,
+        isa: IsaNotes::default(),
         property,
-        is_debug_only,
-        go: go.map(Box::new),
+        is_debug_only: false,
+        go: None,
         code: None,
-        interface,
+        interface: None,
     }
 }
 
@@ -279,7 +308,8 @@ fn read_segments(
     let table = dynamic.map(|segment| {
         let len = segment.filesz.min(DYNAMIC_LIMIT).min(window.size().saturating_sub(segment.offset));
         window.pass(segment.offset.saturating_add(len));
-        let table = DynamicTable::read(window.get(segment.offset, len).unwrap_or_default(), start.ctx, segments);
+        let bytes = window.get(segment.offset, len).unwrap_or_default();
+        let table = DynamicTable::read(bytes, segment.filesz, start.ctx, segments);
         table.want(start.ctx, window);
         table
     });

@@ -43,13 +43,22 @@ pub fn mach_or_java(head: &[u8]) -> Option<FileKind> {
 
 /// Reads a file that starts with `MZ`. `None` if it is not a PE file.
 pub fn pe(window: &mut Window<'_>) -> Option<Pe> {
-    let offset = u64::from(window.head().pread_with::<u32>(0x3c, LE).ok()?);
-    if offset > PE_OFFSET_LIMIT {
-        return None;
-    }
+    let offset = pe_offset(window.head())?;
     window.want(offset, PE_HEADER_BYTES);
     window.pass_wanted();
     pe_header(window.from(offset)?)
+}
+
+/// The offset of the PE header of a file that starts with `MZ`.
+fn pe_offset(head: &[u8]) -> Option<u64> {
+    let offset = u64::from(head.pread_with::<u32>(0x3c, LE).ok()?);
+    (offset <= PE_OFFSET_LIMIT).then_some(offset)
+}
+
+/// The number of bytes up to the end of the PE header, for a file that starts with `MZ`.
+pub fn pe_header_end(head: &[u8]) -> Option<usize> {
+    let offset = head.strip_prefix(b"MZ").and_then(|_| pe_offset(head))?;
+    usize::try_from(offset + PE_HEADER_BYTES).ok()
 }
 
 /// Reads the header that starts with `PE\0\0`.

@@ -52,6 +52,32 @@ fn starts_plainly(head: &[u8]) -> bool {
 /// size in bytes according to the archive. `reader` returns the content and is read only as far as necessary. A read
 /// error results in [`FileKind::Data`]: the owner of the reader gets the same error when it continues and reports it.
 pub fn inspect(path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Read) -> FileKind {
+    inspect_with(elf::inspect, path, size, is_executable, reader)
+}
+
+/// Like [`inspect`], but reads nothing after the first [`HEAD_BYTES`] of most ELF files: their dynamic sections remain
+/// unknown. `reader` may fail after that.
+pub fn inspect_start(path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Read) -> FileKind {
+    inspect_with(elf::inspect_start, path, size, is_executable, reader)
+}
+
+/// Whether the text at `path` is read because of its name, whatever its first bytes are.
+pub fn is_read_by_name(path: &[u8], is_executable: bool) -> bool {
+    named::is_npm_path(path)
+        || named::is_project_path(path)
+        || named::is_wheel_path(path)
+        || named::is_config_path(path)
+        || named::is_followed_path(path, is_executable)
+        || mentions::is_mention_path(path)
+}
+
+fn inspect_with(
+    inspect_elf: fn(&[u8], &mut Window<'_>) -> Elf,
+    path: &[u8],
+    size: u64,
+    is_executable: bool,
+    reader: &mut dyn Read,
+) -> FileKind {
     if size == 0 {
         return FileKind::Empty;
     }
@@ -60,7 +86,7 @@ pub fn inspect(path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Rea
     if !starts_plainly(window.head()) {
         window.extend_head(HEAD_BYTES);
     }
-    let kind = classify(path, is_executable, &mut window);
+    let kind = classify(inspect_elf, path, is_executable, &mut window);
     let kind = match (window.has_failed(), window.size()) {
         (true, _) => FileKind::Data,
         (false, 0) => FileKind::Empty,
@@ -96,10 +122,15 @@ pub fn inspect_to(depth: Depth, path: &[u8], size: u64, is_executable: bool, rea
     }
 }
 
-fn classify(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
+fn classify(
+    inspect_elf: fn(&[u8], &mut Window<'_>) -> Elf,
+    path: &[u8],
+    is_executable: bool,
+    window: &mut Window<'_>,
+) -> FileKind {
     let head = window.head();
     match head {
-        [0x7f, b'E', b'L', b'F', ..] => FileKind::Elf(Box::new(elf::inspect(path, window))),
+        [0x7f, b'E', b'L', b'F', ..] => FileKind::Elf(Box::new(inspect_elf(path, window))),
         [b'#', b'!', ..] => {
             FileKind::Script(Box::new(script::inspect(is_executable || named::is_commands_path(path), window)))
         }

@@ -222,6 +222,17 @@ fn tables_out_of_reach_make_the_dynamic_section_partial() {
 }
 
 #[test]
+fn a_dynamic_section_that_exceeds_its_limit_is_partial() {
+    let needing = |count: usize| {
+        let builder = (0..count).fold(ElfBuilder::amd64(), |builder, _| builder.needed("liba.so"));
+        elf_of(&builder.build()).dynamic.unwrap()
+    };
+    assert!(!needing(4000).is_partial);
+    let cut = needing(5000);
+    assert!(cut.is_partial && cut.needed.len() < 5000, "{}", cut.needed.len());
+}
+
+#[test]
 fn a_truncated_program_keeps_its_readable_parts() {
     let whole = ElfBuilder::amd64().interp("/lib/ld.so").needed("libc.so.6").build();
     for len in 4..whole.len() {

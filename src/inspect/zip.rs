@@ -23,7 +23,7 @@ const MEMBERS: u32 = 200_000;
 const NATIVES: usize = 4096;
 /// Maximum bytes to decompress from one file, so that a zip bomb costs at most a second.
 const INFLATE_BYTES: u64 = 512 << 20;
-/// Enough bytes of a member to recognise its format. A PE header is at an offset of a few hundred bytes.
+/// Enough bytes of a member to recognise its format. A PE header that is further inside is read too.
 const PEEK: usize = 1024;
 /// Maximum length of a member's name, for display.
 const NAME_BYTES: usize = 512;
@@ -153,9 +153,8 @@ impl<'b> ZipReader<'b> {
             let within = format!("{within}{}!/", shown(name));
             self.archive(&mut BufReader::with_capacity(BUFFER, &mut content), &within, depth + 1);
         } else if !is_plain {
-            let mut peek = [0; PEEK];
-            match fill(&mut content, &mut peek) {
-                Some(len) => self.native(&peek[..len], || format!("{within}{}", shown(name))),
+            match peek(&mut content) {
+                Some(start) => self.native(&start, || format!("{within}{}", shown(name))),
                 None => self.count_unread(),
             }
         }
@@ -186,6 +185,18 @@ impl<'b> ZipReader<'b> {
         }
         self.zip.natives.push((name(), native));
     }
+}
+
+/// The first bytes of a member: as many as [`native`] needs. `None` if the reader failed.
+fn peek(content: &mut Content<'_, '_>) -> Option<Vec<u8>> {
+    let mut start = vec![0; PEEK];
+    let mut len = fill(content, &mut start)?;
+    if len == PEEK {
+        start.resize(foreign::pe_header_end(&start).unwrap_or(PEEK).max(PEEK), 0);
+        len += fill(content, &mut start[PEEK..])?;
+    }
+    start.truncate(len);
+    Some(start)
 }
 
 /// Recognises native code from the first bytes of a member.

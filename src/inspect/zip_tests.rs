@@ -132,9 +132,19 @@ fn programs_of_other_systems_are_recognised() {
     pe.extend(b"PE\0\0\x64\x86");
     pe.extend([0; 100]);
     let mach = [0xfeed_facf_u32, 0x0100_000c, 0, 6].iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
-    let zip = read("a.nupkg", &zip(&[("a.dll", Storage::Deflated, &pe), ("a.dylib", Storage::Stored, &mach)]));
-    assert_eq!(zip.natives[0].1, Native::Pe { machine: 0x8664 });
-    assert_eq!(zip.natives[1].1, Native::MachO);
+    let package = read("a.nupkg", &zip(&[("a.dll", Storage::Deflated, &pe), ("a.dylib", Storage::Stored, &mach)]));
+    assert_eq!(package.natives[0].1, Native::Pe { machine: 0x8664 });
+    assert_eq!(package.natives[1].1, Native::MachO);
+    // A long DOS stub, such as installers have.
+    for (offset, found) in [(0x600, 1), (0x1_0000, 1), (0x1_0001, 0)] {
+        let mut pe = vec![0; offset];
+        pe[..2].copy_from_slice(b"MZ");
+        pe[0x3c..0x40].copy_from_slice(&(offset as u32).to_le_bytes());
+        pe.extend(b"PE\0\0\x64\x86");
+        pe.extend([0; 100]);
+        let found_in = read("a.zip", &zip(&[("a.exe", Storage::Deflated, &pe), ("b.exe", Storage::Stored, &pe)]));
+        assert_eq!((found_in.natives.len(), found_in.unread), (2 * found, 0), "{offset:#x}");
+    }
 }
 
 #[test]

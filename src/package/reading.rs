@@ -72,6 +72,8 @@ pub(super) struct Reading<'a, 'v, T> {
     limits: &'a Limits,
     /// Bytes that may still be unpacked.
     budget: Rc<Cell<u64>>,
+    /// The whole budget, for messages.
+    limit: u64,
     visit: &'a mut Visit<'v, T>,
     finished: Vec<Contents<T>>,
     names: u64,
@@ -96,6 +98,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         Reading {
             limits,
             budget: Rc::new(Cell::new(budget)),
+            limit: budget,
             visit,
             finished: Vec::new(),
             names: 0,
@@ -230,8 +233,8 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
     fn zip(&mut self, reader: &mut dyn Read, prefix: &[u8], depth: usize) -> Result<(), LayerError> {
         let mut contents = Contents::default();
         let mut reader = BufReader::with_capacity(BUFFER, reader);
-        let budget = Rc::clone(&self.budget);
-        zip::walk(&mut reader, &budget, &mut |name, content| {
+        let (budget, limit) = (Rc::clone(&self.budget), self.limit);
+        zip::walk(&mut reader, &budget, limit, &mut |name, content| {
             let mut path = prefix.to_vec();
             let mut own = Vec::new();
             normalise(name, &mut own);
@@ -366,7 +369,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
 
     fn unpacked<'r>(&self, packing: Packing, reader: &'r mut dyn Read) -> io::Result<Box<dyn Read + 'r>> {
         let unpacked = unpack(packing, reader, self.limits)?;
-        Ok(Box::new(Budgeted { reader: unpacked, budget: Rc::clone(&self.budget), limit: self.budget.get() }))
+        Ok(Box::new(Budgeted { reader: unpacked, budget: Rc::clone(&self.budget), limit: self.limit }))
     }
 
     fn push(&mut self, contents: &mut Contents<T>, file: &File<'_>, fact: Option<T>) -> Result<(), LayerError> {

@@ -11,10 +11,11 @@ use crate::inspect::zip_member::{Content, LOCAL, Member, next_signature, skip};
 /// Called for each member with its content, or with the reason why it cannot be read.
 pub(super) type OnMember<'t> = dyn FnMut(&[u8], Result<&mut dyn Read, &'static str>) -> Result<(), LayerError> + 't;
 
-/// Reads members up to the central directory.
+/// Reads members up to the central directory. `limit` is the whole budget, for messages.
 pub(super) fn walk(
     reader: &mut dyn BufRead,
     budget: &Cell<u64>,
+    limit: u64,
     on_member: &mut OnMember<'_>,
 ) -> Result<(), LayerError> {
     let corrupt = |cause: &str| LayerError::Corrupt { format: "zip", cause: cause.to_string() };
@@ -35,7 +36,7 @@ pub(super) fn walk(
         match inflater {
             Ok(inflater) => {
                 let mut content = Content { from: reader, left: member.size, inflater, is_ended: false, budget };
-                on_member(&member.name, Ok(&mut Named(&mut content)))?;
+                on_member(&member.name, Ok(&mut Named { content: &mut content, limit }))?;
                 content.finish().ok_or_else(|| corrupt("cannot find the end of a member"))?;
             }
             Err(why) => {
@@ -48,13 +49,16 @@ pub(super) fn walk(
 }
 
 /// Names the errors of decompression. Errors of the source are passed on unchanged.
-struct Named<'c, 'r, 'b>(&'c mut Content<'r, 'b>);
+struct Named<'c, 'r, 'b> {
+    content: &'c mut Content<'r, 'b>,
+    limit: u64,
+}
 
 impl Read for Named<'_, '_, '_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.read(into).map_err(|error| match error.kind() {
+        self.content.read(into).map_err(|error| match error.kind() {
             ErrorKind::UnexpectedEof => LayerError::Truncated("zip").into(),
-            ErrorKind::FileTooLarge => LayerError::TooLarge(self.0.budget.get()).into(),
+            ErrorKind::FileTooLarge => LayerError::TooLarge(self.limit).into(),
             ErrorKind::Other if error.get_ref().is_some_and(|inner| !inner.is::<LayerError>()) => {
                 LayerError::Corrupt { format: "zip", cause: error.to_string() }.into()
             }

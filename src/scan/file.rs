@@ -5,7 +5,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::layers::{Counted, counted};
+use super::keeping::counted;
+use super::layers::Counted;
 use super::model::{ImageReport, PlatformReport, Problem};
 use super::{Options, Watch};
 use crate::image::{ImageError, LayerError, Limits, RootFs, raise_memory};

@@ -1,21 +1,22 @@
 //! One image of a run: opened and selected first, read and judged later.
 
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::cure::rebuild_command;
 use super::file::{self, ReadFile};
-use super::layers::{ReadLayer, counted, keep_to};
-use super::model::{ImageReport, LayerReport, PlatformReport, Problem};
+use super::keeping::{counted, keep_to};
+use super::layers::Watched;
+use super::merged::{on_image, unverified};
+use super::model::{ImageReport, PlatformReport, Problem};
 use super::platform::{Subject, judge_platform};
 use super::store::{Failures, LayerStore};
 use super::{Open, Options, Watch};
-use super::{attribution, base, index, odd_layer};
+use super::{base, index};
 use crate::image::{
-    Contents, EXTEND_DEADLINE, Entry, Image, ImageError, Layer, Limits, RootFs, Selection, Skipped, Why, raise_memory,
-    read_directory, read_stream, select,
+    Contents, EXTEND_DEADLINE, Entry, Image, ImageError, Layer, Limits, Selection, Skipped, Why, read_directory,
+    read_stream, select,
 };
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
@@ -54,7 +55,7 @@ impl From<ImageError> for Unread {
             ImageError::Artifact { kind, .. } => Some(kind.clone()),
             _ => None,
         };
-        Unread { problem: problem(error), artifact }
+        Unread { problem: error.into(), artifact }
     }
 }
 
@@ -197,17 +198,19 @@ impl Selected {
                 let depth = options.depth();
                 let failures = passed.unwrap_or_else(|| store.read(&*source, &layers, at, options, watch));
                 report.digest = Some(selection.root.digest.clone());
-                report.skipped.extend(unverified(&layers, |layer| store.find(layer, depth, &failures)));
-                report.problems.extend(selection.unmet(&options.wanted()).map(problem));
+                let watched = Watched { source: &*source, watch: Arc::clone(watch), deadline: options.deadline };
+                report.problems.extend(selection.unmet(&options.wanted()).map(Problem::from));
                 index::judge(&selection, &mut report);
                 report.findings.extend(targets.refused.iter().cloned());
                 report.problems.extend(targets.unread.iter().cloned());
                 for (image, targets) in targets.judged(&selection) {
-                    let mut platform = on_image(image, targets, &|layer| store.find(layer, depth, &failures), options);
+                    let find = |layer: &Layer| store.find(layer, depth, &failures);
+                    let mut platform = on_image(image, targets, &find, &watched, options);
                     let from = base::From { open, registry: report.origin.registry() };
                     mark_base(&mut platform, || base::layers(image, &selection, &*source, &from));
                     report.platforms.push(platform);
                 }
+                report.skipped.extend(unverified(&layers, |layer| store.find(layer, depth, &failures)));
                 distinguish(&mut report.platforms);
                 let platforms: Vec<Platform> = options.targets.iter().map(|target| target.platform.clone()).collect();
                 index::blame_pin(&mut report, &platforms, open);
@@ -218,15 +221,6 @@ impl Selected {
         }
         report
     }
-}
-
-/// A line about layers whose digests were not checked.
-fn unverified(layers: &[Layer], find: impl Fn(&Layer) -> Result<ReadLayer, Problem>) -> Option<String> {
-    let is_unverified = |layer: &&Layer| find(layer).is_ok_and(|read| !read.is_verified);
-    let digests: BTreeSet<&Digest> =
-        layers.iter().filter(is_unverified).map(|layer| &layer.descriptor.digest).collect();
-    let (count, noun) = (digests.len(), if digests.len() == 1 { "layer was" } else { "layers were" });
-    (count > 0).then(|| format!("{count} {noun} read in part and not verified against a digest (--trust-local)"))
 }
 
 /// The report of an earlier run on the image that `name` leads to.
@@ -283,9 +277,9 @@ impl Content {
             }
             Input::Directory(path) => Ok(read_rootfs_dir(&path, options)?),
             Input::File { path, refused } => match (file::holds_image(&path, options)?, refused) {
-                (true, Some(refused)) => Err(problem(refused.into()).into()),
+                (true, Some(refused)) => Err(Problem::from(ImageError::from(refused)).into()),
                 (true, None) => Content::read(
-                    Input::of_archive(&path).map_err(|error| problem(error.into()))?,
+                    Input::of_archive(&path).map_err(|error| Problem::from(ImageError::from(error)))?,
                     options,
                     store,
                     watch,
@@ -296,9 +290,9 @@ impl Content {
                 let limits = Limits { memory: options.limits.memory.renewed(), ..options.limits.clone() };
                 let mut streamed =
                     read_stream(stream.reader, &stream.place, &limits, &mut counted(options.depth(), &limits))
-                        .map_err(problem)?;
-                let source =
-                    Archive::of(streamed.members.take(), &stream.selector).map_err(|error| problem(error.into()))?;
+                        .map_err(Problem::from)?;
+                let source = Archive::of(streamed.members.take(), &stream.selector)
+                    .map_err(|error| Problem::from(ImageError::from(error)))?;
                 let selection = select(&source, &wanted)?;
                 // A stream can only be read once: take its layers before anything requests them by descriptor.
                 let layers = selection.images.iter().flat_map(|image| &image.layers);
@@ -380,15 +374,11 @@ fn elsewhere(selection: &Selection, target: &Target) -> Option<Problem> {
     Some(Problem::new(text, Some("scan it from its registry".to_string())))
 }
 
-fn problem(error: ImageError) -> Problem {
-    Problem::new(error.to_string(), error.hint())
-}
-
 /// Reads a directory. Files that could not be read are problems, so that the directory is not judged in part.
 fn read_rootfs_dir(path: &Path, options: &Options) -> Result<Content, Problem> {
     let depth = options.depth();
     let mut keep = |entry: &Entry<'_>, reader: &mut dyn Read| keep_to(depth, entry, reader);
-    let read = read_directory(path, options.mounts, &options.limits, &mut keep).map_err(problem)?;
+    let read = read_directory(path, options.mounts, &options.limits, &mut keep).map_err(Problem::from)?;
     let unread = read
         .walked
         .unread
@@ -401,67 +391,4 @@ fn read_rootfs_dir(path: &Path, options: &Options) -> Result<Content, Problem> {
     let left_out = read.walked.left_out.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
     let covered = read.walked.covered;
     Ok(Content::Directory { contents: Arc::new(read.contents), unread, left_out, covered })
-}
-
-fn on_image(
-    image: &Image,
-    targets: &[Target],
-    find: &dyn Fn(&Layer) -> Result<ReadLayer, Problem>,
-    options: &Options,
-) -> PlatformReport {
-    let (mut problems, mut odd) = (Vec::new(), Vec::new());
-    let memory = options.limits.memory.limit();
-    let mut rootfs: RootFs<FileKind> = RootFs::bounded(memory);
-    for layer in &image.layers {
-        match find(layer) {
-            Ok(read) => {
-                odd.extend(read.notes.iter().map(|note| odd_layer::odd_layer(note, layer.index)));
-                rootfs.apply(read.contents);
-            }
-            Err(problem) => {
-                problems.push(problem);
-                // An empty layer takes its place, so that the layers above keep their numbers.
-                rootfs.apply(Arc::new(Contents::default()));
-            }
-        }
-    }
-    if rootfs.left_out() > 0 {
-        let why = match rootfs.has_filled_memory() {
-            true => format!("the names and files of this image take more than {memory} bytes of memory"),
-            false => "its layers contain more than can be merged".to_string(),
-        };
-        let hint = rootfs.has_filled_memory().then(raise_memory);
-        problems.push(Problem::new(format!("{why}: {} entries were left out", rootfs.left_out()), hint));
-    }
-    options.call.mount(&mut rootfs);
-    odd.extend(odd_layer::odd_history(&image.config.history, image.layers.len()));
-    let layers = layer_reports(image, options);
-    let subject = Subject {
-        promised: image.promised.as_ref(),
-        declared: image.declared.as_ref(),
-        digest: Some(&image.manifest.digest),
-        config: &image.config,
-        rootfs: &rootfs,
-        layers,
-        problems,
-    };
-    let mut report = PlatformReport { image: image.name.clone(), ..judge_platform(subject, targets, options) };
-    report.findings.extend(odd);
-    crate::judge::finding::sort(&mut report.findings);
-    report
-}
-
-fn layer_reports(image: &Image, options: &Options) -> Vec<LayerReport> {
-    let steps = super::history::steps(&image.config.history, image.layers.len());
-    let lines = attribution::dockerfile_lines(options.dockerfile.as_deref(), &steps);
-    let reports = image.layers.iter().zip(steps).zip(lines).map(|((layer, step), dockerfile_line)| LayerReport {
-        index: layer.index,
-        digest: layer.descriptor.digest.clone(),
-        diff_id: layer.diff_id.clone(),
-        size: layer.descriptor.size,
-        step,
-        dockerfile_line,
-        is_base: None,
-    });
-    reports.collect()
 }

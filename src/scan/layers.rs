@@ -1,14 +1,17 @@
 //! Reads one layer: from the cache if it is known, otherwise from its source.
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::keeping::counted;
+use super::lazy::LazyRead;
 use super::model::Problem;
-use super::{Deadline, Options, Trust, Watch};
+use super::{Deadline, Options, Reading, Trust, Watch};
 use crate::cache::CachedLayer;
-use crate::image::{Contents, Entry, ImageError, Layer, LayerNote, LayerRead, Limits, read_layer, read_trusted};
-use crate::inspect::{Depth, FileKind, TextStart, inspect_to};
+use crate::image::{Contents, ImageError, Layer, LayerNote, LayerRead, Limits, read_layer, read_trusted};
+use crate::inspect::{Depth, FileKind};
 use crate::oci::{Descriptor, DiffId};
 use crate::source::{Section, Source, SourceError, Stamp};
 
@@ -22,41 +25,18 @@ pub struct ReadLayer {
     pub size: u64,
     /// Oddities that matter to an engine.
     pub notes: Vec<LayerNote>,
-    /// Whether its bytes were checked against its digests.
-    pub is_verified: bool,
+    pub extent: ReadExtent,
 }
 
-/// The facts from a file's headers, if they are worth keeping. Most files are plain data, of which only the name
-/// counts.
-pub fn keep(entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
-    keep_to(Depth::Headers, entry, reader)
-}
-
-/// The same, to this depth.
-pub(super) fn keep_to(depth: Depth, entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
-    let is_executable = entry.mode & 0o111 != 0;
-    match inspect_to(depth, entry.path, entry.size, is_executable, reader) {
-        FileKind::Data => None,
-        FileKind::Empty if !is_executable && !is_module_name(entry.path) => None,
-        FileKind::Text(TextStart::Plain) if !is_executable => None,
-        kind => Some(kind),
-    }
-}
-
-/// [`keep_to`], with the kept facts counted against the image's memory budget.
-pub fn counted(depth: Depth, limits: &Limits) -> impl FnMut(&Entry<'_>, &mut dyn Read) -> Option<FileKind> {
-    move |entry, reader| {
-        let kind = keep_to(depth, entry, reader)?;
-        // The walk checks the budget again, and ends if it is exceeded.
-        let _ = limits.memory.take(kind.heap_bytes());
-        Some(kind)
-    }
-}
-
-/// Whether an empty file of this name is a missing library.
-fn is_module_name(path: &[u8]) -> bool {
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    path.ends_with(b".so") || path.ends_with(b".node") || name.windows(4).any(|part| part == b".so.")
+/// How a layer was read.
+#[derive(Clone)]
+pub enum ReadExtent {
+    /// All bytes were checked against the digests.
+    Verified,
+    /// Only a part was read, and nothing was verified (`--trust-local`).
+    Trusted,
+    /// Only a part was read, with its table of contents (`--lazy`).
+    Lazy(Arc<LazyRead>),
 }
 
 /// Every engine accepts a tar without its end marker.
@@ -68,12 +48,8 @@ impl From<LayerRead<FileKind>> for ReadLayer {
     fn from(read: LayerRead<FileKind>) -> ReadLayer {
         let notes = read.notes.into_iter().filter(matters).collect();
         let (diff_id, size) = (read.checked.diff_id, read.checked.stored_bytes);
-        ReadLayer { contents: Arc::new(read.contents), diff_id, size, notes, is_verified: true }
+        ReadLayer { contents: Arc::new(read.contents), diff_id, size, notes, extent: ReadExtent::Verified }
     }
-}
-
-pub(super) fn problem(error: ImageError) -> Problem {
-    Problem::new(error.to_string(), error.hint())
 }
 
 /// Reads one layer. A panic is a bug in imgarch and must only cost this layer's verdict.
@@ -88,7 +64,7 @@ pub(super) fn read_one(
     let digest = &layer.descriptor.digest;
     if let Some(Err(late)) = options.deadline.map(|deadline| deadline.check()) {
         let (index, digest) = (layer.index, digest.clone());
-        return Err(problem(ImageError::Layer { index, digest, cause: Box::new(late) }));
+        return Err(Problem::from(ImageError::Layer { index, digest, cause: Box::new(late) }));
     }
     let depth = options.depth();
     if options.trust == Trust::Local
@@ -97,7 +73,7 @@ pub(super) fn read_one(
         source.watch.read(layer.descriptor.size);
         let (contents, size) = (Arc::new(read.contents), layer.descriptor.size);
         let notes = read.notes.into_iter().filter(matters).collect();
-        return Ok(ReadLayer { contents, diff_id: read.diff_id, size, notes, is_verified: false });
+        return Ok(ReadLayer { contents, diff_id: read.diff_id, size, notes, extent: ReadExtent::Trusted });
     }
     let stamp = match &options.cache {
         Some(_) => source.stamp(&layer.descriptor).map_err(|error| unreadable(error, layer))?,
@@ -111,7 +87,12 @@ pub(super) fn read_one(
         source.watch.read(layer.descriptor.size);
         let size = layer.descriptor.size;
         let (contents, diff_id, notes) = (Arc::new(found.contents), found.diff_id, Vec::new());
-        return Ok(ReadLayer { contents, diff_id, size, notes, is_verified: true });
+        return Ok(ReadLayer { contents, diff_id, size, notes, extent: ReadExtent::Verified });
+    }
+    if options.reading == Reading::Lazy
+        && let Some(read) = begin_lazily(source, layer, limits, depth)?
+    {
+        return Ok(read);
     }
     let read = guarded(layer, || read_layer(source, layer, limits, &mut counted(depth, limits)))?;
     tracing::debug!(entries = read.contents.len(), bytes = read.checked.uncompressed_bytes, "read");
@@ -120,10 +101,27 @@ pub(super) fn read_one(
     Ok(read.into())
 }
 
+/// Reads a layer in part, if it has a table of contents.
+fn begin_lazily(
+    source: &Watched<'_>,
+    layer: &Layer,
+    limits: &Limits,
+    depth: Depth,
+) -> Result<Option<ReadLayer>, Problem> {
+    let Some(diff_id) = layer.diff_id.clone() else { return Ok(None) };
+    let Some(read) = guarded(layer, || Ok(LazyRead::begin(source, layer, limits, depth)))? else { return Ok(None) };
+    let contents = read.contents(limits)?;
+    let size = layer.descriptor.size;
+    source.watch.read(size);
+    tracing::debug!(entries = contents.len(), tally = ?read.tally(), "read in part");
+    let (contents, extent) = (Arc::new(contents), ReadExtent::Lazy(Arc::new(read)));
+    Ok(Some(ReadLayer { contents, diff_id, size, notes: Vec::new(), extent }))
+}
+
 /// Calls `read`; a panic is reported as an internal error.
 fn guarded<R>(layer: &Layer, read: impl FnOnce() -> Result<R, ImageError>) -> Result<R, Problem> {
     match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(read) => read.map_err(problem),
+        Ok(read) => read.map_err(Problem::from),
         Err(_) => {
             let text =
                 format!("reading layer {} ({}): internal error", layer.index + 1, layer.descriptor.digest.short());
@@ -134,7 +132,7 @@ fn guarded<R>(layer: &Layer, read: impl FnOnce() -> Result<R, ImageError>) -> Re
 
 pub(super) fn unreadable(error: SourceError, layer: &Layer) -> Problem {
     let (index, digest) = (layer.index, layer.descriptor.digest.clone());
-    problem(ImageError::Layer { index, digest, cause: Box::new(error.into()) })
+    Problem::from(ImageError::Layer { index, digest, cause: Box::new(error.into()) })
 }
 
 /// Whether the bytes of a local file are the ones that the cache knows. A file that has not changed since it was
@@ -204,6 +202,12 @@ impl Source for Watched<'_> {
 
     fn section(&self, descriptor: &Descriptor) -> Result<Option<Section>, SourceError> {
         self.source.section(descriptor)
+    }
+
+    fn read_range(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<Option<Vec<u8>>, SourceError> {
+        let check = self.deadline.map_or(Ok(()), |deadline| deadline.check());
+        check.map_err(|late| SourceError::Unreachable { place: "the layer".to_string(), cause: late.to_string() })?;
+        self.source.read_range(descriptor, range)
     }
 
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {

@@ -10,8 +10,11 @@ pub mod history;
 mod image;
 mod index;
 mod instruction;
+mod keeping;
 mod layers;
+mod lazy;
 mod many;
+mod merged;
 pub mod model;
 mod odd_layer;
 mod platform;
@@ -26,7 +29,7 @@ use std::time::{Duration, Instant};
 
 pub use call::CallOverride;
 pub use cure::rebuild_command;
-pub use layers::keep;
+pub use keeping::keep;
 pub use many::{OPENED_AT_ONCE, Task, scan, scan_all};
 pub use model::{
     Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Undecided,
@@ -63,6 +66,8 @@ pub struct Options {
     pub mounts: Mounts,
     /// Whether to trust the digests of local files.
     pub trust: Trust,
+    /// Whether layers may be read in part.
+    pub reading: Reading,
     /// Layers that are read at once.
     pub jobs: usize,
     /// The cache of layer contents; `None`: no cache.
@@ -81,6 +86,16 @@ pub enum Trust {
     None,
     /// An uncompressed layer in a local file is read in part: headers, and the parts of each file that decide its kind.
     Local,
+}
+
+/// How much of a layer is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// Every layer is read in full and verified against its digests.
+    #[default]
+    Full,
+    /// A layer with a table of contents is read in part. Its diffID is not verified.
+    Lazy,
 }
 
 /// When a run must end. Content that has not been read by then is reported as unknown.
@@ -134,6 +149,7 @@ impl Default for Options {
             dockerfile: None,
             mounts: Mounts::LeftOut,
             trust: Trust::default(),
+            reading: Reading::default(),
             limits: Limits::default(),
             jobs: 2,
             cache: None,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::shard::Shard;
 use crate::exec::messages::Shown;
 use crate::exec::outcome::Outcome;
+use crate::image::ImageError;
 use crate::judge::code::Severity;
 use crate::judge::finding::Finding;
 use crate::judge::labels::Agreement;
@@ -64,6 +65,12 @@ pub struct Accepted {
 pub struct Problem {
     pub text: String,
     pub hint: Option<String>,
+}
+
+impl From<ImageError> for Problem {
+    fn from(error: ImageError) -> Problem {
+        Problem::new(error.to_string(), error.hint())
+    }
 }
 
 /// One platform of an image.

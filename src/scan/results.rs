@@ -309,12 +309,13 @@ fn manner(options: &Options) -> String {
         limits: _,
         mounts: _,
         trust,
+        reading,
         jobs: _,
         cache: _,
         results: _,
         deadline: _,
     } = options;
-    format!("{platforms:?} {except:?} {targets:?} {call:?} {rules_off:?} {dockerfile:?} {trust:?}")
+    format!("{platforms:?} {except:?} {targets:?} {call:?} {rules_off:?} {dockerfile:?} {trust:?} {reading:?}")
 }
 
 /// The key of an image's results under these options.

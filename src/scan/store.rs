@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::layers::{ReadLayer, Watched, problem, read_one, unreadable};
+use super::layers::{ReadLayer, Watched, read_one, unreadable};
 use super::model::Problem;
 use super::pool::{Bounds, lock, side_by_side};
 use super::{Options, Watch};
@@ -101,7 +101,7 @@ impl LayerStore {
         let mut failures = Failures::default();
         for layer in layers.filter(|layer| seen.insert(&layer.descriptor.digest)) {
             let digest = &layer.descriptor.digest;
-            if let Err(problem) = self.fill(digest, depth, read(layer).map(ReadLayer::from).map_err(problem)) {
+            if let Err(problem) = self.fill(digest, depth, read(layer).map(ReadLayer::from).map_err(Problem::from)) {
                 failures.0.insert(digest.clone(), problem);
             }
         }
@@ -225,7 +225,11 @@ impl LayerStore {
         };
         if read.size != descriptor.size {
             let cause = Box::new(LayerError::WrongSize { expected: descriptor.size, found: read.size });
-            return Err(problem(ImageError::Layer { index: layer.index, digest: descriptor.digest.clone(), cause }));
+            return Err(Problem::from(ImageError::Layer {
+                index: layer.index,
+                digest: descriptor.digest.clone(),
+                cause,
+            }));
         }
         match &layer.diff_id {
             Some(expected) if *expected != read.diff_id => {

@@ -14,10 +14,12 @@ pub mod registry;
 pub mod rootfs_dir;
 mod section;
 mod stamp;
+pub(crate) mod tar;
 pub mod transport;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub use document::{DocumentReadError, document_type, read_document, stated_type};
@@ -49,6 +51,15 @@ pub trait Source: Send + Sync {
     /// The same bytes as a section of a local file, if they are in one. Errors are the same as for [`Source::open`].
     fn section(&self, _: &Descriptor) -> Result<Option<Section>, SourceError> {
         Ok(None)
+    }
+
+    /// Reads a range of the content's bytes. Returns `None` if the source cannot read parts of it.
+    fn read_range(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<Option<Vec<u8>>, SourceError> {
+        let Some(mut section) = self.section(descriptor)? else { return Ok(None) };
+        let mut bytes = vec![0; usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(0)];
+        let read = section.seek(SeekFrom::Start(range.start)).and_then(|_| section.read_exact(&mut bytes));
+        let path = || PathBuf::from(descriptor.digest.to_string());
+        read.map(|()| Some(bytes)).map_err(|cause| SourceError::File { path: path(), cause })
     }
 
     /// The state of the local file that contains this content, if there is one. Errors are the same as for

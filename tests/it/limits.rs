@@ -98,3 +98,12 @@ fn trusted_local_layers_are_read_in_part_and_reported_so() {
         assert_eq!(found["skipped"], json!([line]), "{name}");
     }
 }
+
+#[test]
+fn a_dockerfile_that_never_ends_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    write_layout(directory.path(), &[Small::new("amd64", ElfBuilder::amd64().build())]);
+    let output = imgarch(directory.path(), &["scan", "--dockerfile", "/dev/zero", "."], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("it is larger than 4194304 bytes"));
+}

@@ -22,6 +22,7 @@ mod inspect_real;
 mod kernel;
 #[cfg(feature = "kube")]
 mod kube;
+mod lazy;
 mod limits;
 mod lint;
 mod mounts;

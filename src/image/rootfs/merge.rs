@@ -84,6 +84,7 @@ impl<T> RootFs<T> {
         let layer = self.layers.len();
         self.layers.push(Arc::clone(&contents));
         self.other_bytes += contents.used_bytes();
+        self.has_preliminary |= contents.has_preliminary();
         let spare = self.memory_limit.saturating_sub(self.used_bytes());
         let room = contents.len().min(MAX_NODES).min(spare / size_of::<Node>());
         self.nodes.reserve(room);

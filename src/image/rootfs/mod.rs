@@ -6,7 +6,7 @@ mod table;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::FixedState;
 
@@ -38,6 +38,9 @@ pub struct RootFs<T> {
     unread: BTreeSet<u32>,
     /// Absolute paths of mount points that exist but are not in the tree.
     unread_files: BTreeSet<Vec<u8>>,
+    /// Preliminary facts that were looked up, as layer and index; see [`RootFs::missed`].
+    missed: Mutex<BTreeSet<(usize, u32)>>,
+    has_preliminary: bool,
     /// Number of times a directory or a link was replaced by another entry.
     replaced: u64,
     /// Path components walked during the merge.
@@ -231,6 +234,8 @@ impl<T> RootFs<T> {
             other_bytes,
             unread: BTreeSet::new(),
             unread_files: BTreeSet::new(),
+            missed: Mutex::default(),
+            has_preliminary: false,
         }
     }
 
@@ -238,8 +243,27 @@ impl<T> RootFs<T> {
         NodeId(ROOT)
     }
 
-    /// The metadata of a node.
+    /// The metadata of a node. Records a preliminary fact as missed.
     pub fn view(&self, id: NodeId) -> FileView<'_, T> {
+        if self.has_preliminary
+            && let Some(fact) = self.facts.get(&id.0)
+        {
+            let layer = usize::from(self.nodes[id.0 as usize].layer);
+            if self.layers[layer].is_preliminary(*fact) {
+                self.missed.lock().unwrap_or_else(PoisonError::into_inner).insert((layer, *fact));
+            }
+        }
+        self.listed(id)
+    }
+
+    /// The preliminary facts that [`RootFs::view`] returned, as the number of the layer and the index of the fact in it.
+    /// What was decided from them must be decided again once they are final. Lists of files do not count.
+    pub fn missed(&self) -> BTreeSet<(usize, u32)> {
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The metadata of a node, as a member of a list.
+    fn listed(&self, id: NodeId) -> FileView<'_, T> {
         let node = &self.nodes[id.0 as usize];
         let &Attributes { mode, uid, gid, capabilities } = self.attributes.get(u32::from(node.attributes));
         let layer = usize::from(node.layer);
@@ -289,7 +313,7 @@ impl<T> RootFs<T> {
                 let id = next;
                 next = self.nodes[id as usize].next_sibling;
                 if self.nodes[id as usize].kind != NodeKind::Gone {
-                    return Some(self.view(NodeId(id)));
+                    return Some(self.listed(NodeId(id)));
                 }
             }
             None
@@ -305,7 +329,7 @@ impl<T> RootFs<T> {
     pub fn files_with_facts(&self) -> impl Iterator<Item = FileView<'_, T>> {
         let mut ids: Vec<u32> = self.facts.keys().copied().collect();
         ids.sort_unstable();
-        ids.into_iter().map(|id| self.view(NodeId(id))).filter(|view| view.kind == NodeKind::File)
+        ids.into_iter().map(|id| self.listed(NodeId(id))).filter(|view| view.kind == NodeKind::File)
     }
 
     /// Every node with that name.
@@ -320,7 +344,7 @@ impl<T> RootFs<T> {
     /// The nodes that match, excluding the root, in no particular order.
     fn those(&self, is_wanted: impl Fn(&Node) -> bool) -> impl Iterator<Item = FileView<'_, T>> {
         let nodes = self.nodes.iter().zip(0..).skip(1);
-        nodes.filter(move |(node, _)| is_wanted(node)).map(|(_, id)| self.view(NodeId(id)))
+        nodes.filter(move |(node, _)| is_wanted(node)).map(|(_, id)| self.listed(NodeId(id)))
     }
 
     /// Number of nodes that exist, excluding the root.

@@ -5,9 +5,9 @@ use std::io::{self, BufRead, Read, Seek};
 
 use tar::Header;
 
-use super::header::{self, BLOCK};
-use super::pax::Pax;
 use crate::image::error::LayerError;
+use crate::source::tar::header::{self, BLOCK};
+use crate::source::tar::pax::Pax;
 
 /// Size limit of PAX headers and GNU long names; Go's reader has the same one.
 const MAX_EXTENSION: u64 = 1 << 20;

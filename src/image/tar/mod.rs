@@ -3,9 +3,7 @@
 //! bounded before they are read.
 
 mod blocks;
-mod header;
 mod names;
-mod pax;
 mod sparse;
 
 use std::io::{self, BufRead, Read, Seek};
@@ -15,13 +13,13 @@ use crate::image::error::LayerError;
 use crate::image::limits::Limits;
 use crate::image::note::LayerNote;
 use crate::platform::FileCapabilities;
+use crate::source::tar::header::BLOCK;
+pub use crate::source::tar::header::is_checksum_right;
+use crate::source::tar::pax::MapPlace;
 
 pub use blocks::{Blocks, End, Member, padding};
-use header::BLOCK;
-pub use header::is_checksum_right;
-use names::Meaning;
 pub use names::normalise;
-use pax::MapPlace;
+pub(in crate::image) use names::{Mark, read_mark};
 use sparse::{Content, Holes, Map};
 
 /// Limit for recorded notes: further ones add no information.
@@ -183,11 +181,11 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
             return self.blocks.skip_data(stored);
         }
         let mut path = std::mem::take(&mut self.path);
-        let kind = match names::read_mark(&mut path) {
-            Meaning::Plain => EntryKind::File,
-            Meaning::Whiteout => EntryKind::Whiteout,
-            Meaning::Opaque => EntryKind::Opaque,
-            meaning @ (Meaning::Ignored | Meaning::Impossible) => {
+        let kind = match read_mark(&mut path) {
+            Mark::Plain => EntryKind::File,
+            Mark::Whiteout => EntryKind::Whiteout,
+            Mark::Opaque => EntryKind::Opaque,
+            meaning @ (Mark::Ignored | Mark::Impossible) => {
                 self.path = path;
                 self.note_meaning(meaning);
                 return self.blocks.skip_data(stored);
@@ -240,7 +238,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
             return self.push(&member.name, EntryKind::Symlink(&member.link), facts);
         }
         let mut target = std::mem::take(&mut self.target);
-        if names::normalise(&member.link, &mut target) {
+        if normalise(&member.link, &mut target) {
             self.note(LayerNote::EscapingName(start_of(&member.link)));
         }
         let pushed = self.push(&member.name, EntryKind::HardLink(&target), facts);
@@ -253,11 +251,11 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         if !self.read_path(name)? {
             return Ok(());
         }
-        let kind = match names::read_mark(&mut self.path) {
-            Meaning::Plain => kind,
-            Meaning::Whiteout => EntryKind::Whiteout,
-            Meaning::Opaque => EntryKind::Opaque,
-            meaning @ (Meaning::Ignored | Meaning::Impossible) => {
+        let kind = match read_mark(&mut self.path) {
+            Mark::Plain => kind,
+            Mark::Whiteout => EntryKind::Whiteout,
+            Mark::Opaque => EntryKind::Opaque,
+            meaning @ (Mark::Ignored | Mark::Impossible) => {
                 self.note_meaning(meaning);
                 return Ok(());
             }
@@ -272,7 +270,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         if name.contains(&0) {
             return Err(self.blocks.corrupt("a name contains a NUL"));
         }
-        if names::normalise(name, &mut self.path) {
+        if normalise(name, &mut self.path) {
             self.note(LayerNote::EscapingName(start_of(name)));
         }
         if self.path.len() >= PATH_LIMIT {
@@ -283,8 +281,8 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
     }
 
     /// Records a note for a name that is left out, if it needs one.
-    fn note_meaning(&mut self, meaning: Meaning) {
-        if meaning == Meaning::Impossible {
+    fn note_meaning(&mut self, meaning: Mark) {
+        if meaning == Mark::Impossible {
             self.note(LayerNote::ImpossibleWhiteout(start_of(&self.path)));
         }
     }

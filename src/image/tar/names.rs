@@ -2,7 +2,7 @@
 
 /// The meaning of a path's last component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(in crate::image) enum Mark {
     Plain,
     /// Hides the entry of lower layers; the path is now the hidden one.
     Whiteout,
@@ -41,23 +41,23 @@ pub fn normalise(name: &[u8], path: &mut Vec<u8>) -> bool {
 /// Interprets and removes the whiteout marks of a normalised path. Source: OCI image-spec, layer.md, "Whiteouts":
 /// `.wh.` prefixes the hidden name, and `.wh..wh..opq` is the opaque marker; docker's pkg/archive: `.wh..wh.` starts
 /// aufs' own names.
-pub(super) fn read_mark(path: &mut Vec<u8>) -> Meaning {
+pub(in crate::image) fn read_mark(path: &mut Vec<u8>) -> Mark {
     let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     let Some(hidden) = path[start..].strip_prefix(b".wh.") else {
-        return if is_in_aufs_directory(path) { Meaning::Ignored } else { Meaning::Plain };
+        return if is_in_aufs_directory(path) { Mark::Ignored } else { Mark::Plain };
     };
     if hidden == b".wh..opq" {
         path.truncate(start.saturating_sub(1));
-        return Meaning::Opaque;
+        return Mark::Opaque;
     }
     if hidden.starts_with(b".wh.") {
-        return Meaning::Ignored;
+        return Mark::Ignored;
     }
     if matches!(hidden, b"" | b"." | b"..") {
-        return Meaning::Impossible;
+        return Mark::Impossible;
     }
     path.drain(start..start + 4);
-    Meaning::Whiteout
+    Mark::Whiteout
 }
 
 /// aufs stores its directories (`.wh..wh.plnk`, `.wh..wh.orph`) at the root.
@@ -89,7 +89,7 @@ mod tests {
         check("a/..b/c..", "a/..b/c..", false);
     }
 
-    fn check_mark(path: &str, expected: &str, meaning: Meaning) {
+    fn check_mark(path: &str, expected: &str, meaning: Mark) {
         let mut bytes = path.as_bytes().to_vec();
         assert_eq!(read_mark(&mut bytes), meaning, "{path}");
         assert_eq!(String::from_utf8(bytes).unwrap(), expected, "{path}");
@@ -97,17 +97,17 @@ mod tests {
 
     #[test]
     fn marks_contain_the_hidden_name() {
-        check_mark("etc/.wh.passwd", "etc/passwd", Meaning::Whiteout);
-        check_mark(".wh.etc", "etc", Meaning::Whiteout);
-        check_mark("a/.wh..wh..opq", "a", Meaning::Opaque);
-        check_mark("a/b/.wh..wh..opq", "a/b", Meaning::Opaque);
-        check_mark(".wh..wh..opq", "", Meaning::Opaque);
-        check_mark("a/.wh..hidden", "a/.hidden", Meaning::Whiteout);
-        check_mark(".wh..wh.aufs", ".wh..wh.aufs", Meaning::Ignored);
-        check_mark(".wh..wh.plnk/12.34", ".wh..wh.plnk/12.34", Meaning::Ignored);
-        check_mark("a/.wh.", "a/.wh.", Meaning::Impossible);
-        check_mark("a/.wh...", "a/.wh...", Meaning::Impossible);
-        check_mark("a/x.wh.y", "a/x.wh.y", Meaning::Plain);
-        check_mark("", "", Meaning::Plain);
+        check_mark("etc/.wh.passwd", "etc/passwd", Mark::Whiteout);
+        check_mark(".wh.etc", "etc", Mark::Whiteout);
+        check_mark("a/.wh..wh..opq", "a", Mark::Opaque);
+        check_mark("a/b/.wh..wh..opq", "a/b", Mark::Opaque);
+        check_mark(".wh..wh..opq", "", Mark::Opaque);
+        check_mark("a/.wh..hidden", "a/.hidden", Mark::Whiteout);
+        check_mark(".wh..wh.aufs", ".wh..wh.aufs", Mark::Ignored);
+        check_mark(".wh..wh.plnk/12.34", ".wh..wh.plnk/12.34", Mark::Ignored);
+        check_mark("a/.wh.", "a/.wh.", Mark::Impossible);
+        check_mark("a/.wh...", "a/.wh...", Mark::Impossible);
+        check_mark("a/x.wh.y", "a/x.wh.y", Mark::Plain);
+        check_mark("", "", Mark::Plain);
     }
 }

@@ -3,8 +3,8 @@
 
 use std::io::{self, BufRead, Read};
 
-use super::header::{BLOCK, number};
-use super::pax::decimal;
+use crate::source::tar::header::{BLOCK, number};
+use crate::source::tar::pax::decimal;
 
 /// The data segments of a sparse file, as (offset, length), in order and without overlap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,6 +8,8 @@ use std::io::{Cursor, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use super::super::tar::header;
+use super::super::tar::pax::Pax;
 use super::super::{DOCUMENT_LIMIT, Section, SourceError, Stamp, read_bounded};
 use crate::oci::{Digest, Hasher};
 
@@ -42,7 +44,7 @@ const MEMBER_LIMIT: usize = 100_000;
 const EXTENSION_LIMIT: u64 = 1 << 20;
 /// Limit for links to links; two are never needed.
 const LINK_LIMIT: usize = 8;
-const BLOCK: u64 = 512;
+const BLOCK: u64 = header::BLOCK as u64;
 
 impl Member {
     /// A hard link, whose target is the name of a member.
@@ -96,46 +98,60 @@ impl Members {
         let length = file.metadata().map_err(|cause| SourceError::File { path: place.into(), cause })?.len();
         let (mut position, mut extended) = (0, Extended::default());
         while position + BLOCK <= length {
-            let block: [u8; BLOCK as usize] =
+            let block: [u8; header::BLOCK] =
                 members.bytes(position, BLOCK)?.try_into().expect("as many bytes as asked for");
             if block.iter().all(|byte| *byte == 0) {
                 members.is_whole = true;
                 break;
             }
-            let header = tar::Header::from_byte_slice(&block);
-            if header.cksum().ok() != Some(checksum(&block)) {
+            if !header::is_checksum_right(&block) {
                 return Err(members.malformed(format!("no tar header at byte {position}")));
             }
-            let kind = header.entry_type();
-            let is_extension = kind.is_pax_local_extensions() || kind.is_gnu_longname() || kind.is_gnu_longlink();
-            let stored = header.entry_size().map_err(|error| members.malformed(error.to_string()))?;
-            let size = match (kind.is_hard_link() || kind.is_symlink(), is_extension) {
-                (true, _) => 0,
-                (_, true) => stored,
-                _ => extended.size.unwrap_or(stored),
+            let stored = header::number(&block[124..136])
+                .ok_or_else(|| members.malformed(format!("the tar header at byte {position} has no valid size")))?;
+            let tag = block[156];
+            let size = match tag {
+                b'x' | b'g' | b'L' | b'K' => stored,
+                // As in engines, no data follows a link, a device or a directory.
+                b'1'..=b'6' => 0,
+                _ => extended.pax.size.unwrap_or(stored),
             };
             let offset = position + BLOCK;
             if size > length - offset {
                 return Err(members.malformed(format!("it ends in the middle of the member at byte {position}")));
             }
-            if is_extension {
-                let bytes = members.bytes(offset, size)?;
-                extended.apply(kind, &bytes).map_err(|cause| members.malformed(cause))?;
-            } else if !kind.is_pax_global_extensions() {
-                members.add_entry(header, std::mem::take(&mut extended), Member::Section { offset, size })?;
+            match tag {
+                b'x' | b'L' | b'K' => {
+                    let bytes = members.bytes(offset, size)?;
+                    extended.apply(tag, &bytes).map_err(|cause| members.malformed(cause.to_string()))?;
+                }
+                // Engines do not apply global records.
+                b'g' => {}
+                _ => members.add_entry(&block, std::mem::take(&mut extended), Member::Section { offset, size })?,
             }
             position = offset + size.div_ceil(BLOCK) * BLOCK;
         }
         Ok(members)
     }
 
-    fn add_entry(&mut self, header: &tar::Header, extended: Extended, section: Member) -> Result<(), SourceError> {
-        let name = extended.path.unwrap_or_else(|| text(&header.path_bytes()));
-        let target = || extended.link.unwrap_or_else(|| text(&header.link_name_bytes().unwrap_or_default()));
-        match header.entry_type() {
-            tar::EntryType::Regular | tar::EntryType::Continuous => self.add(&name, section),
-            tar::EntryType::Link => self.add(&name, Member::hard_link(&target())),
-            tar::EntryType::Symlink => self.add(&name, Member::symbolic_link(&name, &target())),
+    fn add_entry(
+        &mut self,
+        block: &[u8; header::BLOCK],
+        extended: Extended,
+        section: Member,
+    ) -> Result<(), SourceError> {
+        let name = extended.name.or(extended.pax.path).unwrap_or_else(|| {
+            let mut name = Vec::new();
+            header::read_name(tar::Header::from_byte_slice(block), &mut name);
+            name
+        });
+        let link = extended.link.or(extended.pax.link).unwrap_or_else(|| header::text(&block[157..257]).to_vec());
+        let (is_directory, name, link) = (name.ends_with(b"/"), text(&name), text(&link));
+        match block[156] {
+            0 if is_directory => Ok(()),
+            0 | b'0' | b'7' => self.add(&name, section),
+            b'1' => self.add(&name, Member::hard_link(&link)),
+            b'2' => self.add(&name, Member::symbolic_link(&name, &link)),
             _ => Ok(()),
         }
     }
@@ -221,40 +237,23 @@ impl Members {
     }
 }
 
-/// The values of GNU and PAX headers for the next member.
+/// The values of GNU and PAX headers for the next member. A GNU name takes precedence over a PAX name.
 #[derive(Default)]
 struct Extended {
-    path: Option<String>,
-    link: Option<String>,
-    size: Option<u64>,
+    pax: Pax,
+    name: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
 }
 
 impl Extended {
-    fn apply(&mut self, kind: tar::EntryType, bytes: &[u8]) -> Result<(), String> {
-        if kind.is_gnu_longname() || kind.is_gnu_longlink() {
-            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-            let field = if kind.is_gnu_longname() { &mut self.path } else { &mut self.link };
-            *field = Some(text(&bytes[..end]));
-            return Ok(());
-        }
-        for extension in tar::PaxExtensions::new(bytes) {
-            let extension = extension.map_err(|error| error.to_string())?;
-            let value = text(extension.value_bytes());
-            match extension.key_bytes() {
-                b"path" => self.path = Some(value),
-                b"linkpath" => self.link = Some(value),
-                b"size" => self.size = Some(value.parse().map_err(|_| format!("PAX size {value:?}"))?),
-                _ => {}
-            }
+    fn apply(&mut self, tag: u8, bytes: &[u8]) -> Result<(), &'static str> {
+        match tag {
+            b'L' => self.name = Some(header::text(bytes).to_vec()),
+            b'K' => self.link = Some(header::text(bytes).to_vec()),
+            _ => self.pax = Pax::parse(bytes)?,
         }
         Ok(())
     }
-}
-
-/// The sum of a header's bytes, with the checksum field counted as blanks. Source: POSIX pax, "ustar Interchange
-/// Format", chksum.
-fn checksum(block: &[u8; BLOCK as usize]) -> u32 {
-    block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum()
 }
 
 fn text(bytes: &[u8]) -> String {

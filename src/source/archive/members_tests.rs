@@ -104,3 +104,47 @@ fn sections_of_one_file_are_read_in_parallel() {
     }
     assert_eq!(pieces, [*b"aa", *b"bb", *b"aa", *b"bb"]);
 }
+
+/// A member with PAX records, whose own header has the name `plain`.
+fn with_records(records: &[(&str, &[u8])], content: &str) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_pax_extensions(records.iter().copied()).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_path("plain").unwrap();
+    header.set_size(content.len() as u64);
+    header.set_cksum();
+    builder.append(&header, content.as_bytes()).unwrap();
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn empty_pax_records_leave_the_headers_values() {
+    let members = index(&with_records(&[("path", b""), ("size", b""), ("linkpath", b"")], "pax")).unwrap();
+    check(&members, "plain", Some("pax"));
+    for records in [[("size", b"x".as_slice())], [("size", b"-1")], [("path", b"a\0b")]] {
+        assert!(matches!(index(&with_records(&records, "pax")), Err(SourceError::Malformed { .. })), "{records:?}");
+    }
+}
+
+#[test]
+fn a_checksum_of_signed_bytes_is_accepted() {
+    let mut bytes = tar(&[(FILE, "index.json", "a")]);
+    bytes[300] = 0xe9;
+    let header = tar::Header::from_byte_slice(&bytes[..512]);
+    let mut copy = header.clone();
+    copy.set_cksum();
+    let signed = format!("{:06o}\0 ", copy.cksum().unwrap() - 256);
+    bytes[148..156].copy_from_slice(signed.as_bytes());
+    check(&index(&bytes).unwrap(), "index.json", Some("a"));
+}
+
+#[test]
+fn no_data_follows_a_directory_of_any_size() {
+    let mut directory = tar::Header::new_ustar();
+    directory.set_path("blobs/").unwrap();
+    directory.set_entry_type(tar::EntryType::Directory);
+    directory.set_size(1 << 40);
+    directory.set_cksum();
+    let bytes = [directory.as_bytes().as_slice(), &tar(&[(FILE, "index.json", "a")])].concat();
+    check(&index(&bytes).unwrap(), "index.json", Some("a"));
+}

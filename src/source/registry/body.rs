@@ -175,13 +175,7 @@ pub(super) fn check(answer: &Answer, descriptor: &Descriptor, position: u64) -> 
 /// A range such as `bytes 100-199/200` must begin at the reader's position. Source: RFC 9110, 14.4.
 fn check_range(header: Option<&str>, position: u64, size: u64) -> Result<(), String> {
     let text = header.unwrap_or_default();
-    let parsed = text.strip_prefix("bytes ").and_then(|rest| {
-        let (range, total) = rest.trim().split_once('/')?;
-        let (first, last) = range.split_once('-')?;
-        let total = if total == "*" { None } else { Some(total.parse::<u64>().ok()?) };
-        Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?, total))
-    });
-    let Some((first, last, total)) = parsed else {
+    let Some((first, last, total)) = parse_range(text) else {
         return Err(format!("invalid Content-Range {:?}", super::answer::one_line(text)));
     };
     if first != position || last < first || last >= size || total.is_some_and(|total| total != size) {
@@ -191,6 +185,14 @@ fn check_range(header: Option<&str>, position: u64, size: u64) -> Result<(), Str
         ));
     }
     Ok(())
+}
+
+/// The first and the last byte of a range, and the size of the whole.
+pub(super) fn parse_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
+    let (range, total) = text.strip_prefix("bytes ")?.trim().split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let total = if total == "*" { None } else { Some(total.parse().ok()?) };
+    Some((first.parse().ok()?, last.parse().ok()?, total))
 }
 
 #[cfg(test)]

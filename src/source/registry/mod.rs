@@ -22,10 +22,12 @@ mod pace;
 mod patience;
 mod pinned;
 mod push;
+mod range;
 mod retry;
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -397,6 +399,11 @@ impl Source for Registry {
         }
         let permit = self.client.contents.enter();
         Ok(Box::new(BlobBody::open(self.clone(), descriptor.clone(), permit)?))
+    }
+
+    fn read_range(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<Option<Vec<u8>>, SourceError> {
+        let _permit = self.client.contents.enter();
+        self.range(descriptor, &range)
     }
 
     fn mirror(&self) -> Option<String> {

@@ -4,11 +4,11 @@
 use crate::platform::FileCapabilities;
 
 /// The error for malformed records; engines reject the layer too.
-pub(super) const MALFORMED: &str = "malformed PAX header";
+pub(crate) const MALFORMED: &str = "malformed PAX header";
 
 /// The records that imgarch uses, for the entry that follows.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Pax {
+pub(crate) struct Pax {
     pub path: Option<Vec<u8>>,
     pub link: Option<Vec<u8>>,
     pub size: Option<u64>,
@@ -21,7 +21,7 @@ pub(super) struct Pax {
 
 /// GNU tar's three formats of a sparse file in PAX records.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct PaxSparse {
+pub(crate) struct PaxSparse {
     pub major: Option<Vec<u8>>,
     pub minor: Option<Vec<u8>>,
     pub name: Option<Vec<u8>>,
@@ -33,7 +33,7 @@ pub(super) struct PaxSparse {
 
 /// Where a sparse file's map is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MapPlace {
+pub(crate) enum MapPlace {
     Records,
     Data,
 }
@@ -119,7 +119,7 @@ fn split_record(records: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// A non-negative decimal number that fits 63 bits.
-pub(super) fn decimal(text: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 19 {
         return None;
     }

@@ -4,7 +4,7 @@
 use tar::Header;
 
 /// Size of a header, and the unit of all lengths.
-pub(super) const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// Range of the checksum field.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
@@ -26,7 +26,7 @@ pub fn is_checksum_right(block: &[u8]) -> bool {
 
 /// Parses an octal field, which blanks or NULs may surround and which is 0 if empty, or a big-endian binary field,
 /// which has its top bit set. `None` if it is neither, is negative or exceeds 63 bits.
-pub(super) fn number(field: &[u8]) -> Option<u64> {
+pub(crate) fn number(field: &[u8]) -> Option<u64> {
     let (&first, rest) = field.split_first()?;
     if first & 0x80 != 0 {
         // The next bit is the sign.
@@ -49,12 +49,12 @@ pub(super) fn number(field: &[u8]) -> Option<u64> {
 }
 
 /// Bytes up to the first NUL.
-pub(super) fn text(field: &[u8]) -> &[u8] {
+pub(crate) fn text(field: &[u8]) -> &[u8] {
     &field[..field.iter().position(|byte| *byte == 0).unwrap_or(field.len())]
 }
 
 /// Writes the header's name with its ustar prefix into `name`.
-pub(super) fn read_name(header: &Header, name: &mut Vec<u8>) {
+pub(crate) fn read_name(header: &Header, name: &mut Vec<u8>) {
     name.clear();
     if let Some(ustar) = header.as_ustar() {
         // Schily's star ends its prefix 24 bytes earlier, to store times, and marks that in the last bytes.

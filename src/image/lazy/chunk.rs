@@ -1,0 +1,86 @@
+//! Decompresses and verifies one chunk.
+
+use std::fmt;
+use std::io::Read;
+use std::ops::Range;
+
+use super::toc::{Chunk, TocFormat};
+
+/// The bytes of a chunk, or its first bytes.
+pub(super) struct Decoded {
+    pub bytes: Vec<u8>,
+    /// The chunk is complete and matches its digest.
+    pub is_verified: bool,
+}
+
+/// Why a chunk cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChunkFault {
+    Undecodable,
+    Incomplete,
+    WrongDigest,
+}
+
+impl fmt::Display for ChunkFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ChunkFault::Undecodable => "a chunk cannot be decompressed",
+            ChunkFault::Incomplete => "a chunk is incomplete",
+            ChunkFault::WrongDigest => "a chunk does not match its digest in the table of contents",
+        })
+    }
+}
+
+/// Stored bytes in addition to those of the requested content: headers, and content that does not compress.
+const OVERHEAD: u64 = 256;
+/// A zstd block holds up to 128 KiB and can only be decompressed as a whole. Source: RFC 8878, 3.1.1.2.
+const ZSTD_BLOCK: u64 = (128 << 10) + OVERHEAD;
+
+impl TocFormat {
+    /// The stored range that contains at least the first `wanted` bytes of a chunk.
+    pub(super) fn piece(self, chunk: &Chunk, wanted: u64) -> Range<u64> {
+        let needed = match self {
+            // Content that precedes the chunk in its gzip member may need any number of bytes.
+            TocFormat::EStargz if chunk.inner > 0 => u64::MAX,
+            TocFormat::EStargz => wanted.saturating_add(wanted / 64 + OVERHEAD),
+            TocFormat::ZstdChunked => wanted.next_multiple_of(128 << 10).saturating_add(ZSTD_BLOCK),
+        };
+        chunk.start..chunk.end.min(chunk.start.saturating_add(needed))
+    }
+}
+
+/// Decompresses `stored`, the chunk's stored bytes or the first of them.
+pub(super) fn decode(format: TocFormat, chunk: &Chunk, stored: &[u8]) -> Result<Decoded, ChunkFault> {
+    if chunk.is_zeros {
+        return Ok(Decoded { bytes: vec![0; chunk.size as usize], is_verified: true });
+    }
+    let is_whole = stored.len() as u64 == chunk.end - chunk.start;
+    let mut bytes = Vec::new();
+    let limit = chunk.inner + chunk.size;
+    let read = match format {
+        TocFormat::EStargz => flate2::bufread::GzDecoder::new(stored).take(limit).read_to_end(&mut bytes),
+        TocFormat::ZstdChunked => {
+            let decoder = zstd::Decoder::with_buffer(stored);
+            decoder.and_then(|decoder| decoder.take(limit).read_to_end(&mut bytes))
+        }
+    };
+    // The end of a part is an error for the decoder, after all of its bytes.
+    if is_whole && read.is_err() {
+        return Err(ChunkFault::Undecodable);
+    }
+    let bytes = bytes.split_off((chunk.inner as usize).min(bytes.len()));
+    let is_complete = bytes.len() as u64 == chunk.size;
+    if is_complete && chunk.digest.of_same_algorithm(&bytes) != chunk.digest {
+        return Err(ChunkFault::WrongDigest);
+    }
+    if is_whole && !is_complete {
+        return Err(ChunkFault::Incomplete);
+    }
+    Ok(Decoded { bytes, is_verified: is_complete })
+}
+
+impl Decoded {
+    pub fn verified(self) -> Result<Vec<u8>, ChunkFault> {
+        if self.is_verified { Ok(self.bytes) } else { Err(ChunkFault::Incomplete) }
+    }
+}

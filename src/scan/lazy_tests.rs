@@ -1,0 +1,27 @@
+use super::*;
+
+fn entry(path: &str, mode: u16, size: u64) -> Entry<'_> {
+    Entry { size, ..Entry::plain(path.as_bytes(), EntryKind::File, mode) }
+}
+
+#[test]
+fn only_files_that_may_decide_are_read() {
+    let check = |path: &str, mode, size, expected| assert_eq!(portion(&entry(path, mode, size)), expected, "{path}");
+    check("usr/bin/app", 0o755, 1 << 20, Portion::Start(HEAD_BYTES as u64));
+    check("opt/app/app.bin", 0o755, 1 << 20, Portion::Start(HEAD_BYTES as u64));
+    check("usr/lib/liba.so.1", 0o644, 1 << 20, Portion::Start(HEAD_BYTES as u64));
+    check("usr/lib/liba.so.1", 0o644, 10, Portion::Start(10));
+    check("etc/passwd", 0o644, 1000, Portion::Start(1000));
+    check("usr/share/doc/readme", 0o644, 1000, Portion::Nothing);
+    check("usr/bin/empty", 0o755, 0, Portion::Nothing);
+}
+
+#[test]
+fn a_start_must_not_be_read_beyond_its_end() {
+    let mut reader = StartReader { bytes: b"ab", is_whole: false, has_ended: false };
+    let mut into = [0; 2];
+    assert_eq!(reader.read(&mut into).unwrap(), 2);
+    assert!(!reader.has_ended && reader.read(&mut into).is_err() && reader.has_ended);
+    let mut reader = StartReader { bytes: b"", is_whole: true, has_ended: false };
+    assert_eq!(reader.read(&mut into).unwrap(), 0);
+}
