@@ -193,7 +193,8 @@ impl Cluster {
         let mut missing = self.links().missing(references);
         if let Some(at) = missing.iter().position(|reference| *reference == Reference::RuntimeClasses) {
             let classes = missing.swap_remove(at);
-            self.links().add(&classes, self.runtime_classes().map_err(refusal));
+            let answer = self.runtime_classes().map_err(refusal);
+            self.links().add(&classes, answer);
         }
         let mut missing = missing.into_iter();
         self.runtime.block_on(async {
