@@ -1,13 +1,12 @@
 //! Finds everything in an object that names an image, by structure: pod templates, containers, steps, volumes, and
 //! fields of custom resources. Pure. Objects that name an image that is not read are flagged.
 
-use std::collections::BTreeMap;
-
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::image_text::{is_image_field, is_name, is_operand, is_tagged, is_unknown, joined, script_words, with_text};
 use super::object::{self, Affinity, ContainerSpec, PodSpec};
+use super::parameters::Parameters;
 use super::workload::{self, ContainerUse, Role, Workload};
 use crate::exec::UNKNOWN_TEXT;
 use crate::oci::Reference;
@@ -22,9 +21,6 @@ pub struct Found {
     /// Whether the object names an image that was not read.
     pub has_unread: bool,
 }
-
-/// Maximum bytes of parameters that are filled in for one object. Values beyond the limit are unknown.
-const MAX_FILLED: usize = 4 << 20;
 
 /// Maximum depth of objects. A workflow's templates are about ten levels deep.
 const DEPTH: usize = 48;
@@ -68,14 +64,11 @@ pub fn find(object: &Value) -> Result<Found, serde_json::Error> {
     let mut pruned = object.clone();
     object::prune(&mut pruned);
     let text = |field: &str| pruned["metadata"][field].as_str().map(str::to_string);
-    let mut parameters = BTreeMap::new();
-    parameters_of(&pruned, DEPTH, &mut parameters);
     let mut search = Search {
         kind,
         object: text("name").or_else(|| text("generateName")).unwrap_or_else(|| "?".to_string()),
         namespace: text("namespace"),
-        parameters,
-        spent: 0,
+        parameters: Parameters::of_object(&pruned),
         has_own_pod: own.is_some(),
         found: Found::default(),
     };
@@ -87,28 +80,6 @@ pub fn find(object: &Value) -> Result<Found, serde_json::Error> {
         search.visit_object(fields, "", &At { name: "", path: "", scope: &PodSpec::default(), depth: 0 });
     }
     Ok(search.found)
-}
-
-/// Values or defaults of the object's own parameters, in the form of Argo (`parameters`) and Tekton (`params`).
-fn parameters_of(value: &Value, depth: usize, found: &mut BTreeMap<String, Option<String>>) {
-    match value {
-        Value::Array(items) if depth > 0 => items.iter().for_each(|item| parameters_of(item, depth - 1, found)),
-        Value::Object(fields) if depth > 0 => {
-            for (key, field) in fields {
-                if let ("params" | "parameters", Value::Array(items)) = (key.as_str(), field) {
-                    for item in items {
-                        let stated = item["value"].as_str().or_else(|| item["default"].as_str());
-                        if let (Some(name), Some(value)) = (item["name"].as_str(), stated) {
-                            let known = || Some(value.to_string()).filter(|value| !value.contains(['$', '{']));
-                            found.entry(name.to_string()).or_insert_with(known);
-                        }
-                    }
-                }
-                parameters_of(field, depth - 1, found);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// The position of a field in the object.
@@ -126,10 +97,7 @@ struct Search<'a> {
     kind: &'a str,
     object: String,
     namespace: Option<String>,
-    /// `None` for a value that is computed from other values.
-    parameters: BTreeMap<String, Option<String>>,
-    /// Bytes of parameters filled in so far.
-    spent: usize,
+    parameters: Parameters,
     /// The object is of a built-in kind, whose pod is read as the API server reads it.
     has_own_pod: bool,
     found: Found,
@@ -274,7 +242,7 @@ impl Search<'_> {
                 items.retain(|item| item["image"].is_string());
             }
         }
-        self.fill(&mut own);
+        self.parameters.fill(&mut own);
         let Ok(mut pod) = serde_json::from_value::<PodSpec>(Value::Object(own)) else { return false };
         if pod.node_selector.is_empty() {
             pod.node_selector.clone_from(&scope.node_selector);
@@ -293,7 +261,7 @@ impl Search<'_> {
         true
     }
 
-    /// Images that a container's program is told to start: OLM's RELATED_IMAGE variables, `--sidecar-image=`.
+    /// Images that a container's program gets as an argument or a variable: OLM's RELATED_IMAGE variables, `--sidecar-image=`.
     fn operands(&mut self, spec: &Value, at: &At<'_>) {
         let list = |key: &str| spec[key].as_array().into_iter().flatten();
         for variable in list("env") {
@@ -330,7 +298,7 @@ impl Search<'_> {
         }
         let mut own = fields.clone();
         own.retain(|key, _| CONTAINER_FIELDS.contains(&key.as_str()));
-        self.fill(&mut own);
+        self.parameters.fill(&mut own);
         let parsed = serde_json::from_value::<ContainerSpec>(Value::Object(own.clone())).or_else(|_| {
             own.retain(|key, _| matches!(key.as_str(), "name" | "image" | "command" | "args"));
             serde_json::from_value(Value::Object(own.clone()))
@@ -391,7 +359,7 @@ impl Search<'_> {
 
     /// An image in a field whose controller decides what is started, so the image's own ENTRYPOINT is judged.
     fn field(&mut self, image: &str, at: &At<'_>) {
-        let image = self.filled(image);
+        let image = self.parameters.filled(image);
         if Reference::parse(&image).is_err() {
             self.found.has_unread |= image.contains(UNKNOWN_TEXT);
             return;
@@ -402,7 +370,7 @@ impl Search<'_> {
     }
 
     fn mounted(&mut self, image: &str, role: Role, at: &At<'_>) {
-        let (containers, unread) = split(vec![ContainerUse::mounted(at.name, role, &self.filled(image))]);
+        let (containers, unread) = split(vec![ContainerUse::mounted(at.name, role, &self.parameters.filled(image))]);
         self.found.has_unread |= unread;
         self.add(at.scope.clone(), containers);
     }
@@ -417,63 +385,6 @@ impl Search<'_> {
                 pod,
             });
         }
-    }
-
-    /// Fills in parameters in every string of these fields.
-    fn fill(&mut self, fields: &mut Map<String, Value>) {
-        fields.values_mut().for_each(|value| self.fill_value(value, 0));
-    }
-
-    fn fill_value(&mut self, value: &mut Value, depth: usize) {
-        match value {
-            Value::String(text) => *text = self.filled(text),
-            Value::Array(items) if depth < DEPTH => items.iter_mut().for_each(|item| self.fill_value(item, depth + 1)),
-            Value::Object(fields) if depth < DEPTH => {
-                fields.values_mut().for_each(|field| self.fill_value(field, depth + 1));
-            }
-            _ => {}
-        }
-    }
-
-    /// The text with the object's parameters filled in: `$(params.NAME)`, `{{inputs.parameters.NAME}}`. Unknown values
-    /// become [`UNKNOWN_TEXT`]. A name without a dot is the container's own variable.
-    fn filled(&mut self, text: &str) -> String {
-        let (mut out, mut rest) = (String::new(), text);
-        while let Some(at) = rest.find(['$', '{']) {
-            let Some(open) = ["$(", "{{", "${{", "${"].into_iter().find(|open| rest[at..].starts_with(open)) else {
-                out.push_str(&rest[..=at]);
-                rest = &rest[at + 1..];
-                continue;
-            };
-            let close = match open {
-                "$(" => ")",
-                "{{" | "${{" => "}}",
-                _ => "}",
-            };
-            let start = at + open.len();
-            let Some(length) = rest[start..].find(close) else { break };
-            let inside = &rest[start..start + length];
-            out.push_str(&rest[..at]);
-            rest = &rest[start + length + close.len()..];
-            // OpenShift's templates name their parameters without a path.
-            let is_template = self.kind == "Template" && open != "$(";
-            let is_path = inside.contains('.') && !inside.contains(char::is_whitespace) || open == "{{" || is_template;
-            match inside
-                .trim()
-                .rsplit('.')
-                .next()
-                .and_then(|name| self.parameters.get(name.trim_matches(['"', '\'', ']']))?.as_deref())
-            {
-                Some(value) if is_path && self.spent <= MAX_FILLED => {
-                    self.spent += value.len();
-                    out.push_str(value);
-                }
-                _ if is_path => out.push(UNKNOWN_TEXT),
-                _ => out.push_str(&format!("{open}{inside}{close}")),
-            }
-        }
-        out.push_str(rest);
-        out
     }
 }
 

@@ -1,6 +1,7 @@
 //! Objects of many kinds, in the form that their projects document.
 
 use super::*;
+use crate::kube::parameters::MAX_FILLED;
 use crate::yaml;
 
 /// Each container as "KIND/NAME ROLE NAME IMAGE", and whether something was not read.

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::client::{Cluster, KubeError, Scope};
+use super::client::{Cluster, Scope};
+use super::kube_error::KubeError;
 use super::nodes::{self, Nodes};
 use super::object::{ContainerSpec, Metadata, NodeObject, PodObject, PodSpec};
 use super::pull_secrets::PullSecrets;

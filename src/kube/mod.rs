@@ -9,6 +9,8 @@ mod found;
 mod image_text;
 #[cfg(feature = "kube")]
 pub mod inventory;
+#[cfg(feature = "kube")]
+mod kube_error;
 mod linked;
 #[cfg(feature = "kube")]
 mod links;
@@ -18,6 +20,7 @@ pub mod nodes;
 pub mod object;
 #[cfg(feature = "kube")]
 mod page;
+mod parameters;
 mod process;
 #[cfg(feature = "kube")]
 mod pull_secrets;
@@ -28,7 +31,9 @@ pub mod uses;
 pub mod workload;
 
 #[cfg(feature = "kube")]
-pub use client::{Access, Cluster, KubeError, Scope};
+pub use client::{Access, Cluster, Scope};
+#[cfg(feature = "kube")]
+pub use kube_error::KubeError;
 pub use manifest::Manifest;
 pub use manifest_error::ManifestError;
 pub use nodes::{Group, Nodes};
