@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,10 @@ const READ_AT_ONCE: usize = 16;
 /// Failed requests in a row after which the store is not used any more: each may wait for its full timeout. A single
 /// failure may be a moment's overload.
 const MAX_FAILURES: u32 = 3;
+/// How often a request is made, each time with the retries of the store's client.
+const ATTEMPTS: u32 = 3;
+/// Time after which a request that failed is not repeated.
+const QUICK: Duration = Duration::from_secs(5);
 /// Maximum number of shards; more than any cluster has nodes.
 const MAX_SHARDS: u32 = 100_000;
 
@@ -239,7 +244,7 @@ impl Results {
 
     fn write(&self, path: &str, value: &impl Serialize) -> Result<(), StoreFailure> {
         let bytes = serde_json::to_vec(value).map_err(|error| StoreFailure(error.to_string()))?;
-        self.store.put(&format!("{}/{path}", place(&self.build)), &bytes)
+        attempt(|| self.store.put(&format!("{}/{path}", place(&self.build)), &bytes))
     }
 
     /// Why the first result that is missing in the store was not kept.
@@ -323,9 +328,22 @@ fn key(image: &str, options: &Options) -> String {
     hash(&format!("{image:?} {}", manner(options)))[..32].to_string()
 }
 
+/// Repeats a request that failed quickly, as an overloaded store refuses it. A slow failure has used up its timeout.
+fn attempt<T>(request: impl Fn() -> Result<T, StoreFailure>) -> Result<T, StoreFailure> {
+    let started = Instant::now();
+    let mut answer = request();
+    for _ in 1..ATTEMPTS {
+        if answer.is_ok() || started.elapsed() > QUICK {
+            break;
+        }
+        answer = request();
+    }
+    answer
+}
+
 /// Reads a file of at most `limit` bytes. `None`: it is missing or not valid.
 fn read<T: DeserializeOwned>(store: &Store, build: &str, path: &str, limit: u64) -> Result<Option<T>, StoreFailure> {
-    let bytes = store.get(&format!("{}/{path}", place(build)), limit)?;
+    let bytes = attempt(|| store.get(&format!("{}/{path}", place(build)), limit))?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
