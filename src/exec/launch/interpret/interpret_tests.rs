@@ -350,3 +350,10 @@ fn a_script_that_costs_much_is_followed_with_less_detail() {
     let trace = run(&script, &["/foreign"]);
     assert_eq!(short(&trace.outcome), "exit 126 foreign-architecture", "{:?}", trace.followed);
 }
+
+#[test]
+fn run_parts_passes_no_text_to_a_shell() {
+    let job = ("etc/start.d/1-job", 0o755, "/app\n");
+    let entry = ("e", 0o755, "#!/bin/sh\nset -e\nrun-parts --exit-on-error /etc/start.d\nexec /app\n");
+    assert_eq!(summary(&run_with(&[entry, job], &["/e"], &[])), "exit 1 no-shebang");
+}

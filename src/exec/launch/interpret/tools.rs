@@ -5,7 +5,10 @@ use super::pattern;
 use super::state::{How, Start, State, Status};
 use super::text::{self, HOLE, MANY, Truth};
 use super::{Interpreter, MAX_TEXT};
+use crate::exec::outcome::{Death, Outcome};
+use crate::exec::{Cause, CauseKind};
 use crate::image::NodeKind;
+use crate::inspect::FileKind;
 
 /// Programs that do not create other programs. A program that is missing before they run is still missing after them.
 const HARMLESS: &[&str] = &[
@@ -418,6 +421,19 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// debianutils' and BusyBox's run-parts. It exits with 1 if a program does not run. Source: run-parts(8).
+    /// The end of run-parts on a text without a first line: it does not pass it to a shell, as the caller's would.
+    fn refused_text(&self, path: &str, line: usize) -> Option<Status> {
+        let fact = self.machine.rootfs.view(self.find_node(path, true)?).fact;
+        if !matches!(fact, Some(FileKind::Text(_) | FileKind::Config(_))) {
+            return None;
+        }
+        let text = "it has no #! line, and run-parts does not pass it to a shell".to_string();
+        let cause = Cause { kind: CauseKind::NoShebang, text };
+        let outcome = Outcome::Dies { death: Death::Exit(1), at: path.to_string(), cause };
+        let says = vec![format!("run-parts: failed to exec {path}: Exec format error")];
+        Some(self.failed(outcome, Vec::new(), says, line, true))
+    }
+
     fn run_parts(&mut self, state: &mut State, operands: &[&String], words: &[String], line: usize) -> bool {
         let Some(directory) = operands.last().and_then(|path| self.absolute(state, path)) else { return false };
         let stops = words.iter().any(|word| word == "--exit-on-error");
@@ -434,7 +450,11 @@ impl Interpreter<'_, '_, '_> {
                 continue;
             }
             let start = Start { argv: vec![path.clone()], sets: Vec::new(), line, how: How::Call, is_tested: true };
-            let after = self.start(State { output: None, ..state.clone() }, start).into_iter().next();
+            let child = State { output: None, ..state.clone() };
+            let after = match self.refused_text(&path, line) {
+                Some(status) => Some(State { status, ..child }),
+                None => self.start(child, start).into_iter().next(),
+            };
             if let Some(after) = after {
                 state.is_open |= after.is_open;
                 if after.status.truth == Truth::No && after.status.blame.is_some() && failed.is_none() {

@@ -46,6 +46,7 @@ pub(in crate::exec::launch) fn commands(text: &str) -> Vec<(Vec<String>, usize)>
 
 fn chain(tokens: &[(String, usize)], found: &mut Vec<(Vec<String>, usize)>, depth: usize) {
     let mut rest = tokens;
+    let mut directory: Option<&str> = None;
     while let Some(((word, line), after)) = rest.split_first() {
         let base = word.rsplit('/').next().unwrap_or(word);
         if BLOCKS.contains(&base) && depth < 8 {
@@ -66,10 +67,18 @@ fn chain(tokens: &[(String, usize)], found: &mut Vec<(Vec<String>, usize)>, dept
                 blocks += 1;
             }
             rest = after;
-        } else if let Some((_, takes)) = CHAINS.iter().find(|(name, _)| *name == base) {
-            rest = skip_options(after).get(*takes..).unwrap_or_default();
+        } else if let Some((name, takes)) = CHAINS.iter().find(|(name, _)| *name == base) {
+            let words = skip_options(after);
+            if matches!(*name, "cd" | "s6-cd") {
+                directory = words.first().map(|(word, _)| word.as_str());
+            }
+            rest = words.get(*takes..).unwrap_or_default();
         } else {
-            found.push((rest.iter().map(|(word, _)| word.clone()).collect(), *line));
+            let mut words: Vec<String> = rest.iter().map(|(word, _)| word.clone()).collect();
+            if let Some(directory) = directory.filter(|_| words[0].contains('/') && !words[0].starts_with('/')) {
+                words[0] = format!("{}/{}", directory.trim_end_matches('/'), words[0].trim_start_matches("./"));
+            }
+            found.push((words, *line));
             return;
         }
     }
@@ -142,6 +151,7 @@ mod tests {
     fn a_chain_ends_in_the_program_that_it_becomes() {
         check("#!/command/execlineb -P\nfdmove -c 2 1\ns6-setuidgid app\n/srv/app -x \"a b\"\n", &["/srv/app -x a b"]);
         check("with-contenv\nforeground { /bin/a b }\nif { /bin/c } exec d\n", &["/bin/a b", "/bin/c", "d"]);
+        check("export A b\ncd /srv/app\n./server -x", &["/srv/app/server -x"]);
         check("/etc/s6-overlay/scripts/init", &["/etc/s6-overlay/scripts/init"]);
         check("foreground { a", &["a"]);
     }

@@ -1,8 +1,9 @@
 //! Reads the tables of BusyBox's and sysvinit's init, and OpenRC's scripts. Source: BusyBox's init.c; inittab(5);
 //! openrc-run(8).
 
-use super::{Service, entries, text_of, words_of};
+use super::{MAX_FILES, Service, entries, text_of, words_of};
 use crate::exec::kernel::binfmt::Machine;
+use crate::image::NodeId;
 
 /// Actions of an inittab whose process starts when the system does.
 const ACTIONS: &[&str] = &["sysinit", "boot", "bootwait", "wait", "once", "respawn"];
@@ -47,30 +48,39 @@ pub(super) fn inittab(machine: &Machine<'_>) -> Option<Vec<Service>> {
 /// Returns the scripts of the default runlevels: their own `start`, or their `command`, as a shell reads them.
 pub(super) fn openrc(machine: &Machine<'_>) -> Option<Vec<Service>> {
     let mut services = Vec::new();
-    for level in ["sysinit", "boot", "default"] {
-        for (link, id) in entries(machine, &format!("/etc/runlevels/{level}")) {
-            let Some(text) = text_of(machine, &link) else { continue };
-            let path = String::from_utf8_lossy(&machine.rootfs.path(id)).into_owned();
-            let name = link.rsplit('/').next().unwrap_or_default();
-            let has = |function: &str| {
-                text.lines().any(|line| {
-                    line.trim_start().strip_prefix(function).is_some_and(|rest| rest.trim_start().starts_with("()"))
-                })
-            };
-            let line = |start: &str| text.lines().position(|line| line.trim_start().starts_with(start));
-            let mut script: Vec<String> = FUNCTIONS.iter().map(|name| format!("{name}() {{ :; }}")).collect();
-            script.push(format!("RC_SVCNAME={name} SVCNAME={name}"));
-            let settings = format!("/etc/conf.d/{name}");
-            script.extend(machine.rootfs.resolve(&settings).is_ok().then(|| format!(". {settings}")));
-            script.push(format!(". {path}"));
-            let (start, at) = match (has("start"), line("command=")) {
-                (true, _) => ("start", line("start")),
-                (false, at @ Some(_)) => ("exec $command $command_args", at),
-                (false, None) => continue,
-            };
-            script.push(start.to_string());
-            services.push(Service::of_shell(&script.join("\n"), &path, at.map_or(1, |at| at + 1)));
+    let levels = ["sysinit", "boot", "default"].into_iter();
+    let mut open: Vec<(String, NodeId)> =
+        levels.flat_map(|level| entries(machine, &format!("/etc/runlevels/{level}"))).collect();
+    let mut at = 0;
+    while let Some((link, id)) = open.get(at).filter(|_| at < MAX_FILES).cloned() {
+        at += 1;
+        let Some(text) = text_of(machine, &link) else { continue };
+        // The services that it needs are started first.
+        let needs = text.lines().filter_map(|line| line.trim().strip_prefix("need "));
+        for needed in needs.flat_map(str::split_whitespace).map(|name| format!("/etc/init.d/{name}")) {
+            let is_known = open.iter().any(|(path, _)| path.rsplit('/').next() == needed.rsplit('/').next());
+            open.extend(machine.rootfs.resolve(&needed).ok().filter(|_| !is_known).map(|id| (needed, id)));
         }
+        let path = String::from_utf8_lossy(&machine.rootfs.path(id)).into_owned();
+        let name = link.rsplit('/').next().unwrap_or_default();
+        let has = |function: &str| {
+            text.lines().any(|line| {
+                line.trim_start().strip_prefix(function).is_some_and(|rest| rest.trim_start().starts_with("()"))
+            })
+        };
+        let line = |start: &str| text.lines().position(|line| line.trim_start().starts_with(start));
+        let mut script: Vec<String> = FUNCTIONS.iter().map(|name| format!("{name}() {{ :; }}")).collect();
+        script.push(format!("RC_SVCNAME={name} SVCNAME={name}"));
+        let settings = format!("/etc/conf.d/{name}");
+        script.extend(machine.rootfs.resolve(&settings).is_ok().then(|| format!(". {settings}")));
+        script.push(format!(". {path}"));
+        let (start, at) = match (has("start"), line("command=")) {
+            (true, _) => ("start", line("start")),
+            (false, at @ Some(_)) => ("exec $command $command_args", at),
+            (false, None) => continue,
+        };
+        script.push(start.to_string());
+        services.push(Service::of_shell(&script.join("\n"), &path, at.map_or(1, |at| at + 1)));
     }
     Some(services)
 }

@@ -262,6 +262,9 @@ fn init_programs_start_the_programs_in_their_tables_and_scripts() {
     openrc("#!/sbin/openrc-run\nname=web\ncommand=\"$SERVER\"\n", &[foreign]);
     openrc("#!/sbin/openrc-run\ndepend() { need net; }\nstart() {\n  ebegin x\n  /foreign\n}\n", &[foreign]);
     openrc("#!/sbin/openrc-run\nname=web\ncommand=/app\nstop() {\n /foreign\n}\n", &[]);
+    let needs = ("etc/runlevels/default/web", 0o755, "#!/sbin/openrc-run\ncommand=/app\ndepend() {\n  need db\n}\n");
+    let needed = ("etc/init.d/db", 0o755, "#!/sbin/openrc-run\ncommand=/foreign\n");
+    check(&["/sbin/openrc"], &[needs, needed], &["/etc/init.d/db:2 exit 126 foreign-architecture"]);
 }
 
 #[test]
