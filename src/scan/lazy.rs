@@ -47,7 +47,7 @@ impl LazyRead {
         let lazy = LazyLayer::open(source, layer, limits)?;
         let read = LazyRead { layer: lazy, facts: Mutex::default() };
         let mut portions: Vec<(usize, Portion)> =
-            (0..read.layer.len()).map(|file| (file, portion(&read.layer.entry(file)))).collect();
+            (0..read.layer.entries()).map(|file| (file, portion(&read.layer.entry(file)))).collect();
         portions.retain(|(_, portion)| *portion != Portion::Nothing);
         // A request for half of the layer is slower than one for all of it.
         if read.layer.cost(&portions) > layer.descriptor.size / 2 {
@@ -117,7 +117,7 @@ impl LazyRead {
         let mut files = Vec::new();
         {
             let facts = lock(&self.facts);
-            let known = (0..self.layer.len()).filter(|file| self.layer.entry(*file).kind == EntryKind::File);
+            let known = (0..self.layer.entries()).filter(|file| self.layer.entry(*file).kind == EntryKind::File);
             let with_facts = known.filter(|file| self.fact(&facts, *file, &self.layer.entry(*file)).is_some());
             files.extend(with_facts.zip(0..).filter(|(_, fact)| missed.contains(fact)).map(|(file, _)| file));
         }

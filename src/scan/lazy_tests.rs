@@ -21,7 +21,9 @@ fn a_start_must_not_be_read_beyond_its_end() {
     let mut reader = StartReader { bytes: b"ab", is_whole: false, has_ended: false };
     let mut into = [0; 2];
     assert_eq!(reader.read(&mut into).unwrap(), 2);
-    assert!(!reader.has_ended && reader.read(&mut into).is_err() && reader.has_ended);
+    assert!(!reader.has_ended);
+    assert!(reader.read(&mut into).is_err());
+    assert!(reader.has_ended);
     let mut reader = StartReader { bytes: b"", is_whole: true, has_ended: false };
     assert_eq!(reader.read(&mut into).unwrap(), 0);
 }

@@ -48,7 +48,7 @@ fn the_entries_are_those_of_the_tar() {
         let mut memory = memory();
         let layer = Written::new(format, &members, 30_000).add_to(&mut memory);
         let lazy = open(&memory, &layer).unwrap();
-        assert_eq!((lazy.format(), lazy.len(), lazy.size()), (format, 8, layer.descriptor.size));
+        assert_eq!((lazy.format(), lazy.entries(), lazy.size()), (format, 8, layer.descriptor.size));
         let partly = lazy.contents::<()>(&Limits::default(), |_, _| None).unwrap();
         // The layer is also valid for an engine that reads all of it.
         let whole = read_layer(&memory, &layer, &Limits::default(), &mut |_, _| None::<()>).unwrap();

@@ -89,7 +89,7 @@ impl LazyLayer {
     }
 
     /// Number of entries.
-    pub fn len(&self) -> usize {
+    pub fn entries(&self) -> usize {
         self.toc.files.len()
     }
 
@@ -192,7 +192,7 @@ impl LazyLayer {
         mut fact: impl FnMut(usize, &Entry<'_>) -> Option<(T, Extent)>,
     ) -> Result<Contents<T>, LayerError> {
         let mut contents = Contents::default();
-        for file in 0..self.len() {
+        for file in 0..self.entries() {
             let entry = self.entry(file);
             let known = if self.toc.files[file].is_regular() { fact(file, &entry) } else { None };
             match known {
@@ -242,7 +242,8 @@ impl LazyLayer {
 
     fn fetch_all(&self, source: &dyn Source, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>, LayerError> {
         let next = AtomicUsize::new(0);
-        let bodies: Mutex<Vec<Option<Result<Vec<u8>, LayerError>>>> = Mutex::new(ranges.iter().map(|_| None).collect());
+        let none: Vec<Option<Result<Vec<u8>, LayerError>>> = ranges.iter().map(|_| None).collect();
+        let bodies = Mutex::new(none);
         let work = || {
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);

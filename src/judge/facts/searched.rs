@@ -60,7 +60,7 @@ impl Searched {
             |place: &&str| directory.strip_prefix(*place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let application = application(&library.path);
         let is_named = |value: &String| !application.is_empty() && value.contains(application);
-        SYSTEM.iter().any(|place| is_in(place))
+        SYSTEM.iter().any(is_in)
             || self.directories.contains(directory)
             || application == self::application(&object.path)
             || self.values.iter().any(is_named)

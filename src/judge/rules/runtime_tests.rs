@@ -92,7 +92,7 @@ fn a_module_that_configuration_names_is_to_be_there() {
     };
     let redis = ["/usr/bin/redis-server", "/etc/redis/redis.conf"];
     let config = text("etc/redis/redis.conf", "loadmodule /opt/a.so x\n");
-    assert_eq!(server("usr/bin/redis-server", &redis, &[config.clone()]), ["broken-configured /opt/a.so"]);
+    assert_eq!(server("usr/bin/redis-server", &redis, std::slice::from_ref(&config)), ["broken-configured /opt/a.so"]);
     assert_eq!(server("usr/bin/redis-server", &redis, &[config, Program("opt/a.so", own().build())]), NONE);
     let words = ["/usr/bin/redis-server", "--loadmodule", "/opt/a.so"];
     assert_eq!(server("usr/bin/redis-server", &words, &[]), ["broken-configured /opt/a.so"]);

@@ -132,14 +132,6 @@ const CRYPTOGRAPHY: &str = "from cryptography.hazmat.primitives.ciphers.aead imp
 const PILLOW: &str =
     "from PIL import Image\nprint(Image.new('RGB', (40, 40), (9, 8, 7)).resize((10, 10)).getpixel((1, 1)))\n";
 const CHDB: &str = "import chdb\nprint(chdb.query('select max(number) from numbers(100)'))\n";
-/// Debian's BLAS is in directories that only a configured alternative adds to the search.
-const FFMPEG: &[&str] = &[
-    "/lib64/ld-linux-x86-64.so.2",
-    "--library-path",
-    "/usr/lib/x86_64-linux-gnu/blas:/usr/lib/x86_64-linux-gnu/lapack",
-    "/usr/bin/ffmpeg",
-    "-version",
-];
 const USEARCH: &str = "import numpy, usearch.index\nindex = usearch.index.Index(ndim=4)\nindex.add(1, numpy.ones(4, numpy.float32))\nprint(len(index))\n";
 const LANCE: &str = "import lancedb\nprint(lancedb.connect('/tmp/lance').uri)\n";
 const CTRANSLATE: &str = "import ctranslate2\nprint(ctranslate2.get_supported_compute_types('cpu'))\n";
@@ -182,7 +174,6 @@ pub const PACKAGES: &[Package] = &[
         &["/usr/bin/openssl", "speed", "-seconds", "1", "-bytes", "64", "sha256"],
     ),
     debian("openssl (trixie)", Suite::Trixie, &["openssl"], &["/usr/bin/openssl", "rand", "-hex", "16"]),
-    debian("ffmpeg", Suite::Bookworm, &["ffmpeg", "libblas3", "liblapack3"], FFMPEG),
     debian("dav1d", Suite::Trixie, &["dav1d"], &["/usr/bin/dav1d", "--version"]),
     debian("zstd", Suite::Bookworm, &["zstd"], &["/usr/bin/zstd", "-b1", "-i0", "/usr/bin/zstd"]),
     debian("zstd (trixie)", Suite::Trixie, &["zstd"], &["/usr/bin/zstd", "--version"]),
