@@ -64,7 +64,9 @@ pub fn run(tree: &Tree, root: &Path, written: &mut Tree) -> Answer {
 pub fn run_alone(tree: &Tree) -> (Answer, String) {
     let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     tree.write(root.path());
-    execve(root.path(), &tree.argv, &[PATH], Capabilities::of_docker())
+    let env = tree.exec().env;
+    let env: Vec<&str> = env.iter().map(String::as_str).collect();
+    execve(root.path(), &tree.argv, &env, Capabilities::of_docker())
 }
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
