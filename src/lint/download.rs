@@ -171,7 +171,7 @@ impl<'a> Site<'a> {
         let mut seen: Vec<(&str, &str)> = Vec::new();
         for hit in hits.iter().filter(|hit| !hit.is_follower) {
             let is_spelled = seen.iter().any(|(spelled, _)| *spelled == hit.spelled);
-            // Each URL is a download of its own. Other lines unpack or move one that is reported.
+            // Each URL is a separate download. Other lines unpack or move one that is reported.
             let is_reported = seen.contains(&(&hit.spelled, hit.download())) || is_spelled && !hit.is_url();
             if is_reported || self.is_reported_at_env(hit) {
                 continue;

@@ -19,7 +19,7 @@ pub(crate) struct AccountCall {
     /// The text for the user's shell.
     text: Option<String>,
     shell: Option<String>,
-    /// Starts a login shell, with an environment of its own.
+    /// Starts a login shell, with a new environment.
     is_login: bool,
     /// The words for the shell after the user's name.
     words: Vec<String>,

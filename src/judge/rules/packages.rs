@@ -45,7 +45,7 @@ fn installed_wheel(
     reported: &BTreeSet<&str>,
 ) -> Option<Finding> {
     let platforms = foreign_tags(tags, files.node.arch, &files.programs.libcs);
-    // An interpreter may load a module for another version: only its own code tells.
+    // An interpreter may load a module for another version: only its own code decides that.
     let is_for_platform = platforms.is_some();
     let platforms = platforms.or_else(|| files.reach.foreign_pythons(tags))?;
     let info = path.strip_suffix("/WHEEL")?;

@@ -95,7 +95,7 @@ fn said(output: &Output) -> (String, i32) {
     (text, output.status.code().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr))))
 }
 
-/// One request on a connection of its own.
+/// One request on a separate connection.
 fn exchange(host: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(host).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -119,7 +119,7 @@ fn message(stream: &mut TcpStream, has_body: bool) -> Option<(Vec<u8>, Vec<u8>)>
     Some((head, body))
 }
 
-/// Starts a proxy that forwards each request on a connection of its own. Its threads end with the process.
+/// Starts a proxy that forwards each request on a separate connection. Its threads end with the process.
 fn proxy(upstream: String, fault: Arc<Mutex<Fault>>, requests: Arc<AtomicUsize>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
