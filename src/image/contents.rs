@@ -1,5 +1,6 @@
 //! The members of one layer, in the order of its tar, in a packed form. An image can have a million entries, so a path
-//! is stored as its difference from the previous path, and an uninteresting file stores no fact.
+//! is stored without the directory that it shares with the previous path, and an uninteresting file stores no fact. The
+//! merged tree refers to the names that are stored here.
 
 use super::attributes::{AttributeTable, Attributes};
 use crate::platform::FileCapabilities;
@@ -105,7 +106,7 @@ impl<T> Contents<T> {
         assert!(entry.path.len() <= PATH_LIMIT && target_bytes <= PATH_LIMIT, "the tar reader bounds names");
         let &Entry { mode, uid, gid, capabilities, .. } = entry;
         let attributes = u64::from(self.attributes.number(Attributes { mode, uid, gid, capabilities }));
-        let shared = shared_start(entry.path, &self.last_path);
+        let shared = shared_directory(entry.path, &self.last_path);
         let own = &entry.path[shared..];
         let packed = &mut self.packed;
         put_number(
@@ -196,6 +197,11 @@ impl<T> Contents<T> {
 
     /// Visits every member in tar order; the second argument is the fact's index for [`Contents::fact`].
     pub fn for_each(&self, mut visit: impl FnMut(&Entry<'_>, Option<u32>)) {
+        self.for_each_name(|entry, fact, _| visit(entry, fact));
+    }
+
+    /// Like [`Contents::for_each`]; the third argument is the offset of the entry's name for [`Contents::name`].
+    pub(super) fn for_each_name(&self, mut visit: impl FnMut(&Entry<'_>, Option<u32>, usize)) {
         let mut path = Vec::new();
         let mut facts = 0;
         let mut rest = Packed(&self.packed);
@@ -205,6 +211,7 @@ impl<T> Contents<T> {
             let shared = rest.number();
             path.truncate(shared as usize);
             path.extend_from_slice(rest.text());
+            let path_end = self.packed.len() - rest.0.len();
             let mut size = 0;
             let kind = match tag {
                 Tag::File => {
@@ -222,8 +229,20 @@ impl<T> Contents<T> {
                 self.attributes.get((first >> (TAG_BITS + FACT_BITS)) as u32);
             let fact = (first & 1 == 1).then_some(facts);
             facts += u32::from(fact.is_some());
-            visit(&Entry { path: &path, kind, mode, uid, gid, size, capabilities }, fact);
+            let name_length = path.len() - path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+            let entry = Entry { path: &path, kind, mode, uid, gid, size, capabilities };
+            visit(&entry, fact, path_end - name_length);
         }
+    }
+
+    /// The name at an offset that [`Contents::for_each_name`] passed: the last component of an entry's path.
+    pub(super) fn name(&self, at: usize, length: usize) -> &[u8] {
+        &self.packed[at..at + length]
+    }
+
+    /// The target of the symbolic link whose name ends at `name_end`.
+    pub(super) fn target(&self, name_end: usize) -> &[u8] {
+        Packed(&self.packed[name_end..]).text()
     }
 
     /// The fact at an index that [`Contents::for_each`] passed.
@@ -267,6 +286,12 @@ fn put_number(packed: &mut Vec<u8>, mut value: u64) {
     packed.push(value as u8);
 }
 
+/// Length of the directory that `path` shares with `last`, with its slash. A name is never divided.
+fn shared_directory(path: &[u8], last: &[u8]) -> usize {
+    let shared = &path[..shared_start(path, last)];
+    shared.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1)
+}
+
 /// Length of the common prefix.
 fn shared_start(a: &[u8], b: &[u8]) -> usize {
     const WORD: usize = 16;
@@ -301,8 +326,13 @@ mod tests {
             contents.push(entry, (entry.size == 7).then_some("program"));
         }
         let mut seen = 0;
-        contents.for_each(|entry, fact| {
+        contents.for_each_name(|entry, fact, at| {
             assert_eq!(entry, &entries[seen]);
+            let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap();
+            assert_eq!(contents.name(at, name.len()), name);
+            if let EntryKind::Symlink(target) = entry.kind {
+                assert_eq!(contents.target(at + name.len()), target);
+            }
             assert_eq!(fact.map(|index| *contents.fact(index)), (seen == 1).then_some("program"));
             seen += 1;
         });

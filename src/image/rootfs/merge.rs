@@ -13,16 +13,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::last::Last;
 use super::{
-    CoveredLink, Dangling, IMPLIED, LinkFault, MAX_NODES, MAX_SIZE, NONE, Node, NodeId, NodeKind, ROOT, Refusal,
-    Refused, RootFs,
+    CoveredLink, Dangling, IMPLIED, KEPT, LinkFault, MAX_NODES, MAX_SIZE, MAX_TEXT, NONE, Node, NodeId, NodeKind, ROOT,
+    Refusal, Refused, RootFs, Texts,
 };
 use crate::image::attributes::Attributes;
 use crate::image::contents::{Contents, Entry, EntryKind};
 use crate::platform::FileCapabilities;
 
 /// Merges layers, lowest first. A layer's whiteouts hide entries of lower layers only. A tree of a million entries
-/// takes about 45 MiB in addition to its layers' [`Contents`].
+/// takes about 30 MiB in addition to its layers' [`Contents`].
 pub fn merge<T>(layers: impl IntoIterator<Item = Arc<Contents<T>>>) -> RootFs<T> {
     let mut rootfs = RootFs::empty();
     for layer in layers {
@@ -49,47 +50,22 @@ fn link_bytes(path: &[u8], target: &[u8]) -> usize {
     size_of::<Dangling>() + path.len() + target.len()
 }
 
-/// The directory of the previous entry and the nodes of its path: entries of one directory are consecutive, and the
-/// next directory is usually near.
-#[derive(Default)]
-struct Last {
-    directory: Vec<u8>,
-    /// The end of each component in `directory`, and its node.
-    nodes: Vec<(usize, u32)>,
-    /// [`RootFs::replaced`] at that time; the nodes are valid until it changes.
-    replaced: u64,
-}
-
-impl Last {
-    /// Truncates the nodes to those that also lead to `directory`.
-    fn keep_shared(&mut self, directory: &[u8]) {
-        let is_shared = |end: usize| {
-            directory.get(..end) == Some(&self.directory[..end]) && matches!(directory.get(end), None | Some(b'/'))
-        };
-        let shared = self.nodes.iter().take_while(|(end, _)| is_shared(*end)).count();
-        self.nodes.truncate(shared);
-        self.directory.clear();
-        self.directory.extend_from_slice(directory);
-    }
-
-    /// The last known node, and where the rest of the path begins.
-    fn node(&self) -> (u32, usize) {
-        self.nodes.last().map_or((ROOT, 0), |(end, id)| (*id, *end))
-    }
-}
-
 impl<T> RootFs<T> {
     /// Applies one more layer on top.
     pub fn apply(&mut self, contents: Arc<Contents<T>>) {
         let layer = self.layers.len();
         self.layers.push(Arc::clone(&contents));
+        if contents.used_bytes() > MAX_TEXT {
+            self.left_out += contents.len() as u64;
+            return;
+        }
         self.other_bytes += contents.used_bytes();
         self.has_preliminary |= contents.has_preliminary();
         let spare = self.memory_limit.saturating_sub(self.used_bytes());
         let room = contents.len().min(MAX_NODES).min(spare / size_of::<Node>());
         self.nodes.reserve(room);
-        let (nodes, names) = (&self.nodes, &self.names);
-        self.table.reserve(room, |id| nodes[id as usize].key(names));
+        let (nodes, names, layers) = (&self.nodes, &*self.names, &*self.layers);
+        self.table.reserve(room, |id| nodes[id as usize].key(Texts { names, layers }));
         if contents.has_marks() {
             let mut hidden = HashSet::new();
             let before = self.other_bytes;
@@ -106,11 +82,11 @@ impl<T> RootFs<T> {
         }
         let mut last = Last::default();
         let mut links: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        contents.for_each(|entry, fact| match entry.kind {
+        contents.for_each_name(|entry, fact, name_at| match entry.kind {
             EntryKind::Whiteout => self.check_hidden(entry.path, layer),
             EntryKind::Opaque => {}
             EntryKind::HardLink(target) => {
-                let fault = match self.link(entry.path, target, Some((entry, layer))) {
+                let fault = match self.link(entry.path, target, Some((entry, layer, name_at))) {
                     Some(source) if source == layer => return,
                     Some(_) => LinkFault::LowerLayer,
                     None if self.take_memory(link_bytes(entry.path, target)) => {
@@ -125,7 +101,7 @@ impl<T> RootFs<T> {
                 let (path, target) = (entry.path.to_vec(), target.to_vec());
                 self.dangling.push(Dangling { layer, path, target, fault });
             }
-            _ => self.add(layer, entry, fact, &mut last),
+            _ => self.add(layer, entry, fact, name_at, &mut last),
         });
         // In a hostile or rewritten tar, a link may precede its target.
         for _ in 0..LINK_ROUNDS {
@@ -217,12 +193,13 @@ impl<T> RootFs<T> {
         self.nodes[id as usize].kind = NodeKind::Gone;
     }
 
-    fn add(&mut self, layer: usize, entry: &Entry<'_>, fact: Option<u32>, last: &mut Last) {
-        let (kind, target): (NodeKind, &[u8]) = match entry.kind {
-            EntryKind::Directory => (NodeKind::Directory, b""),
-            EntryKind::Symlink(target) => (NodeKind::Symlink, target),
-            EntryKind::Special => (NodeKind::Special, b""),
-            _ => (NodeKind::File, b""),
+    /// Adds an entry of a layer; `name_at` is the offset of its name in the layer's contents.
+    fn add(&mut self, layer: usize, entry: &Entry<'_>, fact: Option<u32>, name_at: usize, last: &mut Last) {
+        let kind = match entry.kind {
+            EntryKind::Directory => NodeKind::Directory,
+            EntryKind::Symlink(_) => NodeKind::Symlink,
+            EntryKind::Special => NodeKind::Special,
+            _ => NodeKind::File,
         };
         let attributes = self.attributes_of(entry, entry.capabilities);
         let Some((directory, name)) = split(entry.path) else {
@@ -233,17 +210,18 @@ impl<T> RootFs<T> {
             return;
         };
         let Some(parent) = self.enter_near(directory, layer, last) else { return };
-        let Some(id) = self.place(parent, name, layer) else { return };
+        let Some(id) = self.place(parent, name, layer, Some(name_at)) else { return };
         self.list(id, entry.path, layer);
         self.set_kind(id, kind);
-        if !self.set_target(id, name, target) {
-            return;
-        }
         let node = &mut self.nodes[id as usize];
-        (node.attributes, node.layer) = (attributes, layer as u16);
-        if kind == NodeKind::File {
-            node.content = u32::try_from(entry.size).unwrap_or(MAX_SIZE);
-            self.set_fact(id, fact);
+        (node.attributes, node.layer, node.name) = (attributes, layer as u16, name_at as u32);
+        match entry.kind {
+            EntryKind::Symlink(target) => node.content = target.len() as u32,
+            EntryKind::File => {
+                node.content = u32::try_from(entry.size).unwrap_or(MAX_SIZE);
+                self.set_fact(id, fact);
+            }
+            _ => {}
         }
     }
 
@@ -283,18 +261,18 @@ impl<T> RootFs<T> {
         }
     }
 
-    /// Stores a link's target after its name. If there is no room, returns false and marks the node as gone.
-    fn set_target(&mut self, id: u32, name: &[u8], target: &[u8]) -> bool {
-        if target.is_empty() {
+    /// Keeps a node's name in the tree itself, followed by its target. If there is no room, returns false and marks the
+    /// node as gone.
+    fn keep_name(&mut self, id: u32, name: &[u8], target: &[u8]) -> bool {
+        if self.nodes[id as usize].name & KEPT != 0 && target.is_empty() {
             return true;
         }
         if self.is_full() {
-            self.left_out += 1;
             self.nodes[id as usize].kind = NodeKind::Gone;
+            self.left_out += 1;
             return false;
         }
-        let node = &mut self.nodes[id as usize];
-        (node.name, node.content) = (self.names.len() as u32, target.len() as u32);
+        self.nodes[id as usize].name = KEPT | self.names.len() as u32;
         grow(&mut self.names, name.len() + target.len());
         self.names.extend_from_slice(name);
         self.names.extend_from_slice(target);
@@ -326,9 +304,9 @@ impl<T> RootFs<T> {
     }
 
     /// Gives `path` the inode of `target`, and returns the inode's layer. Returns `None` if the file does not exist
-    /// (yet). The inode gets the mode and owner of the link's own entry, as in engines; `entry` is that entry and its
-    /// layer.
-    fn link(&mut self, path: &[u8], target: &[u8], entry: Option<(&Entry<'_>, usize)>) -> Option<usize> {
+    /// (yet). The inode gets the mode and owner of the link's own entry, as in engines; `entry` is that entry, its
+    /// layer, and the offset of its name.
+    fn link(&mut self, path: &[u8], target: &[u8], entry: Option<(&Entry<'_>, usize, usize)>) -> Option<usize> {
         let source = self.find(ROOT, target, false)?;
         if self.nodes[source as usize].kind == NodeKind::Directory {
             return None;
@@ -341,11 +319,14 @@ impl<T> RootFs<T> {
         if matches!(kind, NodeKind::Directory | NodeKind::Gone) {
             return None;
         }
-        let id = self.place(parent, name, layer)?;
+        // The name is in the contents of the inode's layer only if that is the link's layer.
+        let is_in_layer = |listed_by: usize| listed_by == layer && kind != NodeKind::Symlink;
+        let name_at = entry.and_then(|(_, listed_by, name_at)| is_in_layer(listed_by).then_some(name_at));
+        let id = self.place(parent, name, layer, name_at)?;
         if id == source {
             return Some(layer);
         }
-        if let Some((entry, listed_by)) = entry {
+        if let Some((entry, listed_by, _)) = entry {
             let inode = u32::from(self.nodes[source as usize].attributes);
             let attributes = self.attributes_of(entry, self.attributes.get(inode).capabilities);
             self.nodes[source as usize].attributes = attributes;
@@ -353,8 +334,10 @@ impl<T> RootFs<T> {
         }
         let text = self.target_of(source).to_vec();
         self.set_kind(id, kind);
-        if !self.set_target(id, name, &text) {
-            return None;
+        match name_at {
+            Some(at) => self.nodes[id as usize].name = at as u32,
+            None if !self.keep_name(id, name, &text) => return None,
+            None => {}
         }
         let from = &self.nodes[source as usize];
         let (attributes, content) = (from.attributes, from.content);
@@ -418,7 +401,10 @@ impl<T> RootFs<T> {
                 _ => {}
             }
         }
-        let id = self.place(at, name, layer)?;
+        let id = self.place(at, name, layer, None)?;
+        if !self.keep_name(id, name, b"") {
+            return None;
+        }
         self.set_kind(id, NodeKind::Directory);
         let attributes = self.attributes.number(IMPLIED) as u16;
         let node = &mut self.nodes[id as usize];
@@ -433,8 +419,9 @@ impl<T> RootFs<T> {
         }
     }
 
-    /// The node with that name in `parent`: existing, gone or new. `None` if the tree is full.
-    fn place(&mut self, parent: u32, name: &[u8], layer: usize) -> Option<u32> {
+    /// The node with that name in `parent`: existing, gone or new. `None` if the tree is full. `name_at` is the offset of
+    /// the name in the layer's contents; without it, the tree keeps a new node's name.
+    fn place(&mut self, parent: u32, name: &[u8], layer: usize, name_at: Option<usize>) -> Option<u32> {
         let hash = self.table.hash(parent, name);
         if let Some(id) = self.child_even_gone(parent, name, hash) {
             return Some(id);
@@ -444,11 +431,11 @@ impl<T> RootFs<T> {
             return None;
         }
         let id = self.nodes.len() as u32;
-        let (nodes, names) = (&self.nodes, &self.names);
-        self.table.insert(hash, id, |id| nodes[id as usize].key(names));
+        let (nodes, names, layers) = (&self.nodes, &*self.names, &*self.layers);
+        self.table.insert(hash, id, |id| nodes[id as usize].key(Texts { names, layers }));
         let node = Node {
             parent,
-            name: self.names.len() as u32,
+            name: name_at.unwrap_or(0) as u32,
             next_sibling: NONE,
             content: 0,
             name_len: name.len() as u16,
@@ -457,10 +444,11 @@ impl<T> RootFs<T> {
             kind: NodeKind::Gone,
             is_listed: false,
         };
-        grow(&mut self.names, name.len());
-        self.names.extend_from_slice(name);
         grow(&mut self.nodes, 1);
         self.nodes.push(node);
+        if name_at.is_none() {
+            self.keep_name(id, name, b"");
+        }
         let parent = &mut self.nodes[parent as usize];
         debug_assert_eq!(parent.kind, NodeKind::Directory);
         let next = std::mem::replace(&mut parent.content, id);

@@ -1,6 +1,7 @@
 //! The file system that a stack of layers forms. Pure: it performs no I/O and does not know what the files are. `merge`
 //! builds it, and `walk` resolves paths in it.
 
+mod last;
 mod merge;
 mod table;
 mod walk;
@@ -25,6 +26,7 @@ pub struct NodeId(u32);
 pub struct RootFs<T> {
     layers: Vec<Arc<Contents<T>>>,
     nodes: Vec<Node>,
+    /// Names that no layer's contents store as the name of an entry: those of implied directories and some hard links.
     names: Vec<u8>,
     attributes: AttributeTable,
     /// Maps a file's node to its fact's index in its layer.
@@ -106,11 +108,11 @@ pub enum Refusal {
 /// 24 bytes, because an image can have millions.
 struct Node {
     parent: u32,
-    /// Offset of its name in `names`.
+    /// Offset of its name: in `names` with [`KEPT`], otherwise in the names of its layer's contents.
     name: u32,
     next_sibling: u32,
     /// A directory's first child, a file's size (at most [`MAX_SIZE`]), or the length of a symlink's target, which
-    /// follows its name in `names`; otherwise unused.
+    /// follows its name; otherwise unused.
     content: u32,
     name_len: u16,
     layer: u16,
@@ -125,13 +127,36 @@ const _: () = assert!(size_of::<Node>() == 24);
 
 impl Node {
     /// The table's key for this node.
-    fn key<'a>(&self, names: &'a [u8]) -> (u32, &'a [u8]) {
-        (self.parent, &names[self.name as usize..][..self.name_len as usize])
+    fn key<'a, T>(&self, texts: Texts<'a, T>) -> (u32, &'a [u8]) {
+        (self.parent, self.own_name(texts))
+    }
+
+    fn own_name<'a, T>(&self, Texts { names, layers }: Texts<'a, T>) -> &'a [u8] {
+        let (at, length) = ((self.name & !KEPT) as usize, usize::from(self.name_len));
+        match self.name & KEPT == 0 {
+            true => layers[usize::from(self.layer)].name(at, length),
+            false => &names[at..at + length],
+        }
+    }
+
+    /// A symlink's target.
+    fn target<'a, T>(&self, Texts { names, layers }: Texts<'a, T>) -> &'a [u8] {
+        let end = (self.name & !KEPT) as usize + usize::from(self.name_len);
+        match self.name & KEPT == 0 {
+            true => layers[usize::from(self.layer)].target(end),
+            false => &names[end..end + self.content as usize],
+        }
     }
 
     fn first_child(&self) -> u32 {
         if self.kind == NodeKind::Directory { self.content } else { NONE }
     }
+}
+
+/// Where the names of nodes are.
+struct Texts<'a, T> {
+    names: &'a [u8],
+    layers: &'a [Arc<Contents<T>>],
 }
 
 /// The kind of a node.
@@ -166,14 +191,17 @@ pub struct FileView<'a, T> {
 
 /// Five times the number of files of the largest images seen in practice; 192 MiB of nodes.
 const MAX_NODES: usize = 8 << 20;
-/// Limit for the bytes of names; offsets into them are 32 bits wide.
+/// Limit for the bytes of names, in the tree and in each layer; offsets into them are 31 bits wide.
 const MAX_TEXT: usize = 1 << 30;
+const _: () = assert!(MAX_NODES <= 1 << table::ID_BITS && MAX_TEXT < KEPT as usize);
 /// Bytes of one node in the table of names.
-const TABLE_BYTES: usize = 8;
+const TABLE_BYTES: usize = 6;
 /// Bytes of one file in the map of facts.
 const FACT_BYTES: usize = 16;
 /// The largest file size that is stored.
 const MAX_SIZE: u32 = u32::MAX;
+/// Marks the offset of a name that is in the tree itself.
+const KEPT: u32 = 1 << 31;
 const NONE: u32 = u32::MAX;
 const ROOT: u32 = 0;
 /// The attributes that engines give a directory without an entry.
@@ -205,7 +233,7 @@ impl<T> RootFs<T> {
         let mut attributes = AttributeTable::default();
         let root = Node {
             parent: ROOT,
-            name: 0,
+            name: KEPT,
             next_sibling: NONE,
             content: NONE,
             name_len: 0,
@@ -337,7 +365,7 @@ impl<T> RootFs<T> {
         self.those(move |node| {
             usize::from(node.name_len) == name.len()
                 && node.kind != NodeKind::Gone
-                && self.names[node.name as usize..].starts_with(name)
+                && node.own_name(self.texts()) == name
         })
     }
 
@@ -405,14 +433,16 @@ impl<T> RootFs<T> {
     }
 
     fn name_of(&self, id: u32) -> &[u8] {
-        let node = &self.nodes[id as usize];
-        &self.names[node.name as usize..][..node.name_len as usize]
+        self.nodes[id as usize].own_name(self.texts())
     }
 
     fn target_of(&self, id: u32) -> &[u8] {
         let node = &self.nodes[id as usize];
-        let length = if node.kind == NodeKind::Symlink { node.content as usize } else { 0 };
-        &self.names[node.name as usize + usize::from(node.name_len)..][..length]
+        if node.kind == NodeKind::Symlink { node.target(self.texts()) } else { b"" }
+    }
+
+    fn texts(&self) -> Texts<'_, T> {
+        Texts { names: &self.names, layers: &self.layers }
     }
 }
 
