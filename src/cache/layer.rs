@@ -1,7 +1,7 @@
 //! Encodes the records of the cache. A layer's record has the digest of everything after it, the layer's identity, and
 //! its compressed members. A blob's record maps the blob to the layer that it unpacks to.
 
-use std::io::{self, Read};
+use std::io::{self, BufWriter, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,12 @@ const LEVEL: i32 = 1;
 
 /// Maximum size of a layer's members in bytes, uncompressed: twice what the largest layers need.
 const UNPACKED_LIMIT: u64 = 1 << 30;
+
+/// Bytes of members that are unpacked at once.
+const WINDOW: usize = 256 << 10;
+
+/// Maximum size of one member with its fact, in bytes: an inspected file keeps far less.
+const MEMBER_LIMIT: usize = 32 << 20;
 
 /// The key of a layer's record: `layers/sha256/ab/ab12...`.
 pub fn layer_key(diff_id: &DiffId) -> String {
@@ -138,6 +144,14 @@ fn sealed(magic: &[u8], body: &[u8]) -> Vec<u8> {
     [magic, Digest::of(body).as_str().as_bytes(), body].concat()
 }
 
+/// Computes the digest of a sealed record whose body was appended later.
+fn resealed(magic: &[u8], mut record: Vec<u8>) -> Vec<u8> {
+    let body = magic.len() + SUM_BYTES;
+    let sum = Digest::of(&record[body..]);
+    record[magic.len()..body].copy_from_slice(sum.as_str().as_bytes());
+    record
+}
+
 /// Returns the body of a sealed record. `None` if the magic or the digest does not match.
 fn unsealed<'a>(magic: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
     let (sum, body) = bytes.strip_prefix(magic)?.split_at_checked(SUM_BYTES)?;
@@ -150,7 +164,13 @@ pub fn encode(contents: &Contents<FileKind>, build: &str, checked: &Checked) -> 
     if contents.names() > limits.max_names || contents.text_bytes() > limits.max_text {
         return Ok(None);
     }
-    let mut members = Vec::new();
+    let diff_id = checked.diff_id.0.as_str();
+    let head = LayerHead { build, diff_id, uncompressed_bytes: checked.uncompressed_bytes };
+    // The record is built in place, because that of a million names takes tens of megabytes.
+    let mut record = sealed(LAYER_MAGIC, b"");
+    postcard::to_io(&head, &mut record).map_err(io::Error::other)?;
+    let mut bounded = Bounded { inner: zstd::Encoder::new(record, LEVEL)?, left: UNPACKED_LIMIT };
+    let mut members = BufWriter::with_capacity(WINDOW, &mut bounded);
     let mut last: Vec<u8> = Vec::new();
     let mut failed = None;
     contents.for_each(|entry, fact| {
@@ -176,15 +196,32 @@ pub fn encode(contents: &Contents<FileKind>, build: &str, checked: &Checked) -> 
     if let Some(error) = failed {
         return Err(io::Error::other(error));
     }
-    if members.len() as u64 > UNPACKED_LIMIT {
-        return Ok(None);
+    members.flush()?;
+    drop(members);
+    match bounded {
+        Bounded { left: 0, .. } => Ok(None),
+        Bounded { inner, .. } => inner.finish().map(|record| Some(resealed(LAYER_MAGIC, record))),
     }
-    let packed = zstd::encode_all(members.as_slice(), LEVEL)?;
-    let diff_id = checked.diff_id.0.as_str();
-    let head = LayerHead { build, diff_id, uncompressed_bytes: checked.uncompressed_bytes };
-    let mut body = postcard::to_stdvec(&head).map_err(io::Error::other)?;
-    body.extend_from_slice(&packed);
-    Ok(Some(sealed(LAYER_MAGIC, &body)))
+}
+
+/// Counts the bytes written. What exceeds `left` is dropped.
+struct Bounded<W> {
+    inner: W,
+    left: u64,
+}
+
+impl<W: Write> Write for Bounded<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = self.left.saturating_sub(bytes.len() as u64);
+        if self.left > 0 {
+            self.inner.write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 /// Decodes a layer's record. `None` unless it is intact and matches this build and diffID.
@@ -193,36 +230,63 @@ pub fn decode(bytes: &[u8], build: &str, diff_id: &DiffId) -> Option<CachedLayer
     if head.build != build || head.diff_id != diff_id.0.as_str() {
         return None;
     }
-    let mut members = Vec::new();
-    zstd::Decoder::new(packed).ok()?.take(UNPACKED_LIMIT + 1).read_to_end(&mut members).ok()?;
-    let contents = decode_members(&members)?;
+    let members = zstd::Decoder::new(packed).ok()?.take(UNPACKED_LIMIT + 1);
+    let contents = decode_members(members)?;
     Some(CachedLayer { contents, diff_id: diff_id.clone(), uncompressed_bytes: head.uncompressed_bytes })
 }
 
-fn decode_members(mut from: &[u8]) -> Option<Contents<FileKind>> {
-    let limits = Limits::default();
-    let mut contents = Contents::default();
-    let mut path: Vec<u8> = Vec::new();
-    while !from.is_empty() {
-        let (record, rest) = postcard::take_from_bytes::<MemberRecord<'_, FileKind>>(from).ok()?;
-        from = rest;
+/// Decodes members, of which only a window is held at a time: anyone may have written a shared record.
+fn decode_members(mut members: impl Read) -> Option<Contents<FileKind>> {
+    let (contents, limits) = (Contents::default(), Limits::default());
+    let mut decoded = Decoded { contents, path: Vec::new(), fact_bytes: 0, limits };
+    let (mut window, mut is_whole) = (Vec::new(), false);
+    while !is_whole {
+        let want = (window.len() + WINDOW) as u64;
+        is_whole = (members.by_ref().take(want).read_to_end(&mut window).ok()? as u64) < want;
+        let mut rest = window.as_slice();
+        while !rest.is_empty() {
+            match postcard::take_from_bytes::<MemberRecord<'_, FileKind>>(rest) {
+                Ok((record, after)) => {
+                    decoded.push(record)?;
+                    rest = after;
+                }
+                Err(postcard::Error::DeserializeUnexpectedEnd) if !is_whole && rest.len() < MEMBER_LIMIT => break,
+                Err(_) => return None,
+            }
+        }
+        let used = window.len() - rest.len();
+        window.drain(..used);
+    }
+    window.is_empty().then_some(decoded.contents)
+}
+
+/// The members decoded so far.
+struct Decoded {
+    contents: Contents<FileKind>,
+    path: Vec<u8>,
+    fact_bytes: usize,
+    limits: Limits,
+}
+
+impl Decoded {
+    /// Adds a member. Paths are checked as strictly as in a tar, and the same limits apply.
+    fn push(&mut self, record: MemberRecord<'_, FileKind>) -> Option<()> {
         let shared = usize::from(record.shared);
-        if shared > path.len() {
+        if shared > self.path.len() {
             return None;
         }
-        path.truncate(shared);
-        path.extend_from_slice(record.rest);
+        self.path.truncate(shared);
+        self.path.extend_from_slice(record.rest);
         let kind = EntryKind::from(record.kind);
         let target_bytes = match kind {
             EntryKind::Symlink(target) | EntryKind::HardLink(target) => target.len(),
             EntryKind::File | EntryKind::Directory | EntryKind::Special | EntryKind::Whiteout | EntryKind::Opaque => 0,
         };
-        if path.len() > PATH_LIMIT || target_bytes > PATH_LIMIT {
+        if self.path.len() > PATH_LIMIT || target_bytes > PATH_LIMIT {
             return None;
         }
         let MemberRecord { mode, uid, gid, size, capabilities, fact, .. } = record;
-        let entry = Entry { path: &path, kind, mode, uid, gid, size, capabilities };
-        // Anyone may have written a shared record, so paths are checked as strictly as in a tar.
+        let entry = Entry { path: &self.path, kind, mode, uid, gid, size, capabilities };
         let is_target_below = !matches!(entry.kind, EntryKind::HardLink(target) if !is_below_root(target));
         if !is_below_root(entry.path) || !is_target_below || entry.mode > 0o7777 {
             return None;
@@ -230,12 +294,13 @@ fn decode_members(mut from: &[u8]) -> Option<Contents<FileKind>> {
         if fact.is_some() && entry.kind != EntryKind::File {
             return None;
         }
-        contents.push(&entry, fact);
-        if contents.names() > limits.max_names || contents.text_bytes() > limits.max_text {
-            return None;
-        }
+        self.fact_bytes += fact.as_ref().map_or(0, FileKind::heap_bytes);
+        self.contents.push(&entry, fact);
+        let is_within = self.contents.names() <= self.limits.max_names
+            && self.contents.text_bytes() <= self.limits.max_text
+            && self.contents.used_bytes() + self.fact_bytes <= self.limits.memory.limit();
+        is_within.then_some(())
     }
-    Some(contents)
 }
 
 /// Whether a path is as [`Entry::path`] promises: no leading or double slash, no `.` and no `..`. The empty path is the
