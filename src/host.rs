@@ -3,11 +3,11 @@
 
 mod probe;
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::files;
 use crate::inspect::{self, FileKind};
 use crate::platform::{Arch, Fact, Handler, Node, Platform, Target, binfmt, cpu, kernel};
 
@@ -165,7 +165,7 @@ fn handlers(notes: &mut Vec<String>) -> Vec<Handler> {
 /// Adds whether the handler's interpreter is static, if its file is visible from here.
 fn with_linkage(handler: Handler) -> Handler {
     let open = || {
-        let file = File::open(&handler.interpreter).ok()?;
+        let file = files::open_regular(handler.interpreter.as_ref()).ok()?;
         let size = file.metadata().ok()?.len();
         Some((file, size))
     };
@@ -180,9 +180,7 @@ fn with_linkage(handler: Handler) -> Handler {
 }
 
 fn bytes(path: impl AsRef<Path>, limit: u64) -> std::io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    File::open(path)?.take(limit).read_to_end(&mut content)?;
-    Ok(content)
+    files::read_start(path.as_ref(), limit)
 }
 
 fn text(path: &str, limit: u64, notes: &mut Vec<String>) -> Option<String> {

@@ -45,6 +45,7 @@
 //!         oci          descriptors, digests, documents, references
 //!         platform     architectures, platforms, nodes, kernels' tables
 //!         yaml         YAML and JSON with the position of each node
+//!         files        bounded reads of local files
 //! ```
 
 #![forbid(unsafe_code)]
@@ -54,6 +55,7 @@ mod api;
 mod cache;
 mod config;
 mod diagnose;
+mod files;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;

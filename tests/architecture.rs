@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules by tier, lowest first. A module imports only modules of its own tier and lower ones.
 const TIERS: &[&[&str]] = &[
-    &["source", "oci", "platform", "yaml"],
+    &["source", "oci", "platform", "yaml", "files"],
     &["image", "inspect", "package", "shell"],
     &["exec", "cache"],
     &["judge"],

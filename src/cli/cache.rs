@@ -8,6 +8,7 @@ use super::opening::SourceArgs;
 use super::settings::{ConfigArgs, Settings, Typed};
 use super::{CliError, Environment, Terminal};
 use crate::cache::{Access, Cache, Store, StoreOptions};
+use crate::files;
 use crate::scan::Options;
 
 /// Shows or clears the layer cache.
@@ -60,11 +61,19 @@ pub fn store(settings: &Settings, place: &str, access: Access) -> Result<Store, 
     Store::open(place, access, &store_options(settings)).map_err(|error| CliError::usage(error.to_string()))
 }
 
+/// Maximum size of a file of certificates, in bytes.
+const AUTHORITY_BYTES: u64 = 4 << 20;
+
 fn store_options(settings: &Settings) -> StoreOptions {
     StoreOptions {
         timeout: Duration::from_secs(settings.timeout.value.min(STORE_TIMEOUT)),
         // A file that cannot be read is skipped here: it stops the run when the registry client is created.
-        authorities: settings.ca_cert.value.iter().filter_map(|path| std::fs::read(path).ok()).collect(),
+        authorities: settings
+            .ca_cert
+            .value
+            .iter()
+            .filter_map(|path| files::read_named(path, AUTHORITY_BYTES).ok())
+            .collect(),
         variables: settings.cache_variables.clone(),
     }
 }

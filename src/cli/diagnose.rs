@@ -1,6 +1,5 @@
 //! `imgarch diagnose`: explains why a container does not start, from a message, a log, or a pod and its cluster.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 #[cfg(feature = "kube")]
@@ -10,6 +9,7 @@ use super::settings::{ConfigArgs, Settings, Typed};
 use super::targets::{self, ClusterArgs};
 use super::{CliError, Environment, Terminal, opening, scan};
 use crate::diagnose::{Answer, Circumstances, Evidence, LogContent, Names, Symptom, answer, file, read_log, read_text};
+use crate::files;
 use crate::platform::{Platform, Target, target};
 use crate::report::answer as report;
 use crate::scan::{CallOverride, ImageReport, Options};
@@ -157,7 +157,7 @@ fn refuse_unused(args: &DiagnoseArgs, is_cluster: bool) -> Result<(), CliError> 
 fn read(path: &Path) -> Result<LogContent, CliError> {
     let read = match path.as_os_str() == "-" {
         true => read_log(std::io::stdin().lock()),
-        false => File::open(path).and_then(read_log),
+        false => files::open_endless(path).and_then(read_log),
     };
     read.map_err(|error| CliError::usage(format!("reading {}: {error}", path.display())))
 }

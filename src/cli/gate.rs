@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::settings::Settings;
 use super::{CliError, Environment, Terminal, write};
 use crate::config::{self, Baseline, Policy};
+use crate::files;
 use crate::report::{self, Format, Style};
 use crate::scan::Report;
 
@@ -51,10 +52,7 @@ pub fn apply(report: &mut Report, settings: &Settings, args: &GateArgs, terminal
 }
 
 fn read_baseline(path: &Path) -> Result<Baseline, CliError> {
-    use std::io::Read;
-    let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(BASELINE_LIMIT).read_to_string(&mut text));
-    read.map_err(|error| CliError::Usage {
+    let text = files::read_named_text(path, BASELINE_LIMIT).map_err(|error| CliError::Usage {
         text: format!("reading the baseline {}: {error}", path.display()),
         hint: Some("--update-baseline writes it".into()),
     })?;

@@ -12,6 +12,7 @@ use super::progress::Progress;
 use super::settings::{self, Settings, Typed};
 use super::work::{How, Work};
 use super::{CliError, Environment, Terminal, attest, cache, deadline, fleet, gate, opening, targets};
+use crate::files;
 use crate::judge::facts::purpose;
 use crate::platform::{Platform, Target};
 use crate::report::{self, Format, Style};
@@ -292,7 +293,7 @@ fn images(args: &ScanArgs) -> Result<Vec<String>, CliError> {
         let reader: Box<dyn Read> = if path.as_os_str() == "-" {
             Box::new(std::io::stdin())
         } else {
-            Box::new(std::fs::File::open(path).map_err(refuse)?)
+            files::open_named(path).map_err(refuse)?
         };
         let mut list = reader.take(LIST_LIMIT + 1);
         for line in std::io::BufReader::new(&mut list).lines() {

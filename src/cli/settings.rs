@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::opening::{RegistrySettings, SourceArgs, SourceSettings};
 use super::{CliError, Environment};
 use crate::config::{Config, ConfigError, Date, FILE_NAME, HostSettings, Ignore, Policy};
+use crate::files;
 use crate::image::{Limits, MemoryBudget};
 use crate::judge::code::{Code, Severity};
 use crate::platform::Platform;
@@ -372,18 +372,14 @@ fn find(args: &ConfigArgs, environment: &Environment) -> Option<PathBuf> {
     let named = args.config.clone().filter(|path| !path.as_os_str().is_empty());
     named.or_else(|| environment.path("IMGARCH_CONFIG")).or_else(|| {
         let above = environment.directory.as_ref()?.ancestors();
-        above.map(|directory| directory.join(FILE_NAME)).find(|path| path.is_file())
+        above.map(|directory| directory.join(FILE_NAME)).find(|path| path.symlink_metadata().is_ok())
     })
 }
 
 fn read(path: &Path) -> Result<Config, CliError> {
     let refuse = |text: String, hint: Option<String>| CliError::Usage { text, hint };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).and_then(|file| file.take(FILE_LIMIT + 1).read_to_string(&mut text));
-    file.map_err(|error| refuse(format!("reading {}: {error}", path.display()), None))?;
-    if text.len() as u64 > FILE_LIMIT {
-        return Err(refuse(format!("{} is larger than {FILE_LIMIT} bytes", path.display()), None));
-    }
+    let read = files::read_named_text(path, FILE_LIMIT);
+    let text = read.map_err(|error| refuse(format!("reading {}: {error}", path.display()), None))?;
     Config::parse(&text)
         .map_err(|error: ConfigError| refuse(format!("{}: {error}", path.display()), error.hint().map(str::to_string)))
 }

@@ -1,10 +1,9 @@
 //! Resolves `--target` into nodes: this machine, a saved list of nodes, or a cluster.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{CliError, Environment, Terminal};
+use crate::files;
 use crate::host;
 use crate::kube::object::NodeObject;
 use crate::kube::{Nodes, manifest, nodes};
@@ -97,16 +96,11 @@ fn objects_of_file(path: &Path) -> Result<Vec<NodeObject>, CliError> {
 /// Reads a text file, or stdin for `-`.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, CliError> {
     let refuse = |cause: String| CliError::usage(format!("reading {}: {cause}", path.display()));
-    let mut reader: Box<dyn Read> = match path.as_os_str() == "-" {
-        true => Box::new(std::io::stdin()),
-        false => Box::new(File::open(path).map_err(|error| refuse(error.to_string()))?),
+    let read = match path.as_os_str() == "-" {
+        true => files::read_to_limit(std::io::stdin(), limit),
+        false => files::read_named(path, limit),
     };
-    let mut bytes = Vec::new();
-    reader.by_ref().take(limit + 1).read_to_end(&mut bytes).map_err(|error| refuse(error.to_string()))?;
-    if bytes.len() as u64 > limit {
-        return Err(refuse(format!("it is larger than {limit} bytes")));
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(String::from_utf8_lossy(&read.map_err(|error| refuse(error.to_string()))?).into_owned())
 }
 
 /// Flags that select a cluster.

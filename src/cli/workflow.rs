@@ -1,12 +1,13 @@
 //! `imgarch workflow`: writes a CI file for the repository.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::settings::{ConfigArgs, Settings, Typed};
 use super::terminal::tell;
 use super::{CliError, Environment, opening};
+use crate::files;
 use crate::judge::code::Severity;
 use crate::lint::{self, Format, Needs, Outside, Position, Recipe};
 use crate::platform::Platform;
@@ -276,9 +277,7 @@ fn recipe(args: &WorkflowArgs) -> Result<Option<Recipe>, CliError> {
 const BAKE_FILES: &[&str] = &["docker-bake.hcl", "docker-bake.json"];
 
 fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(FILE_LIMIT).read_to_string(&mut text)?;
-    Ok(text)
+    files::read_named_text(path, FILE_LIMIT)
 }
 
 /// Bytes of a Dockerfile or bake file that are read.

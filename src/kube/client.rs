@@ -2,9 +2,7 @@
 //! module that uses the network. It blocks on its own async runtime.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +21,7 @@ use super::kube_error::{KubeError, chain};
 use super::links::{self, Links, Reference, Refusal};
 use super::object::{self, EventObject, NodeObject, PodObject};
 use super::page::{self, PageError, ReadItem};
+use crate::files;
 
 /// Objects per page, the same as kubectl's chunk size.
 const PAGE: u32 = 500;
@@ -451,9 +450,7 @@ fn inline_token(config: &mut Config) -> Result<(), KubeError> {
 }
 
 fn read_token(file: &str) -> std::io::Result<String> {
-    let mut token = String::new();
-    File::open(file)?.take(TOKEN_BYTES).read_to_string(&mut token)?;
-    Ok(token.trim().to_string())
+    Ok(files::read_named_text(Path::new(file), TOKEN_BYTES)?.trim().to_string())
 }
 
 fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {

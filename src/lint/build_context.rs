@@ -1,7 +1,6 @@
 //! Reads the build context for the rules about COPY: the first bytes of the files that a build would get.
 
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use super::builds::normalized;
 use super::discover::FILE_LIMIT;
 use super::dockerignore::Dockerignore;
 use super::outside::{HEAD_BYTES, HostFile};
+use crate::files;
 
 /// Maximum number of files of one COPY source that are read.
 pub const CONTEXT_LIMIT: usize = 20_000;
@@ -46,9 +46,10 @@ pub fn host_files(context: &Path, dockerfile: &Path, pattern: &str) -> Vec<HostF
             let is_ignored = relative.to_str().is_some_and(|path| ignore.excludes(path));
             let is_asked = !is_pattern
                 || matcher.as_ref().is_some_and(|matcher| relative.ancestors().any(|part| matcher.is_match(part)));
-            let mut head = Vec::new();
-            let read = fs::File::open(&path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
-            if is_asked && !is_ignored && read.is_ok() {
+            if is_asked
+                && !is_ignored
+                && let Ok(head) = files::read_start(&path, HEAD_BYTES as u64)
+            {
                 let is_executable = metadata.permissions().mode() & 0o111 != 0;
                 found.push(HostFile { path: relative.display().to_string(), is_executable, head });
             }
@@ -67,9 +68,8 @@ pub fn is_ignored(context: &Path, dockerfile: &Path, path: &str) -> bool {
 fn dockerignore(context: &Path, dockerfile: &Path) -> Dockerignore {
     let mut own = dockerfile.as_os_str().to_os_string();
     own.push(".dockerignore");
-    let text = [PathBuf::from(own), context.join(".dockerignore")].into_iter().find_map(|path| {
-        let mut text = String::new();
-        fs::File::open(path).and_then(|file| file.take(FILE_LIMIT).read_to_string(&mut text)).ok().map(|_| text)
-    });
+    let text = [PathBuf::from(own), context.join(".dockerignore")]
+        .into_iter()
+        .find_map(|path| files::read_regular_text(&path, FILE_LIMIT).ok());
     Dockerignore::parse(&text.unwrap_or_default())
 }

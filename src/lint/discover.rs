@@ -1,13 +1,14 @@
 //! Finds and reads the files to check below a path.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::compose::other_files;
 use super::dockerfile::Dockerfile;
 use super::format::{Format, archs_of_path, format_of, has_placeholders, is_dockerfile_text, is_template};
 use super::hcl;
+use crate::files;
 use crate::platform::Arch;
 use crate::yaml;
 
@@ -217,17 +218,8 @@ fn shown(path: &Path) -> PathBuf {
 }
 
 fn text_of(path: &Path) -> Result<String, DiscoverError> {
-    let mut text = String::new();
-    let read = fs::File::open(path).and_then(|file| file.take(FILE_LIMIT + 1).read_to_string(&mut text));
-    match read {
-        // A part of a file is not checked and never written back.
-        Ok(len) if len as u64 > FILE_LIMIT => {
-            let cause = format!("it exceeds {} MiB", FILE_LIMIT >> 20);
-            Err(unreadable(path, io::Error::new(io::ErrorKind::FileTooLarge, cause)))
-        }
-        Ok(_) => Ok(text),
-        Err(error) => Err(unreadable(path, error)),
-    }
+    // A part of a file is not checked and never written back.
+    files::read_named_text(path, FILE_LIMIT).map_err(|error| unreadable(path, error))
 }
 
 fn unreadable(path: &Path, cause: io::Error) -> DiscoverError {

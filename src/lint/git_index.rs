@@ -1,13 +1,15 @@
 //! Reads which files git records as executable from `.git/index`, versions 2 to 4, with a size limit.
 //! Source: git's Documentation/gitformat-index.txt.
 
+use crate::files;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Maximum size of an index, in bytes. One with a million files has about 100 MB.
 const INDEX_LIMIT: u64 = 128 << 20;
+/// Maximum size of a `.git` file, in bytes. It holds one path.
+const GIT_FILE_LIMIT: u64 = 8 << 10;
 /// Lengths of object names in bytes: SHA-1 and SHA-256. Only the repository's configuration distinguishes them.
 const HASH_BYTES: [usize; 2] = [20, 32];
 /// Length of an entry before its object name, in bytes.
@@ -29,10 +31,8 @@ impl GitIndex {
     pub fn of(path: &Path) -> Option<GitIndex> {
         let whole = fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()?;
         let root = whole.ancestors().find(|directory| directory.join(".git").exists())?;
-        let mut bytes = Vec::new();
-        let index = git_directory(root)?.join("index");
-        fs::File::open(index).ok()?.take(INDEX_LIMIT + 1).read_to_end(&mut bytes).ok()?;
-        let files = (bytes.len() as u64 <= INDEX_LIMIT).then(|| parse(&bytes)).flatten()?;
+        let bytes = files::read_regular(&git_directory(root)?.join("index"), INDEX_LIMIT).ok()?;
+        let files = parse(&bytes)?;
         Some(GitIndex { root: root.to_path_buf(), files })
     }
 
@@ -50,8 +50,7 @@ fn git_directory(root: &Path) -> Option<PathBuf> {
     if git.is_dir() {
         return Some(git);
     }
-    let mut text = String::new();
-    fs::File::open(git).ok()?.take(4096).read_to_string(&mut text).ok()?;
+    let text = files::read_regular_text(&git, GIT_FILE_LIMIT).ok()?;
     Some(root.join(text.strip_prefix("gitdir:")?.trim()))
 }
 

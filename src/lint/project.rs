@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use super::bake::{self, Built};
 use super::builds::{self, Build, BuiltFor, Workflows};
 use super::format::{Format, archs_of_path, format_of};
+use crate::files;
 use crate::platform::{Arch, Platform};
 
 /// Maximum number of files to read, and of bytes per file.
@@ -110,9 +110,7 @@ impl Project {
                     pending.push(entry.path());
                 } else if kind.is_file() && is_script {
                     read += 1;
-                    let mut bytes = Vec::new();
-                    let file = fs::File::open(entry.path());
-                    if file.and_then(|file| file.take(TEXT_LIMIT).read_to_end(&mut bytes)).is_ok() {
+                    if let Ok(bytes) = files::read_start(&entry.path(), TEXT_LIMIT) {
                         let text = String::from_utf8_lossy(&bytes);
                         arguments_in(&name, &text, &mut own.passed);
                         project.add_baked(&directory, &name, &text);
@@ -234,10 +232,7 @@ impl Project {
     pub fn file(&self, path: &str) -> Option<String> {
         let is_inside =
             Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        let file = is_inside.then(|| fs::File::open(self.root.join(path)).ok()).flatten()?;
-        let mut bytes = Vec::new();
-        file.take(TEXT_LIMIT).read_to_end(&mut bytes).ok()?;
-        String::from_utf8(bytes).ok()
+        is_inside.then(|| files::read_regular_text(&self.root.join(path), TEXT_LIMIT).ok()).flatten()
     }
 
     fn add_builds(&mut self, reading: &mut Reading, path: &Path, name: &str, text: &str) {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::files;
 use crate::oci::Digest;
 
 /// The maximum size of a document, in bytes. The `index.json` that a builder writes has a few hundred.
@@ -62,11 +63,7 @@ fn below(root: &Value, blobs: &Path) -> Result<Vec<Value>, String> {
 }
 
 fn read(path: &Path) -> Result<Value, String> {
-    let size = fs::metadata(path).map_err(|error| failed(path, &error))?.len();
-    if size > INDEX_LIMIT {
-        return Err(format!("{}: {size} bytes exceed the limit of {INDEX_LIMIT}", path.display()));
-    }
-    let bytes = fs::read(path).map_err(|error| failed(path, &error))?;
+    let bytes = files::read_regular(path, INDEX_LIMIT).map_err(|error| failed(path, &error))?;
     serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 

@@ -7,9 +7,13 @@ use super::docker::BUILD_LIMIT;
 use super::plan::{LintError, Recipe};
 use super::tool::Tool;
 use super::{Docker, Machine};
+use crate::files;
 use crate::judge::code::Severity;
 use crate::lint::{self, Format, Outside, Position, host_files};
 use crate::oci::Reference;
+
+/// Maximum size of a Dockerfile or bake file, in bytes.
+const FILE_LIMIT: u64 = 4 << 20;
 
 /// The user's build arguments.
 #[derive(Clone, Debug, Default)]
@@ -139,8 +143,9 @@ fn resolve(
 
 /// Returns all targets of the bake files that the options name.
 fn bake_targets(extra: &[String]) -> Vec<String> {
-    let files = option_values(extra, &["--file", "-f"]);
-    files.filter_map(|file| std::fs::read_to_string(file).ok()).flat_map(|text| lint::bake_targets(&text)).collect()
+    let named = option_values(extra, &["--file", "-f"]);
+    let texts = named.filter_map(|file| files::read_regular_text(Path::new(&file), FILE_LIMIT).ok());
+    texts.flat_map(|text| lint::bake_targets(&text)).collect()
 }
 
 /// Returns the first value of an option among the arguments after `--`.
@@ -194,7 +199,8 @@ fn recipe(args: &RecipeRequest, source: &RecipeSource, tool: Tool) -> Result<Rec
     let usual = usual.iter().map(|name| Path::new(context).join(name));
     let path = named.or_else(|| usual.clone().find(|path| path.exists()));
     let path = path.unwrap_or_else(|| Path::new(context).join("Dockerfile"));
-    let text = std::fs::read_to_string(&path).map_err(|cause| RecipeError::Dockerfile { path: path.clone(), cause })?;
+    let read = files::read_named_text(&path, FILE_LIMIT);
+    let text = read.map_err(|cause| RecipeError::Dockerfile { path: path.clone(), cause })?;
     Ok(linted(&path, &text, Path::new(context), stage))
 }
 

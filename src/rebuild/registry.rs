@@ -11,6 +11,7 @@ use super::run::{Backend, Event};
 use super::seals::{self, Seal};
 use super::supply::{self, DOCUMENT_LIMIT, RegistryError, read};
 use crate::config::{self, Date, Policy};
+use crate::files;
 use crate::judge::code::Severity;
 use crate::oci::{Descriptor, Digest, Document, Reference};
 use crate::platform::Platform;
@@ -209,13 +210,16 @@ impl Backend for RegistryTag {
     }
 
     fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
-        std::fs::read(path)
+        files::read_regular(path, FILE_LIMIT)
     }
 
     fn report(&self, event: &Event) {
         (self.on_event)(event);
     }
 }
+
+/// Maximum size of a file that a builder writes about an image, in bytes.
+const FILE_LIMIT: u64 = 8 << 20;
 
 /// The maximum nesting of indexes. Builders write indexes of manifests only.
 const MAX_NESTING: usize = 3;

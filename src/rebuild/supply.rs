@@ -1,11 +1,10 @@
 //! Reads published images and images that other tools built, with nested indexes and the platforms of configs.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use super::plan::{Supply, SupplyPlace};
 use super::published::{Entry, Published, descriptor_text};
+use crate::files;
 use crate::oci::{Config, Descriptor, Digest, Document, DocumentError};
 use crate::platform::Platform;
 use crate::source::input::{Input, Opener};
@@ -105,8 +104,7 @@ fn with_supply_hint(error: SourceError) -> SourceError {
 
 /// Returns the program that decompresses a file, by its first bytes; `None` if it is not compressed.
 fn decompressor(path: &Path) -> Option<&'static str> {
-    let mut head = Vec::new();
-    File::open(path).and_then(|file| file.take(6).read_to_end(&mut head)).ok()?;
+    let head = files::read_start(path, 6).ok()?;
     let magics: [(&[u8], &str); 4] =
         [(b"\x1f\x8b", "gunzip"), (b"\x28\xb5\x2f\xfd", "unzstd"), (b"BZh", "bunzip2"), (b"\xfd7zXZ\0", "unxz")];
     magics.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, program)| *program)

@@ -5,7 +5,6 @@ mod engines;
 mod recognise;
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +15,7 @@ use super::engine::EngineSettings;
 use super::layout::Layout;
 use super::transport::{ImageRef, Origin, Transport};
 use super::{Selector, Source, SourceError, open_regular};
+use crate::files;
 use crate::oci::{Reference, ReferenceError};
 use crate::platform::Arch;
 use engines::{bare, containers_storage, docker};
@@ -197,8 +197,12 @@ fn archive(path: &Path, selector: Selector, text: &str) -> Result<Opened, Source
     let kind = recognise(path)?;
     if matches!(kind, PathKind::Compressed | PathKind::Pipe) {
         let origin = if kind == PathKind::Pipe { "pipe" } else { COMPRESSED_ARCHIVE };
-        let file = File::open(path).map_err(|cause| SourceError::File { path: path.to_path_buf(), cause })?;
-        return Ok(Opened::new(Input::stream(Box::new(file), selector, &place), Origin::local(origin), text));
+        let opened = match kind {
+            PathKind::Pipe => files::open_named(path),
+            _ => files::open_regular(path).map(|file| Box::new(file) as Box<dyn Read + Send>),
+        };
+        let reader = opened.map_err(|cause| SourceError::File { path: path.to_path_buf(), cause })?;
+        return Ok(Opened::new(Input::stream(reader, selector, &place), Origin::local(origin), text));
     }
     let source = Archive::open(open_regular(path)?, &place, &selector)?;
     let origin = if source.is_docker() { "docker-archive" } else { "oci-archive" };

@@ -18,7 +18,7 @@ pub(crate) mod tar;
 pub mod transport;
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,7 @@ pub use section::Section;
 pub use stamp::Stamp;
 pub use transport::{ImageRef, Origin, Transport};
 
+use crate::files;
 use crate::oci::{Descriptor, Digest};
 
 /// Size limit of an index, manifest or config: twice the size that registries accept for a manifest.
@@ -157,15 +158,12 @@ pub(crate) fn read_bounded(
     Ok(bytes)
 }
 
-/// Opens a regular file. Anything else at `path` is an error, and a fifo does not block.
+/// Like [`files::open_regular`].
 pub(crate) fn open_regular(path: &Path) -> Result<File, SourceError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let refuse = |cause| SourceError::File { path: path.to_path_buf(), cause };
-    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-    let file = File::options().read(true).custom_flags(flags).open(path).map_err(refuse)?;
-    if !file.metadata().map_err(refuse)?.is_file() {
-        let cause = "not a regular file".to_string();
-        return Err(SourceError::Malformed { place: path.display().to_string(), cause });
-    }
-    Ok(file)
+    files::open_regular(path).map_err(|cause| match cause.kind() {
+        ErrorKind::InvalidInput | ErrorKind::IsADirectory => {
+            SourceError::Malformed { place: path.display().to_string(), cause: "not a regular file".to_string() }
+        }
+        _ => SourceError::File { path: path.to_path_buf(), cause },
+    })
 }

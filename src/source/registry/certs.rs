@@ -2,13 +2,13 @@
 //! Docker and podman store in `certs.d`. A key is read only for the host that its directory is named after, and used
 //! for no other. Source: containers-certs.d(5).
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use crate::files;
 use crate::source::SourceError;
 
 /// Size limit of a file. A bundle of all public authorities takes 250 KiB.
@@ -76,11 +76,7 @@ fn read_identity(cert: &Path) -> Result<Vec<u8>, SourceError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SourceError> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(FILE_LIMIT).read_to_end(&mut bytes))
-        .map_err(|cause| SourceError::File { path: path.to_path_buf(), cause })?;
-    Ok(bytes)
+    files::read_named(path, FILE_LIMIT).map_err(|cause| SourceError::File { path: path.to_path_buf(), cause })
 }
 
 fn malformed(path: &Path, cause: &str) -> SourceError {

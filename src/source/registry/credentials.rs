@@ -5,9 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +15,7 @@ use serde::Deserialize;
 
 use super::credential::Credential;
 use super::helper;
+use crate::files;
 use crate::source::SourceError;
 
 /// Size limit of a file. Configs with hundreds of registries take a few hundred kilobytes; a larger file is something
@@ -264,23 +263,16 @@ fn parse(text: &str, place: &str) -> Result<ConfigFile, SourceError> {
 }
 
 fn read(path: &Path) -> Result<Option<String>, SourceError> {
-    use rustix::fs::OFlags;
-    let failed = |cause| SourceError::File { path: path.to_path_buf(), cause };
-    // Opening does not wait for a fifo without a writer, which counts as empty; reading waits for a pipe's writer.
-    let file = match File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let flags = rustix::fs::fcntl_getfl(&file).map_err(|error| failed(error.into()))?;
-    rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
-    let mut text = String::new();
-    file.take(FILE_LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > FILE_LIMIT {
-        let place = path.display().to_string();
-        return Err(SourceError::TooLarge { place, what: "bytes for a credentials file", limit: FILE_LIMIT });
+    match files::read_named_text(path, FILE_LIMIT) {
+        Ok(text) => Ok(Some(text)),
+        // A named pipe without a writer counts as empty.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::TimedOut) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+            let place = path.display().to_string();
+            Err(SourceError::TooLarge { place, what: "bytes for a credentials file", limit: FILE_LIMIT })
+        }
+        Err(cause) => Err(SourceError::File { path: path.to_path_buf(), cause }),
     }
-    Ok(Some(text))
 }
 
 /// `host/org/repo`, `host/org`, `host`: podman's keys may be as narrow as one repository.
