@@ -10,6 +10,7 @@ use crate::judge::facts::named::{NamedBy, Use};
 use crate::judge::facts::programs::{Program, Programs};
 use crate::judge::facts::purpose::{Format, Suspect};
 use crate::judge::facts::reach::Reach;
+use crate::judge::facts::runtimes::RuntimeKind;
 use crate::judge::facts::siblings;
 use crate::judge::facts::tokens::Libc;
 use crate::judge::finding::Finding;
@@ -28,6 +29,8 @@ pub struct Files<'a> {
     pub chain: &'a [String],
     /// The words of the call.
     pub argv: &'a [String],
+    /// The image's own environment, as `KEY=VALUE`.
+    pub env: &'a [String],
     /// Findings on the start itself, which are not repeated.
     pub reported: &'a [Finding],
 }
@@ -61,7 +64,7 @@ impl Files<'_> {
     }
 
     /// The interpreter of a runtime, unless it is already a step of the chain.
-    pub fn interpreter(&self, runtime: &str) -> Option<String> {
+    pub fn interpreter(&self, runtime: RuntimeKind) -> Option<String> {
         let host = self.reach.interpreter(runtime)?;
         (!self.chain.iter().any(|step| step == host)).then(|| host.to_string())
     }

@@ -102,6 +102,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         rules_off: case.rules_off,
         chain: &route,
         argv: &case.call.argv,
+        env: &case.call.env,
         reported: &findings,
     };
     let found = rules::judge(&files);

@@ -83,7 +83,7 @@ impl Named {
                 _ => continue,
             };
             let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
-            if !is_read(&path, view.id, &enabled) {
+            if !is_read(rootfs, &path, view.id, &enabled) {
                 continue;
             }
             for mention in found.iter().take(left) {
@@ -107,8 +107,8 @@ impl Named {
     }
 
     /// Whether the configuration at `path` is in use.
-    pub fn is_read(&self, path: &str, id: NodeId) -> bool {
-        is_read(path, id, &self.enabled)
+    pub fn is_read(&self, rootfs: &RootFs<FileKind>, path: &str, id: NodeId) -> bool {
+        is_read(rootfs, path, id, &self.enabled)
     }
 
     /// Whether a module is named by its path or its file name.
@@ -156,9 +156,25 @@ pub fn settings(word: &str) -> impl Iterator<Item = String> {
     found.filter(|mention| mention.is_loaded).map(|mention| mention.name)
 }
 
-/// Whether a configuration is in use: a file of an `*-available` directory only is if it is enabled.
-fn is_read(path: &str, id: NodeId, enabled: &BTreeSet<NodeId>) -> bool {
-    !path.contains("-available/") || enabled.contains(&id)
+/// Whether a configuration is in use: a file of an `*-available` directory only is if it is enabled, a unit of a package
+/// if no link masks it, and a table in /etc/cron.d if Debian's cron reads files of its name.
+fn is_read(rootfs: &RootFs<FileKind>, path: &str, id: NodeId, enabled: &BTreeSet<NodeId>) -> bool {
+    if path.contains("-available/") {
+        return enabled.contains(&id);
+    }
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    match directory {
+        "/usr/lib/systemd/system" | "/lib/systemd/system" => {
+            let own = format!("/etc/systemd/system/{name}");
+            let found = rootfs.walk(rootfs.root(), own.as_bytes(), false, &|_| true).ok().map(|id| rootfs.view(id));
+            !found.is_some_and(|view| view.kind == NodeKind::Symlink && view.target == b"/dev/null")
+        }
+        "/etc/cron.d" => {
+            let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+            is_plain || rootfs.resolve("/usr/sbin/cron").is_err()
+        }
+        _ => true,
+    }
 }
 
 /// The targets of links in directories such as `sites-enabled`, `mods-enabled` and PHP's `conf.d`.

@@ -10,7 +10,7 @@ use crate::judge::facts::named::{Named, NamedBy};
 use crate::judge::facts::places::Places;
 use crate::judge::facts::programs::{Fit, Program, Programs};
 use crate::judge::facts::python::{PythonTag, Pythons};
-use crate::judge::facts::runtimes;
+use crate::judge::facts::runtimes::{self, RuntimeKind};
 use crate::judge::facts::versions::Versions;
 use crate::platform::Arch;
 
@@ -30,7 +30,7 @@ pub enum Route {
     /// A program of an environment, which the environment runs itself.
     Environment { root: String },
     /// Loaded by this runtime, which the image has.
-    Extension { runtime: &'static str },
+    Extension { runtime: RuntimeKind },
     /// A library that this program or module, which is in reach, needs and finds nowhere else.
     Needed { by: String },
     /// Inside a package whose runtime is not in the image.
@@ -64,13 +64,13 @@ pub struct Reach {
     /// Real paths that links in directories of PATH lead to, with the link.
     linked: BTreeMap<String, String>,
     /// Index into RUNTIMES, and the host's path.
-    runtimes: Vec<(usize, String)>,
+    runtimes: Vec<(RuntimeKind, String)>,
     /// Architectures of the hosts of each runtime; index into RUNTIMES.
-    architectures: BTreeSet<(usize, Arch)>,
+    architectures: BTreeSet<(RuntimeKind, Arch)>,
     /// Index into RUNTIMES, and the directory of its native libraries.
-    homes: Vec<(usize, String)>,
+    homes: Vec<(RuntimeKind, String)>,
     /// Directories of published applications, as `homes`.
-    applications: Vec<(usize, String)>,
+    applications: Vec<(RuntimeKind, String)>,
     named: Named,
     places: Places,
     pythons: Pythons,
@@ -146,14 +146,14 @@ impl Reach {
     }
 
     /// The runtime that loads modules from `path`, and whether it is installed.
-    pub fn module_of(&self, path: &str) -> Option<(&'static str, bool)> {
+    pub fn module_of(&self, path: &str) -> Option<(RuntimeKind, bool)> {
         let own = runtimes::of_module(path, &self.runtimes, &self.homes);
         own.or_else(|| runtimes::of_module(path, &self.runtimes, &self.applications))
     }
 
     /// Whether a runtime has a host for `arch`, so that it can load modules for it.
-    pub fn has_host(&self, runtime: &str, arch: Arch) -> bool {
-        self.architectures.iter().any(|(index, own)| runtimes::RUNTIMES[*index].name == runtime && *own == arch)
+    pub fn has_host(&self, runtime: RuntimeKind, arch: Arch) -> bool {
+        self.architectures.contains(&(runtime, arch))
     }
 
     /// Whether `path` belongs to a runtime that can be in any directory: a Java or .NET runtime's own libraries.
@@ -190,8 +190,8 @@ impl Reach {
     }
 
     /// Whether the configuration at `path` is in use: false if it is available but not enabled.
-    pub fn is_read(&self, path: &str, id: NodeId) -> bool {
-        self.named.is_read(path, id)
+    pub fn is_read(&self, rootfs: &RootFs<FileKind>, path: &str, id: NodeId) -> bool {
+        self.named.is_read(rootfs, path, id)
     }
 
     /// Whether configuration names a module.
@@ -240,8 +240,8 @@ impl Reach {
     }
 
     /// The installed interpreter of a runtime.
-    pub fn interpreter(&self, runtime: &str) -> Option<&str> {
-        let named = self.runtimes.iter().find(|(index, _)| runtimes::RUNTIMES[*index].name == runtime);
+    pub fn interpreter(&self, runtime: RuntimeKind) -> Option<&str> {
+        let named = self.runtimes.iter().find(|(kind, _)| *kind == runtime);
         named.map(|(_, path)| path.as_str())
     }
 

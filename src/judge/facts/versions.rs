@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::exec::kernel::access::config;
 use crate::image::RootFs;
-use crate::inspect::{FileKind, ModuleInterface};
+use crate::inspect::{Dynamic, FileKind, ModuleInterface, symbol_hash};
 use crate::judge::facts::programs::{Fit, Programs};
 
 /// Runtimes whose modules have a version.
@@ -19,17 +19,6 @@ pub enum Versioned {
     Postgres,
     Nginx,
 }
-
-/// Each runtime with its name in [`super::runtimes::RUNTIMES`].
-const ALL: [(Versioned, &str); 7] = [
-    (Versioned::Node, "Node.js"),
-    (Versioned::Php, "PHP"),
-    (Versioned::Ruby, "Ruby"),
-    (Versioned::Perl, "Perl"),
-    (Versioned::Lua, "Lua"),
-    (Versioned::Postgres, "PostgreSQL"),
-    (Versioned::Nginx, "nginx"),
-];
 
 /// Major versions of Node.js and their NODE_MODULE_VERSION. Source: Node.js's doc/abi_version_registry.json.
 const NODE: &[(u32, u32)] = &[
@@ -88,6 +77,8 @@ impl Versions {
                 note(Versioned::Nginx, version);
             } else if let Some((runtime, version)) = of_host(program.name(), &program.path) {
                 note(runtime, version);
+            } else if let Some(version) = program.elf.dynamic.as_ref().and_then(|dynamic| embedded_lua(dynamic)) {
+                note(Versioned::Lua, Some(version.to_string()));
             }
         }
         for view in rootfs.named(b"rbconfig.rb") {
@@ -131,10 +122,6 @@ impl Versions {
 }
 
 impl Versioned {
-    pub fn of_name(name: &str) -> Option<Versioned> {
-        ALL.iter().find(|(_, own)| *own == name).map(|(runtime, _)| *runtime)
-    }
-
     /// What a version of its interface is called.
     pub fn noun(self) -> &'static str {
         match self {
@@ -183,6 +170,18 @@ fn of_host(name: &str, path: &str) -> Option<(Versioned, Option<String>)> {
         3 if digits.contains('.') => Some((Versioned::Php, php_api(digits))),
         _ => None,
     }
+}
+
+/// The version of the Lua that a program contains, by the functions that it exports to modules. Each is new in its
+/// version. Source: the manuals of Lua 5.1 to 5.4, "The Application Program Interface".
+fn embedded_lua(dynamic: &Dynamic) -> Option<&'static str> {
+    let symbols = dynamic.symbols.as_ref()?;
+    let has = |name: &str| symbols.defined.binary_search(&symbol_hash(name.as_bytes())).is_ok();
+    if !has("lua_pushcclosure") {
+        return None;
+    }
+    let newest = [("lua_newuserdatauv", "5.4"), ("lua_isinteger", "5.3"), ("lua_callk", "5.2")];
+    Some(newest.iter().find(|(name, _)| has(name)).map_or("5.1", |(_, version)| version))
 }
 
 fn is_number(text: &str) -> bool {
@@ -275,6 +274,7 @@ fn php_directory(directory: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inspect::Symbols;
 
     #[test]
     fn a_runtimes_version_is_read_from_its_files() {
@@ -301,6 +301,21 @@ mod tests {
         }
         assert_eq!(node_abi("20.11.1").as_deref(), Some("115"));
         assert_eq!(ruby("/usr/lib/x86_64-linux-gnu/ruby/3.1.0/rbconfig.rb").as_deref(), Some("3.1"));
+    }
+
+    #[test]
+    fn a_program_that_contains_lua_exports_its_functions() {
+        let check = |names: &[&str], expected: Option<&str>| {
+            let mut defined: Vec<u32> = names.iter().map(|name| symbol_hash(name.as_bytes())).collect();
+            defined.sort_unstable();
+            let symbols = Symbols { defined: defined.into(), ..Symbols::default() };
+            let dynamic = Dynamic { symbols: Some(Box::new(symbols)), ..Dynamic::default() };
+            assert_eq!(embedded_lua(&dynamic), expected, "{names:?}");
+        };
+        check(&["lua_pushcclosure", "luaJIT_setmode"], Some("5.1"));
+        check(&["lua_pushcclosure", "lua_callk", "lua_isinteger", "lua_newuserdatauv"], Some("5.4"));
+        check(&["lua_pushcclosure", "lua_callk", "lua_isinteger"], Some("5.3"));
+        check(&["lua_callk"], None);
     }
 
     #[test]

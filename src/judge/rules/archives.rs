@@ -7,6 +7,7 @@ use crate::image::FileView;
 use crate::inspect::{FileKind, Native, Zip};
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::purpose::FAT_ARCHIVE;
+use crate::judge::facts::runtimes::RuntimeKind;
 use crate::judge::facts::tokens;
 use crate::judge::facts::wheel::foreign_tags;
 use crate::judge::files::{Files, purposeful};
@@ -159,16 +160,17 @@ fn weight(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str) -> (Code
     if let Some((project, _)) = path.split_once(".yarn/cache/") {
         let is_loaded =
             [".pnp.cjs", ".pnp.js"].iter().any(|name| files.rootfs.resolve(format!("{project}{name}")).is_ok());
-        let is_error = is_loaded && files.reach.interpreter("Node.js").is_some();
+        let is_error = is_loaded && files.reach.interpreter(RuntimeKind::Node).is_some();
         return (Code::PackageOtherPlatform, if is_error { Severity::Error } else { Severity::Note });
     }
     let is_python = has_end(&[".whl", ".egg"]);
     let code = if is_python { Code::PackageOtherPlatform } else { Code::JarWithoutPlatform };
     let is_jar = matches!(view.fact, Some(FileKind::Zip(zip)) if zip.is_jar) || has_end(&[".jar", ".war", ".ear"]);
-    let is_read = is_python || (is_jar && files.reach.interpreter("Java").is_some());
+    let is_read = is_python || (is_jar && files.reach.interpreter(RuntimeKind::Java).is_some());
     // A NuGet package is a source for restores; nothing loads from it directly. One that is named for another platform
     // is there for publishing to it.
-    let is_restored = path.ends_with(".nupkg") && files.reach.interpreter(".NET").is_some() && names(path).is_none();
+    let is_restored =
+        path.ends_with(".nupkg") && files.reach.interpreter(RuntimeKind::DotNet).is_some() && names(path).is_none();
     match (is_read, is_restored) {
         (true, _) => (code, code.row().severity),
         (_, true) => (code, Severity::Warning),

@@ -104,7 +104,7 @@ fn reached(files: &Files<'_>, program: &Program<'_>, route: &Route) -> Finding {
                 }
             };
             let mut finding = report(Code::ForeignExtension, message);
-            finding.reached_by.extend(files.interpreter(runtime));
+            finding.reached_by.extend(files.interpreter(*runtime));
             finding.reached_by.push(program.path.clone());
             finding
         }

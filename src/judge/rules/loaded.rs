@@ -1,48 +1,52 @@
 //! Modules that configuration or the command line makes a server or PHP load at start, but that the image lacks. A
 //! server exits with an error; PHP starts without the module.
 
+use crate::exec::environment::variable;
+use crate::exec::kernel::access::config;
 use crate::image::ResolveError;
 use crate::inspect::{FileKind, Mention, mentions};
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::named::settings;
-use crate::judge::facts::runtimes::{OnNamed, RUNTIMES};
+use crate::judge::facts::runtimes::{OnNamed, RUNTIMES, Runtime, RuntimeKind, is_library};
+use crate::judge::facts::tokens::Libc;
 use crate::judge::files::Files;
 use crate::judge::finding::Finding;
 
 /// Parts of a path that mark the configuration of a program, and how its names end.
 struct Place {
-    name: &'static str,
+    runtime: RuntimeKind,
     parts: &'static [&'static str],
     ends: &'static [&'static str],
 }
 
 const PLACES: &[Place] = &[
-    Place { name: "nginx", parts: &["/nginx/", "/nginx.conf"], ends: &[".conf"] },
+    Place { runtime: RuntimeKind::Nginx, parts: &["/nginx/", "/nginx.conf"], ends: &[".conf"] },
     Place {
-        name: "Apache",
+        runtime: RuntimeKind::Apache,
         parts: &["/apache2/", "/httpd/", "/httpd.conf", "/conf/extra/"],
         ends: &[".conf", ".load"],
     },
-    Place { name: "PostgreSQL", parts: &["/postgresql.conf"], ends: &[".conf"] },
-    Place { name: "Redis", parts: &["/redis", "/valkey"], ends: &[".conf"] },
-    Place { name: "PHP", parts: &["/etc/php", "/local/etc/php/"], ends: &[".ini"] },
+    Place { runtime: RuntimeKind::Postgres, parts: &["/postgresql.conf"], ends: &[".conf"] },
+    Place { runtime: RuntimeKind::Redis, parts: &["/redis", "/valkey"], ends: &[".conf"] },
+    Place { runtime: RuntimeKind::Php, parts: &["/etc/php", "/local/etc/php/"], ends: &[".ini"] },
 ];
 
 /// Findings on modules that programs of the image load at start.
 pub fn judge(files: &Files<'_>) -> Vec<Finding> {
-    let is_used = |name: &str, on_named: OnNamed| match (files.reach.interpreter(name), on_named) {
+    let is_used = |row: &Runtime| match (files.reach.interpreter(row.kind), row.on_named) {
         (Some(host), OnNamed::Ends) => files.reach.is_chain(host),
         (Some(_), OnNamed::Lacks) => true,
         (None, _) | (_, OnNamed::NamesNone) => false,
     };
-    let used = RUNTIMES.iter().filter(|row| is_used(row.name, row.on_named));
+    let used = RUNTIMES.iter().filter(|row| is_used(row));
     let places: Vec<(&Place, OnNamed)> =
-        used.filter_map(|row| Some((PLACES.iter().find(|place| place.name == row.name)?, row.on_named))).collect();
+        used.filter_map(|row| Some((PLACES.iter().find(|place| place.runtime == row.kind)?, row.on_named))).collect();
     let mut findings: Vec<Finding> = places
         .iter()
         .filter(|(_, on_named)| *on_named == OnNamed::Ends)
         .flat_map(|(place, _)| words(files, place))
         .collect();
+    findings.extend(preloads(files));
     if places.is_empty() {
         return findings;
     }
@@ -54,7 +58,9 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
             place.ends.iter().any(|end| path.ends_with(end)) && place.parts.iter().any(|part| path.contains(part))
         };
         let place = places.iter().find(|(place, _)| is_its(place));
-        let Some((place, on_named)) = place.filter(|_| files.reach.is_read(&path, view.id)) else { continue };
+        let Some((place, on_named)) = place.filter(|_| files.reach.is_read(files.rootfs, &path, view.id)) else {
+            continue;
+        };
         let whole;
         let found: &[Mention] = match view.fact {
             Some(FileKind::Mentions(found)) => found,
@@ -68,13 +74,13 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
         let is_loaded = |mention: &&Mention| mention.is_loaded && mention.name != "opcache.so";
         for mention in found.iter().filter(is_loaded).filter(|mention| !is_there(files, &mention.name)) {
             let by = format!("{path}:{}", mention.line);
-            findings.push(absent(files, place.name, &by, &mention.name, *on_named).at(&path, view.layer));
+            findings.push(absent(files, place.runtime, &by, &mention.name, *on_named).at(&path, view.layer));
         }
     }
     findings
 }
 
-fn absent(files: &Files<'_>, program: &str, by: &str, name: &str, on_named: OnNamed) -> Finding {
+fn absent(files: &Files<'_>, program: RuntimeKind, by: &str, name: &str, on_named: OnNamed) -> Finding {
     let (result, severity) = match on_named {
         OnNamed::Ends | OnNamed::NamesNone => ("", Severity::Error),
         OnNamed::Lacks => ("; it prints a warning and starts without it", Severity::Warning),
@@ -93,15 +99,44 @@ fn absent(files: &Files<'_>, program: &str, by: &str, name: &str, on_named: OnNa
 fn words(files: &Files<'_>, place: &Place) -> Vec<Finding> {
     let mut named = Vec::new();
     for (word, next) in files.argv.iter().zip(files.argv.iter().skip(1).map(Some).chain([None])) {
-        match place.name {
-            "PostgreSQL" => named.extend(settings(word)),
-            "Redis" if word == "--loadmodule" => named.extend(next.cloned()),
+        match place.runtime {
+            RuntimeKind::Postgres => named.extend(settings(word)),
+            RuntimeKind::Redis if word == "--loadmodule" => named.extend(next.cloned()),
             _ => {}
         }
     }
     let is_absent = |name: &String| name.ends_with(".so") && !is_there(files, name);
-    let absent = |name: String| absent(files, place.name, "the command line", &name, OnNamed::Ends);
+    let absent = |name: String| absent(files, place.runtime, "the command line", &name, OnNamed::Ends);
     named.into_iter().filter(is_absent).map(absent).collect()
+}
+
+/// Libraries of `ENV LD_PRELOAD` and /etc/ld.so.preload that the image lacks. glibc's loader prints an error for each
+/// program and continues; musl's continues without a word. Seen with glibc 2.36 and musl 1.2.3.
+fn preloads(files: &Files<'_>) -> Vec<Finding> {
+    let is_musl = files.programs.libcs == [Libc::Musl];
+    let file = config(files.rootfs, "/etc/ld.so.preload").filter(|_| !is_musl).unwrap_or_default();
+    let value = variable(files.env, "LD_PRELOAD").unwrap_or_default();
+    let named = |text: &str, by: &'static str| -> Vec<(String, &'static str)> {
+        let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+        let names = lines.flat_map(|line| line.split([':', ' ', '\t'])).filter(|name| !name.contains('$'));
+        names.filter(|name| is_library(name)).map(|name| (name.to_string(), by)).collect()
+    };
+    let all = [named(value, "ENV LD_PRELOAD"), named(&file, "/etc/ld.so.preload")].concat();
+    let absent = all.into_iter().filter(|(name, _)| !is_there(files, name));
+    let finding = |(name, by): (String, &str)| {
+        let (result, severity) = match is_musl {
+            true => ("programs start without it", Severity::Note),
+            false => ("the loader prints an error for each program, which starts without it", Severity::Warning),
+        };
+        let message = format!("{by} names {name}, which is not in the image; {result}");
+        let mut finding = Finding::new(Code::BrokenConfigured, message).severity(severity);
+        finding.expected.clone_from(&name);
+        finding.hint =
+            vec!["install the library in the final stage, or name it by its path on this platform".to_string()];
+        finding.reached_by = vec![by.to_string(), name];
+        finding
+    };
+    absent.map(finding).collect()
 }
 
 /// Whether the image has the module. A name without a directory is searched for in a directory compiled into the

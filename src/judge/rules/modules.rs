@@ -7,7 +7,7 @@ use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::libraries::Lack;
 use crate::judge::facts::programs::{Fit, Program};
-use crate::judge::facts::runtimes::{self, OnNamed};
+use crate::judge::facts::runtimes::{OnNamed, RuntimeKind};
 use crate::judge::facts::siblings::{is_engine, package_directory, python_package};
 use crate::judge::files::{Files, foreign};
 use crate::judge::finding::Finding;
@@ -45,7 +45,12 @@ impl SoundPackages {
 }
 
 /// The finding on a module of `runtime`, if it cannot be loaded.
-pub fn judge(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>, runtime: &str) -> Option<Finding> {
+pub fn judge(
+    files: &Files<'_>,
+    sound: &mut SoundPackages,
+    program: &Program<'_>,
+    runtime: RuntimeKind,
+) -> Option<Finding> {
     let lack = lack(files, program)?;
     let severity = match lack {
         Lack::Unsearched { .. } => severity(files, sound, program, runtime).min(Severity::Warning),
@@ -138,9 +143,9 @@ pub fn lacking(files: &Files<'_>, program: &Program<'_>, lack: &Lack, (code, wha
     finding
 }
 
-fn severity(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>, runtime: &str) -> Severity {
-    let named = runtimes::row(runtime).filter(|_| files.reach.names_module(&program.path));
-    match named.map_or(OnNamed::NamesNone, |row| row.on_named) {
+fn severity(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>, runtime: RuntimeKind) -> Severity {
+    let on_named = runtime.row().on_named;
+    match if files.reach.names_module(&program.path) { on_named } else { OnNamed::NamesNone } {
         OnNamed::Ends | OnNamed::Lacks => return Severity::Error,
         OnNamed::NamesNone => {}
     }
@@ -155,11 +160,11 @@ fn severity(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>,
 }
 
 /// Whether the application brought a module, and not the runtime or the distribution.
-pub fn is_applications(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> bool {
+pub fn is_applications(files: &Files<'_>, program: &Program<'_>, runtime: RuntimeKind) -> bool {
     owner(files, program, runtime) == Owner::Application
 }
 
-fn owner(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Owner {
+fn owner(files: &Files<'_>, program: &Program<'_>, runtime: RuntimeKind) -> Owner {
     let path = &program.path;
     let is_distribution = DISTRIBUTION.iter().any(|place| path.starts_with(place));
     if OWN.iter().any(|place| path.contains(place)) || files.reach.is_home(path) {
@@ -177,7 +182,7 @@ fn owner(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Owner {
     if is_distribution {
         return Owner::Distribution;
     }
-    if runtime == ".NET" && files.reach.is_application(path) {
+    if runtime == RuntimeKind::DotNet && files.reach.is_application(path) {
         return Owner::Application;
     }
     // An OTP release contains its own virtual machine, and only the modules that its application needs.

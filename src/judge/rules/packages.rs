@@ -8,6 +8,7 @@ use crate::inspect::{FileKind, NpmPackage};
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::Fit;
 use crate::judge::facts::reach::Route;
+use crate::judge::facts::runtimes::RuntimeKind;
 use crate::judge::facts::siblings::Siblings;
 use crate::judge::facts::tokens;
 use crate::judge::facts::wheel::foreign_tags;
@@ -157,7 +158,7 @@ fn nothing_installed(
     package: &NpmPackage,
     serves: &dyn Fn(&str) -> bool,
 ) -> Option<Finding> {
-    files.reach.interpreter("Node.js")?;
+    files.reach.interpreter(RuntimeKind::Node)?;
     let is_for_platform = |name: &&String| tokens::read(name).is_some_and(|platform| platform.arch.is_some());
     let parts: Vec<&String> = package.optional.iter().filter(is_for_platform).collect();
     let key = |name: &str| tokens::read(name).map(|platform| platform.key);

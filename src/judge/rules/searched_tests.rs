@@ -96,3 +96,14 @@ fn an_environment_runs_its_own_programs() {
     let venv = [Program("srv/.venv/bin/ruff", foreign()), text("srv/.venv/pyvenv.cfg", "home = /usr/bin\n")];
     check(&[], &["/app"], &venv, &["error foreign-on-path /srv/.venv/bin/ruff"]);
 }
+
+#[test]
+fn a_preloaded_library_that_is_absent_is_a_warning() {
+    let puts = [Program("opt/libjemalloc.so.2", own().build())];
+    let named = ["LD_PRELOAD=/opt/libjemalloc.so.2"];
+    assert_eq!(found(&named, &["/app"], &puts), [""; 0]);
+    assert_eq!(found(&named, &["/app"], &[]), ["warning broken-configured "]);
+    assert_eq!(found(&[], &["/app"], &[text("etc/ld.so.preload", "/opt/none.so\n")]), ["warning broken-configured "]);
+    // The loader replaces $LIB.
+    assert_eq!(found(&["LD_PRELOAD=/usr/$LIB/libx.so"], &["/app"], &[]), [""; 0]);
+}

@@ -3,6 +3,7 @@
 use crate::inspect::ModuleInterface;
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::{Fit, Program};
+use crate::judge::facts::runtimes::RuntimeKind;
 use crate::judge::facts::siblings::package_directory;
 use crate::judge::facts::versions::{Versioned, nginx_of, node_of, php_of, wanted};
 use crate::judge::files::{Files, foreign};
@@ -11,8 +12,8 @@ use crate::judge::rules::modules;
 use crate::judge::rules::prebuilds::is_prebuilt;
 
 /// The finding on a module of `runtime` for another version of it.
-pub fn judge(files: &Files<'_>, program: &Program<'_>, runtime: &str) -> Option<Finding> {
-    let kind = Versioned::of_name(runtime)?;
+pub fn judge(files: &Files<'_>, program: &Program<'_>, runtime: RuntimeKind) -> Option<Finding> {
+    let kind = runtime.row().versions?;
     let interface = program.elf.interface;
     let version = wanted(kind, &program.path, interface);
     let other = version.as_ref().and_then(|version| Some((version, files.reach.versions().without(kind, version)?)));
@@ -75,7 +76,7 @@ fn threads(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
 }
 
 /// `None`: not reported, because nothing is known to load it.
-fn severity(files: &Files<'_>, program: &Program<'_>, runtime: &str, kind: Versioned) -> Option<Severity> {
+fn severity(files: &Files<'_>, program: &Program<'_>, runtime: RuntimeKind, kind: Versioned) -> Option<Severity> {
     let is_named = files.reach.names_module(&program.path);
     match kind {
         // Their configuration names every module that they load.
@@ -110,7 +111,7 @@ fn has_own<'v>(
 
 /// Whether the runtime loads a module, as far as its version shows. A module of Node.js without one uses Node-API.
 fn fits(files: &Files<'_>, module: &Program<'_>, kind: Versioned) -> bool {
-    if files.reach.module_of(&module.path).and_then(|(runtime, _)| Versioned::of_name(runtime)) != Some(kind) {
+    if files.reach.module_of(&module.path).and_then(|(runtime, _)| runtime.row().versions) != Some(kind) {
         return false;
     }
     match wanted(kind, &module.path, module.elf.interface) {
