@@ -19,7 +19,7 @@ const TAGS: usize = 256;
 pub fn is_config_path(path: &[u8]) -> bool {
     match path {
         b"etc/passwd" | b"etc/group" | b"etc/os-release" | b"usr/lib/os-release" | b"etc/ld.so.conf" => true,
-        b"etc/ld.so.preload" => true,
+        b"etc/ld.so.preload" | b"etc/nsswitch.conf" => true,
         _ if path.ends_with(b"/include/node/node_version.h") => true,
         _ => {
             let is_in = |dir: &[u8], suffix: &[u8]| {
@@ -101,12 +101,55 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
     named.contains(&name) || name.starts_with(b"Procfile") || is_settings && is_supervisors(path)
 }
 
-/// Whether settings of any name are supervisord's, by the text at their start.
+/// Whether a text of any name starts services, by the text at its start: supervisord's, monit's and PM2's settings, and
+/// tables of cron.
 pub fn is_services_text(path: &[u8], head: &[u8]) -> bool {
-    let is_settings = [b".conf".as_slice(), b".ini", b".cfg"].iter().any(|end| path.ends_with(end));
-    let sections: [&[u8]; 3] = [b"[program:", b"[supervisord]", b"[eventlistener:"];
-    let has = |section: &[u8]| head.windows(section.len()).any(|part| part == section);
-    is_settings && sections.into_iter().any(has)
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    let extension = name.iter().rposition(|byte| *byte == b'.').map_or(&b""[..], |at| &name[at..]);
+    // Packages' own files of these kinds are samples.
+    if path.starts_with(b"usr/share/") || path.windows(14).any(|part| part == b"/node_modules/") {
+        return false;
+    }
+    let has = |part: &[u8]| head.windows(part.len()).any(|window| window == part);
+    match extension {
+        b".conf" | b".ini" | b".cfg" | b".rc" | b".monit" | b"" => {
+            let parts: [&[u8]; 6] = [
+                b"[program:",
+                b"[supervisord]",
+                b"[eventlistener:",
+                b"check process ",
+                b"check program ",
+                b"set daemon ",
+            ];
+            parts.into_iter().any(has) || is_cron_table(head)
+        }
+        b".cron" | b".crontab" | b".txt" | b".tab" => is_cron_table(head),
+        b".js" | b".cjs" | b".mjs" | b".json" | b".yml" | b".yaml" => {
+            head.len() < PM2_BYTES && has(b"apps") && has(b"script")
+        }
+        _ => false,
+    }
+}
+
+/// PM2's files are small, and programs of JavaScript are not.
+const PM2_BYTES: usize = 4 << 10;
+
+/// Whether a line starts with five fields of cron, two of them stars next to each other, or with `@daily` or similar.
+fn is_cron_table(head: &[u8]) -> bool {
+    head.split(|byte| *byte == b'\n').take(64).any(|line| {
+        let mut fields = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|field| !field.is_empty());
+        let first = fields.next().unwrap_or_default();
+        if [b"@daily".as_slice(), b"@hourly", b"@reboot", b"@weekly", b"@monthly"].contains(&first) {
+            return fields.next().is_some();
+        }
+        let fields: Vec<&[u8]> = std::iter::once(first).chain(fields).take(6).collect();
+        let is_field = |field: &&[u8]| {
+            !field.is_empty()
+                && field.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'*' | b'/' | b',' | b'-'))
+        };
+        let stars = fields.iter().take(5).filter(|field| **field == b"*").count();
+        fields.len() == 6 && fields.iter().take(5).all(is_field) && stars >= 2
+    })
 }
 
 /// `NAME.dist-info/WHEEL` of an installed package.

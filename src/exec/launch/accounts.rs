@@ -1,12 +1,14 @@
-//! `su` and `runuser`, which start a user's shell. Source: su(1), runuser(1) and BusyBox's su.c.
+//! Users that programs change to, and `su` and `runuser`, which start a user's shell. Source: su(1), runuser(1) and BusyBox's su.c.
 
-use crate::exec::kernel::access::config;
+use crate::exec::kernel::access::{NoSuchUser, Who, config};
 use crate::exec::kernel::binfmt::Machine;
-use crate::exec::launch::interpret::is_known;
+use crate::exec::launch::interpret::{UNKNOWN, is_changeable, is_known};
 use crate::exec::launch::perhaps::{plain, settle};
 use crate::exec::launch::walk::{Ran, Walk};
+use crate::exec::launch::wrapper::{self, Style};
 use crate::exec::log::Log;
-use crate::exec::outcome::Outcome;
+use crate::exec::outcome::{Death, Outcome};
+use crate::exec::{Cause, CauseKind};
 
 /// Options with a value.
 const VALUED: &[&str] =
@@ -66,7 +68,52 @@ impl AccountCall {
     }
 }
 
+/// The user that a program changes to.
+pub(crate) enum Account {
+    /// The uid; unknown text if it is only known at run time.
+    Uid(String),
+    /// Why the image does not have it.
+    Missing(String),
+}
+
+/// Sources of users in nsswitch.conf that do not need another table or server.
+const LOCAL_SOURCES: &[&str] = &["files", "compat", "systemd", "nis", "altfiles"];
+
 impl Machine<'_> {
+    /// Looks up a user: a name or a uid, perhaps with groups after a colon.
+    pub(crate) fn account(&self, user: &str, walk: &Walk) -> Account {
+        let unknown = || Account::Uid(UNKNOWN.to_string());
+        let name = user.trim_start_matches(':').split(':').next().unwrap_or_default();
+        if !is_known(user) || is_changeable(user) || name.is_empty() {
+            return unknown();
+        }
+        match Who::parse(name, self.rootfs) {
+            Ok(Who::Root) => Account::Uid("0".to_string()),
+            Ok(Who::User { uid, .. }) => Account::Uid(uid.to_string()),
+            Ok(Who::Unknown) => unknown(),
+            // Without a table, one is probably mounted.
+            Err(_) if config(self.rootfs, "/etc/passwd").is_none() => unknown(),
+            Err(_) if walk.is_open || walk.has_new_accounts || self.has_other_users() => unknown(),
+            Err(NoSuchUser(text)) => Account::Missing(text),
+        }
+    }
+
+    /// Whether users may come from another source than /etc/passwd.
+    fn has_other_users(&self) -> bool {
+        let text = config(self.rootfs, "/etc/nsswitch.conf").unwrap_or_default();
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("passwd:")).unwrap_or_default();
+        line.split_whitespace().any(|source| !source.starts_with('[') && !LOCAL_SOURCES.contains(&source))
+    }
+
+    /// Ends a program that changes to a user who does not exist.
+    pub(super) fn refuse_user(&self, log: &mut Log, style: Style, name: &str, (user, text): (&str, String)) -> Outcome {
+        let (line, code) = wrapper::unknown_user(style, name, user);
+        log.says.push(line);
+        let cause =
+            Cause { kind: CauseKind::UnknownUser, text: format!("{name} cannot change to the user {user}: {text}") };
+        Outcome::Dies { death: Death::Exit(code), at: user.to_string(), cause }
+    }
+
     /// Follows the shell that `su` starts.
     pub(super) fn follow_account(
         &self,
@@ -79,6 +126,9 @@ impl Machine<'_> {
         let passwd = config(self.rootfs, "/etc/passwd").unwrap_or_default();
         let row = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|row| row[0] == user);
         let Some(row) = row else {
+            if let Account::Missing(text) = self.account(user, &walk) {
+                return Some(self.refuse_user(log, Style::UtilLinux, &ran.name, (user, text)));
+            }
             log.open_end::<()>(&ran.name, format!("the user {user} is not in the image's /etc/passwd"));
             let text = call.text.as_deref().filter(|text| is_known(text))?;
             let argv = ["/bin/sh", "-c", text].map(str::to_string);
@@ -97,7 +147,10 @@ impl Machine<'_> {
             walk.env.push("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_string());
         }
         walk.env.extend([format!("HOME={home}"), format!("SHELL={shell}"), format!("USER={user}")]);
-        walk.user = Some(self.number_of(user));
+        walk.user = match self.account(user, &walk) {
+            Account::Uid(uid) => Some(uid),
+            Account::Missing(_) => Some(UNKNOWN.to_string()),
+        };
         let text = call.text.iter().flat_map(|text| ["-c".to_string(), text.clone()]);
         let argv: Vec<String> = std::iter::once(shell.to_string()).chain(text).chain(call.words.clone()).collect();
         Some(self.run_command(log, shell, &argv, plain(&ran.name), &walk))

@@ -140,8 +140,7 @@ impl<'a> Machine<'a> {
         if let Some((kind, at)) =
             services::supervisor(self, &ran.name, &ran.file, &ran.argv).filter(|(kind, _)| is_own(*kind))
         {
-            self.supervise(log, kind, &ran.argv[at..], &walk);
-            return None;
+            return self.supervise(log, kind, &ran.argv[at..], &walk);
         }
         if let Some(call) = accounts::AccountCall::parse(&ran.name, &ran.argv) {
             return self.follow_account(log, &ran, &call, walk);
@@ -153,7 +152,12 @@ impl<'a> Machine<'a> {
                 return Some(self.refuse_option(log, &ran, style == Style::Busybox, message));
             }
             if let Some(user) = &wrapped.user {
-                walk.user = Some(self.number_of(user));
+                match self.account(user, &walk) {
+                    accounts::Account::Uid(uid) => walk.user = Some(uid),
+                    accounts::Account::Missing(text) => {
+                        return Some(self.refuse_user(log, style, &ran.name, (user, text)));
+                    }
+                }
             }
             // The GNU programs use argv[0] as their name in messages.
             let name = match style {
@@ -196,6 +200,11 @@ impl<'a> Machine<'a> {
         walk.env.extend(std::mem::take(&mut wrapped.sets));
         if let Some(directory) = wrapped.chdir {
             return log.open_end(caller.name(), format!("it changes to {directory} first"));
+        }
+        if let Some(why) = wrapped.refused_by_some.take() {
+            let by = caller.name();
+            let outcome = self.run_wrapped(log, wrapped, caller, walk);
+            return outcome.filter(|outcome| !outcome.is_alive()).or_else(|| log.open_end(by, why));
         }
         if let Some(directory) = wrapped.working_dir.take() {
             return match self.machine_in(&services::from_cwd(self, &directory)) {

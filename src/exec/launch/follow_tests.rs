@@ -371,5 +371,7 @@ fn programs_that_change_the_user_start_a_shell_or_the_command() {
     with(&["sudo", "-E", "-u", "web", "A=b", "/app"], "runs");
     with(&["env", "-C", "/usr", "../foreign"], foreign);
     let none = image(GLIBC, &[passwd], &["su", "none", "-c", "/app"]);
+    assert_eq!(short(&none.outcome), "exit 1 unknown-user");
+    let none = image(GLIBC, &[], &["su", "none", "-c", "/app"]);
     assert_eq!(none.followed, partial("su", "the user none is not in the image's /etc/passwd"));
 }

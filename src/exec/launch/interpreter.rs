@@ -80,7 +80,7 @@ impl Interpreter {
             Interpreter::Deno => letters("", "cL", "ARWNESI"),
             Interpreter::Node => letters("ep", "rC", ""),
             Interpreter::Perl => letters("eESx", "I", "MmCDFidV"),
-            Interpreter::Php => letters("rafimvhBREFS", "dcztT", ""),
+            Interpreter::Php => letters("rafimvhBREF", "dcztTS", ""),
             Interpreter::Python => letters("cm", "WX", ""),
             Interpreter::Ruby => letters("eSxC", "IrE", "KTWFi"),
         }
@@ -140,7 +140,7 @@ impl Interpreter {
                 "--test-reporter-destination",
                 "--test-name-pattern",
             ],
-            Interpreter::Php => &["--define", "--php-ini", "--docroot", "--zend-extension"],
+            Interpreter::Php => &["--define", "--php-ini", "--docroot", "--zend-extension", "--server"],
             Interpreter::Python => &["--check-hash-based-pycs"],
             Interpreter::Ruby => &["--encoding", "--external-encoding", "--internal-encoding"],
             Interpreter::Perl => &[],
@@ -153,7 +153,7 @@ impl Interpreter {
             Interpreter::Bun => &["--eval", "--print", "--cwd", "--filter", "--version", "--revision", "--help"],
             Interpreter::Deno => &["--version", "--help"],
             Interpreter::Node => &["--eval", "--print", "--run", "--test"],
-            Interpreter::Php => &["--run", "--file", "--interactive", "--server", "--process-code", "--process-file"],
+            Interpreter::Php => &["--run", "--file", "--interactive", "--process-code", "--process-file"],
             Interpreter::Perl | Interpreter::Python | Interpreter::Ruby => &[],
         }
     }
@@ -394,6 +394,8 @@ mod tests {
             (Interpreter::Perl, "perl -w -I lib -MCarp app.pl", Some("app.pl")),
             (Interpreter::Perl, "perl -lane print", None),
             (Interpreter::Php, "php -d a=b artisan serve", Some("artisan")),
+            (Interpreter::Php, "php -S 0.0.0.0:80 -t public", None),
+            (Interpreter::Php, "php -S 0.0.0.0:80 router.php", Some("router.php")),
             (Interpreter::Php, "php -da=b artisan", Some("artisan")),
             (Interpreter::Php, "php -S 0.0.0.0:80 -t public", None),
             (Interpreter::Ruby, "ruby -w -I lib -rjson app.rb", Some("app.rb")),

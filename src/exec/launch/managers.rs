@@ -7,6 +7,7 @@ use crate::exec::kernel::cwd::Cwd;
 use crate::exec::kernel::mounts;
 use crate::exec::launch::interpret::is_known;
 use crate::exec::launch::perhaps::{plain, settle};
+use crate::exec::launch::services::from_cwd;
 use crate::exec::launch::walk::Walk;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;
@@ -128,6 +129,23 @@ impl Manager {
     }
 }
 
+/// Options that select another directory, with their value.
+const DIRECTORIES: &[&str] = &["--prefix", "-C", "--cwd", "--dir"];
+
+/// Takes an option that selects another directory out of the words before the first operand.
+fn directory(words: &[String]) -> Option<(String, Vec<String>)> {
+    let at = words
+        .iter()
+        .take_while(|word| word.starts_with('-') && *word != "--")
+        .position(|word| DIRECTORIES.contains(&word.split('=').next().unwrap_or(word)))?;
+    let (value, taken) = match words[at].split_once('=') {
+        Some((_, value)) => (value.to_string(), 1),
+        None => (words.get(at + 1)?.clone(), 2),
+    };
+    let rest = words[..at].iter().chain(&words[at + taken..]).cloned().collect();
+    is_known(&value).then_some((value, rest))
+}
+
 /// Returns the words after options that change nothing. `None` if there is another option.
 fn after_options(words: &[String]) -> Option<&[String]> {
     let at = words.iter().position(|word| !word.starts_with('-') || word == "--").unwrap_or(words.len());
@@ -159,6 +177,11 @@ impl<'a> Machine<'a> {
         words: &[String],
         walk: &Walk,
     ) -> Option<Outcome> {
+        if let Some((directory, rest)) = directory(words)
+            && let Some(machine) = self.machine_in(&from_cwd(self, &directory))
+        {
+            return machine.follow_manager(log, manager, &rest, walk);
+        }
         let action = manager.action(words);
         let here = lossy(&self.cwd.path(self.rootfs));
         let (name, handed, is_named) = match action {

@@ -2,7 +2,6 @@
 
 use crate::exec::Outcome;
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::kernel::access::Who;
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::launch::interpret::{self, ShellCall};
 use crate::exec::launch::services;
@@ -52,15 +51,6 @@ impl Machine<'_> {
             let id = self.rootfs.resolve(&path).ok()?;
             (self.rootfs.view(id).kind == NodeKind::File).then_some((path, id))
         })
-    }
-
-    /// Returns the uid of a user that a wrapper changes to, as `id -u` then prints it.
-    pub(super) fn number_of(&self, user: &str) -> String {
-        match Who::parse(user, self.rootfs) {
-            Ok(Who::Root) => "0".to_string(),
-            Ok(Who::User { uid, .. }) => uid.to_string(),
-            Ok(Who::Unknown) | Err(_) => interpret::UNKNOWN.to_string(),
-        }
     }
 
     /// Follows a text without a usable first line, which the caller's shell, or the shell that glibc starts, reads.

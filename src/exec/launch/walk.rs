@@ -24,6 +24,8 @@ pub(crate) struct Walk {
     pub is_open: bool,
     /// The uid that a wrapper changed to, if any.
     pub user: Option<String>,
+    /// An earlier command may have added users or groups.
+    pub has_new_accounts: bool,
 }
 
 /// The program that starts a command: it decides how the command is searched for and how a failure is reported.

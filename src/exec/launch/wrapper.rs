@@ -94,7 +94,8 @@ pub(crate) static WRAPPERS: &[Wrapper] = &[
     row(&["s6-setlock"], &["-t"], 1, Style::S6),
     row(&["s6-softlimit"], &["-a", "-c", "-d", "-f", "-h", "-l", "-m", "-o", "-p", "-r", "-s", "-t"], 0, Style::S6),
     row(&["s6-notifyoncheck"], &["-3", "-s", "-T", "-t", "-w", "-n", "-c"], 0, Style::S6),
-    row(&["setuidgid", "setuser", "envuidgid", "envdir", "setlock"], &[], 1, Style::Plain),
+    row(&["setuidgid", "setuser"], &[], 1, Style::Plain),
+    row(&["envuidgid", "envdir", "setlock"], &[], 1, Style::Plain),
     row(&["fghack", "pgrphack"], &[], 0, Style::Plain),
     row(&["softlimit"], &["-a", "-c", "-d", "-f", "-l", "-m", "-o", "-p", "-r", "-s", "-t"], 0, Style::Plain),
     row(&["start-stop-daemon"], DAEMON_OPTIONS, 0, Style::Plain),
@@ -210,6 +211,8 @@ pub(crate) struct Wrapped {
     pub clears: bool,
     /// The directory of `env -C` and `chpst -C`.
     pub working_dir: Option<String>,
+    /// Why some versions of the wrapper reject its options.
+    pub refused_by_some: Option<&'static str>,
     /// Another root directory, or one that only some versions change to.
     pub chdir: Option<String>,
     /// A text for a shell instead of a command: `flock -c`.
@@ -258,11 +261,16 @@ pub(crate) fn parse(wrapper: &Wrapper, style: Style, argv: &[String]) -> Wrapped
         };
         let value = inline.or_else(|| words.front().cloned());
         match (wrapper.names[0], name) {
-            ("chpst", "-C") | ("start-stop-daemon", "-d" | "--chdir") => wrapped.working_dir = value,
+            ("chpst", "-C") => {
+                wrapped.working_dir = value;
+                // Source: runit 2.2.0's changes. Version 2.1.2 exits with 100.
+                wrapped.refused_by_some = Some("versions before runit 2.2 reject its option -C");
+            }
+            ("start-stop-daemon", "-d" | "--chdir") => wrapped.working_dir = value,
             ("start-stop-daemon", "-x" | "--exec") => program = value,
             ("start-stop-daemon", "-a" | "--startas") => startas = value,
             ("start-stop-daemon", "-r" | "--chroot") | ("runuser", "-R" | "--chroot") => wrapped.chdir = value,
-            ("runuser" | "start-stop-daemon", "-u" | "--user" | "-c" | "--chuid") => {
+            ("runuser", "-u" | "--user") | ("start-stop-daemon", "-u" | "--user" | "-c" | "--chuid") => {
                 wrapped.user = value.map(|user| user.split(':').next().unwrap_or_default().to_string());
             }
             _ => {}
@@ -366,6 +374,29 @@ fn split(text: Option<String>, words: &mut VecDeque<String>) {
     let text = text.unwrap_or_default();
     for word in text.split_ascii_whitespace().rev() {
         words.push_front(word.trim_matches(['"', '\'']).to_string());
+    }
+}
+
+/// Returns the wrapper's message and exit code for a user who does not exist. Seen with gosu 1.14, runit 2.1.2, s6 2.11,
+/// util-linux 2.38, dpkg 1.21, daemontools 0.76.
+pub(crate) fn unknown_user(style: Style, wrapper: &str, user: &str) -> (String, u8) {
+    match (style, wrapper) {
+        (Style::Gosu, _) => {
+            let why = format!("unable to find user {user}: no matching entries in passwd file");
+            (format!("error: failed switching to \"{user}\": {why}"), 1)
+        }
+        (Style::Runit, _) => (format!("{wrapper}: fatal: unknown user/group: {user}"), 111),
+        (Style::S6, _) => (format!("s6-envuidgid: fatal: unknown user: {user}"), 1),
+        (_, "setpriv") => (format!("setpriv: failed to parse reuid: '{user}'"), 1),
+        (_, "start-stop-daemon") => (format!("start-stop-daemon: user '{user}' not found"), 2),
+        (_, "sudo") => (format!("sudo: unknown user {user}"), 1),
+        (Style::UtilLinux, _) => {
+            let why = "does not exist or the user entry does not contain all the required fields";
+            (format!("{wrapper}: user {user} {why}"), 1)
+        }
+        (Style::Busybox, _) => (format!("{wrapper}: unknown user {user}"), 1),
+        (Style::Plain, _) => (format!("{wrapper}: fatal: unknown account {user}"), 111),
+        _ => (format!("{wrapper}: unknown user {user}"), 1),
     }
 }
 

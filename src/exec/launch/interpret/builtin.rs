@@ -108,6 +108,9 @@ impl Interpreter<'_, '_, '_> {
                     let is_function = words[0] == "-f";
                     if is_function {
                         Rc::make_mut(&mut state.functions).remove(word);
+                    } else if let Some((name, key)) = word.strip_suffix(']').and_then(|element| element.split_once('['))
+                    {
+                        state.unset_element(name, key);
                     } else {
                         state.unset(word);
                     }

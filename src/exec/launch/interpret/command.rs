@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::ending::{End, is_missing};
 use super::run::lines;
-use super::state::{Blame, Flow, How, Start, State, Status, Value};
+use super::state::{Blame, Flow, How, Start, State, Status};
 use super::text::{self, HOLE, MANY, Truth};
 use super::{Interpreter, START_STEPS, tools};
 use crate::exec::kernel::binfmt::Machine;
@@ -13,7 +13,10 @@ use crate::exec::kernel::cwd::Cwd;
 use crate::exec::launch::walk::{Caller, Walk};
 use crate::exec::log::{Followed, KnownCall, Step};
 use crate::exec::outcome::{Death, Outcome};
-use crate::shell::{AssignedValue, Assignment, Command, CommandKind, List, RedirectKind, Simple};
+use crate::shell::{AssignedValue, Command, CommandKind, List, RedirectKind, Simple};
+
+/// The table of users. Tools that add users count as writing it.
+const PASSWD: &str = "/etc/passwd";
 
 impl<'a> Interpreter<'_, 'a, '_> {
     /// Runs a command with its redirections.
@@ -135,60 +138,6 @@ impl<'a> Interpreter<'_, 'a, '_> {
         result
     }
 
-    pub(super) fn assign(&mut self, state: &mut State, assignment: &Assignment) {
-        let old = state.var(&assignment.name).and_then(|var| var.value.clone());
-        let value = match &assignment.value {
-            AssignedValue::Scalar(word) => {
-                let text = self.text(state, word);
-                match (assignment.appends, &assignment.index, old) {
-                    (true, None, Some(Value::List(mut items))) => {
-                        items.push(text);
-                        Value::List(items)
-                    }
-                    (true, None, old) => {
-                        let old = match old {
-                            Some(Value::Text(text)) => text,
-                            _ => String::new(),
-                        };
-                        Value::Text(self.bounded(format!("{old}{text}")))
-                    }
-                    (_, Some(index), old) => {
-                        let at = index.literal().and_then(|at| at.parse::<usize>().ok());
-                        match (old, at) {
-                            (Some(Value::List(mut items)), Some(at)) if at < items.len() => {
-                                items[at] = text;
-                                Value::List(items)
-                            }
-                            (Some(Value::List(mut items)), Some(at)) if at == items.len() && at < 1024 => {
-                                items.push(text);
-                                Value::List(items)
-                            }
-                            (None, Some(0)) => Value::List(vec![text]),
-                            _ => Value::List(vec![MANY.to_string()]),
-                        }
-                    }
-                    (false, None, Some(Value::List(mut items))) if !items.is_empty() => {
-                        items[0] = text;
-                        Value::List(items)
-                    }
-                    (false, None, _) => Value::Text(text),
-                }
-            }
-            AssignedValue::Array(elements) => {
-                let mut items = match old {
-                    Some(Value::List(items)) if assignment.appends => items,
-                    Some(Value::Text(text)) if assignment.appends => vec![text],
-                    _ => Vec::new(),
-                };
-                let is_keyed = elements.iter().any(|(key, _)| key.is_some());
-                let words: Vec<_> = elements.iter().map(|(_, word)| word.clone()).collect();
-                items.extend(self.fields(state, &words));
-                if is_keyed { Value::List(vec![MANY.to_string()]) } else { Value::List(items) }
-            }
-        };
-        state.set(&assignment.name, value);
-    }
-
     fn call(
         &mut self,
         mut state: State,
@@ -290,10 +239,12 @@ impl<'a> Interpreter<'_, 'a, '_> {
             state.status = Status::from_truth(Truth::Maybe);
             return vec![state];
         }
-        let walk = Walk { env, is_open: state.is_open, ..self.walk.clone() };
+        let has_new_accounts = self.walk.has_new_accounts || state.written.contains(PASSWD);
+        let walk = Walk { env, is_open: state.is_open, has_new_accounts, ..self.walk.clone() };
         let label = self.source.path.clone();
         let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == How::Exec };
-        let call = (&argv, &walk.env, walk.is_open, walk.depth, &walk.user, &state.cwd, how as u8, &label, line);
+        let flags = (walk.is_open, has_new_accounts, walk.depth, how as u8, line);
+        let call = (&argv, &walk.env, flags, &walk.user, &state.cwd, &label);
         // The map's own keys are random, so no image can hold two calls that are known to collide.
         let key = self.log.budget.memo.hasher().hash_one(call);
         let followed = match self.log.budget.memo.get(&key) {
@@ -317,6 +268,9 @@ impl<'a> Interpreter<'_, 'a, '_> {
             }
         };
         let KnownCall { outcome, steps, says, followed } = followed;
+        if tools::adds_accounts(&name) {
+            Rc::make_mut(&mut state.written).insert(PASSWD.to_string());
+        }
         let is_missing = outcome.cause().is_some_and(|cause| is_missing(cause.kind));
         if is_missing && state.has_unknown_commands && !name.contains('/') {
             if how == How::Exec {
@@ -385,102 +339,4 @@ impl<'a> Interpreter<'_, 'a, '_> {
         state.status = Status::from_truth(Truth::Maybe);
         Some(text.trim_end_matches('\n').to_string())
     }
-
-    /// `export`, `local`, `declare` and similar builtins, with assignments.
-    fn declare(&mut self, mut state: State, name: &str, words: &[String], declared: &[Assignment]) -> Vec<State> {
-        state.status = Status::from_truth(Truth::Yes);
-        let is_local = matches!(name, "local" | "declare" | "typeset");
-        for assignment in declared {
-            if is_local {
-                self.keep_local(&mut state, &assignment.name);
-                if assignment.appends {
-                    self.assign(&mut state, assignment);
-                    continue;
-                }
-                // A value from outside is not appended to.
-                let exported = state.var(&assignment.name).is_some_and(|var| var.is_exported);
-                self.assign_new(&mut state, assignment, exported);
-            } else {
-                self.assign(&mut state, assignment);
-            }
-            if name == "export" || words.iter().any(|word| word.starts_with('-') && word.contains('x')) {
-                state.export(&assignment.name);
-            }
-        }
-        self.declare_names(&mut state, name, words);
-        let is_association = words.iter().any(|word| word.starts_with('-') && word.contains('A'));
-        if is_association {
-            for assignment in declared {
-                state.set(&assignment.name, Value::List(vec![MANY.to_string()]));
-            }
-        }
-        if is_local && words.iter().any(|word| word.starts_with('-') && word.contains('n')) {
-            declared.iter().for_each(|assignment| refer(&mut state, &assignment.name));
-        }
-        state.status = Status::from_truth(Truth::Yes);
-        vec![state]
-    }
-
-    fn assign_new(&mut self, state: &mut State, assignment: &Assignment, is_exported: bool) {
-        self.assign(state, assignment);
-        if is_exported {
-            state.export(&assignment.name);
-        }
-    }
-
-    /// Saves a variable before it becomes local to a function.
-    pub(super) fn keep_local(&mut self, state: &mut State, name: &str) {
-        let old = state.var(name).cloned();
-        self.spend(state.locals.last().map_or(0, Vec::len) / 32);
-        if let Some(frame) = state.locals.last_mut()
-            && !frame.iter().any(|(kept, _)| kept == name)
-        {
-            frame.push((name.to_string(), old));
-        }
-    }
-
-    pub(super) fn declare_names(&mut self, state: &mut State, command: &str, words: &[String]) {
-        for word in words.iter().filter(|word| !word.starts_with('-')) {
-            let (name, value) = match word.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_string())),
-                None => (word.as_str(), None),
-            };
-            if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') || name.is_empty() {
-                continue;
-            }
-            match command {
-                "local" | "declare" | "typeset" => {
-                    self.keep_local(state, name);
-                    let is_list = words.iter().any(|word| word.starts_with('-') && word.contains(['a', 'A']));
-                    match value {
-                        Some(value) => state.set_text(name, value),
-                        None if is_list => state.set(name, Value::List(Vec::new())),
-                        None if command == "local" => state.unset(name),
-                        None => {}
-                    }
-                }
-                _ => {
-                    if let Some(value) = value {
-                        state.set_text(name, value);
-                    }
-                }
-            }
-            if command == "export" || words.iter().any(|word| word.starts_with('-') && word.contains('x')) {
-                if state.var(name).is_none() {
-                    continue;
-                }
-                state.export(name);
-            }
-        }
-    }
-}
-
-/// Makes a variable another name for the one that its value names. Writes through it are not followed.
-fn refer(state: &mut State, name: &str) {
-    let Some(Value::Text(other)) = state.var(name).and_then(|var| var.value.clone()) else { return };
-    let own = state.var(&other).and_then(|var| var.value.clone());
-    if own.is_none() {
-        state.set(&other, Value::Text(HOLE.to_string()));
-    }
-    state.set(name, own.unwrap_or(Value::Text(HOLE.to_string())));
 }

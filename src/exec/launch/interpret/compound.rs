@@ -196,6 +196,7 @@ impl Interpreter<'_, '_, '_> {
         is_tested: bool,
     ) -> Vec<State> {
         let mut done = Vec::new();
+        let entry = Rc::clone(&state.vars);
         let mut open = vec![state];
         let mut vague = 0;
         let mut blame: Option<Rc<Blame>> = None;
@@ -246,8 +247,21 @@ impl Interpreter<'_, '_, '_> {
                 return joined(done, self.branch_limit().min(2), false);
             }
         }
-        for state in &open {
-            self.give_up(state, "a loop has too many iterations to follow", line);
+        if !self.spend(1) {
+            for state in &open {
+                self.give_up(state, "a loop has too many iterations to follow", line);
+            }
+            return joined(done, self.branch_limit(), false);
+        }
+        // The values that the loop changes are not known after so many iterations.
+        let open = open.into_iter().map(|state| state.forget_changes(&entry)).collect();
+        for state in self.list(open, condition, true) {
+            let truth = if is_until { state.status.truth.not() } else { state.status.truth };
+            if truth == Truth::Yes || state.flow != Flow::Next {
+                self.end(&state, End::Loops(blame.clone()), line);
+            } else {
+                done.push(State { status: Status::from_truth(Truth::Yes), ..state });
+            }
         }
         joined(done, self.branch_limit(), false)
     }
@@ -287,13 +301,6 @@ impl Interpreter<'_, '_, '_> {
 
     fn condition(&mut self, state: &mut State, condition: &Condition) -> Truth {
         match condition {
-            Condition::Unary(UnaryTest::IsSet, word) => {
-                let name = self.text(state, word);
-                match state.var(&name) {
-                    Some(var) => Truth::from_bool(var.value.is_some()),
-                    None => Truth::Usually(false),
-                }
-            }
             Condition::Unary(test, word) => {
                 let operand = self.text(state, word);
                 self.unary(state, *test, &operand)

@@ -1,7 +1,7 @@
 //! `test`, `[` and the operators of `[[`.
 
 use super::Interpreter;
-use super::state::State;
+use super::state::{State, Value};
 use super::text::{self, Truth};
 use crate::image::NodeKind;
 use crate::shell::{BinaryTest, UnaryTest};
@@ -71,6 +71,17 @@ impl Interpreter<'_, '_, '_> {
         let of_file = match test {
             UnaryTest::IsNotEmpty => return text::is_empty(operand).not(),
             UnaryTest::IsEmpty => return text::is_empty(operand),
+            UnaryTest::IsSet if operand.contains('[') => {
+                let (name, key) = operand.trim_end_matches(']').split_once('[').unwrap_or((operand, ""));
+                return match state.var(name).and_then(|var| var.value.as_ref()) {
+                    Some(Value::Map(items))
+                        if text::is_known(operand) && !items.contains_key(&text::MANY.to_string()) =>
+                    {
+                        Truth::from_bool(items.contains_key(&text::plain(key)))
+                    }
+                    _ => Truth::Maybe,
+                };
+            }
             UnaryTest::IsSet => {
                 return match state.var(operand) {
                     Some(var) => Truth::from_bool(var.value.is_some()),

@@ -1,18 +1,17 @@
 //! Expands words to fields: parameters, substitutions, splitting and globs. Source: POSIX XCU 2.6.
 
+use std::collections::BTreeMap;
+
 use super::expression::Expression;
 use super::numbers::{sliced, substring};
 use super::pattern::{self, Token};
 use super::state::{State, Value};
 use super::text::{self, HOLE, MANY, SOFT, Truth};
-use super::{Interpreter, MAX_BYTES, MAX_TEXT, STEP_COMPARISONS};
+use super::{EXPRESSION_STEPS, Interpreter, MAX_BYTES, MAX_TEXT, STEP_COMPARISONS};
 use crate::shell::{self, DefaultKind, Index, Operation, Parameter, Part, ReplacePlace, Word};
 
 /// Maximum number of fields of one word.
 const MAX_FIELDS: usize = 1024;
-
-/// The cost of compiling a regular expression, in steps.
-const EXPRESSION_STEPS: usize = 100;
 
 /// A part of an expanded word.
 enum Piece {
@@ -30,6 +29,7 @@ enum Piece {
 enum Looked {
     Text(String),
     List(Vec<String>),
+    Map(BTreeMap<String, String>),
     Unset,
 }
 
@@ -204,6 +204,8 @@ impl Interpreter<'_, '_, '_> {
                 }
             }
             Looked::List(items) => pieces.push(Piece::Text { text: self.bounded(items.join(" ")), is_quoted, splits }),
+            // `look_up` returns the elements.
+            Looked::Map(_) => pieces.push(Piece::Text { text: HOLE.to_string(), is_quoted, splits }),
             Looked::Text(text) => pieces.push(Piece::Text { text: self.bounded(text), is_quoted, splits }),
             Looked::Unset => pieces.push(Piece::Text { text: String::new(), is_quoted, splits }),
         }
@@ -223,6 +225,7 @@ impl Interpreter<'_, '_, '_> {
         let value = match looked {
             Looked::Text(text) => text,
             Looked::List(items) => items.join(" "),
+            Looked::Map(_) => HOLE.to_string(),
             Looked::Unset => String::new(),
         };
         Some(match operation {
@@ -305,7 +308,13 @@ impl Interpreter<'_, '_, '_> {
     fn look_up(&mut self, state: &mut State, parameter: &Parameter) -> Looked {
         if parameter.is_indirect {
             if matches!(parameter.index, Some(Index::At | Index::Star)) {
-                return Looked::List(vec![MANY.to_string()]);
+                return Looked::List(match self.plain_value(state, &parameter.name) {
+                    Looked::Map(items) => items.into_keys().collect(),
+                    Looked::List(items) if !items.iter().any(|item| item.starts_with(MANY)) => {
+                        (0..items.len()).map(|at| at.to_string()).collect()
+                    }
+                    Looked::Text(_) | Looked::List(_) | Looked::Unset => vec![MANY.to_string()],
+                });
             }
             let name = text::plain(&self.scalar(state, &parameter.name));
             let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -319,9 +328,19 @@ impl Interpreter<'_, '_, '_> {
             (name, Some(Index::At | Index::Star)) => match self.plain_value(state, name) {
                 Looked::Text(text) => Looked::List(vec![text]),
                 Looked::Unset => Looked::List(Vec::new()),
-                list => list,
+                Looked::Map(items) => Looked::List(values(items)),
+                Looked::List(items) => Looked::List(items),
             },
             (name, Some(Index::Word(index))) => match self.plain_value(state, name) {
+                Looked::Map(items) => {
+                    let key = text::plain(&self.text(state, index));
+                    let may_have = !text::is_known(&key) || items.contains_key(&MANY.to_string());
+                    match items.get(&key) {
+                        Some(value) => Looked::Text(value.clone()),
+                        None if may_have => Looked::Text(HOLE.to_string()),
+                        None => Looked::Unset,
+                    }
+                }
                 Looked::List(items) => {
                     let at = self.integer(state, index).and_then(|at| usize::try_from(at).ok());
                     let before = |at: usize| items.iter().take(at + 1).any(|item| item.starts_with(MANY));
@@ -335,6 +354,7 @@ impl Interpreter<'_, '_, '_> {
             },
             (name, None) => match self.plain_value(state, name) {
                 Looked::List(items) => items.into_iter().next().map_or(Looked::Unset, Looked::Text),
+                Looked::Map(items) => items.get("0").map_or(Looked::Unset, |item| Looked::Text(item.clone())),
                 other => other,
             },
         };
@@ -345,7 +365,7 @@ impl Interpreter<'_, '_, '_> {
             Looked::List(items) if items.iter().any(|item| item.starts_with(MANY)) => HOLE.to_string(),
             Looked::List(items) => items.len().to_string(),
             Looked::Text(text) if text::is_known(&text) => text::plain(&text).chars().count().to_string(),
-            Looked::Text(_) => HOLE.to_string(),
+            Looked::Text(_) | Looked::Map(_) => HOLE.to_string(),
             Looked::Unset => "0".to_string(),
         })
     }
@@ -355,6 +375,7 @@ impl Interpreter<'_, '_, '_> {
         match self.plain_value(state, name) {
             Looked::Text(text) => text,
             Looked::List(items) => items.into_iter().next().unwrap_or_default(),
+            Looked::Map(items) => items.get("0").cloned().unwrap_or_default(),
             Looked::Unset => String::new(),
         }
     }
@@ -383,6 +404,7 @@ impl Interpreter<'_, '_, '_> {
             return match &var.value {
                 Some(Value::Text(text)) => Looked::Text(text.clone()),
                 Some(Value::List(items)) => Looked::List(items.clone()),
+                Some(Value::Map(items)) => Looked::Map(items.clone()),
                 None => Looked::Unset,
             };
         }
@@ -459,4 +481,10 @@ impl Interpreter<'_, '_, '_> {
             }
         }
     }
+}
+
+/// The elements of an associative array.
+fn values(items: BTreeMap<String, String>) -> Vec<String> {
+    let unknown = MANY.to_string();
+    items.into_iter().map(|(key, value)| if key == unknown { key } else { value }).collect()
 }

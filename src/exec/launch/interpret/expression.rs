@@ -1,5 +1,6 @@
 //! Extended regular expressions, as `[[ TEXT =~ EXPRESSION ]]` uses them. Source: bash(1); POSIX XBD 9.4.
 
+use regex_automata::Input;
 use regex_automata::meta::{Config, Regex};
 use regex_automata::util::captures::Captures;
 use regex_automata::util::syntax;
@@ -44,20 +45,81 @@ impl Expression {
         (is_same && text::is_known(&part) && self.text.len() <= MAX_EXPRESSION).then_some(())
     }
 
+    /// The expression as sed and grep write it, where groups and repetitions have a backslash. `None` if it is not
+    /// known, or means something else to the matching library. Source: POSIX XBD 9.3; GNU extensions of sed(1).
+    pub fn from_basic(text: &str) -> Option<Expression> {
+        let mut extended = String::new();
+        let (mut chars, mut is_class) = (text.chars().peekable(), false);
+        while let Some(c) = chars.next() {
+            match c {
+                _ if is_class => {
+                    is_class = c != ']' || extended.ends_with(['[', '^']);
+                    extended.push(c);
+                }
+                '\\' => match chars.next()? {
+                    c @ ('(' | ')' | '{' | '}' | '|' | '+' | '?') => extended.push(c),
+                    c => extended.extend(['\\', c]),
+                },
+                '(' | ')' | '{' | '}' | '|' | '+' | '?' => extended.extend(['\\', c]),
+                '*' if extended.is_empty() || extended.ends_with(['(', '|', '^']) => extended.push_str("\\*"),
+                '[' => {
+                    is_class = true;
+                    extended.push(c);
+                }
+                c => extended.push(c),
+            }
+        }
+        Expression::from_extended(&extended)
+    }
+
+    /// The expression as `grep -E` and `sed -E` write it.
+    pub fn from_extended(text: &str) -> Option<Expression> {
+        let mut expression = Expression::default();
+        expression.push(text)?;
+        Some(expression)
+    }
+
+    /// Makes it match only whole lines.
+    pub fn wrap(&mut self) {
+        self.text = format!("^(?:{})$", self.text);
+    }
+
+    /// `None` if the expression is not valid or too large.
+    pub fn compile(&self) -> Option<Compiled> {
+        let syntax = syntax::Config::new().dot_matches_new_line(true).case_insensitive(self.ignores_case);
+        let limits = Config::new().nfa_size_limit(Some(MAX_COMPILED)).hybrid_cache_capacity(MAX_COMPILED);
+        Some(Compiled(Regex::builder().syntax(syntax).configure(limits).build(&self.text).ok()?))
+    }
+
     /// Returns the groups of the first match, the whole match first, or none if it does not match. `None` if the
     /// expression is not valid or too large.
     pub fn find(&self, subject: &str) -> Option<Option<Vec<String>>> {
-        let syntax = syntax::Config::new().dot_matches_new_line(true).case_insensitive(self.ignores_case);
-        let limits = Config::new().nfa_size_limit(Some(MAX_COMPILED)).hybrid_cache_capacity(MAX_COMPILED);
-        let regex = Regex::builder().syntax(syntax).configure(limits).build(&self.text).ok()?;
-        let mut captures: Captures = regex.create_captures();
-        regex.captures(subject, &mut captures);
-        if !captures.is_match() {
-            return Some(None);
-        }
+        Some(self.compile()?.find_at(subject, 0).map(|found| found.groups))
+    }
+}
+
+/// An expression that can be matched repeatedly.
+pub(super) struct Compiled(Regex);
+
+/// A match: its place in bytes, and its groups, the whole match first.
+pub(super) struct Match {
+    pub range: std::ops::Range<usize>,
+    pub groups: Vec<String>,
+}
+
+impl Compiled {
+    pub fn is_match(&self, subject: &str) -> bool {
+        self.0.is_match(subject)
+    }
+
+    /// Returns the first match that begins at or after `start`, a number of bytes.
+    pub fn find_at(&self, subject: &str, start: usize) -> Option<Match> {
+        let mut captures: Captures = self.0.create_captures();
+        self.0.search_captures(&Input::new(subject).range(start..), &mut captures);
+        let range = captures.get_match()?.range();
         let groups = (0..captures.group_len())
             .map(|at| captures.get_group(at).map_or_else(String::new, |span| subject[span.range()].to_string()));
-        Some(Some(groups.collect()))
+        Some(Match { range, groups: groups.collect() })
     }
 }
 
@@ -74,6 +136,23 @@ mod tests {
         let expected =
             expected.map(|groups| groups.map(|groups| groups.iter().map(|group| group.to_string()).collect()));
         assert_eq!(found, expected, "{parts:?} {subject:?}");
+    }
+
+    #[test]
+    fn basic_expressions_have_a_backslash_before_groups() {
+        let find = |basic: &str, subject: &str| {
+            Expression::from_basic(basic).and_then(|expression| expression.find(subject)).map(|found| found.is_some())
+        };
+        for (basic, subject, expected) in [
+            ("\\(a\\|b\\)c", "bc", Some(true)),
+            ("(a|b)c", "bc", Some(false)),
+            ("a+", "a+", Some(true)),
+            ("[(]x", "(x", Some(true)),
+            ("*a", "*a", Some(true)),
+            ("a\\d", "a1", None),
+        ] {
+            assert_eq!(find(basic, subject), expected, "{basic}");
+        }
     }
 
     #[test]

@@ -97,7 +97,15 @@ impl Interpreter<'_, '_, '_> {
             found = next;
         }
         self.spend(looked_at / 16);
-        Some(found.into_iter().map(|(shown, _)| shown).collect())
+        if tokens.last() != Some(&Token::Char('/')) || parts.is_empty() {
+            return Some(found.into_iter().map(|(shown, _)| shown).collect());
+        }
+        // A slash at the end selects directories, and is a part of their names.
+        let is_directory = |path: &str| {
+            let view = self.find_node(path, true).map(|id| self.machine.rootfs.view(id));
+            view.is_some_and(|view| view.kind == NodeKind::Directory)
+        };
+        Some(found.iter().filter(|(_, real)| is_directory(real)).map(|(shown, _)| format!("{shown}/")).collect())
     }
 
     /// Returns the executable file that a name resolves to on PATH.

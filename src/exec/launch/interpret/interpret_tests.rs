@@ -34,6 +34,14 @@ fn image(extra: &[(&str, u16, &str)], words: &[&str], env: &[&str]) -> (RootFs<F
         "dash",
         "bash",
         "grep",
+        "ls",
+        "tail",
+        "sed",
+        "tr",
+        "awk",
+        "cut",
+        "chpst",
+        "useradd",
     ];
     let paths: Vec<String> = tools.iter().map(|tool| format!("usr/bin/{tool}")).collect();
     let mut files: Vec<(&str, u16, &[u8])> = paths.iter().map(|path| (path.as_str(), 0o755, app.as_slice())).collect();
@@ -82,6 +90,52 @@ fn bash(script: &str, args: &[&str], expected: &str) {
 }
 
 const FOREIGN: &str = "exit 126 foreign-architecture";
+
+#[test]
+fn arrays_have_names_as_keys() {
+    let table = "declare -A M=([web]=/foreign [job]=/app)\n";
+    bash(&format!("{table}exec \"${{M[$1]}}\""), &["web"], FOREIGN);
+    bash(&format!("{table}exec \"${{M[$1]}}\""), &["job"], "runs");
+    bash("declare -A M\nM[a]=/foreign\nM[$1]+=/x\nunset 'M[b]'\nexec ${M[a]}", &["b"], FOREIGN);
+    bash("declare -A M=([a]=/foreign)\nfor k in \"${!M[@]}\"; do exec \"${M[$k]}\"; done", &[], FOREIGN);
+    bash("declare -A M=([a]=1)\n[[ -v M[b] ]] && exec /foreign\nexec /app ${#M[@]}", &[], "runs");
+    bash("declare -A M=([a]=1)\nexec \"${M[b]:-/foreign}\"", &[], FOREIGN);
+}
+
+#[test]
+fn names_are_taken_out_of_texts_and_directories() {
+    sh("exec $(echo '@D@/foreign' | sed 's#@D@#/srv#')", &[], FOREIGN);
+    let table = ("etc/default/app", 0o644, "port=1\nbin=/foreign\n");
+    for command in [
+        "sed -n 's/^bin=//p' /etc/default/app",
+        "grep ^bin= /etc/default/app | cut -d= -f2",
+        "awk -F= '$1==\"bin\"{print $2}' /etc/default/app",
+    ] {
+        let script = format!("#!/bin/sh\nexec \"$({command})\"\n");
+        let trace = run_with(&[("e", 0o755, &script), table], &["/e"], &[]);
+        assert_eq!(summary(&trace), FOREIGN, "{command}\n{trace:#?}");
+    }
+    let (old, new) =
+        (("opt/app-9/run", 0o755, "#!/bin/sh\nexec /app\n"), ("opt/app-10/run", 0o755, "#!/bin/sh\nexec /foreign\n"));
+    let script = "#!/bin/sh\nexec \"$(ls -d /opt/app-*/ | sort -V | tail -n 1)run\"\n";
+    let trace = run_with(&[("e", 0o755, script), old, new], &["/e"], &[]);
+    assert_eq!(summary(&trace), FOREIGN, "{trace:#?}");
+    // A file that sed changed is no longer known.
+    let script =
+        "#!/bin/sh\nsed -i s/foreign/app/ /etc/default/app\nexec \"$(sed -n 's/^bin=//p' /etc/default/app)\"\n";
+    let trace = run_with(&[("e", 0o755, script), table], &["/e"], &[]);
+    assert_eq!(summary(&trace), "runs to /e:3", "{trace:#?}");
+}
+
+#[test]
+fn a_user_must_exist_unless_the_script_adds_one() {
+    sh("exec chpst -u web /app", &[], "runs");
+    sh("exec chpst -u nobody /app", &[], "exit 111 unknown-user");
+    sh("exec chpst -u 33:33 /app", &[], "runs");
+    sh("useradd nobody\nexec chpst -u nobody /app", &[], "runs");
+    sh("exec gosu \"$RUN_AS\" /app", &[], "runs");
+    sh("exec gosu nobody:nogroup /app", &[], "exit 1 unknown-user");
+}
 
 #[test]
 fn functions_are_called_with_arguments_and_set_variables() {

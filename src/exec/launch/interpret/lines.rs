@@ -1,10 +1,40 @@
 //! Tools that print some of the lines they read, or parts of them.
 
-use super::Interpreter;
+use super::filters::Filter;
 use super::state::State;
-use super::text;
+use super::text::{self, SOFT, Truth};
+use super::{EXPRESSION_STEPS, Interpreter, STEP_COMPARISONS};
 
 impl Interpreter<'_, '_, '_> {
+    /// Returns the lines of the files among `operands`, or of stdin. `None` if they are not known.
+    fn lines_of(&mut self, state: &State, operands: &[&String]) -> Option<Vec<String>> {
+        if operands.is_empty() {
+            return state.input.as_deref().cloned();
+        }
+        let mut all = Vec::new();
+        for file in operands.iter().filter(|file| ***file != "-") {
+            all.extend(self.file_text(state, file)?.lines().map(str::to_string));
+        }
+        all.iter().all(|line| text::is_known(line)).then_some(all)
+    }
+
+    /// The output of a tool that changes or selects lines, and whether it found any. `None` if not known.
+    pub(super) fn filtered(&mut self, state: &State, name: &str, words: &[String]) -> Option<(String, Truth)> {
+        let filter = Filter::parse(name, words)?;
+        let input = self.lines_of(state, &filter.files)?;
+        let bytes: usize = input.iter().map(String::len).sum();
+        if !self.spend(EXPRESSION_STEPS + bytes / STEP_COMPARISONS) {
+            return None;
+        }
+        let is_soft = input.iter().any(|line| text::is_soft(line));
+        let input: Vec<String> = input.iter().map(|line| text::plain(line)).collect();
+        let (output, truth) = filter.run(&input)?;
+        // A file may be mounted over.
+        let truth = if filter.files.is_empty() && !is_soft { truth } else { truth.soften() };
+        let soft = if is_soft && !output.is_empty() { SOFT.to_string() } else { String::new() };
+        Some((self.bounded(format!("{soft}{output}")), truth))
+    }
+
     /// `cut -d' ' -f2 FILE`: one field of each line.
     pub(super) fn cut(&mut self, state: &State, words: &[String]) -> Option<String> {
         let (mut delimiter, mut field, mut files) = ("\t".to_string(), None, Vec::new());
@@ -60,9 +90,65 @@ pub(super) fn ends(input: Option<&[String]>, is_head: bool, words: &[String]) ->
     Some(kept.iter().map(|line| format!("{line}\n")).collect())
 }
 
+/// Returns the output of `sort`. `None` if an option is not supported.
+pub(super) fn sorted(lines: &[String], words: &[String]) -> Option<String> {
+    let letters: Vec<char> = words.iter().flat_map(|word| word.trim_start_matches('-').chars()).collect();
+    if !letters.iter().all(|letter| matches!(letter, 'V' | 'r' | 'u' | 'n')) {
+        return None;
+    }
+    let mut lines = lines.to_vec();
+    match (letters.contains(&'V'), letters.contains(&'n')) {
+        (true, _) => lines.sort_by_cached_key(|line| version_key(line)),
+        (false, true) => {
+            let numbers: Option<Vec<i64>> = lines.iter().map(|line| line.trim().parse().ok()).collect();
+            numbers?;
+            lines.sort_by_key(|line| line.trim().parse::<i64>().unwrap_or_default());
+        }
+        (false, false) => lines.sort(),
+    }
+    if letters.contains(&'u') {
+        lines.dedup();
+    }
+    if letters.contains(&'r') {
+        lines.reverse();
+    }
+    Some(lines.iter().map(|line| format!("{line}\n")).collect())
+}
+
+/// Runs of digits count as numbers. Source: GNU sort's `--version-sort`.
+pub(super) fn version_key(text: &str) -> Vec<(String, u64)> {
+    let mut key: Vec<(String, u64)> = vec![(String::new(), 0)];
+    let mut was_digit = false;
+    for c in text.chars() {
+        match c.to_digit(10) {
+            Some(digit) => {
+                let number = &mut key.last_mut().expect("it starts with one").1;
+                *number = number.saturating_mul(10).saturating_add(u64::from(digit));
+            }
+            None if was_digit => key.push((c.to_string(), 0)),
+            None => key.last_mut().expect("it starts with one").0.push(c),
+        }
+        was_digit = c.is_ascii_digit();
+    }
+    key
+}
+
 #[cfg(test)]
 mod tests {
-    use super::ends;
+    use super::{ends, sorted};
+
+    #[test]
+    fn sort_compares_texts_versions_or_numbers() {
+        let lines = ["a-10.1", "a-9.2", "a-9.10"].map(str::to_string);
+        let run = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+            sorted(&lines, &words)
+        };
+        assert_eq!(run(&[]).as_deref(), Some("a-10.1\na-9.10\na-9.2\n"));
+        assert_eq!(run(&["-V"]).as_deref(), Some("a-9.2\na-9.10\na-10.1\n"));
+        assert_eq!(run(&["-rV"]).as_deref(), Some("a-10.1\na-9.10\na-9.2\n"));
+        assert_eq!((run(&["-n"]), run(&["-k2"])), (None, None));
+    }
 
     #[test]
     fn head_and_tail_print_as_many_lines_as_they_are_told() {

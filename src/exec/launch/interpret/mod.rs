@@ -2,19 +2,23 @@
 //! may have unknown parts. If a condition is not known, both branches are followed. Stays within its budget for every
 //! text, and never guesses the name of a program.
 
+mod assign;
 mod builtin;
 mod command;
 mod compound;
 mod conditions;
+mod directories;
 mod ending;
 mod expand;
 mod expression;
 mod files;
+mod filters;
 mod lines;
 mod numbers;
 mod pattern;
 mod print;
 mod run;
+mod sed;
 mod state;
 mod text;
 mod tools;
@@ -45,6 +49,11 @@ pub(crate) fn may_be(holed: &str, text: &str) -> bool {
     text::equal(holed, text) != Truth::No
 }
 
+/// Whether a text has its value only if the user sets no variable that the image leaves unset.
+pub(crate) fn is_changeable(text: &str) -> bool {
+    text::is_soft(text)
+}
+
 /// Whether a file's name matches a pattern.
 pub(crate) fn fits(glob: &str, name: &str) -> bool {
     let tokens = pattern::pattern(&[(glob.to_string(), false)]);
@@ -64,6 +73,8 @@ const MAX_BYTES: usize = 4 << 20;
 const MAX_TEXT: usize = 64 << 10;
 /// Number of comparisons of a pattern's element with a character that cost one of [`MAX_STEPS`].
 const STEP_COMPARISONS: usize = 4096;
+/// The cost of compiling a regular expression, in steps.
+const EXPRESSION_STEPS: usize = 100;
 /// Maximum number of branches of a script that are kept apart.
 const MAX_BRANCHES: usize = 4;
 /// Maximum number of iterations of a loop over known values.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::MAX_TEXT;
-use super::text::{HOLE, MANY, SOFT, Truth};
+use super::text::{HOLE, MANY, SOFT, Truth, is_known, plain};
 use crate::exec::log::Step;
 use crate::exec::outcome::Outcome;
 use crate::shell::Command;
@@ -59,6 +59,8 @@ pub struct Var {
 pub enum Value {
     Text(String),
     List(Vec<String>),
+    /// An associative array. With the key [`MANY`], it may have others.
+    Map(BTreeMap<String, String>),
 }
 
 #[derive(Clone, Debug)]
@@ -145,13 +147,34 @@ impl State {
         Rc::make_mut(&mut self.vars).insert(name.to_string(), Var { value: None, is_exported: false });
     }
 
+    /// Makes the values unknown that differ from these.
+    pub fn forget_changes(mut self, earlier: &BTreeMap<String, Var>) -> State {
+        for (name, var) in Rc::make_mut(&mut self.vars).iter_mut() {
+            if earlier.get(name).is_none_or(|own| own.value != var.value) {
+                var.value = either(&var.value, false);
+            }
+        }
+        self
+    }
+
+    /// Removes an element of an array.
+    pub fn unset_element(&mut self, name: &str, key: &str) {
+        let known = is_known(key);
+        if let Some(Var { value: Some(value), .. }) = Rc::make_mut(&mut self.vars).get_mut(name) {
+            match value {
+                Value::Map(items) if known => _ = items.remove(&plain(key)),
+                Value::Map(_) | Value::List(_) | Value::Text(_) => *value = Value::List(vec![MANY.to_string()]),
+            }
+        }
+    }
+
     /// Returns the environment of a program that is started here.
     pub fn environment(&self) -> Vec<String> {
         let exported = self.vars.iter().filter(|(_, var)| var.is_exported);
         exported
             .filter_map(|(name, var)| match &var.value {
                 Some(Value::Text(text)) => Some(format!("{name}={text}")),
-                Some(Value::List(_)) | None => None,
+                Some(Value::List(_) | Value::Map(_)) | None => None,
             })
             .collect()
     }
@@ -277,6 +300,10 @@ fn either(value: &Option<Value>, is_usual: bool) -> Option<Value> {
         Some(Value::Text(text)) if is_usual => Some(Value::Text(format!("{SOFT}{text}"))),
         _ if is_usual => value.clone(),
         Some(Value::List(_)) => Some(Value::List(vec![MANY.to_string()])),
+        Some(Value::Map(items)) => {
+            let unknown = items.keys().cloned().chain([MANY.to_string()]).map(|key| (key, HOLE.to_string()));
+            Some(Value::Map(unknown.collect()))
+        }
         Some(Value::Text(_)) | None => Some(Value::Text(HOLE.to_string())),
     }
 }

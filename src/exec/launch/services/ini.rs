@@ -126,6 +126,7 @@ fn programs(sections: &[Section], env: &[String], shared: &[String]) -> Vec<Serv
         let mut service = Service::of_words(words_of(&expansions.expand(command)), &section.path, *line);
         service.env = shared.iter().cloned().chain(section.environment(&expansions)).collect();
         service.working_dir = section.value("directory").map(|(_, value, _)| expansions.expand(value));
+        service.user = section.value("user").map(|(_, value, _)| expansions.expand(value));
         services.push(service);
     }
     services

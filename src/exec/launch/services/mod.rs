@@ -14,12 +14,13 @@ pub(super) use execline::{commands as execline_commands, is_script as is_execlin
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
+use crate::exec::launch::accounts::Account;
 use crate::exec::launch::interpret::{self, is_known, kept_text};
 use crate::exec::launch::perhaps::plain;
 use crate::exec::launch::walk::Walk;
 use crate::exec::log::{Certainty, Followed, Link, Log, Risk};
 use crate::exec::outcome::{Outcome, lossy};
-use crate::exec::{Cause, CauseKind, Errno};
+use crate::exec::{Cause, CauseKind, Death, Errno};
 use crate::image::{NodeId, NodeKind};
 
 /// Maximum number of services of one supervisor that are followed.
@@ -133,6 +134,8 @@ pub(super) struct Service {
     /// `KEY=VALUE` lines added to the supervisor's environment.
     pub env: Vec<String>,
     pub working_dir: Option<String>,
+    /// The user that it runs as, by name or number.
+    pub user: Option<String>,
     /// The configuration file that defines it, and the line.
     pub by: String,
     pub line: usize,
@@ -165,7 +168,15 @@ impl Service {
     }
 
     fn new(command: ServiceCommand, by: &str, line: usize) -> Service {
-        Service { command, env: Vec::new(), working_dir: None, by: by.to_string(), line, runs: Runs::Alongside }
+        Service {
+            command,
+            env: Vec::new(),
+            working_dir: None,
+            user: None,
+            by: by.to_string(),
+            line,
+            runs: Runs::Alongside,
+        }
     }
 
     /// Returns the same service, for whose end the ones after it wait.
@@ -207,8 +218,8 @@ pub(crate) fn supervisor(
 }
 
 impl Machine<'_> {
-    /// Follows the services that a supervisor starts. `argv` is its own name and its arguments.
-    pub(crate) fn supervise(&self, log: &mut Log, kind: Supervisor, argv: &[String], walk: &Walk) {
+    /// Follows the services that a supervisor starts. `argv` is its own name and its arguments. `None` if it runs.
+    pub(crate) fn supervise(&self, log: &mut Log, kind: Supervisor, argv: &[String], walk: &Walk) -> Option<Outcome> {
         let services = match kind {
             Supervisor::Supervisord => ini::supervisord(self, argv, &walk.env),
             Supervisor::S6Svscan => {
@@ -229,9 +240,19 @@ impl Machine<'_> {
             Supervisor::MyInit => scanned::my_init(self, argv),
         };
         let Some(services) = services else {
-            log.open_end::<()>(argv.first().map_or("", String::as_str), "its configuration was not found in the image");
-            return;
+            return log
+                .open_end(argv.first().map_or("", String::as_str), "its configuration was not found in the image");
         };
+        if kind == Supervisor::Supervisord
+            && let Some((service, text)) = services.iter().find_map(|service| self.lacks_user(service, walk))
+        {
+            // Seen with supervisord 4.2. It accepts no number without an entry either.
+            let user = service.user.clone().unwrap_or_default();
+            log.says.push(format!("Error: Invalid user name {user} in section (file: '{}')", service.by));
+            let text = format!("the program at line {} runs as {user}: {text}", service.line);
+            let cause = Cause { kind: CauseKind::UnknownUser, text };
+            return Some(Outcome::Dies { death: Death::Exit(2), at: service.by.clone(), cause });
+        }
         let mut walk = Walk { depth: walk.depth + 1, user: None, ..walk.clone() };
         walk.is_open |= kind.is_late();
         if kind == Supervisor::S6Overlay {
@@ -250,6 +271,16 @@ impl Machine<'_> {
             log.budget.gave_up = None;
             walk.is_open |= runs == Runs::Before;
         }
+        None
+    }
+
+    /// A service whose user is not in the image, and why.
+    fn lacks_user<'s>(&self, service: &'s Service, walk: &Walk) -> Option<(&'s Service, String)> {
+        let user = service.user.as_deref()?;
+        match self.account(user, walk) {
+            Account::Missing(text) => Some((service, text)),
+            Account::Uid(_) => None,
+        }
     }
 
     fn follow_service(&self, log: &mut Log, kind: Supervisor, service: Service, walk: &Walk) {
@@ -264,6 +295,18 @@ impl Machine<'_> {
             ServiceCommand::Shell(text) => vec!["/bin/sh".to_string(), "-c".to_string(), text],
         };
         let (by, line) = (service.by, service.line);
+        if let Some(user) = &service.user {
+            match self.account(user, &walk) {
+                Account::Uid(uid) => walk.user = Some(uid),
+                Account::Missing(text) => {
+                    let cause = Cause { kind: CauseKind::UnknownUser, text };
+                    // systemd's EXIT_USER. Source: systemd.exec(5), "Process Exit Codes".
+                    let outcome = Outcome::Dies { death: Death::Exit(217), at: by.clone(), cause };
+                    log.risks.push(Risk { outcome, steps: Vec::new(), by, line, certainty: Certainty::Certain });
+                    return;
+                }
+            }
+        }
         let Some(name) = argv.first().filter(|name| !name.is_empty()).cloned() else { return };
         if !is_known(&name) {
             let caller = plain(&by);

@@ -7,6 +7,8 @@ use crate::exec::kernel::binfmt::Machine;
 
 /// Maximum number of objects of one file that are examined.
 const MAX_OBJECTS: usize = 512;
+/// Maximum number of lines of a YAML file that are read.
+const MAX_LINES: usize = 4096;
 /// Interpreters, by the extension of a script's name.
 const INTERPRETERS: &[(&str, &str)] = &[
     (".js", "node"),
@@ -41,7 +43,9 @@ pub(super) fn services(machine: &Machine<'_>, argv: &[String], env: &[String]) -
     };
     let path = from_cwd(machine, name);
     let text = text_of(machine, &path)?;
-    Some(apps(&text).into_iter().filter_map(|app| started(machine, app, &path, env)).collect())
+    let is_yaml = [".yml", ".yaml"].iter().any(|end| path.ends_with(end));
+    let apps = if is_yaml { yaml_apps(&text) } else { apps(&text) };
+    Some(apps.into_iter().filter_map(|app| started(machine, app, &path, env)).collect())
 }
 
 /// Returns the objects that name a script, in the order in which they end.
@@ -87,6 +91,29 @@ fn apps(text: &str) -> Vec<App> {
         }
     }
     found
+}
+
+/// Returns the applications in a YAML file: each begins with `-`. Keys of nested mappings are indented further.
+fn yaml_apps(text: &str) -> Vec<App> {
+    let mut found: Vec<(App, usize)> = Vec::new();
+    for (at, line) in text.lines().enumerate().take(MAX_LINES) {
+        let line = line.split(" #").next().unwrap_or_default();
+        let indent = line.len() - line.trim_start().len();
+        let item = line.trim_start().strip_prefix("- ");
+        let rest = item.unwrap_or(line).trim_start();
+        let column = line.len() - rest.len();
+        let (Some((key, value)), false) = (rest.split_once(':'), rest.starts_with('#')) else { continue };
+        match (item, found.last()) {
+            // An item of a list within an application.
+            (Some(_), Some((_, own))) if indent >= *own => continue,
+            (Some(_), _) => found.push((App::default(), column)),
+            (None, Some((_, own))) if indent == *own => {}
+            (None, _) => continue,
+        }
+        let app = found.last_mut().map(|(app, _)| app);
+        note(app, key.trim().trim_matches(['"', '\'']), value.trim().trim_matches(['"', '\'']), at + 1);
+    }
+    found.into_iter().map(|(app, _)| app).filter(|app| app.script.is_some()).collect()
 }
 
 /// Whether a word is a key, by the text after it.
@@ -136,7 +163,21 @@ fn started(machine: &Machine<'_>, app: App, by: &str, env: &[String]) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use super::apps;
+    use super::{apps, yaml_apps};
+
+    #[test]
+    fn applications_in_yaml_are_items_of_a_list() {
+        let text = "# all\napps:\n  - name: a\n    script: ./bin/a # ours\n    env:\n      script: no\n    args: '-x'\n  - script: \"b.js\"\n    \
+                    cwd: /srv\n    watch:\n      - lib: x\n  - name: c\n";
+        let found: Vec<String> = yaml_apps(text)
+            .into_iter()
+            .map(|app| {
+                let (script, line) = app.script.unwrap();
+                format!("{script}:{line} {:?} {}", app.cwd, app.args)
+            })
+            .collect();
+        assert_eq!(found, ["./bin/a:4 None -x", "b.js:8 Some(\"/srv\") "]);
+    }
 
     #[test]
     fn each_object_with_a_script_is_an_app() {

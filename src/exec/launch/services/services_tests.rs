@@ -115,6 +115,20 @@ fn supervisords_programs_are_started_with_their_includes() {
 }
 
 #[test]
+fn supervisord_needs_the_users_of_its_programs() {
+    let with = |user: &str| {
+        let conf = format!("[supervisord]\nnodaemon=true\n[program:a]\nuser={user}\ncommand=/app\n");
+        let files = [
+            ("etc/supervisord.conf", 0o644, conf.as_str()),
+            ("etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\nweb:x:33:33::/srv:/bin/sh\n"),
+        ];
+        short(&run(&["/usr/bin/supervisord", "-n"], &files).outcome)
+    };
+    assert_eq!((with("web").as_str(), with("33").as_str()), ("runs", "runs"));
+    assert_eq!(with("nobody"), "exit 2 unknown-user");
+}
+
+#[test]
 fn units_tables_and_process_files_name_programs() {
     let unit = (
         "etc/systemd/system/multi-user.target.wants/a.service",

@@ -100,6 +100,7 @@ struct Unit {
     /// Files with further variables.
     env_files: Vec<String>,
     working_dir: Option<String>,
+    user: Option<String>,
     /// The units that it starts: `Requires=` and similar.
     pulls: Vec<String>,
     /// `Unit=` of a timer and `Service=` of a socket.
@@ -117,6 +118,7 @@ impl Unit {
             env: Vec::new(),
             env_files: Vec::new(),
             working_dir: None,
+            user: None,
             pulls: Vec::new(),
             names: None,
             is_own: false,
@@ -163,6 +165,8 @@ impl Unit {
     fn set(&mut self, key: &str, value: &str, path: &str, line: usize) {
         match key {
             "WorkingDirectory" => self.working_dir = Some(value.trim_start_matches('-').to_string()),
+            "User" => self.user = Some(value.to_string()).filter(|user| !user.is_empty()),
+            "DynamicUser" => self.user = None,
             "Requires" | "Wants" | "BindsTo" | "Upholds" => {
                 self.pulls.extend(value.split_whitespace().map(str::to_string));
             }
@@ -190,7 +194,7 @@ impl Unit {
     }
 
     fn into_services(self, machine: &Machine<'_>) -> Vec<Service> {
-        let Unit { before, main, mut env, env_files, working_dir, .. } = self;
+        let Unit { before, main, mut env, env_files, working_dir, user, .. } = self;
         for path in env_files {
             let text = text_of(machine, &path).unwrap_or_default();
             let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
@@ -203,7 +207,7 @@ impl Unit {
             if let ServiceCommand::Words(words) = &mut service.command {
                 *words = std::mem::take(words).into_iter().flat_map(|word| expanded(word, &env)).collect();
             }
-            Service { env: env.clone(), working_dir: working_dir.clone(), ..service }
+            Service { env: env.clone(), working_dir: working_dir.clone(), user: user.clone(), ..service }
         };
         before.into_iter().chain(main).map(with).collect()
     }

@@ -1,0 +1,216 @@
+//! Tools that list directories or start the programs in them: `ls`, `find`, `run-parts`.
+
+use super::lines::version_key;
+use super::pattern;
+use super::state::{How, Start, State, Status};
+use super::text::Truth;
+use super::{Interpreter, MAX_TEXT};
+use crate::exec::outcome::{Death, Outcome};
+use crate::exec::{Cause, CauseKind};
+use crate::image::NodeKind;
+use crate::inspect::FileKind;
+
+impl Interpreter<'_, '_, '_> {
+    /// `ls`, as far as it prints names only.
+    pub(super) fn list_directory(&mut self, state: &mut State, words: &[String], operands: &[&String]) -> bool {
+        let letters: Vec<char> =
+            words.iter().filter(|word| word.starts_with('-')).flat_map(|word| word.chars().skip(1)).collect();
+        // Other options sort by other facts or print more.
+        if state.is_open || !letters.iter().all(|letter| matches!(letter, '1' | 'A' | 'a' | 'd' | 'r' | 'v')) {
+            return false;
+        }
+        let has = |letter: char| letters.contains(&letter);
+        let here = ".".to_string();
+        let operands = if operands.is_empty() { vec![&here] } else { operands.to_vec() };
+        let (mut names, mut is_missing) = (Vec::new(), false);
+        for operand in &operands {
+            let Some(path) = self.absolute(state, operand) else { return false };
+            let Some(id) = self.find_node(path.trim_end_matches('/'), true) else {
+                is_missing = true;
+                continue;
+            };
+            if has('d') || self.machine.rootfs.view(id).kind != NodeKind::Directory {
+                names.push(operand.to_string());
+                continue;
+            }
+            // With several directories, it prints their names, too.
+            let Some(found) = self.below(&path, 1).filter(|_| operands.len() == 1) else { return false };
+            let own = found.iter().filter_map(|(path, _)| path.rsplit('/').next());
+            names.extend(own.filter(|name| has('A') || !name.starts_with('.')).map(str::to_string));
+        }
+        if has('a') && !has('d') {
+            return false;
+        }
+        match has('v') {
+            true => names.sort_by_cached_key(|name| version_key(name)),
+            false => names.sort(),
+        }
+        if has('r') {
+            names.reverse();
+        }
+        let text: String = names.iter().map(|name| format!("{name}\n")).collect();
+        let text = self.bounded(text);
+        state.print(&text);
+        state.status = Status::from_truth(if is_missing { Truth::Usually(false) } else { Truth::Yes });
+        true
+    }
+
+    /// `find DIR... TESTS -exec CMD {} ;`
+    pub(super) fn find(&mut self, state: &mut State, words: &[String], line: usize) -> bool {
+        let is_operator = |word: &&String| word.starts_with(['-', '!', '(']);
+        let words: Vec<String> =
+            words.iter().skip_while(|word| matches!(word.as_str(), "-L" | "-H" | "-P")).cloned().collect();
+        let directories: Vec<&String> = words.iter().take_while(|word| !is_operator(word)).collect();
+        let mut rest = &words[directories.len()..];
+        let (mut depth, mut least, mut kind, mut name, mut is_executable, mut prints) =
+            (32, 0, None, None, false, true);
+        let mut command: Option<Vec<String>> = None;
+        while let Some((word, after)) = rest.split_first() {
+            let value = after.first();
+            let number = || value.and_then(|value| value.parse::<usize>().ok());
+            let takes = match word.as_str() {
+                "-maxdepth" => {
+                    depth = number().unwrap_or(32);
+                    1
+                }
+                "-mindepth" => {
+                    least = number().unwrap_or(0);
+                    1
+                }
+                "-type" => {
+                    kind = value.cloned();
+                    1
+                }
+                "-name" => {
+                    name = value.cloned();
+                    1
+                }
+                "-executable" => {
+                    is_executable = true;
+                    0
+                }
+                "-follow" | "-print" | "-quit" | "-print0" | "-xdev" | "-mount" => 0,
+                "-exec" | "-ok" | "-execdir" => {
+                    let end = after.iter().position(|word| word == ";" || word == "+");
+                    let Some(end) = end else { return false };
+                    command = Some(after[..end].to_vec());
+                    prints = false;
+                    end + 1
+                }
+                _ => return false,
+            };
+            rest = after.get(takes..).unwrap_or_default();
+        }
+        let tokens = name.map(|name| pattern::pattern(&[(name, false)]));
+        let mut text = String::new();
+        for directory in directories {
+            let Some(path) = self.absolute(state, directory) else { return false };
+            // A directory that does not exist may be mounted.
+            let Some(found) = self.below(&path, depth) else {
+                state.print_unknown();
+                state.status = Status::from_truth(Truth::Maybe);
+                return true;
+            };
+            let base = path.trim_end_matches('/').matches('/').count();
+            for (path, id) in found {
+                let Some(real) = self.find_node(&path, true) else { continue };
+                let view = self.machine.rootfs.view(if kind.as_deref() == Some("l") { id } else { real });
+                let fits_kind = match kind.as_deref() {
+                    Some("f") => view.kind == NodeKind::File,
+                    Some("d") => view.kind == NodeKind::Directory,
+                    Some("l") => view.kind == NodeKind::Symlink,
+                    Some(_) => false,
+                    None => true,
+                };
+                let file_name = path.rsplit('/').next().unwrap_or("");
+                let fits_name = match &tokens {
+                    None => true,
+                    Some(None) => return false,
+                    Some(Some(tokens)) => self.matches(tokens, file_name) == Truth::Yes,
+                };
+                let below = path.matches('/').count() - base;
+                if fits_kind && fits_name && below >= least && (!is_executable || view.mode & 0o111 != 0) {
+                    if let Some(command) = &command {
+                        self.run_on(state, command, &path, line);
+                    }
+                    text.push_str(&path);
+                    text.push('\n');
+                }
+            }
+        }
+        if prints {
+            let text = self.bounded(text);
+            state.print(&text);
+        }
+        state.status = Status::from_truth(Truth::Yes);
+        true
+    }
+
+    fn run_on(&mut self, state: &mut State, command: &[String], path: &str, line: usize) {
+        let is_too_long = |word: &String| word.matches("{}").count().saturating_mul(path.len()) > MAX_TEXT;
+        if command.iter().any(is_too_long) {
+            return;
+        }
+        let argv: Vec<String> = command.iter().map(|word| word.replace("{}", path)).collect();
+        if argv.is_empty() {
+            return;
+        }
+        let start = Start { argv, sets: Vec::new(), line, how: How::Call, is_tested: true };
+        if let Some(after) = self.start(State { output: None, ..state.clone() }, start).into_iter().next() {
+            state.is_open |= after.is_open;
+        }
+    }
+
+    /// The end of run-parts on a text without a first line: it does not pass it to a shell, as the caller's would.
+    fn refused_text(&self, path: &str, line: usize) -> Option<Status> {
+        let fact = self.machine.rootfs.view(self.find_node(path, true)?).fact;
+        if !matches!(fact, Some(FileKind::Text(_) | FileKind::Config(_))) {
+            return None;
+        }
+        let text = "it has no #! line, and run-parts does not pass it to a shell".to_string();
+        let cause = Cause { kind: CauseKind::NoShebang, text };
+        let outcome = Outcome::Dies { death: Death::Exit(1), at: path.to_string(), cause };
+        let says = vec![format!("run-parts: failed to exec {path}: Exec format error")];
+        Some(self.failed(outcome, Vec::new(), says, line, true))
+    }
+
+    /// debianutils' and BusyBox's run-parts. It exits with 1 if a program does not run. Source: run-parts(8).
+    pub(super) fn run_parts(&mut self, state: &mut State, operands: &[&String], words: &[String], line: usize) -> bool {
+        let Some(directory) = operands.last().and_then(|path| self.absolute(state, path)) else { return false };
+        let stops = words.iter().any(|word| word == "--exit-on-error");
+        let Some(found) = self.below(&directory, 1) else { return false };
+        let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let mut failed = None;
+        for (path, _) in found {
+            let name = path.rsplit('/').next().unwrap_or("");
+            let is_script = self.find_node(&path, true).is_some_and(|id| {
+                let view = self.machine.rootfs.view(id);
+                view.kind == NodeKind::File && view.mode & 0o111 != 0
+            });
+            if !is_name(name) || !is_script {
+                continue;
+            }
+            let start = Start { argv: vec![path.clone()], sets: Vec::new(), line, how: How::Call, is_tested: true };
+            let child = State { output: None, ..state.clone() };
+            let after = match self.refused_text(&path, line) {
+                Some(status) => Some(State { status, ..child }),
+                None => self.start(child, start).into_iter().next(),
+            };
+            if let Some(after) = after {
+                state.is_open |= after.is_open;
+                if after.status.truth == Truth::No && after.status.blame.is_some() && failed.is_none() {
+                    failed = Some(after.status);
+                    if stops {
+                        break;
+                    }
+                }
+            }
+        }
+        state.print_unknown();
+        state.status = match failed {
+            Some(status) => Status { code: Some(1), ..status },
+            None => Status::from_truth(Truth::Maybe),
+        };
+        true
+    }
+}
