@@ -57,6 +57,11 @@ impl<'a> Image<'a> {
         self.write(Some(puts), json!({"Entrypoint": call}))
     }
 
+    /// The path of the layout after writing the image with these files and this part of its config to it.
+    pub fn with_config(&self, puts: &[&Put], config: Value) -> &Path {
+        self.write(Some(puts), config)
+    }
+
     fn write(&self, puts: Option<&[&Put]>, mut run: Value) -> &Path {
         let mut layers = vec![self.base.clone()];
         let mut history = vec![json!({"created_by": "/bin/sh -c #(nop) ADD file:0 in / "})];
@@ -64,7 +69,9 @@ impl<'a> Image<'a> {
             layers.push(self.blob(LAYER, &self.layer(puts)));
             history.push(json!({"created_by": "COPY fault / # buildkit"}));
         }
-        run["Env"] = json!(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]);
+        let mut env = vec![json!("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")];
+        env.extend(run["Env"].as_array().into_iter().flatten().cloned());
+        run["Env"] = Value::Array(env);
         let mut words = self.tree.target.split('/');
         let (os, architecture, variant) = (words.next(), words.next(), words.next());
         let platform = json!({"os": os, "architecture": architecture, "variant": variant.unwrap_or_default()});

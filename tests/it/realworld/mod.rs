@@ -20,6 +20,7 @@ mod faults;
 mod image;
 mod published;
 mod services;
+mod supervised;
 mod systems;
 mod trees;
 
@@ -30,6 +31,7 @@ use faults::Fault;
 struct Scan {
     /// Code, path and layer of each error and warning, most severe first.
     loud: Vec<(String, String, Option<u64>)>,
+    has_error: bool,
     programs: u64,
 }
 
@@ -42,9 +44,10 @@ fn scan(cache: &Path, layout: &Path) -> Scan {
     let platform = &report["images"][0]["platforms"][0];
     assert_eq!(platform["problems"], serde_json::json!([]), "{}", layout.display());
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
+    let has_error = platform["findings"].as_array().unwrap().iter().any(|finding| finding["severity"] == "error");
     let loud = platform["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] != "note");
     let loud = loud.map(|finding| (text(&finding["code"]), text(&finding["path"]), finding["layer"]["index"].as_u64()));
-    Scan { loud: loud.collect(), programs: platform["programs"].as_u64().unwrap() }
+    Scan { loud: loud.collect(), has_error, programs: platform["programs"].as_u64().unwrap() }
 }
 
 /// Whether this run tests a tree.

@@ -1,0 +1,296 @@
+//! Services of supervisors, init systems and schedulers: each image and its faults is started in a chroot, and its
+//! program must be started exactly if imgarch finds no error. The groups are the table of services in
+//! docs/real-images.md.
+//!
+//!     IMGARCH_ENGINES=1 IMGARCH_REALWORLD=services cargo test --test it services -- --nocapture
+
+mod inits;
+mod runit;
+mod s6;
+mod schedulers;
+mod scripts;
+mod servers;
+mod supervisord;
+mod systemd;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::expected::{Tree, amd64};
+use super::faults::{self, Bytes, Put};
+use super::{image, scan, trees};
+use crate::kit::machine::{self, Need};
+
+/// A service and its faults.
+struct Service {
+    name: &'static str,
+    files: &'static [(&'static str, Content)],
+    call: &'static [&'static str],
+    /// The path of the program that the service starts. Empty if the faults are in other files.
+    program: &'static str,
+    env: &'static [&'static str],
+    working_dir: &'static str,
+    /// Faults other than a program for another architecture, each with the files that differ.
+    faults: &'static [(&'static str, &'static [(&'static str, Content)])],
+    /// False if its manager is not in Debian or cannot run in a chroot. Its sources or documentation say what happens.
+    is_run: bool,
+    /// A server that runs without starting a program: part of what it prints with a fault.
+    prints: &'static str,
+}
+
+/// The content of a file.
+#[derive(Clone, Copy)]
+enum Content {
+    /// A text with mode 0755.
+    Script(&'static str),
+    /// A text with mode 0644.
+    Settings(&'static str),
+    /// A text with mode 0600.
+    Secret(&'static str),
+    Link(&'static str),
+    /// A program that records that it ran.
+    Program,
+    /// The same for another architecture.
+    Foreign,
+    /// A file of the tree for another architecture.
+    ForeignOf(&'static str),
+    Gone,
+}
+
+/// Services of one kind of manager: a row of the table.
+struct Group {
+    name: &'static str,
+    services: &'static [Service],
+}
+
+/// The defaults of a row.
+const SERVICE: Service = Service {
+    name: "",
+    files: &[],
+    call: &[],
+    program: "srv/app/svc",
+    env: &[],
+    working_dir: "/",
+    faults: &[],
+    is_run: true,
+    prints: "",
+};
+
+const PACKAGES: &[&str] = &[
+    "s6",
+    "execline",
+    "runit",
+    "supervisor",
+    "cron",
+    "monit",
+    "tini",
+    "dumb-init",
+    "catatonit",
+    "gosu",
+    "nginx-light",
+    "libnginx-mod-http-echo",
+    "apache2",
+    "php-fpm",
+    "ruby-foreman",
+    "daemontools",
+    "wait-for-it",
+    "busybox",
+    "perl",
+];
+/// Creates `/mark/ran`.
+const MARK: &str = "int creat(const char *, unsigned); int close(int); int main(void) { close(creat(\"/mark/ran\", 0666)); \
+    return 0; }";
+const TREE: Tree = Tree {
+    made: &[Put::File("usr/lib/mark", 0o755, Bytes::CompiledProgram(MARK, &[]))],
+    ..amd64("services", PACKAGES, "/bin/sh")
+};
+
+/// Time for a healthy service to start. A broken one gets three times what its twin took.
+const PATIENCE: Duration = Duration::from_secs(90);
+const LEAST: Duration = Duration::from_secs(3);
+
+fn groups() -> impl Iterator<Item = &'static Group> {
+    let all: [&'static [Group]; 8] = [
+        supervisord::GROUPS,
+        s6::GROUPS,
+        runit::GROUPS,
+        inits::GROUPS,
+        servers::GROUPS,
+        scripts::GROUPS,
+        schedulers::GROUPS,
+        systemd::GROUPS,
+    ];
+    all.into_iter().flatten()
+}
+
+/// An image of a service: the healthy one, or one with a fault.
+struct Variant {
+    service: &'static Service,
+    /// `None`: healthy.
+    fault: Option<&'static str>,
+    files: Vec<(&'static str, Content)>,
+}
+
+impl Service {
+    fn variants(&'static self) -> Vec<Variant> {
+        let with = |fault: Option<&'static str>, own: &[(&'static str, Content)]| {
+            let mut files: Vec<(&'static str, Content)> = self.files.to_vec();
+            if !self.program.is_empty() && !files.iter().any(|(path, _)| *path == self.program) {
+                files.push((self.program, Content::Program));
+            }
+            for (path, content) in own {
+                files.retain(|(other, _)| other != path);
+                files.push((*path, *content));
+            }
+            Variant { service: self, fault, files }
+        };
+        let foreign =
+            (!self.program.is_empty()).then(|| with(Some("another architecture"), &[(self.program, Content::Foreign)]));
+        let faults = self.faults.iter().map(|(fault, own)| with(Some(fault), own));
+        std::iter::once(with(None, &[])).chain(foreign).chain(faults).collect()
+    }
+}
+
+fn put((path, content): &(&'static str, Content)) -> Put {
+    match *content {
+        Content::Script(text) => Put::File(path, 0o755, Bytes::Text(text)),
+        Content::Settings(text) => Put::File(path, 0o644, Bytes::Text(text)),
+        Content::Secret(text) => Put::File(path, 0o600, Bytes::Text(text)),
+        Content::Link(target) => Put::Link(path, target),
+        Content::Program => Put::File(path, 0o755, Bytes::Native("usr/lib/mark")),
+        Content::Foreign => Put::File(path, 0o755, Bytes::Foreign("usr/lib/mark")),
+        Content::ForeignOf(source) => Put::File(path, 0o755, Bytes::Foreign(source)),
+        Content::Gone => Put::Gone(path),
+    }
+}
+
+/// The table in docs/real-images.md.
+fn table() -> String {
+    let mut text =
+        "| manager | services | executed | with a fault | broken: not started, and an error | healthy: started, \
+                    no error, no warning |\n|---|---|---|---|---|---|\n"
+            .to_string();
+    for group in groups() {
+        let names: Vec<&str> = group.services.iter().map(|service| service.name).collect();
+        let run = group.services.iter().filter(|service| service.is_run).count();
+        let broken: usize = group.services.iter().map(|service| service.variants().len() - 1).sum();
+        let count = names.len();
+        let names = names.join(", ");
+        text += &format!("| {}: {names} | {count} | {run} | {broken} | {broken} | {count} |\n", group.name);
+    }
+    text
+}
+
+#[test]
+fn the_documentation_has_the_table_of_services() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/real-images.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(&table()), "docs/real-images.md should contain:\n{}", table());
+}
+
+/// Starts an image in a chroot. Returns how long it took until its program ran, or what was printed instead.
+fn run(directory: &Path, root: &Path, variant: &Variant, patience: Duration) -> Result<Duration, String> {
+    let directory = tempfile::tempdir_in(directory).unwrap();
+    let [upper, work, merged] = ["upper", "work", "merged"].map(|name| directory.path().join(name));
+    [&upper, &work, &merged].into_iter().for_each(|place| std::fs::create_dir(place).unwrap());
+    for put in variant.files.iter().map(put) {
+        match put {
+            Put::Gone(path) => {
+                let path = upper.join(path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                assert!(Command::new("mknod").arg(path).args(["c", "0", "0"]).status().unwrap().success());
+            }
+            put => faults::make_on(&upper, root, &TREE, &put),
+        }
+    }
+    let service = variant.service;
+    std::fs::create_dir_all(upper.join(service.working_dir.trim_start_matches('/'))).unwrap();
+    std::fs::create_dir_all(upper.join("mark")).unwrap();
+    assert!(Command::new("chmod").arg("1777").arg(upper.join("mark")).status().unwrap().success());
+    let mount = format!("lowerdir={},upperdir={},workdir={}", root.display(), upper.display(), work.display());
+    // Only these processes see the mounts, which end with them.
+    let script = "mount -t overlay overlay -o \"$0\" \"$1\" && mount -t proc proc \"$1/proc\" && mount --bind /dev \"$1/dev\" \
+                  && shift && exec chroot \"$@\"";
+    let output = std::fs::File::create(directory.path().join("output")).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount", "--kill-child", "sh", "-c", script, &mount]).arg(&merged).arg(&merged);
+    command.args(["/usr/bin/env", "-i", "-C", service.working_dir]);
+    command.args(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"]);
+    command.args(service.env).args(service.call);
+    command.stdin(Stdio::null()).stderr(output.try_clone().unwrap()).stdout(output);
+    let start = Instant::now();
+    let mut child = command.spawn().unwrap();
+    let has_run = || upper.join("mark/ran").exists();
+    let is_server = service.program.is_empty() && !service.files.iter().any(|(_, own)| matches!(own, Content::Program));
+    let (mut ran, mut is_over) = (false, false);
+    while !ran && !is_over && start.elapsed() < patience {
+        std::thread::sleep(Duration::from_millis(50));
+        is_over = child.try_wait().unwrap().is_some();
+        // A server runs if it has not ended after a while.
+        ran = has_run() || is_server && !is_over && start.elapsed() > LEAST;
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+    let printed = String::from_utf8_lossy(&std::fs::read(directory.path().join("output")).unwrap()).into_owned();
+    if ran { Ok(start.elapsed()) } else { Err(printed) }
+}
+
+/// Runs a service and its variants. Returns where it differs from what is expected.
+fn executed(directory: &Path, root: &Path, service: &'static Service) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut patience = PATIENCE;
+    for variant in service.variants() {
+        let result = run(directory, root, &variant, patience);
+        match (&result, variant.fault) {
+            (Ok(took), None) => patience = (*took * 3).max(LEAST),
+            (Err(printed), Some(_)) if printed.contains(service.prints) => {}
+            _ => wrong.push(format!("{}: fault: {:?}, result: {result:?}", service.name, variant.fault)),
+        }
+    }
+    wrong
+}
+
+#[test]
+fn services_start_unless_an_error_is_found() {
+    let is_wanted = matches!(std::env::var("IMGARCH_REALWORLD").as_deref(), Ok("all" | "services"));
+    let needs = [Need::Root, Need::Mmdebstrap, Need::PackageMirror, Need::Compiler, Need::X86_64];
+    if !is_wanted || !machine::has("services_start_unless", &needs) {
+        return;
+    }
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = std::env::var_os("IMGARCH_REALWORLD_DIR").map_or(temporary.path().to_path_buf(), Into::into);
+    let root = trees::build(&directory, &TREE);
+    let image = image::Image::pack(&TREE, &root);
+    let cache = directory.join("cache");
+    let services = || groups().flat_map(|group| group.services);
+    let mut wrong = Vec::new();
+    for service in services() {
+        for variant in service.variants() {
+            let puts: Vec<Put> = variant.files.iter().map(put).collect();
+            let config = json!({"Entrypoint": service.call, "Env": service.env, "WorkingDir": service.working_dir});
+            let found = scan(&cache, image.with_config(&puts.iter().collect::<Vec<_>>(), config));
+            let is_right = if variant.fault.is_some() { found.has_error } else { found.loud.is_empty() };
+            if !is_right {
+                wrong.push(format!("{}: fault: {:?}, found {:?}", service.name, variant.fault, found.loud));
+            }
+        }
+    }
+    let next = Mutex::new(services().filter(|service| service.is_run));
+    let work = || {
+        let mut wrong = Vec::new();
+        loop {
+            let Some(service) = next.lock().unwrap().next() else { return wrong };
+            wrong.extend(executed(&directory, &root, service));
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..8).map(|_| scope.spawn(work)).collect();
+        wrong.extend(workers.into_iter().flat_map(|worker| worker.join().unwrap()));
+    });
+    println!("{}", table());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
