@@ -33,7 +33,8 @@ pub use limits::{Limits, MemoryBudget};
 pub use note::LayerNote;
 pub use pipeline::{Compression, looks_like_tar};
 pub use rootfs::{
-    CoveredLink, Dangling, FileView, LinkFault, NodeId, NodeKind, Refusal, Refused, ResolveError, RootFs, merge,
+    CoveredLink, Covering, Dangling, FileView, LinkFault, NodeId, NodeKind, Refusal, Refused, ResolveError, RootFs,
+    merge,
 };
 pub use select::{Broken, Image, Selection, Skipped, Wanted, Why, select};
 pub use stream::{Streamed, read_stream};

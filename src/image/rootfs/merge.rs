@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use super::last::Last;
 use super::{
-    CoveredLink, Dangling, IMPLIED, KEPT, LinkFault, MAX_NODES, MAX_SIZE, MAX_TEXT, NONE, Node, NodeId, NodeKind, ROOT,
-    Refusal, Refused, RootFs, Texts,
+    CoveredLink, Covering, Dangling, IMPLIED, KEPT, LinkFault, MAX_NODES, MAX_SIZE, MAX_TEXT, NONE, Node, NodeId,
+    NodeKind, ROOT, Refusal, Refused, RootFs, Texts,
 };
 use crate::image::attributes::Attributes;
 use crate::image::contents::{Contents, Entry, EntryKind};
@@ -210,6 +210,11 @@ impl<T> RootFs<T> {
             return;
         };
         let Some(parent) = self.enter_near(directory, layer, last) else { return };
+        if kind == NodeKind::Directory
+            && let Some(link) = self.lower_link(parent, name, layer)
+        {
+            self.note_covered(link, layer, Covering::Listed);
+        }
         let Some(id) = self.place(parent, name, layer, Some(name_at)) else { return };
         self.list(id, entry.path, layer);
         self.set_kind(id, kind);
@@ -394,7 +399,7 @@ impl<T> RootFs<T> {
                     let found = found.filter(|found| self.nodes[*found as usize].kind == NodeKind::Directory);
                     match found {
                         Some(found) if usize::from(self.nodes[id as usize].layer) == layer => return Some(found),
-                        Some(_) => self.note_covered(id, layer),
+                        Some(_) => self.note_covered(id, layer, Covering::Implied),
                         None => {}
                     }
                 }
@@ -412,10 +417,19 @@ impl<T> RootFs<T> {
         Some(id)
     }
 
-    fn note_covered(&mut self, link: u32, layer: usize) {
+    /// A lower layer's link of that name to a directory.
+    fn lower_link(&mut self, parent: u32, name: &[u8], layer: usize) -> Option<u32> {
+        let id = self.child(parent, name)?;
+        let node = &self.nodes[id as usize];
+        let is_lower = node.kind == NodeKind::Symlink && usize::from(node.layer) != layer;
+        let found = self.find(parent, name, true).filter(|_| is_lower)?;
+        (self.nodes[found as usize].kind == NodeKind::Directory).then_some(id)
+    }
+
+    fn note_covered(&mut self, link: u32, layer: usize, covering: Covering) {
         if self.covered.len() < MAX_COVERED {
             let (path, target) = (self.path(NodeId(link)), self.target_of(link).to_vec());
-            self.covered.push(CoveredLink { layer, path, target });
+            self.covered.push(CoveredLink { layer, path, target, covering });
         }
     }
 

@@ -74,7 +74,16 @@ pub struct Dangling {
     pub fault: LinkFault,
 }
 
-/// A lower layer's link to a directory that a layer replaces with a directory, because it has entries below that path.
+/// How a layer replaces a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Covering {
+    /// It has an entry for the directory itself, as archives have.
+    Listed,
+    /// It only has entries below the path.
+    Implied,
+}
+
+/// A lower layer's link to a directory that a layer replaces with a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoveredLink {
     /// The layer that covers the link.
@@ -82,6 +91,7 @@ pub struct CoveredLink {
     /// Absolute.
     pub path: Vec<u8>,
     pub target: Vec<u8>,
+    pub covering: Covering,
 }
 
 /// Entries of a layer that engines reject for one reason, together with the whole layer.

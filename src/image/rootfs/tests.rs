@@ -103,8 +103,8 @@ fn an_entry_below_a_lower_link_covers_it_and_one_below_its_own_layers_link_follo
         covered.map(|link| (link.layer, String::from_utf8(link.path.clone()).unwrap())).collect::<Vec<_>>()
     };
     assert_eq!(links(&[lower, &[("void/x", File)], &[("lib/x", File)]]), [(2, "/lib".to_string())]);
-    // A layer that lists the directory itself intends to replace the link.
-    assert_eq!(links(&[lower, &[("lib", Directory), ("lib/x", File)]]), []);
+    let listed = layers(&[lower, &[("lib", Directory), ("lib/x", File)]]);
+    assert_eq!(listed.covered_links().iter().map(|link| link.covering).collect::<Vec<_>>(), [Covering::Listed]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::image::{Dangling, LinkFault, Refusal, Refused, RootFs};
+use crate::image::{Covering, Dangling, LinkFault, Refusal, Refused, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
@@ -57,7 +57,9 @@ fn refused(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
 
 /// Layers that write below a link of a lower layer, which hides the files that were reached through it.
 fn covered(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
-    rootfs.covered_links().iter().map(|link| {
+    // A layer that lists the directory itself may well intend to replace the link.
+    let implied = rootfs.covered_links().iter().filter(|link| link.covering == Covering::Implied);
+    implied.map(|link| {
         let (path, target) = (String::from_utf8_lossy(&link.path), String::from_utf8_lossy(&link.target));
         let text =
             format!("it has entries below {path}, a link to {target} in a lower layer: engines replace the link with a directory");

@@ -101,11 +101,19 @@ const PACKAGES: &[&str] = &[
     "busybox",
     "perl",
 ];
+const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n\
+    abc:x:911:911::/:/bin/sh\n";
 /// Creates `/mark/ran`.
 const MARK: &str = "int creat(const char *, unsigned); int close(int); int main(void) { close(creat(\"/mark/ran\", 0666)); \
     return 0; }";
 const TREE: Tree = Tree {
-    made: &[Put::File("usr/lib/mark", 0o755, Bytes::CompiledProgram(MARK, &[]))],
+    // Files that the packages create when they are configured.
+    made: &[
+        Put::File("usr/lib/mark", 0o755, Bytes::CompiledProgram(MARK, &[])),
+        Put::File("etc/passwd", 0o644, Bytes::Text(PASSWD)),
+        Put::File("etc/group", 0o644, Bytes::Text("root:x:0:\nnogroup:x:65534:\nabc:x:911:\n")),
+        Put::Link("usr/bin/awk", "mawk"),
+    ],
     ..amd64("services", PACKAGES, "/bin/sh")
 };
 
