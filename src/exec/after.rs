@@ -61,7 +61,7 @@ impl<'a> Machine<'a> {
             self.doubt_partial(started)?;
             self.enter_program(started)?;
         }
-        let verdict = notes::check(self.rootfs, started, loaded.as_ref(), self.node.isa);
+        let verdict = notes::check(self.rootfs, started, loaded.as_ref(), self.node);
         let checked = code::check(started, loaded.as_ref(), self.node);
         // An instruction that ends the program says more than the level in its notes.
         let is_said = |doubt: &Cause| doubt.kind == CauseKind::CpuLevel && matches!(checked, Some(Checked::Ends(_)));

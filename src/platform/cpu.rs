@@ -1,6 +1,8 @@
 //! Reads `/proc/cpuinfo`: the level of the instruction set, the core, and the variant that engines derive.
 //! Pure: takes text and returns facts; a fact that the text does not contain is unknown.
 
+use std::collections::BTreeSet;
+
 use super::feature::Since;
 use super::profile::Claim;
 use super::{Arch, CpuFeature, CpuFeatures, Fact, Isa};
@@ -88,9 +90,21 @@ pub fn isa(arch: Arch, cpuinfo: &str) -> Fact<Isa> {
     found.map_or(Fact::Unknown, Fact::Known)
 }
 
-/// Features that every processor of `cpuinfo` lists are present; others are absent. Both sets are empty for a text
-/// without a list.
+/// Features that every processor of `cpuinfo` lists are present; others are absent, except on RISC-V, where older kernels
+/// do not print every extension. Both sets are empty for a text without a list.
 pub fn features(arch: Arch, cpuinfo: &str) -> CpuFeatures {
+    if arch == Arch::Riscv64 {
+        // T-Head's C920 lists the draft 0.7.1 of V, which does not run programs for V.
+        let is_draft = value(cpuinfo, "mvendorid") == Some("0x5b7");
+        let lists = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+        let isa = lists.filter(|(name, _)| name.trim().eq_ignore_ascii_case("isa")).map(|(_, isa)| extensions(isa));
+        let common = isa.reduce(|a, b| a.intersection(&b).copied().collect());
+        let mut present = common.unwrap_or_default();
+        if is_draft {
+            present.remove(&CpuFeature::RiscvV);
+        }
+        return CpuFeatures { present, absent: BTreeSet::new() };
+    }
     let key = if arch == Arch::Amd64 { "flags" } else { "Features" };
     let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
     let lists: Vec<Vec<&str>> = lines
@@ -183,6 +197,25 @@ fn z(machine: u16) -> Option<Isa> {
         9175 | 9176 => Some(Isa::Z(17)),
         _ => None,
     }
+}
+
+/// The features in a RISC-V ISA string such as `rv64gcv_zba`, or with versions: `rv64i2p1_v1p0_zba1p0`.
+pub fn extensions(isa: &str) -> BTreeSet<CpuFeature> {
+    let text = isa.trim().to_ascii_lowercase();
+    let is_version = |c: char| c.is_ascii_digit() || c == 'p';
+    let mut found = BTreeSet::new();
+    for (position, part) in text.split('_').enumerate() {
+        let name = part.trim_end_matches(is_version);
+        match position {
+            // Single letters follow the base, all in one word: `rv64imafdcv`.
+            0 if name.strip_prefix("rv64").is_some_and(|letters| letters.contains('v')) => {
+                found.insert(CpuFeature::RiscvV);
+            }
+            0 => {}
+            _ => found.extend(CpuFeature::parse(Arch::Riscv64, name)),
+        }
+    }
+    found
 }
 
 /// `rv64imafdc_zicsr_zba_zbb`: the highest profile whose user-mode extensions are all present. Older kernels do not

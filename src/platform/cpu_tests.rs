@@ -206,6 +206,21 @@ fn rva22_and_rva23_want_their_extensions() {
 }
 
 #[test]
+fn riscv_extensions_are_read_from_machines_and_attributes() {
+    use CpuFeature::{RiscvV, Zba, Zbb, Zbc, Zbs, Zfh, Zfhmin, Zicond};
+    let present = |cpuinfo: &str| features(Arch::Riscv64, cpuinfo).present.into_iter().collect::<Vec<_>>();
+    assert_eq!(present(machine!("visionfive2")), [Zba, Zbb]);
+    assert_eq!(present(machine!("spacemit-x60")), [RiscvV, Zba, Zbb, Zbs, Zfhmin, Zicond, Zbc, Zfh]);
+    assert_eq!(present(machine!("milkv-pioneer")), [], "a draft of V");
+    assert_eq!(present(machine!("hifive-u74")), []);
+    let of = |isa: &str| extensions(isa).into_iter().collect::<Vec<_>>();
+    assert_eq!(of("rv64i2p1_m2p0_a2p1_f2p2_d2p2_c2p0_v1p0_zicsr2p0_zba1p0_zve32f1p0_zvl128b1p0"), [RiscvV, Zba]);
+    assert_eq!(of("rv64gcv"), [RiscvV]);
+    assert_eq!(of("rv64gc_zbs"), [Zbs]);
+    assert_eq!(of("rv64i2p1_m2p0_c2p0_zifencei2p0"), []);
+}
+
+#[test]
 fn the_features_of_32_bit_arm_do_not_include_its_version() {
     let features = features(Arch::Arm, "Features : half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt\n");
     let present = [CpuFeature::Vfp, CpuFeature::Vfp3, CpuFeature::Neon, CpuFeature::Vfp4, CpuFeature::Idiv];

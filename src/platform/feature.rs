@@ -19,13 +19,15 @@ pub enum Since {
     /// An extension of 32-bit Arm that versions below the first lack, and versions from the second on have. CPUs in
     /// between differ.
     ArmExtension(u8, u8),
+    /// RVA20, RVA22 or RVA23, where it is mandatory. Source: RISC-V profiles, RVA20U64 to RVA23U64.
+    Rva(u8),
     /// No level includes it: only a CPU's own description shows it.
     Never,
 }
 
 macro_rules! features {
     ($($feature:ident $arch:ident $name:literal $flag:literal $since:expr;)*) => {
-        /// A feature of an x86-64, AArch64 or 32-bit Arm CPU.
+        /// A feature of an x86-64, AArch64, 32-bit Arm or RISC-V CPU.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum CpuFeature { $($feature),* }
 
@@ -108,14 +110,31 @@ features! {
     Vfp4 Arm "VFPv4" "vfpv4" Since::ArmExtension(7, 8);
     Idiv Arm "IDIV" "idiva" Since::ArmExtension(7, 8);
     Armv8 Arm "ARMv8" "armv8" Since::Arm(8);
+    // Not the extensions whose instructions other CPUs run as hints: Zihintpause, Zicbop, Zimop, Zicfilp.
+    RiscvV Riscv64 "V" "v" Since::Rva(23);
+    Zba Riscv64 "Zba" "zba" Since::Rva(22);
+    Zbb Riscv64 "Zbb" "zbb" Since::Rva(22);
+    Zbs Riscv64 "Zbs" "zbs" Since::Rva(22);
+    Zfhmin Riscv64 "Zfhmin" "zfhmin" Since::Rva(22);
+    Zcb Riscv64 "Zcb" "zcb" Since::Rva(23);
+    Zfa Riscv64 "Zfa" "zfa" Since::Rva(23);
+    Zawrs Riscv64 "Zawrs" "zawrs" Since::Rva(23);
+    Zicond Riscv64 "Zicond" "zicond" Since::Rva(23);
+    Zvbb Riscv64 "Zvbb" "zvbb" Since::Rva(23);
+    Zvfhmin Riscv64 "Zvfhmin" "zvfhmin" Since::Rva(23);
+    Zbc Riscv64 "Zbc" "zbc" Since::Never;
+    Zfh Riscv64 "Zfh" "zfh" Since::Never;
+    Zvfh Riscv64 "Zvfh" "zvfh" Since::Never;
+    Zacas Riscv64 "Zacas" "zacas" Since::Never;
 }
 
 use CpuFeature::{
     Avx, Avx2, Avx512bw, Avx512cd, Avx512dq, Avx512f, Avx512vl, F16c, Fma, Neon, Popcnt, Sse3, Sse41, Sse42, Ssse3,
-    Vfp, Vfp3, Vfp4,
+    RiscvV, Vfp, Vfp3, Vfp4, Zfh, Zfhmin, Zvbb, Zvfh, Zvfhmin,
 };
 
-/// A feature, and the ones that each CPU with it has. Source: Intel SDM volume 1, the detection of each extension.
+/// A feature, and the ones that each CPU with it has. Source: Intel SDM volume 1, the detection of each extension;
+/// the RISC-V vector extensions, here of RVA profiles.
 const IMPLIED: &[(CpuFeature, &[CpuFeature])] = &[
     (Ssse3, &[Sse3]),
     (Sse41, &[Ssse3]),
@@ -132,6 +151,10 @@ const IMPLIED: &[(CpuFeature, &[CpuFeature])] = &[
     (Vfp3, &[Vfp]),
     (Neon, &[Vfp3]),
     (Vfp4, &[Vfp3]),
+    (Zfh, &[Zfhmin]),
+    (Zvfh, &[Zvfhmin]),
+    (Zvfhmin, &[RiscvV]),
+    (Zvbb, &[RiscvV]),
 ];
 
 impl fmt::Display for CpuFeature {
@@ -174,6 +197,7 @@ impl CpuFeatures {
             (Since::Arm(since), Fact::Known(Isa::Arm(version))) => Fact::Known(version >= since),
             (Since::ArmExtension(first, _), Fact::Known(Isa::Arm(version))) if version < first => Fact::Known(false),
             (Since::ArmExtension(_, all), Fact::Known(Isa::Arm(version))) if version >= all => Fact::Known(true),
+            (Since::Rva(since), Fact::Known(Isa::Rva(profile))) => Fact::Known(profile >= since),
             _ => Fact::Unknown,
         }
     }

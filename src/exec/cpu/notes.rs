@@ -9,7 +9,7 @@ use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::RootFs;
 use crate::inspect::{Elf, FileKind, GoBuild};
-use crate::platform::{Arch, Fact, Isa};
+use crate::platform::{Arch, CpuFeature, Fact, Isa, Node, cpu};
 
 /// glibc enforces GNU_PROPERTY_X86_ISA_1_NEEDED from this version on. Source: its NEWS for 2.33.
 const ENFORCED_SINCE: (u32, u32) = (2, 33);
@@ -22,18 +22,19 @@ pub(crate) struct Verdict {
     pub doubts: Vec<Cause>,
 }
 
-/// Checks a loaded program on a node of this level. `loaded` is `None` for a static program.
+/// Checks a loaded program on a node. `loaded` is `None` for a static program.
 pub(crate) fn check(
     rootfs: &RootFs<FileKind>,
     started: &Started<'_>,
     loaded: Option<&Loaded<'_>>,
-    isa: Fact<Isa>,
+    node: &Node,
 ) -> Verdict {
     let mut verdict = Verdict::default();
     let baseline =
         || baseline(rootfs, started.abi.arch).filter(|_| loaded.is_some_and(|loaded| loaded.family == Family::Glibc));
-    let Fact::Known(isa) = isa else {
-        verdict.doubts = open_level(started, loaded, baseline());
+    verdict.doubts.extend(riscv(started, node));
+    let Fact::Known(isa) = node.isa else {
+        verdict.doubts.extend(open_level(started, loaded, baseline()));
         return verdict;
     };
     if let Some(go) = &started.elf.go {
@@ -43,8 +44,7 @@ pub(crate) fn check(
     match isa {
         Isa::X86(level) => x86(&mut verdict, started, loaded, level),
         Isa::Arm(version) => verdict.doubts.extend(arm(started, version)),
-        Isa::Rva(profile) => verdict.doubts.extend(riscv(started, profile)),
-        Isa::Arm64(..) | Isa::Power(_) | Isa::Z(_) => {}
+        Isa::Arm64(..) | Isa::Rva(_) | Isa::Power(_) | Isa::Z(_) => {}
     }
     verdict.doubts.extend(baseline().and_then(|baseline| baseline.beyond(isa)));
     verdict
@@ -235,24 +235,16 @@ fn arm(started: &Started<'_>, version: u8) -> Option<Cause> {
     Some(Cause { kind: CauseKind::CpuLevel, text })
 }
 
-/// The profile that Tag_RISCV_arch implies: RVA23 added the vector extension, RVA22 bit manipulation.
-fn riscv_profile(arch: &str) -> u8 {
-    let has = |name: &str| {
-        arch.split('_').skip(1).any(|part| part.trim_end_matches(|c: char| c.is_ascii_digit() || c == 'p') == name)
-    };
-    match () {
-        () if has("v") || has("zvl128b") => 23,
-        () if has("zba") || has("zbb") || has("zbs") => 22,
-        () => 20,
-    }
-}
-
-fn riscv(started: &Started<'_>, profile: u8) -> Option<Cause> {
+/// Checks only the program: like Arm's, a library's attributes include the extensions of code that a check guards.
+fn riscv(started: &Started<'_>, node: &Node) -> Option<Cause> {
     let arch = started.elf.isa.riscv.as_deref().filter(|_| started.abi.arch == Arch::Riscv64)?;
-    let needed = riscv_profile(arch);
-    let text =
-        format!("{} was built for {arch}, which is RVA{needed}; this node is rva{profile}u64", lossy(&started.path));
-    (needed > profile).then_some(Cause { kind: CauseKind::CpuLevel, text })
+    let lacks = |feature: &CpuFeature| node.features.has(*feature, node.isa) == Fact::Known(false);
+    let lacking: Vec<&str> = cpu::extensions(arch).into_iter().filter(lacks).map(CpuFeature::name).collect();
+    let (first, rest) = lacking.split_first()?;
+    let names = rest.iter().fold((*first).to_string(), |names, name| names + ", " + name);
+    let which = node.isa.known().map_or(String::new(), |isa| format!("; this node is {isa}"));
+    let text = format!("{} was built for a CPU with {names}, which this node lacks{which}", lossy(&started.path));
+    Some(Cause { kind: CauseKind::CpuLevel, text })
 }
 
 /// The CPU level that a distribution's own programs are built for.

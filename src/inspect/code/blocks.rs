@@ -219,7 +219,12 @@ impl Function {
         }
         for leader in leaders {
             let (mut block, mut at) = (Block::default(), *leader);
-            while let Some(step) = steps.get(&at) {
+            loop {
+                let Some(step) = steps.get(&at) else {
+                    // What follows was not decoded, so it may return.
+                    block.end = if self.is_partial { End::Leave } else { End::Dead };
+                    break;
+                };
                 block.events.extend(step.needs.map(|feature| Event::Needs(feature, at)));
                 match step.flow {
                     Flow::Next => {}
@@ -338,7 +343,9 @@ impl Function {
 
     /// The blocks that every call passes, and those that a call may pass regardless of the CPU.
     pub fn reach(&self) -> Reach {
-        let joins = self.joins().unwrap_or_default();
+        let joins = self.joins();
+        let is_partial = joins.is_none();
+        let joins = joins.unwrap_or_default();
         let certain: Vec<u64> = std::iter::successors(Some(self.entry), |block| joins.get(block).copied())
             .take(self.blocks.len() + 1)
             .collect();
@@ -352,7 +359,7 @@ impl Function {
                 _ => pending.extend(self.successors(block).into_iter().flatten()),
             }
         }
-        Reach { certain, probable }
+        Reach { certain, probable, is_partial }
     }
 }
 
@@ -361,6 +368,8 @@ pub struct Reach {
     /// In the order of execution.
     pub certain: Vec<u64>,
     pub probable: BTreeSet<u64>,
+    /// Whether the blocks that every call passes are unknown, except the first one.
+    pub is_partial: bool,
 }
 
 fn post_order(root: usize, edges: &[Vec<usize>]) -> Vec<usize> {

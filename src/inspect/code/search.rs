@@ -1,7 +1,9 @@
 //! Searches from the roots along direct calls. Each function is decoded and summarised once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
+
+use foldhash::fast::FixedState;
 
 use super::binary::{Binary, Pointer};
 use super::blocks::{Block, Callee, Code, Decode, Event, Flow, Function};
@@ -9,8 +11,6 @@ use super::layout::Machine;
 use super::{CodeNeeds, CodeUse, Root, arm, arm64, spread, x86};
 use crate::platform::CpuFeature;
 
-/// Maximum depth of calls that are followed.
-const DEPTH: usize = 96;
 /// Number of instructions within which a function must turn out to never return.
 const NEVER_RETURNS: usize = 48;
 /// Maximum number of entries of a Python module's slot table.
@@ -45,86 +45,155 @@ const NEVER: &[&str] = &[
     "_Py_FatalErrorFunc",
 ];
 
-/// The CPU features that a function and its callees need, each with the address of the first instruction, in the order
-/// in which they are executed.
-#[derive(Debug, Default)]
-struct Summary {
-    certain: Vec<(CpuFeature, u64)>,
-    probable: Vec<(CpuFeature, u64)>,
+/// What a function does on each call, and what it probably does.
+#[derive(Debug)]
+struct Body {
+    /// In the order of execution.
+    certain: Vec<Event>,
+    probable: Vec<Event>,
 }
 
-/// Adds the features that are not known yet.
-fn add_all(known: &mut Vec<(CpuFeature, u64)>, more: &[(CpuFeature, u64)]) {
-    for (feature, address) in more {
-        if !known.iter().any(|(other, _)| other == feature) {
-            known.push((*feature, *address));
-        }
-    }
+/// A function that is probably called, or whose certain part has been followed.
+struct Pending {
+    /// An index into [`Search::roots`].
+    root: usize,
+    body: Rc<Body>,
+    is_called: bool,
 }
 
 pub struct Search<'b> {
     binary: &'b Binary<'b>,
     decoder: Box<dyn Decode>,
-    summaries: HashMap<u64, Rc<Summary>>,
-    in_work: BTreeSet<u64>,
-    never: HashMap<u64, bool>,
+    roots: Vec<Root>,
+    /// Functions that are certainly called, and those whose calls have been followed at all.
+    called: HashSet<u64, FixedState>,
+    reached: HashSet<u64, FixedState>,
+    pending: VecDeque<Pending>,
+    never: HashMap<u64, bool, FixedState>,
+    budget: Budget,
     left: usize,
     needs: CodeNeeds,
 }
 
+/// Maximum number of instructions that are decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// In functions that are certainly called. If they have more, the search is partial.
+    pub certain: usize,
+    /// In functions that are probably called.
+    pub probable: usize,
+}
+
 impl<'b> Search<'b> {
-    pub fn new(binary: &'b Binary<'b>, budget: usize) -> Search<'b> {
+    pub fn new(binary: &'b Binary<'b>, budget: Budget) -> Search<'b> {
         let decoder: Box<dyn Decode> = match binary.machine {
             Machine::X86 => Box::new(x86::Decoder::default()),
             Machine::Arm64 => Box::new(arm64::Decoder::default()),
             Machine::Arm => Box::new(arm::Decoder::default()),
         };
-        let (summaries, in_work, never) = Default::default();
-        Search { binary, decoder, summaries, in_work, never, left: budget, needs: CodeNeeds::default() }
+        let (roots, called, reached, pending, never) = Default::default();
+        let needs = CodeNeeds::default();
+        Search { binary, decoder, roots, called, reached, pending, never, budget, left: budget.certain, needs }
     }
 
     /// Searches from the function at `address`, which the runtime calls.
-    pub fn enter(&mut self, root: &Root, address: u64) {
-        let summary = self.sum_up(address, 0);
-        self.keep(root, &summary, true);
-        if *root == Root::Entry {
+    pub fn enter(&mut self, root: Root, address: u64) {
+        let is_entry = root == Root::Entry;
+        self.roots.push(root);
+        let root = self.roots.len() - 1;
+        self.follow(root, address);
+        if is_entry {
             for main in self.handed_over(address) {
-                let summary = self.sum_up(main, 0);
-                self.keep(root, &summary, true);
+                self.follow(root, main);
                 for inner in self.stub_of(main) {
-                    let summary = self.sum_up(inner, 0);
-                    self.keep(root, &summary, false);
+                    self.suppose(root, inner);
                 }
             }
         }
     }
 
-    fn keep(&mut self, root: &Root, summary: &Summary, is_certain: bool) {
-        let (binary, decoder) = (self.binary, &self.decoder);
-        let found = |address: u64, order: usize| CodeUse {
-            order: u32::try_from(order).unwrap_or(u32::MAX),
+    /// Follows the calls that are always made, in the order of execution.
+    fn follow(&mut self, root: usize, address: u64) {
+        let mut stack: Vec<(Rc<Body>, usize)> = self.call(root, address).into_iter().map(|body| (body, 0)).collect();
+        while let Some((body, position)) = stack.last_mut() {
+            let Some(event) = body.certain.get(*position).copied() else {
+                stack.pop();
+                continue;
+            };
+            *position += 1;
+            match event {
+                Event::Needs(feature, address) => self.keep(root, feature, address, true),
+                Event::Calls(callee, arguments) => {
+                    for target in self.targets(callee, arguments).into_iter().rev() {
+                        stack.extend(self.call(root, target).map(|body| (body, 0)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The body of a function that is certainly called, unless it has been followed.
+    fn call(&mut self, root: usize, address: u64) -> Option<Rc<Body>> {
+        if !self.called.insert(address) {
+            return None;
+        }
+        let body = Rc::new(self.body(address, true)?);
+        self.reached.insert(address);
+        self.pending.push_back(Pending { root, body: body.clone(), is_called: false });
+        Some(body)
+    }
+
+    /// Queues a function that is probably called.
+    fn suppose(&mut self, root: usize, address: u64) {
+        if self.left > 0
+            && self.reached.insert(address)
+            && let Some(body) = self.body(address, false)
+        {
+            self.pending.push_back(Pending { root, body: Rc::new(body), is_called: true });
+        }
+    }
+
+    /// Follows the calls that are probably made.
+    fn follow_probable(&mut self) {
+        self.left = self.budget.probable;
+        while let Some(Pending { root, body, is_called }) = self.pending.pop_front() {
+            let certain = if is_called { &body.certain[..] } else { &[] };
+            for event in certain.iter().chain(&body.probable) {
+                match *event {
+                    Event::Needs(feature, address) => self.keep(root, feature, address, false),
+                    Event::Calls(callee, arguments) => {
+                        for target in self.targets(callee, arguments) {
+                            self.suppose(root, target);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, root: usize, feature: CpuFeature, address: u64, is_certain: bool) {
+        let map = if is_certain { &mut self.needs.certain } else { &mut self.needs.probable };
+        let order = u32::try_from(map.len()).unwrap_or(u32::MAX);
+        let (binary, decoder, roots) = (self.binary, &self.decoder, &self.roots);
+        map.entry(feature).or_insert_with(|| CodeUse {
+            order,
             address: binary.machine.plain(address),
             mnemonic: binary.code(address).map_or(String::new(), |code| decoder.mnemonic(code, address)),
-            root: root.clone(),
+            root: roots[root].clone(),
             symbol: None,
-        };
-        for (feature, address) in &summary.certain {
-            let map = if is_certain { &mut self.needs.certain } else { &mut self.needs.probable };
-            let order = map.len();
-            map.entry(*feature).or_insert_with(|| found(*address, order));
-        }
-        for (feature, address) in &summary.probable {
-            let order = self.needs.probable.len();
-            self.needs.probable.entry(*feature).or_insert_with(|| found(*address, order));
-        }
+        });
     }
 
     pub fn finish(mut self) -> CodeNeeds {
         let binary = self.binary;
         if binary.machine == Machine::X86 {
             let found = spread::spread(&binary.segments());
-            self.keep(&Root::Everywhere, &Summary { certain: found, probable: Vec::new() }, true);
+            self.roots.push(Root::Everywhere);
+            for (feature, address) in found {
+                self.keep(self.roots.len() - 1, feature, address, true);
+            }
         }
+        self.follow_probable();
         let CodeNeeds { certain, probable, .. } = &mut self.needs;
         probable.retain(|feature, _| !certain.contains_key(feature));
         for found in certain.values_mut().chain(probable.values_mut()) {
@@ -138,50 +207,27 @@ impl<'b> Search<'b> {
         let budget = self.left;
         let function = Function::decode(entry, decoder.as_mut(), self, budget);
         self.decoder = decoder;
-        self.left -= function.cost.min(self.left);
-        self.needs.is_partial |= function.is_partial;
+        // A call costs something even if it leads to bytes that are not an instruction.
+        self.left = self.left.saturating_sub(function.cost.max(1));
         function
     }
 
-    fn sum_up(&mut self, entry: u64, depth: usize) -> Rc<Summary> {
-        if let Some(summary) = self.summaries.get(&entry) {
-            return summary.clone();
-        }
-        if self.left == 0 || depth > DEPTH {
-            self.needs.is_partial = true;
-            return Rc::default();
-        }
-        if !self.in_work.insert(entry) {
-            return Rc::default();
+    /// Decodes a function. `None` if the budget is used up.
+    fn body(&mut self, entry: u64, is_certain: bool) -> Option<Body> {
+        if self.left == 0 {
+            self.needs.is_partial |= is_certain;
+            return None;
         }
         let function = self.decode(entry);
         let reach = function.reach();
-        let mut summary = Summary::default();
-        let others = reach.probable.iter().filter(|start| !reach.certain.contains(start));
-        for start in reach.certain.iter().chain(others) {
-            let Some(block) = function.blocks.get(start) else { continue };
-            let is_certain = reach.certain.contains(start);
-            for event in &block.events {
-                match event {
-                    Event::Needs(feature, address) => {
-                        let known = if is_certain { &mut summary.certain } else { &mut summary.probable };
-                        add_all(known, &[(*feature, *address)]);
-                    }
-                    Event::Calls(callee, arguments) => {
-                        for target in self.targets(*callee, *arguments) {
-                            let inner = self.sum_up(target, depth + 1);
-                            let known = if is_certain { &mut summary.certain } else { &mut summary.probable };
-                            add_all(known, &inner.certain);
-                            add_all(&mut summary.probable, &inner.probable);
-                        }
-                    }
-                }
-            }
-        }
-        self.in_work.remove(&entry);
-        let summary = Rc::new(summary);
-        self.summaries.insert(entry, summary.clone());
-        summary
+        self.needs.is_partial |= is_certain && (function.is_partial || reach.is_partial);
+        let events = |start: &u64| function.blocks.get(start).map_or(&[][..], |block| &block.events).iter().copied();
+        let always: HashSet<&u64> = reach.certain.iter().collect();
+        let others = reach.probable.iter().filter(|start| !always.contains(start));
+        Some(Body {
+            certain: reach.certain.iter().flat_map(events).collect(),
+            probable: others.flat_map(events).collect(),
+        })
     }
 
     /// The functions of this file that a call reaches.
