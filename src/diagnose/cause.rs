@@ -320,7 +320,9 @@ impl Suspect {
             CauseKind::CpuLevel | CpuBaseline | CpuInstruction | DistributionLevel => Suspect::CpuLevel,
             CauseKind::PageSize => Suspect::PageSize,
             AddressSpace | LowAddress | Memory => Suspect::NodeLimits,
-            UserUnknown | NotRead | HandlerUnknown | LibraryUnknown | NodeUnknown => Suspect::Undecided,
+            UserUnknown | NotRead | HandlerUnknown | LibraryUnknown | CodeUnsearched | NodeUnknown => {
+                Suspect::Undecided
+            }
         }
     }
 }

@@ -159,6 +159,8 @@ causes! {
     CpuLevel "cpu-level";
     /// The code executes an instruction that the node's CPU lacks: SIGILL.
     CpuInstruction "cpu-instruction";
+    /// The code that the program executes at startup was not searched to its end.
+    CodeUnsearched "code-unsearched";
     CpuBaseline "cpu-baseline";
     /// The distribution's CPU baseline, on a node whose CPU level is not known.
     DistributionLevel "distribution-level";

@@ -154,6 +154,13 @@ const fn row_of(kind: CauseKind) -> Row {
         CpuLevel | CpuBaseline | CpuInstruction => {
             Row { doubt: Some((Code::EntrypointCpuDoubt, Severity::Warning)), ..row(Code::EntrypointCpuLevel) }
         }
+        CodeUnsearched => Row {
+            hint: Some(
+                "run the program once on the oldest CPU that it must support, or on QEMU's model of it: \
+                 qemu-x86_64 -cpu Nehalem PROGRAM",
+            ),
+            ..plain()
+        },
         // The user chose the distribution and its CPUs; a node that is known to be older has its own cause.
         DistributionLevel => {
             Row { doubt: Some((Code::EntrypointCpuDoubt, Severity::Note)), ..row(Code::EntrypointCpuLevel) }

@@ -129,8 +129,8 @@ features! {
 }
 
 use CpuFeature::{
-    Avx, Avx2, Avx512bw, Avx512cd, Avx512dq, Avx512f, Avx512vl, F16c, Fma, Neon, Popcnt, Sse3, Sse41, Sse42, Ssse3,
-    RiscvV, Vfp, Vfp3, Vfp4, Zfh, Zfhmin, Zvbb, Zvfh, Zvfhmin,
+    Avx, Avx2, Avx512bw, Avx512cd, Avx512dq, Avx512f, Avx512vl, F16c, Fma, Neon, Popcnt, RiscvV, Sse3, Sse41, Sse42,
+    Ssse3, Vfp, Vfp3, Vfp4, Zfh, Zfhmin, Zvbb, Zvfh, Zvfhmin,
 };
 
 /// A feature, and the ones that each CPU with it has. Source: Intel SDM volume 1, the detection of each extension;

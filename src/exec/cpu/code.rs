@@ -13,6 +13,9 @@ use crate::platform::{CpuFeature, Fact, Node};
 /// Source: signal(7), x86 and Arm.
 const SIGILL: u8 = 4;
 
+/// What a partial search means.
+pub(crate) const UNSEARCHED: &str = "its startup code is too large to search to its end";
+
 /// An instruction that the node's CPU does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lacking<'c> {
@@ -32,10 +35,16 @@ pub(crate) fn lacking<'c>(needs: &'c CodeNeeds, node: &Node) -> Option<Lacking<'
     certain.or_else(|| first(&needs.probable).map(|(feature, at)| Lacking { feature: *feature, at, is_certain: false }))
 }
 
+/// Whether the node's CPU is known to lack a feature that the unread part of a partial search may need.
+pub(crate) fn is_undecided(needs: &CodeNeeds, node: &Node) -> bool {
+    let lacks = |feature: &CpuFeature| node.features.has(*feature, node.isa) == Fact::Known(false);
+    needs.is_partial && CpuFeature::ALL.iter().any(|feature| feature.arch() == node.arch && lacks(feature))
+}
+
 /// The result of checking the code of a process's files.
 #[derive(Debug)]
 pub(crate) enum Checked {
-    /// SIGILL before or in `main`.
+    /// SIGILL before or in `main`, or unknown because a file's code was not searched to its end.
     Ends(Outcome),
     /// SIGILL on a path that is probably taken.
     Doubt(Cause),
@@ -47,11 +56,20 @@ pub(crate) fn check(started: &Started<'_>, loaded: Option<&Loaded<'_>>, node: &N
     let mapped = loaded.map_or(&[][..], |loaded| &loaded.objects);
     // A loader runs the constructors of the libraries first, those that it mapped last before the others.
     let mapped = mapped.iter().rev().map(|object| (lossy(&object.path), object.elf));
-    let mut found = Vec::new();
+    let (mut found, mut unsearched) = (Vec::new(), None);
     for (path, elf) in mapped.chain(own) {
-        found.extend(elf.code.as_deref().and_then(|needs| lacking(needs, node)).map(|lacking| (path, lacking)));
+        let Some(needs) = elf.code.as_deref() else { continue };
+        if is_undecided(needs, node) {
+            unsearched.get_or_insert_with(|| path.clone());
+        }
+        found.extend(lacking(needs, node).map(|lacking| (path, lacking)));
     }
-    let (path, first) = found.iter().find(|(_, lacking)| lacking.is_certain).or(found.first())?;
+    let certain = found.iter().find(|(_, lacking)| lacking.is_certain);
+    if let (None, Some(at)) = (certain, unsearched) {
+        let text = format!("{UNSEARCHED}; whether this node's CPU executes all of it is not known");
+        return Some(Checked::Ends(Outcome::Unknown { at, cause: Cause { kind: CauseKind::CodeUnsearched, text } }));
+    }
+    let (path, first) = certain.or(found.first())?;
     let cause = Cause { kind: CauseKind::CpuInstruction, text: first.text(path, node) };
     match first.is_certain {
         true => Some(Checked::Ends(Outcome::Dies { death: Death::Signal(SIGILL), at: path.clone(), cause })),
@@ -85,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::exec::tests::{call, short};
-    use crate::exec::trace;
+    use crate::exec::{Trace, trace};
     use crate::image::{Contents, Entry, EntryKind, merge};
     use crate::inspect::elf_builder::ElfBuilder;
     use crate::inspect::{FileKind, inspect};
@@ -134,23 +152,41 @@ mod tests {
         assert!(lacking(&needs, &without).is_some());
     }
 
+    fn trace_of(needs: CodeNeeds, node: &Node) -> Trace {
+        let bytes = ElfBuilder::amd64().build();
+        let mut kind = inspect(b"app", bytes.len() as u64, true, &mut &bytes[..]);
+        let FileKind::Elf(elf) = &mut kind else { panic!("an ELF file") };
+        elf.code = Some(Box::new(needs));
+        let mut contents = Contents::default();
+        contents.push(&Entry::plain(b"app", EntryKind::File, 0o755), Some(kind));
+        trace(&merge([Arc::new(contents)]), &call(&["/app"]), node)
+    }
+
     #[test]
     fn a_program_that_always_executes_it_dies_of_sigill_and_one_that_probably_does_is_doubted() {
-        let trace_of = |needs: CodeNeeds, node: &Node| {
-            let bytes = ElfBuilder::amd64().build();
-            let mut kind = inspect(b"app", bytes.len() as u64, true, &mut &bytes[..]);
-            let FileKind::Elf(elf) = &mut kind else { panic!("an ELF file") };
-            elf.code = Some(Box::new(needs));
-            let mut contents = Contents::default();
-            contents.push(&Entry::plain(b"app", EntryKind::File, 0o755), Some(kind));
-            trace(&merge([Arc::new(contents)]), &call(&["/app"]), node)
-        };
         let certain = trace_of(needs(&[CpuFeature::Avx], &[]), &node(2));
         assert_eq!(short(&certain.outcome), "signal 4 cpu-instruction");
         let probable = trace_of(needs(&[], &[CpuFeature::Avx]), &node(2));
         assert_eq!((short(&probable.outcome).as_str(), probable.doubts.len()), ("runs", 1));
         let healthy = trace_of(needs(&[CpuFeature::Avx], &[]), &node(3));
         assert_eq!((short(&healthy.outcome).as_str(), healthy.doubts.len()), ("runs", 0));
+    }
+
+    #[test]
+    fn a_search_that_did_not_end_is_undecided_if_the_node_lacks_anything() {
+        let outcome_of = |certain: &[CpuFeature], node: &Node| {
+            let partial = CodeNeeds { is_partial: true, ..needs(certain, &[]) };
+            short(&trace_of(partial, node).outcome)
+        };
+        assert_eq!(outcome_of(&[], &node(2)), "unknown code-unsearched");
+        assert_eq!(outcome_of(&[CpuFeature::Sse41], &node(2)), "unknown code-unsearched");
+        // What was found decides.
+        assert_eq!(outcome_of(&[CpuFeature::Avx], &node(2)), "signal 4 cpu-instruction");
+        // Nothing is known to be lacking.
+        assert_eq!(outcome_of(&[], &node(4)), "runs");
+        assert_eq!(outcome_of(&[], &Node::plain(Arch::Amd64)), "runs");
+        // A search of code that is only probably executed does not decide a start.
+        assert_eq!(short(&trace_of(needs(&[], &[]), &node(2)).outcome), "runs");
     }
 
     #[test]

@@ -93,8 +93,8 @@ pub struct Binary<'b> {
     is_interpreted: bool,
     loads: Vec<Load>,
     dynamic: HashMap<u64, u64>,
-    /// Relocations by slot address.
-    slots: HashMap<u64, Slot>,
+    /// Relocations, sorted by slot address. The last one for an address applies.
+    slots: Vec<(u64, Slot)>,
     dynsym: Table,
     /// The unwind table's address, and the offset and number of its sorted entries.
     unwind: Option<(u64, u64, u64)>,
@@ -143,7 +143,7 @@ impl<'b> Binary<'b> {
             is_interpreted: false,
             loads: Vec::new(),
             dynamic: HashMap::new(),
-            slots: HashMap::new(),
+            slots: Vec::new(),
             dynsym: Table::default(),
             unwind: None,
         };
@@ -225,7 +225,8 @@ impl<'b> Binary<'b> {
 
     /// The number that the variable at `address` contains after the file is loaded. `None` for pointers.
     pub fn initial(&self, address: u64, size: u64) -> Option<u64> {
-        if (0..size).any(|byte| self.slots.contains_key(&address.wrapping_add(byte))) {
+        let next = self.slots.partition_point(|(slot, _)| *slot < address);
+        if self.slots.get(next).is_some_and(|(slot, _)| slot - address < size) {
             return None;
         }
         let is_zero =
@@ -364,7 +365,7 @@ impl<'b> Binary<'b> {
     }
 
     fn read_slots(&mut self) {
-        let mut slots = HashMap::new();
+        let mut slots = Vec::new();
         let (relative, symbolic) = self.machine.relocations();
         let data = match self.machine {
             Machine::X86 | Machine::Arm64 => (DT_RELA, DT_RELASZ),
@@ -377,15 +378,22 @@ impl<'b> Binary<'b> {
                 _ => None,
             }));
         }
+        slots.sort_by_key(|(slot, _)| *slot);
         self.slots = slots;
+    }
+
+    fn slot(&self, address: u64) -> Option<Slot> {
+        let after = self.slots.partition_point(|(slot, _)| *slot <= address);
+        let (slot, value) = self.slots.get(after.checked_sub(1)?)?;
+        (*slot == address).then_some(*value)
     }
 
     /// The pointer at `address` after the file is loaded.
     pub fn pointer(&self, address: u64) -> Option<Pointer<'b>> {
-        match self.slots.get(&address) {
-            Some(Slot::Address(value)) => Some(Pointer::Here(*value)),
+        match self.slot(address) {
+            Some(Slot::Address(value)) => Some(Pointer::Here(value)),
             Some(Slot::Symbol(index)) => {
-                let symbol = self.symbol(self.dynsym, u64::from(*index))?;
+                let symbol = self.symbol(self.dynsym, u64::from(index))?;
                 match symbol.section {
                     0 => Some(Pointer::Import(self.name(self.dynsym, symbol.name)?)),
                     // STT_GNU_IFUNC: the resolver decides by the CPU.

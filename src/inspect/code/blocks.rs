@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use crate::platform::CpuFeature;
 
 /// Maximum number of instructions that are decoded per function.
-const FUNCTION: usize = 16_384;
+const FUNCTION: usize = 1 << 18;
 
 /// Maximum number of comparisons for finding the joins of one function.
 const JOIN_STEPS: usize = 1 << 20;

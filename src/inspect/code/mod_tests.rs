@@ -242,9 +242,31 @@ fn endless_and_recursive_code_ends() {
     assert!(x86(&[0xeb, 0xfe]).certain.is_empty());
     // call .; ret
     assert!(x86(&[0xe8, 0xfb, 0xff, 0xff, 0xff, 0xc3]).certain.is_empty());
-    // A chain of calls beyond the depth limit.
-    let chain = [0xe8, 0, 0, 0, 0].repeat(100_000);
-    assert!(x86(&chain).is_partial);
+    // Each call's target is a function that makes all of the following calls too.
+    assert!(x86(&[0xe8, 0, 0, 0, 0].repeat(8000)).is_partial);
+}
+
+#[test]
+fn an_instruction_beyond_the_budget_is_not_missed_silently() {
+    let search = |code: &[u8]| {
+        let found = needs_within(&program(62, code), Budget { certain: 5000, probable: 100 }).expect("a program");
+        (certain(&found).len(), found.is_partial)
+    };
+    let end = [&AVX[..], &[0xc3]].concat();
+    assert_eq!(search(&[&[0x90; 4000][..], &end].concat()), (1, false));
+    assert_eq!(search(&[&[0x90; 5000][..], &end].concat()), (0, true));
+    // test %rdi,%rdi; je past the instruction: what follows there may return, so the instruction is not certain.
+    let branch = [&[0x48, 0x85, 0xff, 0x0f, 0x84, 5, 0, 0, 0][..], &end, &[0x90; 6000]].concat();
+    assert_eq!(search(&branch), (0, true));
+}
+
+#[test]
+fn a_long_chain_of_calls_is_followed_to_its_end() {
+    // call +1; ret; call +1; ret; ... vxorps; ret
+    let mut code = [0xe8, 1, 0, 0, 0, 0xc3].repeat(1000);
+    code.extend([&AVX[..], &[0xc3]].concat());
+    let found = x86(&code);
+    assert_eq!((certain(&found), found.is_partial), (vec![(CpuFeature::Avx, TEXT + 6000, "vxorps")], false));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::exec::cpu::code::{Lacking, lacking};
+use crate::exec::cpu::code::{Lacking, UNSEARCHED, is_undecided, lacking};
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::{Fit, Program};
 use crate::judge::facts::reach::{NamedWhat, Route};
@@ -54,11 +54,14 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
             continue;
         }
         for object in files.libraries.closure(module) {
-            let Some(lacking) = object.elf.code.as_deref().and_then(|needs| lacking(needs, files.node)) else {
+            let Some(needs) = object.elf.code.as_deref() else { continue };
+            if files.is_reported(&object.path) || files.reach.is_chain(&object.path) {
                 continue;
-            };
-            if !files.is_reported(&object.path) && !files.reach.is_chain(&object.path) {
+            }
+            if let Some(lacking) = lacking(needs, files.node) {
                 found.entry(&object.path).or_insert_with(|| finding(files, (&by, module), object, &lacking));
+            } else if is_undecided(needs, files.node) {
+                found.entry(&object.path).or_insert_with(|| undecided(files, &by, object));
             }
         }
     }
@@ -92,6 +95,12 @@ fn refusal(files: &Files<'_>, by: &str, module: &Program<'_>, check: &OwnCheck) 
     finding.reached_by = files.chain.to_vec();
     finding.reached_by.push(module.path.clone());
     finding
+}
+
+/// A module whose code was not searched to its end may never be loaded, so it is not a reason to fail.
+fn undecided(files: &Files<'_>, by: &str, object: &Program<'_>) -> Finding {
+    let message = format!("{by} loads code that may need a newer CPU: {UNSEARCHED}");
+    foreign(files, object, Code::ExtensionCpuLevel, message).severity(Severity::Note)
 }
 
 fn finding(
