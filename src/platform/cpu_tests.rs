@@ -207,10 +207,10 @@ fn rva22_and_rva23_want_their_extensions() {
 
 #[test]
 fn riscv_extensions_are_read_from_machines_and_attributes() {
-    use CpuFeature::{RiscvV, Zba, Zbb, Zbc, Zbs, Zfh, Zfhmin, Zicond};
+    use CpuFeature::{RiscvV, Zba, Zbb, Zbc, Zbs, Zfh, Zfhmin, Zicond, Zvfh, Zvfhmin};
     let present = |cpuinfo: &str| features(Arch::Riscv64, cpuinfo).present.into_iter().collect::<Vec<_>>();
     assert_eq!(present(machine!("visionfive2")), [Zba, Zbb]);
-    assert_eq!(present(machine!("spacemit-x60")), [RiscvV, Zba, Zbb, Zbs, Zfhmin, Zicond, Zbc, Zfh]);
+    assert_eq!(present(machine!("spacemit-x60")), [RiscvV, Zba, Zbb, Zbs, Zfhmin, Zicond, Zvfhmin, Zbc, Zfh, Zvfh]);
     assert_eq!(present(machine!("milkv-pioneer")), [], "a draft of V");
     assert_eq!(present(machine!("hifive-u74")), []);
     let of = |isa: &str| extensions(isa).into_iter().collect::<Vec<_>>();

@@ -283,3 +283,58 @@ fn baseline(rootfs: &RootFs<FileKind>, arch: Arch) -> Option<Baseline> {
     };
     is_rhel.then(|| Baseline { name: value("PRETTY_NAME").unwrap_or(id), needed })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::exec::tests::call;
+    use crate::exec::trace;
+    use crate::image::{Contents, Entry, EntryKind, merge};
+    use crate::inspect::elf_builder::ElfBuilder;
+    use crate::inspect::inspect;
+    use crate::platform::CpuFeatures;
+
+    /// The doubts about a static RISC-V program with these attributes.
+    fn doubts(attributes: &str, node: &Node) -> Vec<String> {
+        let bytes = ElfBuilder::riscv64().riscv_arch(attributes).build();
+        let kind = inspect(b"app", bytes.len() as u64, true, &mut &bytes[..]);
+        let mut contents = Contents::default();
+        contents.push(&Entry::plain(b"app", EntryKind::File, 0o755), Some(kind));
+        let trace = trace(&merge([Arc::new(contents)]), &call(&["/app"]), node);
+        trace.doubts.into_iter().map(|doubt| doubt.text).collect()
+    }
+
+    /// QEMU 7.2's rv64 model ends programs with these attributes by SIGILL if the extension is off, and runs them if it
+    /// is on: sh1add, bset, vsetvli, clmul, fcvt.s.h.
+    #[test]
+    fn a_riscv_program_is_doubted_on_a_cpu_that_lacks_an_extension_of_its_attributes() {
+        let rva = |profile: u8| Node { isa: Fact::Known(Isa::Rva(profile)), ..Node::plain(Arch::Riscv64) };
+        let with = |present: &[CpuFeature]| Node { features: CpuFeatures::of(present, &[]), ..rva(20) };
+        let zba = "rv64i2p0_m2p0_a2p0_f2p0_d2p0_c2p0_zmmul1p0_zba1p0";
+        assert_eq!(
+            doubts(zba, &rva(20)),
+            ["/app was built for a CPU with Zba, which this node lacks; this node is rva20u64"]
+        );
+        let vector = "rv64i2p0_m2p0_a2p0_f2p0_d2p0_c2p0_v1p0_zmmul1p0_zve32f1p0_zve64d1p0_zvl128b1p0_zvl64b1p0";
+        for (attributes, lacks, has) in [
+            (zba, rva(20), rva(22)),
+            (zba, rva(20), with(&[CpuFeature::Zba])),
+            ("rv64i2p0_m2p0_zbs1p0", rva(20), rva(23)),
+            ("rv64i2p0_f2p0_zfhmin1p0", rva(20), with(&[CpuFeature::Zfh])),
+            ("rv64gcv", rva(22), rva(23)),
+            (vector, rva(22), with(&[CpuFeature::RiscvV])),
+            (vector, rva(20), rva(23)),
+        ] {
+            assert_eq!((doubts(attributes, &lacks).len(), doubts(attributes, &has).len()), (1, 0), "{attributes}");
+        }
+        // No profile has Zbc, and nothing is known about a node without a level.
+        assert_eq!(doubts("rv64i2p0_zbc1p0", &rva(22)), Vec::<String>::new());
+        assert_eq!(doubts(vector, &Node::plain(Arch::Riscv64)), Vec::<String>::new());
+        let mut without = Node::plain(Arch::Riscv64);
+        without.features.absent.insert(CpuFeature::RiscvV);
+        assert_eq!(doubts(vector, &without), ["/app was built for a CPU with V, which this node lacks"]);
+        assert_eq!(doubts("rv64i2p0_m2p0_a2p0_f2p0_d2p0_c2p0", &rva(20)), Vec::<String>::new());
+    }
+}

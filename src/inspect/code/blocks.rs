@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use foldhash::fast::FixedState;
+
 use crate::platform::CpuFeature;
 
 /// Maximum number of instructions that are decoded per function.
@@ -45,8 +47,29 @@ pub struct Test {
     pub is_taken_if_equal: bool,
 }
 
-/// The instructions of a function by address.
-type Steps = HashMap<u64, Step, foldhash::fast::FixedState>;
+/// The instructions of a function.
+#[derive(Debug, Default)]
+struct Steps {
+    list: Vec<(u64, Step)>,
+    /// Indexes of `list` by address.
+    index: HashMap<u64, u32, FixedState>,
+}
+
+impl Steps {
+    fn contains(&self, at: u64) -> bool {
+        self.index.contains_key(&at)
+    }
+
+    fn get(&self, at: u64) -> Option<&Step> {
+        let (_, step) = self.list.get(*self.index.get(&at)? as usize)?;
+        Some(step)
+    }
+
+    fn insert(&mut self, at: u64, step: Step) {
+        self.index.insert(at, self.list.len() as u32);
+        self.list.push((at, step));
+    }
+}
 
 /// The control flow after an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +190,7 @@ impl Function {
         // A block is decoded with the values of the first path that leads to it.
         while let Some((start, mut decoder)) = pending.pop_front() {
             let mut at = start;
-            while !steps.contains_key(&at) {
+            while !steps.contains(at) {
                 if function.cost >= limit {
                     function.is_partial = true;
                     break;
@@ -211,7 +234,7 @@ impl Function {
 
     fn form_blocks<'b>(&mut self, steps: &Steps, leaders: &BTreeSet<u64>, code: &mut dyn Code<'b>) {
         let mut first_store = HashMap::new();
-        for (at, step) in steps {
+        for (at, step) in &steps.list {
             if let Some(variable) = step.stores {
                 let first = first_store.entry(variable).or_insert(*at);
                 *first = (*first).min(*at);
@@ -220,7 +243,7 @@ impl Function {
         for leader in leaders {
             let (mut block, mut at) = (Block::default(), *leader);
             loop {
-                let Some(step) = steps.get(&at) else {
+                let Some(step) = steps.get(at) else {
                     // What follows was not decoded, so it may return.
                     block.end = if self.is_partial { End::Leave } else { End::Dead };
                     break;

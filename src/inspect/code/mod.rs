@@ -23,7 +23,7 @@ use search::{Budget, Search};
 
 /// Maximum number of instructions that are decoded per file. Of 5,000 files, among them Chromium and LLVM, none executes
 /// more than 240,000 instructions in functions that are certainly called.
-const BUDGET: Budget = Budget { certain: 2_000_000, probable: 400_000 };
+const BUDGET: Budget = Budget { certain: 2_000_000, probable: 40_000 };
 
 /// The instructions that each byte of code adds to a file's budget, and the smallest budget: the time for an image is
 /// proportional to its size, even if its functions overlap.

@@ -3,7 +3,7 @@
 use super::{Claim, Emulation, Profile};
 use crate::platform::CpuFeature::{
     Adx, Aesni, Amx, ArmCrypto, Avx, Bf16, Bmi1, Crc32, Cx16, DotProd, F16c, Fma, Fma4, Fp16, I8mm, Movbe, Pclmulqdq,
-    Popcnt, RiscvV, ShaNi, Sse3, Sse4a, Sse41, Ssse3, Sve, Xop, Zba, Zbb, Zbc, Zfh, Zicond,
+    Popcnt, RiscvV, ShaNi, Sse3, Sse4a, Sse41, Ssse3, Sve, Xop, Zba, Zbb, Zbc, Zfh, Zicond, Zvfh,
 };
 use crate::platform::{Arch, CpuFeature, Isa};
 use Claim::{Open, Unverified, Verified};
@@ -265,5 +265,5 @@ pub const PROFILES: &[Profile] = &[
     row("hifive-p550", "SiFive HiFive Premier P550, Milk-V Megrez", Arch::Riscv64, Unverified(Isa::Rva(20)), "LLVM RISCVProcessors.td, sifive-p550").aliases(&["megrez"]),
     row("milkv-pioneer", "Milk-V Pioneer (SG2042, C920)", Arch::Riscv64, Verified(Isa::Rva(20)), "util-linux, lscpu dump rv64-milkvpioneer").aliases(&["sg2042"]),
     row("bpi-f3", "Banana Pi BPI-F3, Milk-V Jupiter (SpacemiT K1, M1: X60)", Arch::Riscv64, Verified(Isa::Rva(22)), "archspec-json, cpuinfo linux-spacemit-x60")
-        .aliases(&["spacemit-k1", "milkv-jupiter"]).has(&[RiscvV, Zfh, Zicond, Zbc]),
+        .aliases(&["spacemit-k1", "milkv-jupiter"]).has(&[RiscvV, Zfh, Zvfh, Zicond, Zbc]),
 ];
