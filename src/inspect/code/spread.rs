@@ -22,6 +22,12 @@ const ALL_AVX: usize = 85;
 const ALL_SSE4: usize = 25;
 /// Such code has at most this part of its samples with AVX.
 const SELECTED_AVX: usize = 3;
+/// Libraries with variants for AVX: the shares of the other samples with such an instruction, and with POPCNT, if all code
+/// outside the variants is compiled for x86-64-v2. Variants for SSE4 do not count bits: 24 % and none in SVT-AV1.
+const BASE_SSE4: usize = 40;
+const BASE_POPCNT: usize = 5;
+/// The share of the samples that must be outside the variants.
+const BASE: usize = 25;
 /// The share of the samples with a feature, in percent, from which on it is reported.
 const OFTEN: usize = 10;
 
@@ -32,32 +38,51 @@ pub fn spread(code: &[(u64, &[u8])]) -> Vec<(CpuFeature, u64)> {
     if total < CODE_BYTES {
         return Vec::new();
     }
-    let mut found: BTreeMap<CpuFeature, (usize, u64)> = BTreeMap::new();
-    let (mut avx, mut sse4) = (0, 0);
-    for sample in 0..SAMPLES {
-        let features = sample_at(code, total / SAMPLES * sample);
-        avx += usize::from(features.contains_key(&CpuFeature::Avx));
-        sse4 += usize::from(
-            [CpuFeature::Ssse3, CpuFeature::Sse41, CpuFeature::Sse42]
-                .iter()
-                .any(|feature| features.contains_key(feature)),
-        );
-        for (feature, address) in features {
-            found.entry(feature).or_insert((0, address)).0 += 1;
-        }
-    }
-    let is_share = |count: usize, percent: usize| count * 100 >= percent * SAMPLES as usize;
-    let level = match () {
-        () if is_share(avx, ALL_AVX) => Since::X86(3),
-        () if is_share(sse4, ALL_SSE4) && avx * SELECTED_AVX <= sse4 => Since::X86(2),
-        () => return Vec::new(),
+    let samples = (0..SAMPLES).map(|sample| sample_at(code, total / SAMPLES * sample));
+    let (avx, base): (Vec<Sample>, Vec<Sample>) =
+        samples.partition(|features| features.contains_key(&CpuFeature::Avx));
+    let sse4 = |samples: &[Sample]| {
+        let has = |features: &&Sample| SSE4.iter().any(|feature| features.contains_key(feature));
+        samples.iter().filter(has).count()
     };
-    let often = found.into_iter().filter(|(feature, (count, _))| feature.since() == level && is_share(*count, OFTEN));
+    let popcnt = base.iter().filter(|features| features.contains_key(&CpuFeature::Popcnt)).count();
+    let is_share = |count: usize, percent: usize, of: usize| count * 100 >= percent * of;
+    let all = SAMPLES as usize;
+    let everywhere = sse4(&avx) + sse4(&base);
+    match () {
+        () if is_share(avx.len(), ALL_AVX, all) => often(avx.iter().chain(&base), Since::X86(3)),
+        () if is_share(everywhere, ALL_SSE4, all) && avx.len() * SELECTED_AVX <= everywhere => {
+            often(base.iter().chain(&avx), Since::X86(2))
+        }
+        () if is_share(base.len(), BASE, all)
+            && is_share(sse4(&base), BASE_SSE4, base.len())
+            && is_share(popcnt, BASE_POPCNT, base.len()) =>
+        {
+            often(base.iter(), Since::X86(2))
+        }
+        () => Vec::new(),
+    }
+}
+
+/// The features of a sample, each with the first instruction.
+type Sample = BTreeMap<CpuFeature, u64>;
+
+const SSE4: &[CpuFeature] = &[CpuFeature::Ssse3, CpuFeature::Sse41, CpuFeature::Sse42];
+
+/// The features of a level that many of the samples need.
+fn often<'s>(samples: impl Iterator<Item = &'s Sample>, level: Since) -> Vec<(CpuFeature, u64)> {
+    let mut found: BTreeMap<CpuFeature, (usize, u64)> = BTreeMap::new();
+    for (feature, address) in samples.flatten() {
+        let (count, first) = found.entry(*feature).or_insert((0, *address));
+        (*count, *first) = (*count + 1, (*first).min(*address));
+    }
+    let is_often = |count: usize| count * 100 >= OFTEN * SAMPLES as usize;
+    let often = found.into_iter().filter(|(feature, (count, _))| feature.since() == level && is_often(*count));
     often.map(|(feature, (_, address))| (feature, address)).collect()
 }
 
 /// The features of the instructions in the sample at this offset into the code.
-fn sample_at(code: &[(u64, &[u8])], offset: u64) -> BTreeMap<CpuFeature, u64> {
+fn sample_at(code: &[(u64, &[u8])], offset: u64) -> Sample {
     let mut features = BTreeMap::new();
     let mut offset = usize::try_from(offset).unwrap_or(usize::MAX);
     for (address, bytes) in code {
@@ -98,6 +123,7 @@ mod tests {
     }
 
     const VXORPS: &[u8] = &[0xc5, 0xf8, 0x57, 0xc0];
+    const POPCNT: &[u8] = &[0xf3, 0x0f, 0xb8, 0xc0];
     const PINSRQ: &[u8] = &[0x66, 0x48, 0x0f, 0x3a, 0x22, 0xc0, 1];
 
     fn features(code: &[u8]) -> Vec<CpuFeature> {
@@ -116,5 +142,19 @@ mod tests {
         assert_eq!(features(&code(70, &[VXORPS, PINSRQ])), []);
         assert_eq!(features(&code(20, &[PINSRQ])), []);
         assert_eq!(features(&code(100, &[VXORPS])[..1 << 20]), []);
+    }
+
+    #[test]
+    fn code_for_sse4_with_variants_for_avx_is_recognised_if_it_also_counts_bits() {
+        // Half of the file are variants for AVX. faiss 1.14 is such a file; SVT-AV1 is not.
+        let file = |instructions: &[&[u8]]| {
+            let mut file = code(100, &[VXORPS]);
+            let half = file.len() / 2;
+            file[..half].copy_from_slice(&code(100, instructions)[..half]);
+            features(&file)
+        };
+        assert_eq!(file(&[PINSRQ, POPCNT]), [CpuFeature::Sse41, CpuFeature::Popcnt]);
+        assert_eq!(file(&[PINSRQ]), []);
+        assert_eq!(file(&[POPCNT]), []);
     }
 }
