@@ -248,7 +248,12 @@ impl<'b> Binary<'b> {
 
     /// Whether a function starts at `address` according to the unwind table. Source: LSB, ".eh_frame_hdr".
     pub fn is_function_start(&self, address: u64) -> bool {
-        let Some((header, table, count)) = self.unwind else { return false };
+        address > 0 && self.function_after(address - 1) == Some(address)
+    }
+
+    /// The start of the first function after `address` according to the unwind table.
+    pub fn function_after(&self, address: u64) -> Option<u64> {
+        let (header, table, count) = self.unwind?;
         let start = |index: u64| {
             let relative = u32_at(self.bytes, table + index * 8)? as i32;
             Some(header.wrapping_add_signed(i64::from(relative)))
@@ -256,14 +261,9 @@ impl<'b> Binary<'b> {
         let (mut low, mut high) = (0, count);
         while low < high {
             let middle = low + (high - low) / 2;
-            match start(middle) {
-                Some(found) if found == address => return true,
-                Some(found) if found < address => low = middle + 1,
-                Some(_) => high = middle,
-                None => return false,
-            }
+            if start(middle)? <= address { low = middle + 1 } else { high = middle }
         }
-        false
+        if low < count { start(low) } else { None }
     }
 
     /// The bytes of code from `address` to the end of its segment.

@@ -1,8 +1,7 @@
 //! Splits a function into basic blocks with their successors, and finds the blocks that every call passes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-
-use foldhash::fast::FixedState;
+use std::ops::{Bound, Range};
 
 use crate::platform::CpuFeature;
 
@@ -47,27 +46,31 @@ pub struct Test {
     pub is_taken_if_equal: bool,
 }
 
-/// The instructions of a function.
+/// The instructions of a function, in runs of consecutive ones.
 #[derive(Debug, Default)]
 struct Steps {
     list: Vec<(u64, Step)>,
-    /// Indexes of `list` by address.
-    index: HashMap<u64, u32, FixedState>,
+    /// The indexes of a run's instructions in `list`, by the address of the first.
+    runs: BTreeMap<u64, Range<usize>>,
 }
 
 impl Steps {
-    fn contains(&self, at: u64) -> bool {
-        self.index.contains_key(&at)
+    /// The index of the instruction at `at`, if it has been decoded.
+    fn position(&self, at: u64) -> Option<usize> {
+        let (_, run) = self.runs.range(..=at).next_back()?;
+        let found = self.list[run.clone()].binary_search_by_key(&at, |(address, _)| *address).ok()?;
+        Some(run.start + found)
     }
 
-    fn get(&self, at: u64) -> Option<&Step> {
-        let (_, step) = self.list.get(*self.index.get(&at)? as usize)?;
-        Some(step)
+    /// The index of the instruction at `at`, which usually follows the one with this index.
+    fn position_after(&self, index: usize, at: u64) -> Option<usize> {
+        let is_next = self.list.get(index + 1).is_some_and(|(address, _)| *address == at);
+        if is_next { Some(index + 1) } else { self.position(at) }
     }
 
-    fn insert(&mut self, at: u64, step: Step) {
-        self.index.insert(at, self.list.len() as u32);
-        self.list.push((at, step));
+    /// The first run that starts after `at`.
+    fn run_after(&self, at: u64) -> Option<u64> {
+        self.runs.range((Bound::Excluded(at), Bound::Unbounded)).next().map(|(start, _)| *start)
     }
 }
 
@@ -122,6 +125,8 @@ pub trait Code<'b> {
     fn bytes(&self, address: u64) -> Option<&'b [u8]>;
     /// Whether a function starts at `address`.
     fn is_function_start(&self, address: u64) -> bool;
+    /// The start of the first function after `address`.
+    fn function_after(&self, address: u64) -> Option<u64>;
     fn never_returns(&mut self, callee: Callee) -> bool;
     /// The value that a variable has when the file has been loaded.
     fn initial(&self, variable: u64, size: u64) -> Option<u64>;
@@ -189,14 +194,29 @@ impl Function {
         let mut function = Function { entry, blocks: BTreeMap::new(), queries_cpu: false, cost: 0, is_partial: false };
         // A block is decoded with the values of the first path that leads to it.
         while let Some((start, mut decoder)) = pending.pop_front() {
+            if steps.position(start).is_some() {
+                continue;
+            }
+            let first = steps.list.len();
             let mut at = start;
-            while !steps.contains(at) {
+            // Where the run may reach decoded code or another function.
+            let (mut decoded, mut function_end) = (steps.run_after(start), code.function_after(start));
+            loop {
+                if decoded.is_some_and(|decoded| at >= decoded) {
+                    if steps.position(at).is_some() {
+                        break;
+                    }
+                    decoded = steps.run_after(at);
+                }
                 if function.cost >= limit {
                     function.is_partial = true;
                     break;
                 }
-                if at != start && code.is_function_start(at) {
-                    break;
+                if function_end.is_some_and(|end| at >= end) {
+                    if code.is_function_start(at) {
+                        break;
+                    }
+                    function_end = code.function_after(at);
                 }
                 let Some(mut step) = code.bytes(at).and_then(|bytes| decoder.step(bytes, at)) else { break };
                 if let Flow::Jump(target) = step.flow
@@ -208,7 +228,7 @@ impl Function {
                 function.cost += 1;
                 function.queries_cpu |= step.queries_cpu;
                 let (next, flow) = (step.next, step.flow);
-                steps.insert(at, step);
+                steps.list.push((at, step));
                 let targets: [Option<u64>; 2] = match flow {
                     Flow::Next => [None, None],
                     Flow::Call { callee, .. } if code.never_returns(callee) => break,
@@ -227,6 +247,9 @@ impl Function {
                 }
                 at = next;
             }
+            if steps.list.len() > first {
+                steps.runs.insert(start, first..steps.list.len());
+            }
         }
         function.form_blocks(&steps, &leaders, code);
         function
@@ -241,9 +264,11 @@ impl Function {
             }
         }
         for leader in leaders {
-            let (mut block, mut at) = (Block::default(), *leader);
+            let (mut block, mut at, mut position) = (Block::default(), *leader, steps.position(*leader));
+            let leader_after = |at: u64| leaders.range((Bound::Excluded(at), Bound::Unbounded)).next().copied();
+            let mut end = leader_after(at);
             loop {
-                let Some(step) = steps.get(at) else {
+                let Some((index, step)) = position.map(|index| (index, &steps.list[index].1)) else {
                     // What follows was not decoded, so it may return.
                     block.end = if self.is_partial { End::Leave } else { End::Dead };
                     break;
@@ -291,10 +316,14 @@ impl Function {
                     Flow::Trap => break,
                 }
                 at = step.next;
-                if leaders.contains(&at) {
-                    block.end = End::Goto(at);
-                    break;
+                if end.is_some_and(|end| at >= end) {
+                    if leaders.contains(&at) {
+                        block.end = End::Goto(at);
+                        break;
+                    }
+                    end = leader_after(at);
                 }
+                position = steps.position_after(index, at);
             }
             self.blocks.insert(*leader, block);
         }

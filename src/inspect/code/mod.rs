@@ -11,6 +11,7 @@ mod search;
 mod spread;
 mod x86;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
@@ -93,6 +94,14 @@ const FILE_BYTES: usize = 1 << 30;
 /// Bytes that show a file's architecture.
 const IDENT_BYTES: usize = 20;
 
+/// Maximum bytes that a thread's buffer keeps allocated between two files.
+const SPARE_BYTES: usize = 32 << 20;
+
+thread_local! {
+    /// The buffer of the last file, so that its memory is used again.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// A reader that keeps the bytes of an ELF file whose code is searched, and nothing of other files.
 pub struct Kept<'r> {
     reader: &'r mut dyn Read,
@@ -117,7 +126,7 @@ enum State {
 
 impl<'r> Kept<'r> {
     pub fn new(reader: &'r mut dyn Read) -> Kept<'r> {
-        Kept { reader, bytes: Vec::new(), state: State::Open, limit: FILE_BYTES }
+        Kept { reader, bytes: SPARE.take(), state: State::Open, limit: FILE_BYTES }
     }
 
     /// Reads the file to its end and searches its code.
@@ -136,6 +145,15 @@ impl<'r> Kept<'r> {
             State::Open | State::NotSearched => None,
             State::TooLarge => Some(CodeNeeds { is_partial: true, ..CodeNeeds::default() }),
         }
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        bytes.shrink_to(SPARE_BYTES);
+        SPARE.set(bytes);
     }
 }
 
@@ -159,7 +177,7 @@ impl Read for Kept<'_> {
             let is_searched = Machine::of(&self.bytes).is_some();
             self.state = if is_searched { State::Wanted } else { State::NotSearched };
             if !is_searched {
-                self.bytes = Vec::new();
+                self.bytes.clear();
             }
         }
         Ok(len)

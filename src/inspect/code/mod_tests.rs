@@ -296,7 +296,8 @@ fn a_file_that_is_too_large_is_searched_without_what_follows_its_segments() {
     let file = [&code[..], &[0; 3 << 16]].concat();
     let search = |limit: usize| {
         let mut reader = file.as_slice();
-        let mut kept = Kept { limit, ..Kept::new(&mut reader) };
+        let mut kept = Kept::new(&mut reader);
+        kept.limit = limit;
         std::io::copy(&mut kept, &mut std::io::sink()).expect("reading from memory does not fail");
         kept.needs().expect("a program")
     };

@@ -368,6 +368,10 @@ impl<'b> Code<'b> for Search<'b> {
         self.binary.is_function_start(address)
     }
 
+    fn function_after(&self, address: u64) -> Option<u64> {
+        self.binary.function_after(address)
+    }
+
     fn never_returns(&mut self, callee: Callee) -> bool {
         match self.resolve(callee) {
             Some(Pointer::Import(name)) => is_never(name),

@@ -39,8 +39,7 @@ pub fn spread(code: &[(u64, &[u8])]) -> Vec<(CpuFeature, u64)> {
         return Vec::new();
     }
     let samples = (0..SAMPLES).map(|sample| sample_at(code, total / SAMPLES * sample));
-    let (avx, base): (Vec<Sample>, Vec<Sample>) =
-        samples.partition(|features| features.contains_key(&CpuFeature::Avx));
+    let (avx, base): (Vec<Sample>, Vec<Sample>) = samples.partition(|features| features.contains_key(&CpuFeature::Avx));
     let sse4 = |samples: &[Sample]| {
         let has = |features: &&Sample| SSE4.iter().any(|feature| features.contains_key(feature));
         samples.iter().filter(has).count()
