@@ -2,7 +2,7 @@
 //! with SIGILL on a CPU of that level.
 
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::kit::machine::{self, Need};
@@ -50,10 +50,20 @@ fn is_ended(program: &Path, cpu: &str) -> bool {
     is_illegal
 }
 
-fn scan(root: &Path, level: &str) -> (i32, String) {
+/// Compiles a static program for `root`.
+fn compile(directory: &Path, root: &Path, source: &str) -> PathBuf {
+    let (text, program) = (directory.join("app.c"), root.join("app"));
+    std::fs::create_dir(root).unwrap();
+    std::fs::write(&text, source).unwrap();
+    let built = Command::new("cc").args(["-O2", "-static", "-o"]).args([&program, &text]).status().unwrap();
+    assert!(built.success(), "cannot compile {source}");
+    program
+}
+
+fn scan(root: &Path, target: &str) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
     command.args(["scan", "--no-cache", "--no-config", "--entrypoint", "/app", "--fail-on", "warning", "--target"]);
-    command.arg(format!("linux/amd64,level={level}")).arg(format!("rootfs:{}", root.display()));
+    command.arg(format!("linux/amd64{target}")).arg(format!("rootfs:{}", root.display()));
     let output = command.env("HOME", root).output().unwrap();
     (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -66,18 +76,33 @@ fn programs_are_refused_exactly_for_the_cpus_that_cannot_run_them() {
     }
     for Case { name, source, needs_avx } in cases() {
         let directory = tempfile::tempdir().unwrap();
-        let (text, root) = (directory.path().join("app.c"), directory.path().join("root"));
-        let program = root.join("app");
-        std::fs::create_dir(&root).unwrap();
-        std::fs::write(&text, source).unwrap();
-        let built = Command::new("cc").args(["-O2", "-static", "-o"]).args([&program, &text]).status().unwrap();
-        assert!(built.success(), "cannot compile {name}");
+        let root = directory.path().join("root");
+        let program = compile(directory.path(), &root, &source);
         for (cpu, level, has_avx) in [("core2duo", "v1", false), ("Nehalem", "v2", false), ("Haswell", "v3", true)] {
             let ends = is_ended(&program, cpu);
             assert_eq!(ends, needs_avx && !has_avx, "{name} on {cpu}");
-            let (code, text) = scan(&root, level);
+            let (code, text) = scan(&root, &format!(",level={level}"));
             assert_eq!(code, i32::from(ends), "{name} on {level}: {text}");
             assert_eq!(text.contains("vxorps at 0x") && text.contains("AVX"), ends, "{name} on {level}: {text}");
         }
+    }
+}
+
+#[test]
+fn a_start_is_unknown_if_its_code_is_too_large_to_search() {
+    let test = "a_start_is_unknown_if_its_code_is_too_large_to_search";
+    if !machine::has(test, &[Need::X86_64, Need::Compiler, Need::QemuAmd64]) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root");
+    let source = format!("int main(void) {{ __asm__ volatile(\".rept 300000\\n nop\\n .endr\"); {AVX}; return 0; }}");
+    let program = compile(directory.path(), &root, &source);
+    assert!(is_ended(&program, "Nehalem") && !is_ended(&program, "Haswell"));
+    // Only a target that lacks something can be in doubt.
+    for (target, expected) in [("", 0), (",level=v1", 3), (",level=v2", 3), (",features=-avx", 3), (",level=v4", 0)] {
+        let (code, text) = scan(&root, target);
+        assert_eq!(code, expected, "{target}: {text}");
+        assert_eq!(text.contains("too large to search to its end"), expected == 3, "{target}: {text}");
     }
 }

@@ -254,7 +254,7 @@ pub const PACKAGES: &[Package] = &[
         "faiss",
         X86_64,
         &["faiss-cpu", "numpy==1.26.4"],
-        "import faiss, numpy\nindex = faiss.IndexFlatL2(4)\nindex.add(numpy.ones((2, 4), numpy.float32))\nprint(index.ntotal)\n",
+        "import faiss, numpy\nindex = faiss.IndexFlatL2(4)\nindex.add(numpy.ones((2, 4), numpy.float32))\nprint(index.search(numpy.ones((1, 4), numpy.float32), 1))\n",
     ),
     pip("jaxlib", X86_64, &["jax", "jaxlib"], "import jax.numpy\nprint(jax.numpy.ones(4).sum())\n"),
     pip("blake3", X86_64, &["blake3"], "import blake3\nprint(blake3.blake3(b'text' * 900).hexdigest())\n"),
