@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use super::settings::{ConfigArgs, Settings, Typed};
 use super::targets::{self, ClusterArgs};
 use super::{CliError, Environment, Terminal, opening, scan};
-use crate::diagnose::{Answer, Circumstances, Evidence, LogContent, Names, Symptom, answer, file, read_log, read_text};
+use crate::diagnose::{
+    Answer, Circumstances, Evidence, Hole, LIMIT_TEXT, LogContent, Names, Symptom, answer, file, read_log, read_text,
+};
 use crate::files;
 use crate::platform::{Platform, Target, target};
 use crate::report::answer as report;
@@ -86,6 +88,7 @@ pub fn run(
         (None, Some(subject)) => Some(read_text(subject)),
         (None, None) => Some(LogContent::default()),
     };
+    let is_cut = log.as_ref().is_some_and(|log| log.is_cut);
     let answers = match log {
         Some(log) => of_log(args, &settings, environment, terminal, &log)?,
         None => match of_cluster(args, &settings, environment, terminal)? {
@@ -94,6 +97,19 @@ pub fn run(
             None => return Ok(0),
         },
     };
+    if answers.is_empty() && is_cut {
+        return Err(CliError::Unknown {
+            text: format!("no message in the first {LIMIT_TEXT} of the log explains why a program did not start"),
+            hint: args
+                .log
+                .as_ref()
+                .filter(|path| path.is_file())
+                .map(|path| format!("pass its end: tail -c 100M {} | imgarch diagnose --log -", path.display())),
+        });
+    }
+    if is_cut {
+        terminal.notes(&[format!("the log is longer than {LIMIT_TEXT}; the rest was not read")]);
+    }
     if answers.is_empty() {
         return Err(CliError::Unknown {
             text: "no message in the input explains why a program did not start".to_string(),
@@ -207,7 +223,7 @@ fn of_log(
 
 /// The node's platform, if a message names it: `linux/arm64/v8`, `arm64`, or podman's `arm64", variant "v8"`.
 fn named_target(symptoms: &[Symptom]) -> Option<Target> {
-    let named = symptoms.iter().flat_map(|symptom| &symptom.named).filter(|(name, _)| *name == "node");
+    let named = symptoms.iter().flat_map(|symptom| &symptom.named).filter(|(hole, _)| *hole == Hole::Node);
     let platforms =
         named.filter_map(|(_, text)| Platform::parse(&text.split(['"', ',', ' ']).next()?.to_ascii_lowercase()).ok());
     platforms.filter_map(|platform| Target::of_platform(&platform)).next()

@@ -82,8 +82,13 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     // The message itself is part of the evidence.
     let has_message =
         evidence.judged.is_none() && evidence.symptoms.iter().any(|symptom| symptom.sign != Sign::BackOff);
-    let why =
-        if has_message { "the message indicates it; the image was not read".to_string() } else { first.why.clone() };
+    let probe = evidence.symptoms.iter().find(|symptom| symptom.sign == Sign::ProbeCommandMissing);
+    let probe = probe.filter(|_| first.suspect == Suspect::ProgramItself);
+    let why = match probe {
+        Some(probe) => of_probe(probe),
+        None if has_message => "the message indicates it; the image was not read".to_string(),
+        None => first.why.clone(),
+    };
     let names = named(evidence);
     let fill = |lines: &[&str]| lines.iter().filter_map(|line| names.fill(line)).collect::<Vec<_>>();
     let mut check = fill(row.check);
@@ -112,11 +117,21 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
         now: evidence.now.clone(),
         then: match index_to_pin(first.suspect, evidence) {
             Some(line) => vec![line],
+            None if probe.is_some() => vec![PROBE_CURE.to_string()],
             // A rebuild's command names the tag, even if the image was read by a digest.
             None if cure.is_empty() || row.cure.contains(&"{rebuild}") => fill(row.cure),
             None => cure,
         },
     })
+}
+
+/// The cure of a probe whose command is missing.
+const PROBE_CURE: &str =
+    "install it in the image, or probe with httpGet, tcpSocket or grpc, which need no program in the image";
+
+fn of_probe(symptom: &Symptom) -> String {
+    let command = symptom.path.as_deref().unwrap_or("its command");
+    format!("the container started; its probe or hook calls {command}, which is not in the image")
 }
 
 /// The cure of a pin, if a registry named the index that has the platform.

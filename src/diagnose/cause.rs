@@ -233,6 +233,10 @@ suspects! {
         "the program was linked against a different libc or library version than the image has",
         ["imgarch scan {image} --target {target}"],
         ["build on the base image that it runs on"];
+    StaticTls "static-tls",
+        "a library needs thread-local storage that the loader reserves only at the start: it is loaded too late",
+        ["imgarch scan {image} --target {target}"],
+        ["load it first: LD_PRELOAD={path}", "with glibc 2.33 or newer, reserve more: GLIBC_TUNABLES=glibc.rtld.optional_static_tls=65536", "build the library without -ftls-model=initial-exec; libgomp, jemalloc and tcmalloc use it, mostly on arm64"];
     ForeignPackage "foreign-package",
         "a package with native code was installed for another platform",
         ["imgarch scan {image} --target {target}"],

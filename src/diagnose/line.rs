@@ -8,7 +8,11 @@ pub const LINE_BYTES: usize = 8 << 10;
 /// Splits `line` into the lines that the program printed: JSON escapes a line feed as `\n`, and a progress bar
 /// overwrites its own line.
 pub fn parts(line: &str) -> Vec<String> {
-    let mut line = unescaped(&requoted(&without_colours(cut(line))));
+    let line = cut(line);
+    if is_plain(line.as_bytes()) {
+        return if line.trim().is_empty() { Vec::new() } else { vec![line.to_string()] };
+    }
+    let mut line = unescaped(&requoted(&without_colours(line)));
     for command in WORKFLOW_COMMANDS {
         if line.contains(command) {
             line = line.replace(command, "");
@@ -35,6 +39,19 @@ pub fn parts(line: &str) -> Vec<String> {
     }
     parts.retain(|part| !part.trim().is_empty());
     parts
+}
+
+/// Whether a line has nothing to undo, as most lines. A line that only might have something is not plain.
+fn is_plain(line: &[u8]) -> bool {
+    let next = line.iter().skip(1).copied().chain([b' ']);
+    line.iter().zip(next).all(|(byte, next)| match byte {
+        b'\\' | b'\r' | b'\n' | 0x1b | b'&' | 0x80.. => false,
+        // `[36m`, `^[[K`, `#033[K` and the commands of CI services.
+        b'[' => !(next.is_ascii_digit() || matches!(next, b'[' | b';' | b'?')),
+        b'#' => !(next.is_ascii_digit() || next == b'#'),
+        b':' => next != b':',
+        _ => true,
+    })
 }
 
 fn cut(line: &str) -> &str {
@@ -103,9 +120,9 @@ const ENTITIES: &[(&str, &str)] =
 /// Restores quotes as the program printed them.
 fn requoted(line: &str) -> String {
     let mut text = line.to_string();
-    let misread = MISREAD_QUOTES.iter().filter(|_| !line.is_ascii());
-    let entities = ENTITIES.iter().filter(|_| line.contains('&'));
-    for (written, printed) in misread.chain(entities) {
+    let misread = if line.is_ascii() { &[] } else { MISREAD_QUOTES };
+    let entities = if line.contains('&') { ENTITIES } else { &[] };
+    for (written, printed) in misread.iter().chain(entities) {
         if text.contains(written) {
             text = text.replace(written, printed);
         }
@@ -184,6 +201,20 @@ mod tests {
         check("/usr/bin/env: 'bash\r': No such file", &["/usr/bin/env: 'bash\\r': No such file"]);
         check("10 %\r20 %\rexec /app: x\r", &["10 %", "20 %", "exec /app: x"]);
         check("./a.sh: line 2: cd\r: not found", &["./a.sh: line 2: cd\\r: not found"]);
+    }
+
+    #[test]
+    fn a_plain_line_has_nothing_to_undo() {
+        for line in ["[http] GET /a#b 200", "a: b, c[x]: d", "[pod/a/b] exec /app: exec format error"] {
+            assert!(is_plain(line.as_bytes()), "{line:?}");
+            check(line, &[line]);
+        }
+        for line in
+            ["\u{1b}[Kx", "[36mx", "^[[Kx", "#033[Kx", "a\\n", "a\rb", "##[error]x", "::error::x", "é", "a&quot;"]
+        {
+            assert!(!is_plain(line.as_bytes()), "{line:?}");
+        }
+        check("  ", &[]);
     }
 
     #[test]

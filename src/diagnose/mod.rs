@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod file;
 #[cfg(feature = "kube")]
 pub mod group;
+mod image_name;
 #[cfg(feature = "kube")]
 mod last_good;
 mod line;
@@ -17,6 +18,8 @@ pub mod message;
 #[cfg(feature = "kube")]
 pub mod overview;
 pub mod pattern;
+mod probe;
+mod prose;
 pub mod rank;
 pub mod reader;
 pub mod recognise;
@@ -31,8 +34,9 @@ pub use cause::Suspect;
 pub use cause::{Likelihood, Names};
 #[cfg(feature = "kube")]
 pub use group::{FailingGroup, failing_groups};
+pub use pattern::Hole;
 pub use rank::Circumstances;
-pub use reader::{LogContent, read_log, read_text};
+pub use reader::{LIMIT_TEXT, LogContent, read_log, read_text};
 pub use recognise::Symptom;
 #[cfg(feature = "kube")]
 pub use recognise::recognise;

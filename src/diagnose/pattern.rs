@@ -1,8 +1,44 @@
 //! Message patterns: literal text with holes, matched anywhere in a line without regard to ASCII case. The meaning of
 //! messages is defined elsewhere.
 
-/// The names and values of a pattern's holes, in the pattern's order.
-pub type Holes<'a> = Vec<(&'static str, &'a str)>;
+/// The meaning of the text in a hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hole {
+    /// `{path}`: the program or library.
+    Path,
+    /// `{errno}`: an error's text.
+    Errno,
+    /// `{exit}`: an exit code.
+    Exit,
+    /// `{node}`: the node's platform.
+    Node,
+    /// `{image}`: the image's platform, or its name.
+    Image,
+    /// `{command}`: a command with its arguments.
+    Command,
+    /// `{line}`, `{pid}`: they differ between messages that report the same.
+    Position,
+    /// Other values of a message.
+    Detail,
+}
+
+impl Hole {
+    fn from_name(name: &str) -> Hole {
+        match name {
+            "path" => Hole::Path,
+            "errno" => Hole::Errno,
+            "exit" => Hole::Exit,
+            "node" => Hole::Node,
+            "image" => Hole::Image,
+            "command" => Hole::Command,
+            "line" | "pid" => Hole::Position,
+            _ => Hole::Detail,
+        }
+    }
+}
+
+/// A pattern's holes and their values, in the pattern's order.
+pub type Holes<'a> = Vec<(Hole, &'a str)>;
 
 /// Maximum number of occurrences of a literal that are tried for one hole, so that a hostile line is cheap.
 const TRIES: usize = 16;
@@ -57,7 +93,7 @@ pub const QUOTES: &str = "\"'`‘’“”«»„「」\u{fffd}";
 enum Part {
     /// In ASCII lower case.
     Text(String),
-    Hole(&'static str, HoleKind),
+    Hole(Hole, HoleKind),
 }
 
 impl Part {
@@ -97,7 +133,7 @@ impl Pattern {
                     Some(b'=') => HoleKind::Word,
                     _ => HoleKind::Any,
                 };
-                parts.push(Part::Hole(name.trim_start_matches(['#', '/', '=']), kind));
+                parts.push(Part::Hole(Hole::from_name(name.trim_start_matches(['#', '/', '='])), kind));
                 rest = tail;
             } else {
                 let end = rest.find('{').unwrap_or(rest.len());
@@ -122,7 +158,7 @@ impl Pattern {
 
     /// Finds the first match in `line` whose holes `accept` accepts. `lower` is `line` in ASCII lower case.
     pub fn find<'a>(&self, line: &'a str, lower: &str, accept: impl Fn(&Holes<'a>) -> bool) -> Option<Holes<'a>> {
-        let matched = |at: usize, parts: &[Part], lead: Option<(&'static str, &'a str)>| {
+        let matched = |at: usize, parts: &[Part], lead: Option<(Hole, &'a str)>| {
             let mut holes: Holes<'a> = lead.into_iter().collect();
             let end = rest_of(parts, line, lower, at, &mut holes)?;
             let left = line[end..].trim_start();
@@ -138,7 +174,7 @@ impl Pattern {
                 .find_map(|at| matched(at + text.len(), rest, None)),
             [Part::Hole(name, kind), Part::Text(text), rest @ ..] => occurrences(lower, text, 0)
                 .filter_map(|at| Some((at, Some(last_word(&line[..at])).filter(|value| kind.accepts(value))?)))
-                .find_map(|(at, value)| matched(at + text.len(), rest, Some((name, value)))),
+                .find_map(|(at, value)| matched(at + text.len(), rest, Some((*name, value)))),
             _ => None,
         }
     }
@@ -154,7 +190,7 @@ fn rest_of<'a>(parts: &[Part], line: &'a str, lower: &str, at: usize, holes: &mu
         }
         [Part::Hole(name, kind)] => {
             let value = kind.last(&line[at..]);
-            kind.accepts(value).then(|| holes.push((name, value)))?;
+            kind.accepts(value).then(|| holes.push((*name, value)))?;
             Some(line.len())
         }
         [Part::Hole(name, kind), rest @ ..] => {
@@ -163,7 +199,7 @@ fn rest_of<'a>(parts: &[Part], line: &'a str, lower: &str, at: usize, holes: &mu
             for end in occurrences(lower, text, at) {
                 let value = line[at..end].trim();
                 if kind.accepts(value) {
-                    holes.push((name, value));
+                    holes.push((*name, value));
                     if let Some(end) = rest_of(rest, line, lower, end, holes) {
                         return Some(end);
                     }
@@ -201,7 +237,7 @@ fn begins_word(text: &str, before: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(pattern: &'static str, line: &str, expected: Option<&[(&'static str, &str)]>) {
+    fn check(pattern: &'static str, line: &str, expected: Option<&[(Hole, &str)]>) {
         let lower = line.to_ascii_lowercase();
         let found = Pattern::parse(pattern).find(line, &lower, |_| true);
         assert_eq!(found.as_deref(), expected, "{pattern} in {line}");
@@ -209,27 +245,27 @@ mod tests {
 
     #[test]
     fn a_hole_matches_up_to_the_next_literal() {
-        let errno = ("errno", "Exec format error");
-        check("exec {path}: {errno}", "exec /a b: Exec format error", Some(&[("path", "/a b"), errno]));
-        check("`{path}`: x", "see `/app`: X", Some(&[("path", "/app")]));
+        let errno = (Hole::Errno, "Exec format error");
+        check("exec {path}: {errno}", "exec /a b: Exec format error", Some(&[(Hole::Path, "/a b"), errno]));
+        check("`{path}`: x", "see `/app`: X", Some(&[(Hole::Path, "/app")]));
     }
 
     #[test]
     fn a_pattern_begins_at_a_word_boundary_and_is_tried_at_each_occurrence() {
-        check("exec {path}:", "libexec /a: exec /b: no", Some(&[("path", "/b")]));
+        check("exec {path}:", "libexec /a: exec /b: no", Some(&[(Hole::Path, "/b")]));
         check("exec {path}:", "libexec /a:", None);
     }
 
     #[test]
     fn typed_holes_accept_only_numbers_files_or_words() {
-        check("line {#line}: x", "line 1a: x line 12: x", Some(&[("line", "12")]));
-        check("load {/path}: x", "load config: x, load './a': x", Some(&[("path", "'./a'")]));
+        check("line {#line}: x", "line 1a: x line 12: x", Some(&[(Hole::Position, "12")]));
+        check("load {/path}: x", "load config: x, load './a': x", Some(&[(Hole::Path, "'./a'")]));
         check("wants {=cpu} now", "wants a b now", None);
-        check("code {#exit}", "code 126.", Some(&[("exit", "126")]));
-        check("{/path}: gone", "it is /a: gone", Some(&[("path", "/a")]));
+        check("code {#exit}", "code 126.", Some(&[(Hole::Exit, "126")]));
+        check("{/path}: gone", "it is /a: gone", Some(&[(Hole::Path, "/a")]));
         check("{/path}: gone", "it is a: gone", None);
-        check("{path}: gone", "{\"log\":\"/a: gone", Some(&[("path", "/a")]));
-        check("{path}: gone", "env: ‘bash -e’: gone", Some(&[("path", "bash -e")]));
+        check("{path}: gone", "{\"log\":\"/a: gone", Some(&[(Hole::Path, "/a")]));
+        check("{path}: gone", "env: ‘bash -e’: gone", Some(&[(Hole::Path, "bash -e")]));
     }
 
     #[test]
@@ -245,7 +281,7 @@ mod tests {
 
     #[test]
     fn case_does_not_matter_and_other_scripts_do_not_break_it() {
-        check("‘{name}’: no such file", "env: ‘bäsh’: No such file", Some(&[("name", "bäsh")]));
+        check("‘{name}’: no such file", "env: ‘bäsh’: No such file", Some(&[(Hole::Detail, "bäsh")]));
         check("éx", "é éX", Some(&[]));
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::cause::{Likelihood, Suspect};
 use super::file::is_runtime;
 use super::message::{Sign, Speaker};
+use super::pattern::Hole;
 use super::recognise::Symptom;
 use crate::exec::Errno;
 use Likelihood::{Certain, Likely, Possible, Unlikely};
@@ -59,7 +60,9 @@ pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> 
         add(Suspect::Emulator, Possible, why);
         return ranked;
     }
-    for symptom in symptoms.iter().filter(|symptom| !has_reason || is_reason(symptom)) {
+    for symptom in
+        symptoms.iter().filter(|symptom| (!has_reason || is_reason(symptom)) && !is_of_probe(symptom, symptoms))
+    {
         for (suspect, likelihood) in of_symptom(symptom, symptoms) {
             add(suspect, likelihood, format!("{} reports {:?}", symptom.speaker, cut(&symptom.line)));
         }
@@ -76,6 +79,12 @@ pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> 
     // Stable: suspects of the same likelihood stay in the order of the tables.
     ranked.sort_by_key(|entry| std::cmp::Reverse(entry.likelihood));
     ranked
+}
+
+/// Whether the command that was not found is that of a probe or hook, according to another message.
+fn is_of_probe(symptom: &Symptom, all: &[Symptom]) -> bool {
+    matches!(symptom.sign, Sign::NotOnPath | Sign::ProgramNotFound | Sign::CommandNotFound)
+        && all.iter().any(|other| other.sign == Sign::ProbeCommandMissing && other.path == symptom.path)
 }
 
 fn is_emulators(sign: Sign) -> bool {
@@ -206,7 +215,9 @@ fn is_data(path: &str) -> bool {
         ".db",
     ];
     let is_started = path.contains("/init.d/") || path.contains("/s6-overlay/") || path.contains("/services.d/");
-    (DIRECTORIES.iter().any(|directory| path.starts_with(directory)) && !is_started && !is_script(Some(path)))
+    // `.bashrc` and the like are read by shells.
+    base_name(path).starts_with('.')
+        || (DIRECTORIES.iter().any(|directory| path.starts_with(directory)) && !is_started && !is_script(Some(path)))
         || ENDINGS.iter().any(|ending| path.ends_with(ending))
 }
 
@@ -278,6 +289,10 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
                 (NotAProgram, Unlikely),
             ]
         }
+        // Old releases of bash report a program's missing loader in this way.
+        Sign::BadInterpreter if path.is_some_and(|path| base_name(path).starts_with("ld-")) => {
+            vec![(MissingLoader, Likely), (WrongArchitecture, Possible)]
+        }
         Sign::BadInterpreter => vec![(MissingInterpreter, Likely), (MissingLoader, Possible)],
         Sign::EnvNotFound => vec![(MissingInterpreter, Likely), (NotOnPath, Possible)],
         Sign::ShebangOptions => vec![(ShebangOptions, Certain)],
@@ -290,6 +305,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::InterpreterMissing => vec![(MissingLoader, Likely), (MissingInterpreter, Likely)],
         Sign::CarriageReturn => vec![(CarriageReturn, Certain)],
         Sign::CommandNotFound => of_not_found(path),
+        Sign::ProbeCommandMissing => vec![(ProgramItself, Likely)],
         // The loader itself is missing: a glibc library on musl, or one for another architecture.
         Sign::LibraryMissing if path.is_some_and(|path| base_name(path).starts_with("ld-linux")) => {
             vec![(MixedLibc, Likely), (ForeignLibrary, Possible)]
@@ -304,6 +320,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::LibraryTruncated => vec![(Truncated, Likely), (NodeCopy, Possible)],
         Sign::SymbolVersion => vec![(OldLibc, Certain)],
         Sign::SymbolMissing => vec![(MixedLibc, Likely), (MissingLibrary, Possible)],
+        Sign::StaticTls => vec![(StaticTls, Certain)],
         Sign::KernelTooOld => vec![(OldKernel, Certain)],
         Sign::CpuLevel => vec![(CpuLevel, Certain)],
         Sign::PageSize => vec![(PageSize, Certain)],
@@ -409,7 +426,7 @@ fn of_not_found(path: Option<&str>) -> Vec<(Suspect, Likelihood)> {
 }
 
 fn exit_code(symptom: &Symptom) -> Option<i32> {
-    symptom.named.iter().find(|(name, _)| *name == "exit").and_then(|(_, code)| code.parse().ok())
+    symptom.named.iter().find(|(hole, _)| *hole == Hole::Exit).and_then(|(_, code)| code.parse().ok())
 }
 
 /// Suspects for a failed build step, of which BuildKit only reports the exit code.

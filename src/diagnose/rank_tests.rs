@@ -66,6 +66,13 @@ fn a_missing_file_that_exists_means_its_loader_or_interpreter() {
 }
 
 #[test]
+fn files_that_shells_read_are_not_started() {
+    check("bash: /root/.bashrc: Permission denied", ProgramItself, Likely);
+    check("bash: /app/server: Permission denied", NotExecutable, Likely);
+    check("bash: ./app: /lib/ld-linux.so.2: bad interpreter: No such file or directory", MissingLoader, Likely);
+}
+
+#[test]
 fn a_build_without_an_emulator_is_distinguished_from_a_broken_image() {
     let log = "exec /bin/sh: exec format error\nERROR: process \"/bin/sh -c apk add curl\" did not complete successfully: exit code: 255";
     check(log, EmulatorMissing, Likely);

@@ -7,8 +7,13 @@ use super::recognise::{Recogniser, Symptom};
 /// Bytes of a log that are read at once.
 const PIECE: usize = 256 << 10;
 
+static ZEROS: [u8; PIECE] = [0; PIECE];
+
 /// Bytes of a very long line that are read twice, so that a message at the end of one piece is complete in the next.
 const OVERLAP: usize = 4 << 10;
+
+/// Bytes of a log that are read. A device or a pipe may never end.
+const LIMIT: u64 = 1 << 30;
 
 /// The result of reading a log.
 #[derive(Debug, Default)]
@@ -20,7 +25,12 @@ pub struct LogContent {
     pub has_text: bool,
     /// Whether a program printed something after an engine's warning that image and machine differ.
     pub goes_on: bool,
+    /// Whether the log is longer than the part that was read, which is its first [`LIMIT_TEXT`].
+    pub is_cut: bool,
 }
+
+/// How much of a log is read, for messages.
+pub const LIMIT_TEXT: &str = "1 GiB";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
@@ -31,11 +41,16 @@ enum Encoding {
     Utf16Be,
 }
 
-/// Reads `log` to its end, in constant memory.
+/// Reads `log` to its end or to the limit, in constant memory.
 ///
 /// # Errors
 /// Errors of reading `log`.
-pub fn read_log(mut log: impl Read) -> io::Result<LogContent> {
+pub fn read_log(log: impl Read) -> io::Result<LogContent> {
+    read_up_to(LIMIT, log)
+}
+
+fn read_up_to(limit: u64, log: impl Read) -> io::Result<LogContent> {
+    let mut log = log.take(limit);
     let mut found = LogContent::default();
     let mut recogniser = Recogniser::default();
     let mut raw = vec![0; PIECE];
@@ -70,6 +85,7 @@ pub fn read_log(mut log: impl Read) -> io::Result<LogContent> {
         let rest = rest.max(text.len().saturating_sub(PIECE));
         text.drain(..rest);
     }
+    found.is_cut = log.limit() == 0 && log.get_mut().read(&mut [0])? > 0;
     found.image = recogniser.image().map(str::to_string);
     found.symptoms = recogniser.symptoms;
     found.goes_on = recogniser.goes_on;
@@ -105,6 +121,8 @@ fn decode(encoding: Encoding, raw: &[u8], text: &mut Vec<u8>) -> usize {
         Encoding::Bytes => {
             // Zero bytes: a tool appended UTF-16 to a file in another encoding.
             match raw.contains(&0) {
+                // The empty part of a sparse file, or a device.
+                true if *raw == ZEROS[..raw.len()] => {}
                 true => text.extend(raw.iter().filter(|byte| **byte != 0)),
                 false => text.extend_from_slice(raw),
             }
@@ -161,6 +179,18 @@ mod tests {
                 [b"x ".repeat(before / 2), b"exec /app: exec format error".to_vec(), b" y".repeat(PIECE)].concat();
             check(&endless, "/app");
         }
+    }
+
+    #[test]
+    fn a_log_without_an_end_is_read_to_the_limit() {
+        let limit = 3 * PIECE as u64;
+        for byte in [0, b'x', b' ', b'\n'] {
+            let found = read_up_to(limit, io::repeat(byte)).unwrap();
+            assert!(found.is_cut && found.symptoms.is_empty(), "{byte}");
+        }
+        let endless = LOG.as_bytes().chain(io::repeat(b'x'));
+        assert_eq!(read_up_to(limit, endless).unwrap().symptoms.len(), 1);
+        assert!(!read_up_to(limit, &vec![b'x'; 3 * PIECE][..]).unwrap().is_cut);
     }
 
     #[test]

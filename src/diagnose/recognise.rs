@@ -2,13 +2,18 @@
 //!
 //! One automaton searches the text for a literal of each pattern. Only lines that contain one are matched.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use rayon::prelude::*;
 
+use super::image_name::{self, IMAGE_NAMES, NameKind};
 use super::line::{self, LINE_BYTES};
 use super::message::{ERRNO_TEXTS, Message, Sign, Speaker, messages};
-use super::pattern::{Pattern, QUOTES, continues_word};
+use super::pattern::{Hole, Pattern, QUOTES, continues_word};
+use super::probe;
+use super::prose;
 use super::spread::spread_messages;
 use super::translation;
 
@@ -22,30 +27,11 @@ pub struct Symptom {
     pub speaker: Speaker,
     /// The file or command that the message names.
     pub path: Option<String>,
-    /// Other values that it names: (`level`, `x86-64-v2`), (`image`, `linux/amd64`), (`node`, `linux/arm64/v8`).
-    pub named: Vec<(&'static str, String)>,
+    /// Other values that it names, such as the platforms of the image and the node.
+    pub named: Vec<(Hole, String)>,
     /// The line, trimmed.
     pub line: String,
 }
-
-/// Texts that name the failing image, anywhere in a line. Source: kubelet images, containerd, containers/image, moby,
-/// GitLab Runner, gcloud.
-const IMAGE_NAMES: &[&str] = &[
-    "Failed to pull image \"{=image}\"",
-    "Back-off pulling image \"{=image}\"",
-    "pull and unpack image \"{=image}\"",
-    "image with reference {=image} was found",
-    "docker://{=image}: no image found",
-    "Trying to pull {=image}...",
-    "Base image {=image} was pulled",
-    "Using docker image {=id} for {=image} with digest",
-    "does not support image '{=image}'",
-    "failed to solve: {=image}: no match for platform",
-    DESCRIBED,
-];
-
-/// How `kubectl describe` names the image of each container of a pod, failing or not.
-const DESCRIBED: &str = "Image: {=image}";
 
 /// All patterns, and the automaton that finds candidate lines.
 struct Patterns {
@@ -54,7 +40,7 @@ struct Patterns {
     texts: Vec<String>,
     /// The owner of each anchor.
     owners: Vec<Owner>,
-    image_names: Vec<Pattern>,
+    image_names: Vec<(Pattern, NameKind)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +56,10 @@ enum Owner {
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     let rows: Vec<(Pattern, &Message)> = messages().map(|message| (Pattern::parse(message.pattern), message)).collect();
     let mut anchors: Vec<&str> = rows.iter().map(|(pattern, _)| pattern.anchor()).collect();
-    let image_names: Vec<Pattern> = IMAGE_NAMES.iter().map(|text| Pattern::parse(text)).collect();
+    let image_names: Vec<(Pattern, NameKind)> =
+        IMAGE_NAMES.iter().map(|(text, kind)| (Pattern::parse(text), *kind)).collect();
     let mut owners: Vec<Owner> = (0..rows.len()).map(Owner::Row).collect();
-    anchors.extend(image_names.iter().map(Pattern::anchor));
+    anchors.extend(image_names.iter().map(|(pattern, _)| pattern.anchor()));
     owners.extend((0..image_names.len()).map(Owner::ImageName));
     for (text, _) in translation::texts() {
         anchors.push(text.split([':', '：']).max_by_key(|part| part.len()).unwrap_or(text).trim());
@@ -108,8 +95,8 @@ pub struct Recogniser {
     pub symptoms: Vec<Symptom>,
     /// The first failing image that the text names.
     image: Option<String>,
-    /// The first images of a pod's containers.
-    described: Vec<String>,
+    /// The first images that the text mentions, failing or not.
+    mentioned: Vec<String>,
     /// Whether an engine warned that image and machine differ.
     is_warned: bool,
     /// Whether a program printed something after that warning.
@@ -119,74 +106,108 @@ pub struct Recogniser {
 impl Recogniser {
     /// Reads whole lines in UTF-8. Invalid bytes are replaced.
     pub fn feed(&mut self, text: &[u8]) {
-        let anchors = if text.len() < LONG { &PATTERNS.anchors } else { &*LONG_ANCHORS };
-        let (mut from, mut after_warning) = (0, self.is_warned.then_some(0));
-        while let Some(hit) = text.get(from..).and_then(|rest| anchors.find(rest)) {
-            let (start, end) = (from + hit.start(), from + hit.end());
-            // A window around the hit, because a line may be very long.
-            let before = &text[start.saturating_sub(LINE_BYTES / 2).max(from)..start];
-            let after = &text[end..text.len().min(end + LINE_BYTES / 2)];
-            let begin = start - before.iter().rev().position(|byte| *byte == b'\n').unwrap_or(before.len());
-            let stop = end + after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
-            self.line(&String::from_utf8_lossy(&text[begin..stop]));
+        let is_long = text.len() >= LONG;
+        let anchors = if is_long { &*LONG_ANCHORS } else { &PATTERNS.anchors };
+        let windows = candidates(text, anchors);
+        let read = |window: &Range<usize>| self.read_line(&String::from_utf8_lossy(&text[window.clone()]), anchors);
+        let contents: Vec<LineContent> = match is_long {
+            true => windows.par_iter().map(read).collect(),
+            false => windows.iter().map(read).collect(),
+        };
+        let mut after_warning = self.is_warned.then_some(0);
+        for (window, content) in windows.iter().zip(contents) {
+            self.keep(content);
             if self.is_warned {
-                after_warning = after_warning.or(Some(stop));
+                after_warning = after_warning.or(Some(window.end));
             }
-            from = stop;
         }
         self.goes_on = self.goes_on || after_warning.is_some_and(|from| has_output(&text[from..]));
-        spread_messages(text, |message| self.line(message));
+        spread_messages(text, |message| {
+            let content = self.read_line(message, anchors);
+            self.keep(content);
+        });
     }
 
-    fn line(&mut self, text: &str) {
+    fn read_line(&self, text: &str, anchors: &AhoCorasick) -> LineContent {
+        let mut content = LineContent::default();
         for part in line::parts(text) {
-            let searched = Searched::new(&part);
-            match image_name(&searched) {
-                Some((true, image)) if self.described.len() < 2 && !self.described.contains(&image) => {
-                    self.described.push(image);
-                }
-                Some((false, image)) if self.image.is_none() => self.image = Some(image),
-                Some(_) | None => {}
-            }
+            let searched = Searched::new(&part, anchors);
+            content.images.extend(image_name(&searched));
             let is_foreign = !part.is_ascii() || searched.owners.contains(&Owner::Translation);
             let english = is_foreign.then(|| translation::to_english(&part)).flatten();
-            let symptom = match &english {
-                Some(english) => recognise_line(&Searched::new(english), &part),
-                None => recognise_line(&searched, &part),
-            };
-            if let Some(symptom) = symptom {
-                self.keep(symptom);
+            content.symptoms.extend(match &english {
+                Some(english) => self.new_symptom(&Searched::new(english, anchors), &part, text),
+                None => self.new_symptom(&searched, &part, text),
+            });
+        }
+        content
+    }
+
+    /// The symptom of a line, if it is not known yet. `shown` is the line as printed, and `whole` the log's line.
+    fn new_symptom(&self, line: &Searched<'_>, shown: &str, whole: &str) -> Option<Symptom> {
+        let (symptom, anchor) = recognise_line(line, shown)?;
+        let symptom = Symptom { sign: probe::sign_of(symptom.sign, whole), ..symptom };
+        let is_wanted = symptom.sign != Sign::Unrelated && self.is_new(&symptom);
+        (is_wanted && !prose::is_prose(&line.lower, anchor)).then_some(symptom)
+    }
+
+    fn keep(&mut self, content: LineContent) {
+        for (kind, image) in content.images {
+            match kind {
+                NameKind::Failing => {
+                    self.image.get_or_insert(image);
+                }
+                NameKind::Mentioned | NameKind::Described | NameKind::Command => {
+                    if self.mentioned.len() < 2 && !self.mentioned.contains(&image) {
+                        self.mentioned.push(image);
+                    }
+                }
+            }
+        }
+        for symptom in content.symptoms {
+            if self.is_new(&symptom) {
+                self.is_warned |= symptom.sign == Sign::PlatformMismatch;
+                self.symptoms.push(symptom);
             }
         }
     }
 
     /// The image that the text names as the one that fails, or the only one that it names.
     pub fn image(&self) -> Option<&str> {
-        match (&self.image, self.described.as_slice()) {
+        match (&self.image, self.mentioned.as_slice()) {
             (Some(image), _) => Some(image),
             (None, [only]) => Some(only),
             (None, _) => None,
         }
     }
 
-    fn keep(&mut self, symptom: Symptom) {
-        if symptom.sign == Sign::Unrelated {
-            return;
-        }
-        self.is_warned |= symptom.sign == Sign::PlatformMismatch;
-        let alike = |known: &&Symptom| known.sign == symptom.sign;
+    fn is_new(&self, symptom: &Symptom) -> bool {
+        let alike = || self.symptoms.iter().filter(|known| known.sign == symptom.sign);
         let is_known = |known: &Symptom| known.path == symptom.path && known.named == symptom.named;
-        let mut count = 0;
-        for known in self.symptoms.iter().filter(alike) {
-            if is_known(known) {
-                return;
-            }
-            count += 1;
-        }
-        if count < SYMPTOMS {
-            self.symptoms.push(symptom);
-        }
+        !alike().any(is_known) && alike().count() < SYMPTOMS
     }
+}
+
+/// What one line of a log contributes.
+#[derive(Debug, Default)]
+struct LineContent {
+    images: Vec<(NameKind, String)>,
+    symptoms: Vec<Symptom>,
+}
+
+/// The lines of `text` that contain an anchor: a window around it, because a line may be very long.
+fn candidates(text: &[u8], anchors: &AhoCorasick) -> Vec<Range<usize>> {
+    let mut windows = Vec::new();
+    let mut from = 0;
+    while let Some(hit) = text.get(from..).and_then(|rest| anchors.find(rest)) {
+        let (start, end) = (from + hit.start(), from + hit.end());
+        let before = &text[start.saturating_sub(LINE_BYTES / 2).max(from)..start];
+        let after = &text[end..text.len().min(end + LINE_BYTES / 2)];
+        let begin = start - before.iter().rev().position(|byte| *byte == b'\n').unwrap_or(before.len());
+        from = end + after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
+        windows.push(begin..from);
+    }
+    windows
 }
 
 /// Whether `text` has a line of a program, not of the engine that starts it: a container's ID, or a progress line.
@@ -224,31 +245,26 @@ struct Searched<'a> {
 }
 
 impl Searched<'_> {
-    fn new(text: &str) -> Searched<'_> {
-        let patterns = &*PATTERNS;
-        let hits = patterns.anchors.find_overlapping_iter(text);
-        let owners = hits.map(|hit| patterns.owners[hit.pattern().as_usize()]).collect();
+    fn new<'a>(text: &'a str, anchors: &AhoCorasick) -> Searched<'a> {
+        let hits = anchors.find_overlapping_iter(text);
+        let owners = hits.map(|hit| PATTERNS.owners[hit.pattern().as_usize()]).collect();
         Searched { text, lower: text.to_ascii_lowercase(), owners }
     }
 }
 
-/// The image that a line names, and whether as one of a pod's containers.
-fn image_name(line: &Searched<'_>) -> Option<(bool, String)> {
+/// The image that a line names.
+fn image_name(line: &Searched<'_>) -> Option<(NameKind, String)> {
     line.owners.iter().find_map(|owner| match *owner {
         Owner::ImageName(row) => {
-            let holes = PATTERNS.image_names[row].find(line.text, &line.lower, |_| true)?;
-            let (_, image) = holes.into_iter().rfind(|(name, _)| *name == "image")?;
-            let image = image.trim_end_matches(['.', ',', ':', ';']);
-            let is_described = IMAGE_NAMES[row] == DESCRIBED;
-            let is_name = !image.is_empty() && (!is_described || image.contains([':', '/', '@']));
-            is_name.then(|| (is_described, image.to_string()))
+            let (pattern, kind) = &PATTERNS.image_names[row];
+            Some((*kind, image_name::named(pattern, *kind, line.text, &line.lower)?))
         }
         Owner::Row(_) | Owner::Translation => None,
     })
 }
 
-/// The first row that matches a line. `shown` is the line as printed.
-fn recognise_line(line: &Searched<'_>, shown: &str) -> Option<Symptom> {
+/// The symptom of the first row that matches a line, and the row's anchor. `shown` is the line as printed.
+fn recognise_line(line: &Searched<'_>, shown: &str) -> Option<(Symptom, &'static str)> {
     let owned = line.owners.iter().filter_map(|owner| match *owner {
         Owner::Row(row) => Some(row),
         Owner::Translation | Owner::ImageName(_) => None,
@@ -256,23 +272,26 @@ fn recognise_line(line: &Searched<'_>, shown: &str) -> Option<Symptom> {
     let mut rows: Vec<usize> = owned.collect();
     rows.sort_unstable();
     rows.dedup();
-    rows.into_iter().find_map(|row| symptom(&PATTERNS.rows[row], line.text, &line.lower, shown))
+    rows.into_iter().find_map(|row| {
+        let (pattern, _) = &PATTERNS.rows[row];
+        Some((symptom(&PATTERNS.rows[row], line.text, &line.lower, shown)?, pattern.anchor()))
+    })
 }
 
 fn symptom((pattern, message): &(Pattern, &Message), text: &str, lower: &str, shown: &str) -> Option<Symptom> {
-    let errno = |holes: &[(&str, &str)]| {
-        let printed = holes.iter().find(|(name, _)| *name == "errno")?.1.to_ascii_lowercase();
+    let errno = |holes: &[(Hole, &str)]| {
+        let printed = holes.iter().find(|(hole, _)| *hole == Hole::Errno)?.1.to_ascii_lowercase();
         let printed = printed.trim_start_matches(|c: char| QUOTES.contains(c));
         let is_it = |text: &str| printed.strip_prefix(text).is_some_and(|rest| !continues_word(rest));
         ERRNO_TEXTS.iter().find(|(text, _)| is_it(text)).map(|(_, sign)| *sign)
     };
     let holes = pattern.find(text, lower, |holes| message.sign.or_else(|| errno(holes)).is_some())?;
-    let named = holes.iter().filter(|(name, _)| !matches!(*name, "errno" | "path" | "line" | "pid"));
+    let named = holes.iter().filter(|(hole, _)| !matches!(hole, Hole::Errno | Hole::Path | Hole::Position));
     Some(Symptom {
         sign: message.sign.or_else(|| errno(&holes))?,
         speaker: message.speaker,
-        path: holes.iter().find(|(name, _)| *name == "path").and_then(|(_, path)| program(path)),
-        named: named.map(|(name, value)| (*name, value.to_string())).collect(),
+        path: holes.iter().find(|(hole, _)| *hole == Hole::Path).and_then(|(_, path)| program(path)),
+        named: named.map(|(hole, value)| (*hole, value.to_string())).collect(),
         line: shown.trim().to_string(),
     })
 }

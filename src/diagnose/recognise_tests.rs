@@ -71,11 +71,11 @@ fn the_program_is_named_without_the_text_around_it() {
 #[test]
 fn values_that_a_message_names_are_kept() {
     let found = recognise("Fatal glibc error: CPU does not support x86-64-v2\n");
-    assert_eq!(found[0].named, [("level", "x86-64-v2".to_string())]);
+    assert_eq!(found[0].named, [(Hole::Detail, "x86-64-v2".to_string())]);
     let found = recognise(
         "WARNING: The requested image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8)",
     );
-    assert_eq!(found[0].named, [("image", "linux/amd64".to_string()), ("node", "linux/arm64/v8".to_string())]);
+    assert_eq!(found[0].named, [(Hole::Image, "linux/amd64".to_string()), (Hole::Node, "linux/arm64/v8".to_string())]);
 }
 
 #[test]
@@ -127,34 +127,4 @@ fn text_without_messages_yields_nothing() {
         assert_eq!(recognise(text), [], "{text:?}");
     }
     assert_eq!(recognise(&"é".repeat(LINE_BYTES)), []);
-}
-
-#[test]
-fn the_image_that_fails_is_named_by_pulls_warnings_and_runners() {
-    for (line, image) in [
-        ("Failed to pull image \"r.example.com/user/app:1\": rpc error: code = NotFound", "r.example.com/user/app:1"),
-        ("Normal   BackOff    20s   kubelet  Back-off pulling image \"user/app\"", "user/app"),
-        ("choosing an image from manifest list docker://user/app:2: no image found in manifest list", "user/app:2"),
-        ("image with reference user/app:1 was found but does not provide any platform", "user/app:1"),
-        ("Using docker image sha256:d2dd for org/img:1.0 with digest org/img@sha256:a6 ...", "org/img:1.0"),
-    ] {
-        let mut found = Recogniser::default();
-        found.feed(line.as_bytes());
-        assert_eq!(found.image(), Some(image), "{line}");
-    }
-}
-
-#[test]
-fn the_only_image_of_a_described_pod_is_the_one_that_fails() {
-    let image = |text: &str| {
-        let mut found = Recogniser::default();
-        found.feed(text.as_bytes());
-        found.image().map(str::to_string)
-    };
-    let one = "Containers:\n  app:\n    Image:          r.example/app:3\n    Image ID:       r.example/app@sha256:1\n";
-    assert_eq!(image(one).as_deref(), Some("r.example/app:3"));
-    assert_eq!(image(&format!("{one}  side:\n    Image:         side:1\n")), None);
-    assert_eq!(image("Image: loaded"), None);
-    let pull = "Failed to pull image \"r.example/side:1\": no match for platform in manifest: not found";
-    assert_eq!(image(&format!("{one}  {pull}")).as_deref(), Some("r.example/side:1"));
 }

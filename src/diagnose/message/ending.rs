@@ -67,6 +67,8 @@ message_table! { TABLE:
         "request_module: runaway loop modprobe binfmt-464c";
     Kernel IllegalInstruction, "trap invalid opcode",
         "traps: app[4711] trap invalid opcode ip:55d0c3a4 sp:7ffd0 error:0 in app[55d0c000+1000]";
+    Kernel IllegalInstruction, "unhandled signal 4 code",
+        "app[812]: unhandled signal 4 code 0x1 at 0x0000003fb5c1e0d4";
     Kernel IllegalInstruction, "undefined instruction: pc=",
         "app (812): undefined instruction: pc=b6f1a3c4";
     Systemd IllegalInstruction, "with signal 4/ILL",

@@ -27,6 +27,13 @@ message_table! { TABLE:
         "Error: Cannot find module '../lightningcss.linux-arm64-gnu.node'";
     NodeJs ModuleMissing, "Cannot find module '@{scope}/linux-{runtime}'",
         "Error: Cannot find module '@libsql/linux-arm64-gnu'";
+    NodeJs ModuleMissing, "Cannot find module {=module}-linux-{=runtime}",
+        "npm error Error: Cannot find module @tailwindcss/oxide-linux-arm64-gnu";
+    NodeJs ModuleMissing, "Could not resolve module \"{module}.node\" from",
+        "@parcel/transformer-css: Could not resolve module \"/app/node_modules/lightningcss/lightningcss.linux-x64-gnu.node\" from \"/app/index.js\"";
+    // The same, folded at the width of a terminal.
+    NodeJs ModuleMissing, ".linux-{=runtime}.node\" from",
+        "#10 8.855 \"/app/node_modules/lightningcss/lightningcss.linux-x64-gnu.node\" from";
     NodeJs ModuleMissing, "Cannot find package '{module}-linux-{runtime}' imported from",
         "Error [ERR_MODULE_NOT_FOUND]: Cannot find package '@rollup/rollup-linux-x64-gnu' imported from /app/build.mjs";
     NodeJs ModuleMissing, "Cannot find module '{module}.node'",
@@ -47,6 +54,8 @@ message_table! { TABLE:
         "Error: Cannot find native binding. npm has a bug related to optional dependencies";
     Npm PackageForeign, "Failed to load native binding",
         "Error: Failed to load native binding";
+    Npm PackageForeign, "Turborepo did not find the correct binary for your platform",
+        "Turborepo did not find the correct binary for your platform.";
     NextJs PackageForeign, "Failed to load SWC binary for {=runtime}",
         "Failed to load SWC binary for linux/x64, see more info here: https://nextjs.org/docs/messages/failed-loading-swc";
     NextJs PackageForeign, "Attempted to load @next/swc-{=package}, but {text}",
@@ -74,6 +83,17 @@ message_table! { TABLE:
     // Python.
     Python ModuleMissing, "No module named '{=module}._{=extension}'",
         "[ERROR] Runtime.ImportModuleError: Unable to import module 'app': No module named 'pydantic_core._pydantic_core'";
+    // Modules of Rust or C that have the name of their package.
+    Python ModuleMissing, "No module named 'rpds.rpds'",
+        "[ERROR] Runtime.ImportModuleError: Unable to import module 'app': No module named 'rpds.rpds'";
+    Python ModuleMissing, "No module named 'jiter.jiter'",
+        "[ERROR] Runtime.ImportModuleError: Unable to import module 'app': No module named 'jiter.jiter'";
+    Python ModuleMissing, "No module named 'orjson.orjson'",
+        "[ERROR] Runtime.ImportModuleError: Unable to import module 'app': No module named 'orjson.orjson'";
+    Python ModuleMissing, "No module named 'pyarrow.lib'",
+        "[ERROR] Runtime.ImportModuleError: Unable to import module 'app': No module named 'pyarrow.lib'";
+    Python ModuleMissing, "cannot import name 'etree' from 'lxml'",
+        "ImportError: cannot import name 'etree' from 'lxml' (/var/task/lxml/__init__.py)";
     Python ModuleMissing, "cannot import name 'cygrpc' from 'grpc._cython'",
         "ImportError: cannot import name 'cygrpc' from 'grpc._cython' (/var/task/grpc/_cython/__init__.py)";
     Python ModuleMissing, "cannot import name '_imaging' from 'PIL'",
@@ -88,6 +108,12 @@ message_table! { TABLE:
         "ModuleNotFoundError: No module named '_cffi_backend'";
     Python ScriptMissing, "can't open file '{path}': [Errno 2]",
         "python3: can't open file '/app/main.py': [Errno 2] No such file or directory";
+    Python LibraryForeign, "DLL load failed{text}is not a valid Win32 application",
+        "ImportError: DLL load failed: %1 is not a valid Win32 application.";
+    Windows Exec(ENOEXEC), "%1 is not a valid Win32 application",
+        "hcs::System::CreateProcess app: %1 is not a valid Win32 application. (0xc1)";
+    Windows LibraryForeign, "{path} is not a valid Win32 application",
+        "Error: C:\\app\\node_modules\\bcrypt\\bcrypt_lib.node is not a valid Win32 application.";
     MacOs LibraryForeign, "not valid mach-o file",
         "Error: dlopen(/app/node_modules/bcrypt/bcrypt_lib.node, 0x0001): tried: '/app/bcrypt_lib.node' (slice is not valid mach-o file)";
     MacOs LibraryForeign, "incompatible architecture (have '{found}', need '{node}')",
@@ -99,6 +125,13 @@ message_table! { TABLE:
         "org.xerial.snappy.SnappyError: [FAILED_TO_LOAD_NATIVE_LIBRARY] no native library is found for os.name=Linux and os.arch=aarch64";
     JavaLibrary LibraryMissing, "No native library found for os.name={os}",
         "java.lang.Exception: No native library found for os.name=Linux, os.arch=aarch64, paths=[/org/sqlite/native/Linux/aarch64]";
+    // The first error is in an earlier part of the log, or was caught.
+    JavaLibrary ModuleMissing, "Could not initialize class org.xerial.snappy.Snappy",
+        "java.lang.NoClassDefFoundError: Could not initialize class org.xerial.snappy.Snappy";
+    JavaLibrary ModuleMissing, "Could not initialize class org.rocksdb.{=class}",
+        "java.lang.NoClassDefFoundError: Could not initialize class org.rocksdb.RocksDB";
+    JavaLibrary ModuleMissing, "Could not initialize class com.sun.jna.Native",
+        "java.lang.NoClassDefFoundError: Could not initialize class com.sun.jna.Native";
     JavaLibrary LibraryMissing, "was not found inside JAR",
         "java.lang.RuntimeException: librocksdbjni-linux-aarch64.so was not found inside JAR.";
     JavaLibrary LibraryMissing, "Native library ({path}) not found in resource path",
@@ -136,6 +169,15 @@ message_table! { TABLE:
     // Ruby, PHP, Perl, Erlang, Terraform.
     Ruby PackageForeign, "Your bundle only supports platforms {platforms} but your local platform",
         "Your bundle only supports platforms [\"x86_64-darwin-21\"] but your local platform is aarch64-linux.";
+    // The lock file names a gem for a platform that was not installed.
+    Ruby ModuleMissing, "Could not find {=gem}-linux in locally installed gems",
+        "Could not find nokogiri-1.16.2-aarch64-linux in locally installed gems (Bundler::GemNotFound)";
+    Ruby ModuleMissing, "Could not find {=gem}-linux-{=libc} in locally installed gems",
+        "Could not find nokogiri-1.18.1-x86_64-linux-musl in locally installed gems (Bundler::GemNotFound)";
+    Ruby ModuleMissing, "Could not find {=gem}-linux in any of the sources",
+        "Could not find nokogiri-1.13.1-x86_64-linux in any of the sources";
+    Ruby ModuleMissing, "Could not find {=gem}-darwin in any of the sources",
+        "Could not find nokogiri-1.13.1-arm64-darwin in any of the sources";
     Ruby Exec(ENOEXEC), "Errno::ENOEXEC: Exec format error - {path}",
         "Errno::ENOEXEC: Exec format error - /usr/local/bin/wkhtmltopdf";
     Ruby Exec(ENOEXEC), "Exec format error - {path} (Errno::ENOEXEC)",
@@ -159,6 +201,8 @@ message_table! { TABLE:
         "<internal:rubygems>:37:in `require': cannot load such file -- sqlite3/sqlite3_native (LoadError)";
     Ruby ModuleMissing, "cannot load such file -- puma/puma_http11",
         "<internal:rubygems>:37:in `require': cannot load such file -- puma/puma_http11 (LoadError)";
+    Perl SymbolMissing, "loadable library and perl binaries are mismatched",
+        "XS.c: loadable library and perl binaries are mismatched (got first handshake key 0xdb80080, needed 0xcd00080)";
     Perl errno, "Can't exec \"{path}\": {errno}",
         "Can't exec \"/app/tool\": Exec format error at run.pl line 3.";
     Erlang Exec(ENOEXEC), "erlexec: Error 8 executing '{path}'",

@@ -7,6 +7,9 @@ message_table! { TABLE:
     // Emulators.
     Qemu EmulatedLoaderMissing, "qemu-{arch}: Could not open '{path}'",
         "qemu-aarch64-static: Could not open '/lib/ld-linux-aarch64.so.1': No such file or directory";
+    // The name under which Debian registers QEMU.
+    Qemu EmulatedLoaderMissing, "-binfmt-P: Could not open '{path}'",
+        "x86_64-binfmt-P: Could not open '/lib64/ld-linux-x86-64.so.2': No such file or directory";
     Rosetta EmulatedLoaderMissing, "rosetta error: failed to open elf at {path}",
         "rosetta error: failed to open elf at /lib64/ld-linux-x86-64.so.2";
     Rosetta EmulatorCrash, "rosetta error: {text}",
@@ -29,6 +32,13 @@ message_table! { TABLE:
         "qemu-x86_64-static: Unable to reserve 0x7ffff7fff000 bytes of virtual address space";
     Qemu EmulatorCrash, "qemu: qemu_thread_create: Invalid argument",
         "qemu: qemu_thread_create: Invalid argument";
+    // Programs that take the emulator for themselves, or cannot live with its addresses.
+    Qemu EmulatorCrash, "qemu: unknown option",
+        "qemu: unknown option 'type=utility'";
+    Qemu EmulatorCrash, "Invalid mapping of address {=address} in reserved address space below",
+        "/opt/mssql/bin/sqlservr: Invalid mapping of address 0x40092e8000 in reserved address space below 0x400000000000. Possible causes:";
+    Qemu EmulatorCrash, "runtime: lfstack.push invalid packing",
+        "runtime: lfstack.push invalid packing: node=0xffff6542b2c0 cnt=0x1 packed=0xffff6542b2c00001 -> node=0xffffffff6542b2c0";
     Qemu EmulatorIncomplete, "qemu: Unsupported syscall: {#number}",
         "qemu: Unsupported syscall: 434";
     Qemu EmulatorCrash, "qemu: unhandled CPU exception {=code}",
@@ -90,6 +100,8 @@ message_table! { TABLE:
         "ERROR: This container was built for CPUs supporting at least the AVX instruction set, but";
     CpuCheck CpuLevel, "requires {=level} but the CPU does not support it",
         "this binary requires AVX2 but the CPU does not support it";
+    CpuCheck CpuLevel, "requires CPU support for {=level}",
+        "ERROR: This x64 container requires CPU support for AVX2 to run Bun.";
     CpuCheck CpuLevel, "CPU does not support the {level} instruction",
         "Error: your CPU does not support the AVX instruction set.";
     CpuCheck CpuLevel, "requires a CPU that supports {=level} instructions",
@@ -135,6 +147,16 @@ message_table! { TABLE:
         "OSError: /app/tool: cannot dynamically load executable";
     Glibc LibraryForeign, "{path}: cannot dynamically load position-independent executable",
         "OSError: /app/tool: cannot dynamically load position-independent executable";
+    Linker LibraryForeign, "{path}: error adding symbols: file in wrong format",
+        "/usr/bin/ld: /usr/local/lib/libfoo.a(foo.o): error adding symbols: file in wrong format";
+    Linker LibraryForeign, "{path}: Relocations in generic ELF (EM: {#machine})",
+        "/usr/bin/ld: build/foo.o: Relocations in generic ELF (EM: 183)";
+    Linker LibraryForeign, "architecture of input file `{path}' is incompatible with {output} output",
+        "/usr/bin/ld: i386 architecture of input file `foo.o' is incompatible with i386:x86-64 output";
+    Linker LibraryForeign, "{path} is incompatible with elf{=output}",
+        "ld.lld: error: build/foo.o is incompatible with elf64-x86-64";
+    Linker LibraryForeign, "{path} is incompatible with aarch64{=output}",
+        "ld.lld: error: build/foo.o is incompatible with aarch64linux";
     Glibc LibraryCorrupt, "{path}: object file has no loadable segments",
         "error while loading shared libraries: libx.so.1: object file has no loadable segments";
     Glibc LibraryCorrupt, "{path}: object file has no dynamic section",
@@ -151,6 +173,8 @@ message_table! { TABLE:
         "/app: error while loading shared libraries: libx.so.1: ELF file ABI version invalid";
     Glibc LibraryTruncated, "{path}: file too short",
         "error while loading shared libraries: /usr/lib/libssl.so.3: file too short";
+    Glibc StaticTls, "{path}: cannot allocate memory in static TLS block",
+        "ImportError: /usr/lib/aarch64-linux-gnu/libgomp.so.1: cannot allocate memory in static TLS block";
     Glibc PreloadIgnored, "object '{path}' from LD_PRELOAD cannot be preloaded",
         "ERROR: ld.so: object '/usr/lib/x86_64-linux-gnu/libjemalloc.so.2' from LD_PRELOAD cannot be preloaded (cannot open shared object file): ignored.";
     Glibc SymbolVersion, "version `{version}' not found (required by {path})",

@@ -66,6 +66,8 @@ pub enum Sign {
     CarriageReturn,
     /// A shell did not find the command.
     CommandNotFound,
+    /// A probe or hook calls a command that is not in the container, which has started.
+    ProbeCommandMissing,
     LibraryMissing,
     /// The dynamic loader itself is missing.
     LoaderMissing,
@@ -84,6 +86,8 @@ pub enum Sign {
     SymbolMissing,
     /// The loader rejects the program because it is of another kind.
     LoaderRefuses,
+    /// A library that is loaded late needs thread-local storage that the loader reserves only at the start.
+    StaticTls,
     /// The program's libc needs a newer kernel.
     KernelTooOld,
     /// The CPU lacks what the program needs, and the program reports it.

@@ -28,6 +28,14 @@ message_table! { TABLE:
         "choosing image instance: no image found in image index for architecture amd64, OS linux";
     Crane NoPlatformInIndex, "no child with platform {=node} in index",
         "error building image: no child with platform linux/arm64 in index index.docker.io/library/app:1";
+    Crane NoPlatformInIndex, "no matching platforms in base image index",
+        "Error: error creating runner: no matching platforms in base image index";
+    Apptainer PlatformRefused, "the image's architecture ({image}) could not run on the host's ({node})",
+        "FATAL:   While checking container encryption: could not open image app.sif: the image's architecture (arm64) could not run on the host's (amd64)";
+    HomeAssistant NoPlatformInIndex, "not supported on this platform, supported architectures: {=image}",
+        "Add-on local_ssh not supported on this platform, supported architectures: i386";
+    Snowflake NoPlatformInIndex, "SPCS only supports image for {=node} architecture",
+        "Failed to retrieve image: SPCS only supports image for amd64 architecture. Please rebuild your image with '--platform linux/amd64' option";
     Docker NoPlatformInIndex, "does not have a manifest for platform {=node}",
         "image \"app:1\" does not have a manifest for platform linux/arm64";
     Docker NoPlatformInIndex, "no suitable node (unsupported platform on {nodes})",
@@ -66,6 +74,8 @@ message_table! { TABLE:
         "Cloud Run does not support image 'app:1': Container manifest type 'application/vnd.oci.image.index.v1+json' must support amd64/linux.";
     CloudRun NoPlatformInIndex, "must support arm64/linux",
         "Container manifest type 'application/vnd.oci.image.index.v1+json' must support arm64/linux.";
+    Windows Exec(ENOEXEC), "is not compatible with the version of Windows you're running",
+        "hcs::System::CreateProcess app: This version of %1 is not compatible with the version of Windows you're running. (0xd8)";
     Windows NoPlatformInIndex, "container operating system does not match the host operating system",
         "hcs::CreateComputeSystem app: The container operating system does not match the host operating system.";
     Windows NoPlatformInIndex, "-based image is incompatible with a {host} host",

@@ -11,6 +11,8 @@ message_table! { TABLE:
         "/usr/bin/env: ‘bash\\r’: No such file or directory";
     Bash CarriageReturn, "{path}^M: bad interpreter",
         "bash: ./run.sh: /bin/sh^M: bad interpreter: No such file or directory";
+    Shell CarriageReturn, "bad interpreter: {path}^M: ",
+        "zsh: ./run.sh: bad interpreter: /bin/bash^M: no such file or directory";
     Bash CarriageReturn, "{path}\\r: bad interpreter",
         "bash: ./run.sh: /bin/sh\\r: bad interpreter: No such file or directory";
     Bash CarriageReturn, "$'\\r': command not found",
@@ -55,6 +57,8 @@ message_table! { TABLE:
         "/usr/bin/env: ‘python3’: No such file or directory";
     Bash BadInterpreter, "{path}: bad interpreter: No such file or directory",
         "bash: ./run.sh: /usr/local/bin/python: bad interpreter: No such file or directory";
+    Shell BadInterpreter, "bad interpreter: {path}: no such file or directory",
+        "zsh: ./run.sh: bad interpreter: /usr/local/bin/python: no such file or directory";
     Bash ShellDenied, "{path}: bad interpreter: Permission denied",
         "bash: ./run.sh: /bin/sh: bad interpreter: Permission denied";
     Bash Exec(ENOEXEC), "{path}: bad interpreter: Exec format error",
@@ -84,6 +88,13 @@ message_table! { TABLE:
         "/app: line 1: ^?ELF^B^A^A: not found";
     Dash ProgramReadAsScript, "{path}: {#line}: Syntax error: {token} unexpected",
         "/app: 2: Syntax error: \")\" unexpected";
+    // Releases of dash before 0.5.11 name the script twice.
+    Dash ProgramReadAsScript, "{path}: {#line}: {=script}: ELF: not found",
+        "/app/erts/bin/escript: 1: /app/erts/bin/escript: ELF: not found";
+    Dash ProgramReadAsScript, "{path}: {#line}: {=script}: Syntax error: {token} unexpected",
+        "/app/erts/bin/erlexec: 1: /app/erts/bin/erlexec: Syntax error: \"&\" unexpected";
+    Dash ProgramReadAsScript, "{path}: {#line}: {=script}: Syntax error: Unterminated quoted string",
+        "/app/erts/bin/erlexec: 1: /app/erts/bin/erlexec: Syntax error: Unterminated quoted string";
     Busybox ProgramReadAsScript, "{path}: line {#line}: syntax error: unexpected {token}",
         "/app: line 1: syntax error: unexpected \"(\"";
     Busybox ProgramReadAsScript, "{path}: line {#line}: syntax error: unterminated quoted string",
@@ -160,6 +171,8 @@ message_table! { TABLE:
         "/entrypoint.sh: line 4: k6: not found";
     Dash CommandNotFound, ": {#line}: {=path}: not found",
         "/docker-entrypoint.d/init: 4: k6: not found";
+    Dash CommandNotFound, ": {#line}: {=script}: {=path}: not found",
+        "/docker-entrypoint.d/init: 4: /docker-entrypoint.d/init: k6: not found";
     Shell CommandNotFound, "sh: {=path}: not found",
         "sh: k6: not found";
     Shell CommandNotFound, "zsh: command not found: {path}",

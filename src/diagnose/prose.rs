@@ -1,0 +1,141 @@
+//! Distinguishes text about a message from the message itself: documentation, commits and searches quote it.
+
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
+/// Texts before a quoted message, in lower case.
+const LEADS: &[&str] = &[
+    "if you see",
+    "if you get",
+    "if you encounter",
+    "if you receive",
+    "if you run into",
+    "if you are seeing",
+    "if you're seeing",
+    "if it says",
+    "when you see",
+    "you will see",
+    "you'll see",
+    "you may see",
+    "you might see",
+    "you will get",
+    "you'll get",
+    "you may get",
+    "you might get",
+    "error like",
+    "errors like",
+    "error such as",
+    "errors such as",
+    "message like",
+    "messages like",
+    "how to fix",
+    "how to resolve",
+    "how to solve",
+    "known issue",
+    "troubleshooting",
+    "changelog",
+    "release notes",
+    "workaround for",
+    "head is now at",
+    "merge pull request",
+    "merge branch",
+    "fix: ",
+    "fix(",
+    "docs: ",
+    "docs(",
+    "chore: ",
+    "chore(",
+    "grep ",
+    "grep -",
+];
+
+/// Words directly before the name of an error in a sentence.
+const ARTICLES: &[&str] = &[
+    "the", "an", "this", "that", "any", "fix", "fixes", "fixed", "fixing", "see", "sees", "seeing", "get", "gets",
+    "getting", "avoid", "avoids", "prevent", "prevents", "resolve", "resolves", "resolved", "solve", "solves", "about",
+    "like", "of",
+];
+
+static AUTOMATON: LazyLock<AhoCorasick> =
+    LazyLock::new(|| AhoCorasick::new(LEADS).expect("a few short texts make a small automaton"));
+
+/// Whether a line, in lower case, only quotes the message that contains `anchor`.
+pub fn is_prose(lower: &str, anchor: &str) -> bool {
+    let Some(at) = lower.find(anchor) else { return false };
+    let (before, rest) = lower.split_at(at);
+    let after = &rest[anchor.len()..];
+    let is_name = anchor.trim_start_matches([':', ' ']).starts_with("exec format error");
+    let is_sentence = is_heading(before) || ends_with_article(before);
+    has_lead(before) || is_code(before, after) || is_question(after) || is_name && is_sentence
+}
+
+fn has_lead(before: &str) -> bool {
+    let begins_word = |at: usize| !before[..at].ends_with(|c: char| c.is_ascii_alphabetic());
+    AUTOMATON.find_overlapping_iter(before).any(|lead| begins_word(lead.start()))
+}
+
+/// `### Exec format error`, or in bold. The JVM's report of a crash begins its lines in the same way.
+fn is_heading(before: &str) -> bool {
+    let marks = before.trim();
+    !marks.is_empty() && (marks.bytes().all(|byte| byte == b'#') || marks.ends_with("**"))
+}
+
+/// Whether a message stands between backticks. GNU programs close a backtick with an apostrophe.
+fn is_code(before: &str, after: &str) -> bool {
+    let is_open = before.matches('`').count() % 2 == 1 && after.contains('`');
+    is_open && before.rfind('`').is_some_and(|at| !before[at..].contains('\''))
+}
+
+/// `"exec format error"?`
+fn is_question(after: &str) -> bool {
+    ["\"?", "'?", "`?", "”?"].iter().any(|end| after.contains(end))
+}
+
+fn ends_with_article(before: &str) -> bool {
+    let before = before.trim_end_matches(|c: char| c == ' ' || "\"'`“‘*".contains(c));
+    let word = before.rsplit(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or("");
+    before.len() > word.len() && ARTICLES.contains(&word) || before == word && matches!(word, "fix" | "fixes" | "fixed")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnose::message::messages;
+    use crate::diagnose::recognise::recognise;
+
+    #[test]
+    fn text_about_a_message_is_not_the_message() {
+        for text in [
+            "If you see `exec format error` in the log, the image was built for another architecture.",
+            "| `exec format error` | ARM image pushed from a Mac | rebuild for linux/amd64 |",
+            "**Q: \"standard_init_linux.go:228: exec user process caused: exec format error\"?** A: use the arm64 tag.",
+            "HEAD is now at 3f2a1bc Fix exec format error on arm64 (#123)",
+            "a1b2c3d fix(docker): exec format error on Graviton",
+            "* Fixed \"exec format error\" on Raspberry Pi",
+            "+ kubectl logs web | grep 'exec format error'",
+            "### Exec format error",
+            "1. **Exec format error:** rebuild for the node's platform",
+            "This avoids the exec format error on arm64 nodes.",
+            "You may get: exec /app: exec format error",
+            "docs: explain no matching manifest for linux/arm64 in the manifest list entries",
+        ] {
+            assert_eq!(recognise(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_within_a_programs_own_words_are_recognised() {
+        for text in [
+            "the entrypoint failed: exec /app: exec format error",
+            "exec container process `/app`: Exec format error, see `docs`",
+            "in `spawn': Exec format error - /app/tool (Errno::ENOEXEC)",
+            "docker-compose up failed with exec format error",
+            "get: fork/exec /app/tool: exec format error",
+            "prefix: exec /app: exec format error",
+            "app: The container operating system does not match the host operating system.",
+        ] {
+            assert!(!recognise(text).is_empty(), "{text}");
+        }
+        assert!(messages().all(|message| !super::is_prose(&message.example.to_ascii_lowercase(), "no such text")));
+    }
+}
