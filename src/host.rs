@@ -130,25 +130,10 @@ fn page_size_of_auxv(auxv: &[u8]) -> Option<u64> {
     pairs.find(|(key, _)| *key == AT_PAGESZ).map(|(_, value)| value as u64)
 }
 
-/// Lists the enabled handlers. The order of the directory is the kernel's order and must not be sorted.
+/// Lists the enabled handlers.
 fn handlers(notes: &mut Vec<String>) -> Vec<Handler> {
-    let directory = Path::new("/proc/sys/fs/binfmt_misc");
     let unknown = |why: String| format!("cannot list this machine's emulators: {why}");
-    let files: Vec<(String, String)> = match fs::read_dir(directory) {
-        Err(error) => {
-            notes.push(unknown(format!("{}: {error}", directory.display())));
-            return Vec::new();
-        }
-        Ok(entries) => entries
-            .flatten()
-            .take(ENTRIES)
-            .filter_map(|entry| {
-                let name = entry.file_name().into_string().ok().filter(|name| name != "register")?;
-                let text = bytes(entry.path(), ENTRY_BYTES).ok()?;
-                Some((name, String::from_utf8_lossy(&text).into_owned()))
-            })
-            .collect(),
-    };
+    let Some(files) = binfmt_entries(Path::new("/proc/sys/fs/binfmt_misc"), notes) else { return Vec::new() };
     if !files.iter().any(|(name, _)| name == "status") {
         notes.push(unknown("binfmt_misc is not mounted".to_string()));
         return Vec::new();
@@ -160,6 +145,41 @@ fn handlers(notes: &mut Vec<String>) -> Vec<Handler> {
             Vec::new()
         }
     }
+}
+
+/// Reads the files of binfmt_misc: names and contents. The order of the directory is the kernel's order and must not be
+/// sorted. Files that cannot be read are noted and left out. `None` if the directory cannot be read.
+fn binfmt_entries(directory: &Path, notes: &mut Vec<String>) -> Option<Vec<(String, String)>> {
+    let mut refuse = |why: String| notes.push(format!("cannot list all of this machine's emulators: {why}"));
+    let listed = match fs::read_dir(directory) {
+        Ok(listed) => listed,
+        Err(error) => {
+            refuse(format!("{}: {error}", directory.display()));
+            return None;
+        }
+    };
+    let mut files = Vec::new();
+    for (number, entry) in listed.enumerate() {
+        if number == ENTRIES {
+            refuse(format!("{} has more than {ENTRIES} entries", directory.display()));
+            break;
+        }
+        // The kernel only writes to `register`.
+        let read = match entry {
+            Ok(entry) if entry.file_name() == "register" => continue,
+            Ok(entry) => bytes(entry.path(), ENTRY_BYTES)
+                .map(|text| (entry.file_name(), text))
+                .map_err(|error| (entry.path(), error)),
+            Err(error) => Err((directory.to_path_buf(), error)),
+        };
+        match read {
+            Ok((name, text)) => {
+                files.push((name.to_string_lossy().into_owned(), String::from_utf8_lossy(&text).into_owned()))
+            }
+            Err((path, error)) => refuse(format!("{}: {error}", path.display())),
+        }
+    }
+    Some(files)
 }
 
 /// Adds whether the handler's interpreter is static, if its file is visible from here.
@@ -202,6 +222,28 @@ mod tests {
         let pairs: Vec<u8> = [3usize, 64, 6, 65536, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
         assert_eq!(page_size_of_auxv(&pairs), Some(65536));
         assert_eq!(page_size_of_auxv(&pairs[..5]), None);
+    }
+
+    #[test]
+    fn an_entry_of_binfmt_misc_that_cannot_be_read_is_noted() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut notes = Vec::new();
+        assert_eq!(binfmt_entries(&directory.path().join("absent"), &mut notes), None);
+        assert!(notes[0].starts_with("cannot list all of this machine's emulators: /"), "{notes:?}");
+        notes.clear();
+        for name in ["register", "status", "qemu-arm"] {
+            fs::write(directory.path().join(name), "enabled").unwrap();
+        }
+        // Reading a directory fails for every user, root included.
+        fs::create_dir(directory.path().join("broken")).unwrap();
+        let mut files = binfmt_entries(directory.path(), &mut notes).unwrap();
+        files.sort();
+        assert_eq!(
+            files,
+            [("qemu-arm", "enabled"), ("status", "enabled")].map(|(a, b)| (a.to_string(), b.to_string()))
+        );
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].contains("/broken: "), "{notes:?}");
     }
 
     #[test]

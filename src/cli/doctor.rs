@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::outputs::AnswerFormat;
-use super::{CliError, Environment, interrupt};
+use super::{CliError, Environment, Terminal, interrupt};
 use crate::platform::Platform;
 use crate::rebuild::{self, Check, CommandLine, Docker, Power, Remedy, State, ThisMachine, Tool, survey_this_machine};
 use crate::report::doctor as report;
@@ -44,7 +44,12 @@ pub struct DoctorArgs {
     format: AnswerFormat,
 }
 
-pub fn run(args: &DoctorArgs, environment: &Environment, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(
+    args: &DoctorArgs,
+    environment: &Environment,
+    terminal: &Terminal,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
     let parse = |text: &String| Platform::parse(text).map_err(|error| CliError::usage(error.to_string()));
     let mut platforms = args.platform.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     let privileged = args.privileged.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
@@ -89,7 +94,7 @@ pub fn run(args: &DoctorArgs, environment: &Environment, out: &mut dyn Write) ->
     }
     notes.extend(failed);
     match args.format {
-        AnswerFormat::Text => report::text(&checks, &notes, out)?,
+        AnswerFormat::Text => report::text(&checks, &notes, terminal.unbroken_if_piped(), out)?,
         AnswerFormat::Json => report::json(&checks, &notes, out)?,
     }
     Ok(u8::from(checks.iter().any(|check| check.state == State::Missing)))

@@ -169,7 +169,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
     match args.command {
         Command::Scan(scan) => scan::run(&scan, environment, terminal, out),
         Command::Rebuild(rebuild) => rebuild::run(&rebuild, environment, terminal, out),
-        Command::Doctor(doctor) => doctor::run(&doctor, environment, out),
+        Command::Doctor(doctor) => doctor::run(&doctor, environment, terminal, out),
         Command::Lint(lint) => lint::run(&lint, environment, terminal, out),
         Command::Diagnose(diagnose) => diagnose::run(&diagnose, environment, terminal, out),
         #[cfg(feature = "kube")]
@@ -180,7 +180,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
         Command::Merge(merge) => merge::run(&merge, environment, terminal, out),
         Command::Diff(diff) => diff::run(&diff, environment, terminal, out),
         Command::Verify(verify) => verify::run(&verify, environment, terminal, out),
-        Command::Cache(cache) => cache::run(&cache, environment, out),
+        Command::Cache(cache) => terminal.wrap(out, |out| cache::run(&cache, environment, out)),
         Command::Config(config) => terminal.wrap(out, |out| config::run(&config, environment, out)),
         Command::Schema => Ok(tools::schema(out)?),
         Command::Completions(completions) => Ok(tools::completions(&completions, out)?),

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use super::{ColorChoice, Environment, Global};
 use crate::report::PIPED_WIDTH;
-use crate::report::terminal::fill_lines;
+use crate::report::terminal::{Screen, fill_lines};
 
 /// How to show reports and progress.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,12 @@ impl Terminal {
     /// Writes a note to stderr, unless `--quiet` is set.
     pub fn note(&self, text: &str) {
         self.notes(&[text.to_string()]);
+    }
+
+    /// The screen of a report whose lines are not wrapped without a terminal.
+    pub fn unbroken_if_piped(&self) -> Screen {
+        let width = if self.width == PIPED_WIDTH { usize::MAX } else { self.width };
+        Screen { width, color: self.color }
     }
 
     /// Writes what `write` writes. On a terminal, its lines are wrapped.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::failures;
 use crate::exec::Outcome;
+use crate::exec::messages::Shown;
 use crate::judge::cause;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
@@ -219,8 +220,7 @@ fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<K
     for finding in report.findings.iter().filter(|finding| finding.code == Code::NoPlatformForTarget) {
         let target = finding.target.as_deref().unwrap_or_default();
         let why = "the image has nothing for these nodes' platform".to_string();
-        let shown = finding.message.split_once(": ").map_or("", |(_, reason)| reason);
-        add(target, why, shown.to_string(), &finding.hint);
+        add(target, why, first_line(&finding.shown).to_string(), &finding.hint);
     }
     for platform in &report.platforms {
         let worst = worst(platform, &[]);
@@ -228,7 +228,7 @@ fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<K
         let elsewhere: Vec<Code> = platform.targets.iter().filter_map(|target| cause::code(&target.outcome)).collect();
         let later = self::worst(platform, &elsewhere);
         for target in &platform.targets {
-            let shown = target.shown.first().map_or("", |shown| shown.text.lines().next().unwrap_or_default());
+            let shown = first_line(&target.shown);
             match &target.outcome {
                 Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } => {
                     let by_path = platform.findings.iter().find(|finding| finding.path.as_deref() == Some(at));
@@ -256,6 +256,11 @@ fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<K
         now.retain(|one| one.targets.is_empty() || is_here(one));
     }
     reasons
+}
+
+/// The first line of what the most common front end prints. Empty if it prints nothing.
+fn first_line(shown: &[Shown]) -> &str {
+    shown.first().and_then(|shown| shown.text.lines().next()).unwrap_or_default()
 }
 
 /// The first error without any of these codes.

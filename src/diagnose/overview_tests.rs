@@ -1,6 +1,7 @@
 //! Hand-made uses, scans and pods, with the overview that is expected for them.
 
 use super::*;
+use crate::exec::messages::Speaker;
 use crate::exec::{Cause, CauseKind, Errno};
 use crate::kube::object::{NodeObject, read};
 use crate::kube::{Survey, nodes};
@@ -118,9 +119,10 @@ fn what_will_fail_comes_after_what_fails_now() {
 fn an_index_without_a_platform_is_reported_for_the_nodes_of_its_target() {
     let pods = [pod("p1", "amd:1", "a1", crashing())];
     let found = seen(&pods, |name| {
-        let message = "linux/arm64 finds nothing to run in the index: no match for platform in manifest";
-        let finding = Finding::new(Code::NoPlatformForTarget, message);
-        let findings = vec![Finding { target: Some("linux/arm64".into()), ..finding }];
+        let finding = Finding::new(Code::NoPlatformForTarget, "linux/arm64 finds nothing to run in the index");
+        let text = "no match for platform in manifest".to_string();
+        let shown = vec![Shown { speaker: Speaker::Kubelet, frontend: "kubelet".into(), text, exit_code: None }];
+        let findings = vec![Finding { target: Some("linux/arm64".into()), shown, ..finding }];
         ImageReport { platforms: Vec::new(), findings, ..report(name, &[], Vec::new()) }
     });
     let trouble = &found.troubles[0];

@@ -129,7 +129,7 @@ codes! {
     WhollyAnotherArchitecture "wholly-another-architecture" Error,
         "every program in the image is for an architecture that neither the index nor the config declares",
         "nothing in the image starts on the platform it is labelled for: `exec format error`",
-        "the build ran for the wrong platform: drop FROM --platform constants, and build with docker buildx build --platform";
+        "the build ran for the wrong platform: remove platform constants from FROM, and build this platform again";
     Mislabelled "mislabelled" Error,
         "the files agree with one another, but not with the platform they are published for",
         "nodes of the published platform pull this image and cannot run it: `exec format error`",

@@ -60,7 +60,7 @@ impl Reference {
         if !host.is_none_or(|host| is_host(host) || is_component(host)) {
             return Err(refuse("the registry is not a valid host name"));
         }
-        if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        if has_capitals(path) {
             return Err(refuse("the repository name must be lower case"));
         }
         if path.split('/').any(|part| !is_component(part)) {
@@ -83,6 +83,11 @@ impl Reference {
             (None, Some(tag)) => tag,
             (None, None) => "latest",
         }
+    }
+
+    /// Whether the registry was recognised only by its capital letters: `MyOrg/app`.
+    pub fn has_registry_by_capitals(&self) -> bool {
+        has_capitals(&self.registry) && !self.registry.contains(['.', ':', '['])
     }
 
     /// The name of the same repository at another digest.
@@ -161,13 +166,19 @@ fn split_tag(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The first part is a registry if it looks like a host; otherwise the whole text is a name on Docker Hub.
-/// Source: distribution/reference, `splitDockerDomain`.
+/// The first part is a registry if it looks like a host or has capital letters, which names on Docker Hub cannot have;
+/// otherwise the whole text is a name on Docker Hub. Source: distribution/reference, `splitDockerDomain`.
 fn split_host(name: &str) -> (Option<&str>, &str) {
     match name.split_once('/') {
-        Some((host, path)) if host == "localhost" || host.contains(['.', ':', '[']) => (Some(host), path),
+        Some((host, path)) if host == "localhost" || host.contains(['.', ':', '[']) || has_capitals(host) => {
+            (Some(host), path)
+        }
         _ => (None, name),
     }
+}
+
+fn has_capitals(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 fn is_tag(tag: &str) -> bool {
@@ -226,6 +237,8 @@ mod tests {
         check("[fe80::1]/x", "[fe80::1]", "x", "[fe80::1]/x:latest");
         check("index.docker.io/app", "docker.io", "library/app", "app:latest");
         check("app:5000", "docker.io", "library/app", "app:5000");
+        check("MyOrg/app:v1", "MyOrg", "app", "MyOrg/app:v1");
+        check("Localhost/x", "Localhost", "x", "Localhost/x:latest");
     }
 
     #[test]
@@ -239,8 +252,22 @@ mod tests {
 
     #[test]
     fn invalid_references_are_refused() {
-        let names =
-            ["", "User/App", "a b", "app:", "app@sha256:12", "http://x/y", "-x", "[::1]", "[::x]/y", "x..y/z", "a/ü"];
+        let names = [
+            "",
+            "User/App",
+            "User",
+            "A_b/c",
+            "A-/c",
+            "a b",
+            "app:",
+            "app@sha256:12",
+            "http://x/y",
+            "-x",
+            "[::1]",
+            "[::x]/y",
+            "x..y/z",
+            "a/ü",
+        ];
         for text in names {
             assert!(Reference::parse(text).is_err(), "{text}");
         }
@@ -283,13 +310,17 @@ mod tests {
         }
     }
 
-    /// Parses the text with oci-spec's regular expression.
+    /// Parses the text with oci-spec's regular expression. It does not recognise a host by its capital letters, so such
+    /// a host gets a port.
     fn by_oci_spec(text: &str) -> Option<(String, String, Option<String>, Option<Digest>)> {
-        let parsed: oci_spec::distribution::Reference = text.parse().ok()?;
+        let first = text.split_once('/').map_or("", |(first, _)| first);
+        let is_by_capitals = has_capitals(first) && !first.contains(['.', ':', '@']);
+        let with_port = if is_by_capitals { text.replacen('/', ":1/", 1) } else { text.to_string() };
+        let parsed: oci_spec::distribution::Reference = with_port.parse().ok()?;
         let digest = parsed.digest().map(str::parse::<Digest>).transpose().ok()?;
-        let repository = parsed.repository().to_string();
-        let is_lower = !repository.bytes().any(|byte| byte.is_ascii_uppercase());
-        is_lower.then(|| (parsed.registry().to_string(), repository, parsed.tag().map(str::to_string), digest))
+        let (registry, repository) = (parsed.registry().to_string(), parsed.repository().to_string());
+        let registry = if is_by_capitals { first.to_string() } else { registry };
+        (!has_capitals(&repository)).then(|| (registry, repository, parsed.tag().map(str::to_string), digest))
     }
 
     proptest! {

@@ -98,6 +98,7 @@ pub fn open(opener: &Opener, name: &str) -> Result<Box<dyn Source>, SourceError>
 fn with_supply_hint(error: SourceError) -> SourceError {
     match (error.bare(), error.hint()) {
         (SourceError::Malformed { .. } | SourceError::Unsupported { .. }, None) => error.with_hint(SUPPLY_HINT),
+        (SourceError::NotAnImage { .. }, _) => error.with_hint(SUPPLY_HINT),
         _ => error,
     }
 }
@@ -155,7 +156,7 @@ mod tests {
         assert!(text.ends_with("it is a program or a package, not an image"), "{text}");
         assert_eq!(hint, SUPPLY_HINT);
         let (text, hint) = refused("notes.txt", b"some notes\n");
-        assert!(text.contains("neither an image archive"), "{text}");
+        assert!(text.contains("notes.txt is a text file; expected an image archive"), "{text}");
         assert_eq!(hint, SUPPLY_HINT);
         let (text, hint) = refused("image.tar.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\0");
         assert!(text.ends_with("can be read only once"), "{text}");

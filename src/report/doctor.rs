@@ -5,42 +5,50 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::escape::{plural, visible};
+use super::terminal::{Screen, fill, fill_command};
 use crate::rebuild::{Check, Power, Remedy, State};
 
 /// Version of the JSON document. Fields can be added, but are never renamed or removed.
 const SCHEMA: u32 = 1;
 
-/// Writes the checks of `imgarch doctor`.
-pub fn text(checks: &[Check], notes: &[String], out: &mut dyn Write) -> io::Result<()> {
+/// Column of the checks' texts, after the state and the subject.
+const TEXT_COLUMN: usize = 32;
+
+/// Writes the checks of `imgarch doctor`. Commands have their own lines, so that they can be pasted.
+pub fn text(checks: &[Check], notes: &[String], screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     for check in checks {
         let word = match check.state {
             State::Good => "ok",
             State::Slow => "could be better",
             State::Missing => "missing",
         };
-        writeln!(out, "{:15}  {:14} {}", word, check.subject, visible(&check.text))?;
+        let text = visible(&check.text);
+        match screen.is_narrow() {
+            true => {
+                writeln!(out, "{}", fill("", &format!("{word}: {}", check.subject), 4, screen.width))?;
+                writeln!(out, "{}", fill("  ", &text, 2, screen.width))?;
+            }
+            false => {
+                let lead = format!("{word:15}  {:14} ", check.subject);
+                writeln!(out, "{}", fill(&lead, &text, TEXT_COLUMN, screen.width))?;
+            }
+        }
         for remedy in &check.remedies {
             let power = match remedy.power {
                 Power::Plain => "",
                 Power::Privileged => " (privileged)",
                 Power::ByHand => " (by hand)",
             };
-            writeln!(
-                out,
-                "{:15}  {:14}   {}{power}: {}",
-                "",
-                "",
-                visible(&remedy.command.to_string()),
-                visible(&remedy.text)
-            )?;
+            writeln!(out, "{}", fill("    ", &format!("{}{power}:", visible(&remedy.text)), 4, screen.width))?;
+            writeln!(out, "{}", fill_command(&visible(&remedy.command.to_string()), 8, screen.width))?;
         }
     }
     for note in notes {
-        writeln!(out, "note: {}", visible(note))?;
+        writeln!(out, "{}", fill("note: ", &visible(note), 6, screen.width))?;
     }
     let missing: Vec<&Check> = checks.iter().filter(|check| check.state == State::Missing).collect();
     if missing.is_empty() {
-        return writeln!(out, "this machine can build for these platforms");
+        return writeln!(out, "{}", fill("", "this machine can build for these platforms", 0, screen.width));
     }
     let subject = |power: Power| {
         let is_one = |check: &&&Check| check.remedies.iter().any(|remedy| remedy.power == power);
@@ -56,7 +64,8 @@ pub fn text(checks: &[Check], notes: &[String], out: &mut dyn Write) -> io::Resu
         }
         (None, None) => "the commands must be run by hand".to_string(),
     };
-    writeln!(out, "{}; {}", plural(missing.len(), "problem"), visible(&fix))
+    let problems = plural(missing.len(), "problem");
+    writeln!(out, "{}", fill("", &format!("{problems}; {}", visible(&fix)), 0, screen.width))
 }
 
 #[derive(Serialize)]
@@ -104,4 +113,28 @@ pub fn json(checks: &[Check], notes: &[String], out: &mut dyn Write) -> io::Resu
     let wire = WireDoctor { schema: SCHEMA, checks: checks.iter().map(wire_check).collect(), notes };
     serde_json::to_writer_pretty(&mut *out, &wire)?;
     writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rebuild::CommandLine;
+
+    #[test]
+    fn checks_are_wrapped_and_commands_have_their_own_lines() {
+        let words = ["docker", "run", "--privileged", "--rm", "tonistiigi/binfmt", "--install", "arm64"];
+        let command = CommandLine(words.map(str::to_string).to_vec());
+        let text = "install an emulator in the kernel of this machine, until it is restarted".to_string();
+        let remedies = vec![Remedy { command, text, power: Power::Privileged }];
+        let text = "no node runs its programs, and none of them has an emulator for it".to_string();
+        let check = Check { subject: "linux/arm64".to_string(), state: State::Missing, text, remedies };
+        let shown = |width| {
+            let mut out = Vec::new();
+            let notes = ["binfmt_misc is not mounted".to_string()];
+            super::text(std::slice::from_ref(&check), &notes, Screen { width, color: false }, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        insta::assert_snapshot!(format!("{}\n{}", shown(80), shown(40)));
+        assert_eq!(shown(usize::MAX).lines().count(), 5);
+    }
 }

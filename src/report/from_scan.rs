@@ -144,7 +144,7 @@ fn shown_line(first: &Shown, all: &[Shown]) -> String {
             each.filter_map(reported).collect::<Vec<_>>().join("; ")
         }
     };
-    format!("{text}   ({codes})")
+    if codes.is_empty() { text.to_string() } else { format!("{text}   ({codes})") }
 }
 
 /// Returns how a front end reports that nothing was started; `None` for a runtime's message.

@@ -14,6 +14,7 @@ use super::platform::{Subject, judge_platform};
 use super::store::{Failures, LayerStore};
 use super::{Open, Options, Watch};
 use super::{base, index};
+use crate::exec::messages::{Shown, Speaker};
 use crate::image::{
     Contents, EXTEND_DEADLINE, Entry, Image, ImageError, Layer, Limits, Selection, Skipped, Why, read_directory,
     read_stream, select,
@@ -22,8 +23,8 @@ use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::oci::{Config, Digest};
-use crate::platform::{Engine, matching};
-use crate::platform::{Platform, Target};
+use crate::platform::matching::{self, Refusal};
+use crate::platform::{Engine, Platform, Target};
 use crate::source::archive::Archive;
 use crate::source::input::{Input, Opened};
 use crate::source::{ImageRef, Origin, Source, SourceError};
@@ -344,9 +345,10 @@ impl Assigned {
                         assigned.unread.push(problem);
                         continue;
                     }
-                    let message = format!("{} finds nothing to run in the index: {}", target.name, refusal.message);
+                    let message = format!("{} finds nothing to run in the index", target.name);
                     let finding = Finding::new(Code::NoPlatformForTarget, message);
-                    assigned.refused.push(Finding { target: Some(target.name.clone()), ..finding });
+                    let shown = vec![not_pulled(target.engine.unwrap_or(ENGINE), refusal)];
+                    assigned.refused.push(Finding { target: Some(target.name.clone()), shown, ..finding });
                 }
             }
         }
@@ -358,6 +360,18 @@ impl Assigned {
         let all = selection.images.iter().zip(self.by_image.iter().map(Vec::as_slice));
         all.filter(|(_, targets)| !self.is_narrowed || !targets.is_empty())
     }
+}
+
+/// The message of an engine that finds nothing to pull.
+fn not_pulled(engine: Engine, refusal: Refusal) -> Shown {
+    let (speaker, frontend) = match engine {
+        Engine::DockerGraph | Engine::DockerContainerd => (Speaker::Docker, "docker pull"),
+        Engine::Containerd => (Speaker::Runtime, "ctr images pull, nerdctl pull"),
+        Engine::ContainerdCri { .. } => (Speaker::Kubelet, "kubelet (containerd): ErrImagePull"),
+        Engine::CriO => (Speaker::Kubelet, "kubelet (CRI-O): ErrImagePull"),
+        Engine::Podman => (Speaker::Podman, "podman pull"),
+    };
+    Shown { speaker, frontend: frontend.into(), text: refusal.message, exit_code: None }
 }
 
 /// The problem for a target whose image an engine would find in the index, but that this source does not have.

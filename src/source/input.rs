@@ -19,7 +19,7 @@ use crate::files;
 use crate::oci::{Reference, ReferenceError};
 use crate::platform::Arch;
 use engines::{bare, containers_storage, docker};
-use recognise::{PathKind, recognise, split_selector};
+use recognise::{PathKind, describe, recognise, split_selector};
 
 /// The opened input.
 pub enum Input {
@@ -132,9 +132,17 @@ fn path_or_reference(
             opened.note = Some(format!("{text} is a path here; the image of that name is docker://{text}"));
             Ok(opened)
         }
-        (Ok(PathKind::Unknown), Ok(reference)) if path.is_dir() => bare(&reference, options).map_err(|error| {
-            let place = format!("{text} is also a directory here, but neither an OCI layout nor a root file system");
-            error.with_hint(format!("{place}; to scan it as one: imgarch scan rootfs:{text}"))
+        (Ok(PathKind::Unknown), Ok(_)) if has_extension(text) && !path.is_dir() => {
+            let error = not_an_image(path, text);
+            let image = format!("the image of that name is docker://{text}");
+            Err(if error.hint().is_some() { error } else { error.with_hint(image) })
+        }
+        (Ok(PathKind::Unknown), Ok(reference)) => bare(&reference, options).map_err(|error| {
+            let stray = not_an_image(path, text);
+            error.with_hint(match stray.hint() {
+                Some(hint) => format!("here, {stray}: {hint}"),
+                None => format!("here, {stray}"),
+            })
         }),
         (_, Ok(reference)) => bare(&reference, options),
         (Ok(kind), Err(_)) => open_path(path, text, kind),
@@ -143,6 +151,23 @@ fn path_or_reference(
             let error = SourceError::NotFound { what, name, place: "this directory".to_string() };
             Err(error.with_hint(format!("it is not an image name either: {}", refused.cause)))
         }
+    }
+}
+
+/// Whether the last part of a name has an extension and no tag, as no name of an official image has.
+fn has_extension(text: &str) -> bool {
+    let last = text.rsplit('/').next().unwrap_or(text);
+    last.contains('.') && !last.contains(':')
+}
+
+/// The error for a path of [`PathKind::Unknown`].
+fn not_an_image(path: &Path, text: &str) -> SourceError {
+    let stray = describe(path);
+    let (place, is, expected) = (path.display().to_string(), stray.description(), stray.expected());
+    let error = SourceError::NotAnImage { place, is, expected };
+    match stray.hint(text) {
+        Some(hint) => error.with_hint(hint),
+        None => error,
     }
 }
 
@@ -163,13 +188,7 @@ fn open_path(path: &Path, text: &str, kind: PathKind) -> Result<Opened, SourceEr
             Err(refused) => Ok(file(path, text, Some(refused))),
         },
         PathKind::Compressed | PathKind::Program | PathKind::Package => Ok(file(path, text, None)),
-        PathKind::Unknown => {
-            let cause = "neither an image archive, an OCI layout nor a root file system, nor a program, a release \
-                         archive or a package that can be read"
-                .to_string();
-            let error = SourceError::Malformed { place: path.display().to_string(), cause };
-            Err(if path.is_dir() { error.with_hint(format!("imgarch scan rootfs:{text}")) } else { error })
-        }
+        PathKind::Unknown => Err(not_an_image(path, text)),
     }
 }
 
@@ -222,7 +241,16 @@ fn registry(name: &str, options: &Opener) -> Result<Opened, SourceError> {
 
 fn query_registry(reference: &Reference, opener: &RegistryOpener) -> Result<Opened, SourceError> {
     let source = opener(reference);
-    source.root()?;
+    source.root().map_err(|error| match error.bare() {
+        SourceError::Unreachable { .. } if reference.has_registry_by_capitals() => {
+            let (registry, hub) = (&reference.registry, reference.to_string().to_lowercase());
+            error.with_hint(format!(
+                "{registry} is a registry here and in docker, because of its capital letters; names on Docker Hub are \
+                 lower case: {hub}"
+            ))
+        }
+        _ => error,
+    })?;
     let origin = Origin::Registry { reference: reference.clone(), mirror: source.mirror() };
     Ok(Opened::new(Input::Image(source), origin, &reference.to_string()))
 }

@@ -168,7 +168,7 @@ fn a_path_is_recognised_by_its_content() {
     check("-", &options, ("standard", false));
     for (name, hint) in [("empty", true), ("text", false)] {
         let error = options.open(&at(name)).unwrap_err();
-        assert!(matches!(error.bare(), SourceError::Malformed { .. }), "{error}");
+        assert!(matches!(error.bare(), SourceError::NotAnImage { .. }), "{error}");
         assert_eq!(error.hint().is_some(), hint);
     }
     assert!(matches!(options.open(&at("absent")).unwrap_err(), SourceError::File { .. }));

@@ -103,6 +103,9 @@ pub enum SourceError {
     TooLarge { place: String, what: &'static str, limit: u64 },
     #[error("{what} is not supported: {cause}")]
     Unsupported { what: String, cause: String },
+    /// A path that was named as an image. `is` and `expected` are noun phrases: `a text file`.
+    #[error("{place} is {is}; expected {expected}")]
+    NotAnImage { place: String, is: &'static str, expected: &'static str },
     /// The place contradicts the user or itself: the content is not the one that was requested.
     #[error("{name} in {place} is {actual}, not {expected}")]
     WrongDigest { name: String, place: String, expected: Digest, actual: Digest },

@@ -26,6 +26,98 @@ pub(super) enum PathKind {
     Unknown,
 }
 
+/// What a path is that is none of the other kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stray {
+    Directory,
+    Empty,
+    LfsPointer,
+    WebPage,
+    Dockerfile,
+    /// A Kubernetes object or a Compose file.
+    Manifest,
+    Text,
+    Binary,
+}
+
+impl Stray {
+    /// A noun phrase for messages.
+    pub(super) fn description(self) -> &'static str {
+        match self {
+            Stray::Directory => {
+                "a directory without `oci-layout`, without `manifest.json` and `version`, and without two directories \
+                 of a root (`bin`, `etc`, `lib`, `usr`, ...)"
+            }
+            Stray::Empty => "an empty file",
+            Stray::LfsPointer => "a Git LFS pointer, in place of the file itself",
+            Stray::WebPage => "a web page, perhaps of a failed download",
+            Stray::Dockerfile => "a Dockerfile",
+            Stray::Manifest => "a manifest in YAML",
+            Stray::Text => "a text file",
+            Stray::Binary => "a file of an unknown kind",
+        }
+    }
+
+    pub(super) fn expected(self) -> &'static str {
+        match self {
+            Stray::Directory => "an OCI layout, a directory of `skopeo copy dir:` or a root file system",
+            _ => "an image archive, a program, a release archive or a package",
+        }
+    }
+
+    /// What to do with it instead. `text` is what the user typed.
+    pub(super) fn hint(self, text: &str) -> Option<String> {
+        match self {
+            Stray::Directory => Some(format!("imgarch scan rootfs:{text}")),
+            Stray::LfsPointer => Some("git lfs pull".to_string()),
+            Stray::Dockerfile => Some(format!("imgarch lint {text}")),
+            Stray::Manifest => Some(format!("imgarch scan --manifest {text}")),
+            Stray::Empty | Stray::WebPage | Stray::Text | Stray::Binary => None,
+        }
+    }
+}
+
+/// Describes a path of [`PathKind::Unknown`]. A path that can no longer be read counts as [`Stray::Binary`].
+pub(super) fn describe(path: &Path) -> Stray {
+    if path.is_dir() {
+        return Stray::Directory;
+    }
+    let mut head = Vec::new();
+    let read = open_regular(path).ok().and_then(|file| file.take(4096).read_to_end(&mut head).ok());
+    if read == Some(0) {
+        return Stray::Empty;
+    }
+    let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    // The end of the part that was read can be within a character.
+    let is_text = match str::from_utf8(&head) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    };
+    if read.is_none() || !is_text || head.iter().any(is_control) {
+        return Stray::Binary;
+    }
+    let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let has_line = |starts: &[&str]| text.lines().any(|line| starts.iter().any(|start| line.starts_with(start)));
+    match () {
+        () if text.starts_with("version https://git-lfs.github.com/spec/") => Stray::LfsPointer,
+        () if text.trim_start().starts_with("<!doctype html") || text.trim_start().starts_with("<html") => {
+            Stray::WebPage
+        }
+        () if has_line(&["apiversion:", "services:"]) => Stray::Manifest,
+        () if has_line(&["from "]) && has_line(&["run ", "copy ", "cmd ", "entrypoint ", "# syntax=", "arg "])
+            || is_named_as_dockerfile(path) =>
+        {
+            Stray::Dockerfile
+        }
+        () => Stray::Text,
+    }
+}
+
+fn is_named_as_dockerfile(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    ["dockerfile", "containerfile"].iter().any(|word| name.starts_with(word) || name.ends_with(word))
+}
+
 /// Names in the top directory of a root file system; an application's own directory rarely has several of them.
 const ROOT_NAMES: [&str; 8] = ["bin", "etc", "lib", "sbin", "usr", "proc", "var", "Windows"];
 
@@ -152,6 +244,30 @@ mod tests {
             header.set_cksum();
             check_file(&[header.as_bytes().as_slice(), &[0; 1024]].concat(), PathKind::Archive);
         }
+    }
+
+    #[test]
+    fn a_path_that_is_not_an_image_is_described() {
+        let directory = directory(&["src"]);
+        let check = |name: &str, bytes: &[u8], expected: Stray| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(describe(&path), expected, "{name}");
+        };
+        check("app.c", b"int main() { return 0; }\n", Stray::Text);
+        check("empty", b"", Stray::Empty);
+        check("image.tar", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", Stray::LfsPointer);
+        check("image.tgz", b"<!DOCTYPE html>\n<html>", Stray::WebPage);
+        check("Dockerfile.dev", b"FROM alpine\n", Stray::Dockerfile);
+        check("build", b"# base\nFROM alpine\nRUN true\n", Stray::Dockerfile);
+        check("deploy.yaml", b"kind: Pod\napiVersion: v1\n", Stray::Manifest);
+        check("compose.yaml", b"services:\n  web: {}\n", Stray::Manifest);
+        check("letter", "From a friend: größe".as_bytes(), Stray::Text);
+        check("data", &[0, 1, 2, 3], Stray::Binary);
+        check("long", &"ä".repeat(4000).as_bytes()[1..], Stray::Binary);
+        check("whole", format!("x{}", "ä".repeat(4000)).as_bytes(), Stray::Text);
+        assert_eq!(describe(&directory.path().join("src")), Stray::Directory);
+        assert_eq!(describe(&directory.path().join("absent")), Stray::Binary);
     }
 
     #[test]
