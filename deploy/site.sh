@@ -15,3 +15,5 @@ sed -i 's|](deploy/|](https://github.com/imgarch/imgarch/blob/main/deploy/|g' "$
 find "$source/docs" -maxdepth 1 -name '*.md' ! -name README.md ! -name SUMMARY.md -exec \
   sed -i 's|](\.\./|](https://github.com/imgarch/imgarch/blob/main/|g' {} +
 mdbook build --dest-dir "$PWD/target/book" "$source"
+# The README is not in docs/, so its "edit" link needs another path.
+sed -i 's|/edit/main/docs/README.md|/edit/main/README.md|g' target/book/*.html
