@@ -10,7 +10,7 @@ use crate::exec::loader::conf::{ld_so_conf, musl_path};
 use crate::exec::{Exec, trace};
 use crate::image::{Contents, Entry, EntryKind, Limits, Packing, RootFs, merge, normalise, unpack, walk_tar};
 use crate::inspect::{Depth, FileKind, inspect, inspect_to};
-use crate::lint::{Format, Outside, lint};
+use crate::lint::{Outside, SourceFormat, lint};
 use crate::oci::Reference;
 use crate::platform::{Arch, Node};
 
@@ -217,7 +217,13 @@ pub fn loader(input: &[u8]) {
 pub fn linted(input: &[u8]) {
     let Some((choice, bytes)) = input.split_first() else { return };
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let formats = [Format::Dockerfile, Format::Compose, Format::GithubWorkflow, Format::BakeHcl, Format::BakeJson];
+    let formats = [
+        SourceFormat::Dockerfile,
+        SourceFormat::Compose,
+        SourceFormat::GithubWorkflow,
+        SourceFormat::BakeHcl,
+        SourceFormat::BakeJson,
+    ];
     let format = formats[usize::from(choice % 5)];
     let found = lint(Path::new("file"), text, format, &Outside::nothing());
     for finding in &found.findings {

@@ -11,7 +11,9 @@ use super::settings::{ConfigArgs, Settings, Typed};
 use super::terminal::tell;
 use super::{CliError, Environment, Terminal, opening};
 use crate::judge::code::Severity;
-use crate::lint::{self, DiscoverError, Format, GitIndex, Linted, Outside, Project, Safety, SourceFile, host_files};
+use crate::lint::{
+    self, DiscoverError, GitIndex, Linted, Outside, Project, Safety, SourceFile, SourceFormat, host_files,
+};
 use crate::oci::Reference;
 use crate::platform::Platform;
 use crate::report::terminal::Screen;
@@ -119,7 +121,7 @@ pub fn run(
     let pins: RefCell<BTreeMap<String, Result<lint::Pin, String>>> = RefCell::default();
     // The Dockerfiles that copy more files than are read, each with what it copies.
     let partial: RefCell<BTreeSet<(PathBuf, String)>> = RefCell::default();
-    let check = |path: &Path, text: &str, format: Format| {
+    let check = |path: &Path, text: &str, format: SourceFormat| {
         let context = args.context.clone().unwrap_or_else(|| path.parent().unwrap_or(Path::new("")).to_path_buf());
         let passes = |name: &str| projects().iter().any(|project| project.passes(path, name));
         let baked_for = || projects().iter().find_map(|project| project.baked_for(path));
@@ -157,8 +159,8 @@ pub fn run(
             named_archs: &named_archs,
             project_file: &project_file,
             file_archs: match format {
-                Format::Dockerfile | Format::Compose => lint::file_archs(path, text),
-                Format::BakeHcl | Format::BakeJson | Format::GithubWorkflow => Vec::new(),
+                SourceFormat::Dockerfile | SourceFormat::Compose => lint::file_archs(path, text),
+                SourceFormat::BakeHcl | SourceFormat::BakeJson | SourceFormat::GithubWorkflow => Vec::new(),
             },
             pin: client.is_some().then_some(&pin as &lint::PinLookup<'_>),
             platforms: platforms.clone(),

@@ -9,7 +9,7 @@ use super::terminal::tell;
 use super::{CliError, Environment, opening};
 use crate::files;
 use crate::judge::code::Severity;
-use crate::lint::{self, Format, Needs, Outside, Position, Recipe};
+use crate::lint::{self, Needs, Outside, Position, Recipe, SourceFormat};
 use crate::platform::Platform;
 use crate::platform::target::{self, TargetText};
 use crate::report::escape::visible;
@@ -291,7 +291,7 @@ fn advise(dockerfile: &str, platforms: &[Platform]) -> Result<Needs, CliError> {
     let project = lint::Project::read(path);
     let passes = |name: &str| project.passes(path, name);
     let outside = Outside { passes: &passes, platforms: platforms.to_vec(), ..Outside::nothing() };
-    let linted = lint::lint(path, &text, Format::Dockerfile, &outside);
+    let linted = lint::lint(path, &text, SourceFormat::Dockerfile, &outside);
     let errors: Vec<_> = linted.findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
     let problems = linted.problems.iter().map(|problem| (problem.at, problem.message.as_str()));
     let first = errors.iter().map(|error| (error.span.start, error.message.as_str())).chain(problems).next();
@@ -337,7 +337,7 @@ fn dockerfile(args: &WorkflowArgs, context: &str) -> Result<String, CliError> {
         return Ok(shown(found));
     }
     let found = lint::discover(Path::new(context)).map(|found| found.files).unwrap_or_default();
-    let mut paths = found.iter().filter(|file| file.format == Format::Dockerfile).map(|file| shown(&file.path));
+    let mut paths = found.iter().filter(|file| file.format == SourceFormat::Dockerfile).map(|file| shown(&file.path));
     match (paths.next(), paths.next()) {
         (Some(only), None) => Ok(only),
         (Some(first), Some(second)) => {

@@ -11,7 +11,7 @@ use scroll::{LE, Pread};
 use super::kind::{FileKind, Native, Zip};
 use super::named::{WHEEL_BYTES, is_wheel_path, wheel_tags};
 use super::window::Window;
-use super::zip_member::{Content, LOCAL, Member, fill, next_signature, skip};
+use super::zip_member::{LOCAL, Member, MemberContent, fill, next_signature, skip};
 use super::{elf, foreign};
 use crate::platform::Arch;
 
@@ -164,7 +164,7 @@ impl<'b> ZipReader<'b> {
     }
 
     /// Opens a member. `None` if it is encrypted, has an unsupported compression, or is stored without a size.
-    fn open<'r>(&mut self, member: &Member, from: &'r mut dyn BufRead) -> Option<Content<'r, 'b>> {
+    fn open<'r>(&mut self, member: &Member, from: &'r mut dyn BufRead) -> Option<MemberContent<'r, 'b>> {
         let inflater = match member.method {
             0 if member.size.is_some() => None,
             8 => Some(self.spare.pop().unwrap_or_else(|| Decompress::new(false))),
@@ -174,7 +174,7 @@ impl<'b> ZipReader<'b> {
             inflater.reset(false);
             inflater
         });
-        let content = Content { from, left: member.size, inflater, is_ended: false, budget: self.budget };
+        let content = MemberContent { from, left: member.size, inflater, is_ended: false, budget: self.budget };
         (!member.is_encrypted).then_some(content)
     }
 
@@ -188,7 +188,7 @@ impl<'b> ZipReader<'b> {
 }
 
 /// The first bytes of a member: as many as [`native`] needs. `None` if the reader failed.
-fn peek(content: &mut Content<'_, '_>) -> Option<Vec<u8>> {
+fn peek(content: &mut MemberContent<'_, '_>) -> Option<Vec<u8>> {
     let mut start = vec![0; PEEK];
     let mut len = fill(content, &mut start)?;
     if len == PEEK {

@@ -29,7 +29,7 @@ pub struct Member {
 }
 
 /// The content of a member, decompressed while reading.
-pub struct Content<'r, 'b> {
+pub struct MemberContent<'r, 'b> {
     pub from: &'r mut dyn BufRead,
     /// Remaining compressed bytes, if known.
     pub left: Option<u64>,
@@ -116,7 +116,7 @@ fn zip_64_size(extra: &[u8], has_uncompressed: bool) -> Option<u64> {
     }
 }
 
-impl Content<'_, '_> {
+impl MemberContent<'_, '_> {
     /// Skips the unread bytes of the member. `None` if its end cannot be found.
     pub fn finish(&mut self) -> Option<()> {
         if let Some(left) = self.left.take() {
@@ -128,7 +128,7 @@ impl Content<'_, '_> {
     }
 }
 
-impl Read for Content<'_, '_> {
+impl Read for MemberContent<'_, '_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while !self.is_ended && !into.is_empty() {
             let ready = self.from.fill_buf()?;

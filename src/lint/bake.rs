@@ -12,7 +12,7 @@ use crate::yaml;
 
 /// A target, as far as the rules need it, from either syntax.
 #[derive(Debug)]
-struct Target {
+struct BakeTarget {
     name: String,
     /// The common prefix of its names if a matrix creates several: `app-` of `name = "app-${tgt}"`.
     name_prefix: Option<String>,
@@ -46,7 +46,7 @@ enum Setting {
 pub struct Built {
     /// Relative to the directory in which bake runs.
     pub dockerfile: String,
-    /// None where the builder decides; `None` where an expression does.
+    /// Empty if the builder decides; `None` if an expression does.
     pub platforms: Option<Vec<String>>,
 }
 
@@ -56,13 +56,13 @@ pub fn built(text: &str, is_json: bool) -> Vec<Built> {
         true => yaml::parse(text).map(|documents| documents.iter().flat_map(targets_of_json).collect()).ok(),
         false => hcl::parse(text).map(|blocks| targets_of(&blocks)).ok(),
     };
-    let targets: Vec<Target> = targets.unwrap_or_default();
+    let targets: Vec<BakeTarget> = targets.unwrap_or_default();
     let one = |setting: Setting, default: &str| match setting {
         Setting::Absent => Some(default.to_string()),
         Setting::Known(strings) => strings.into_iter().next(),
         Setting::Unknown => None,
     };
-    let read = |target: &Target| {
+    let read = |target: &BakeTarget| {
         let context = one(inherited(target, &targets, |target| &target.context, 0), ".")?;
         let dockerfile = one(inherited(target, &targets, |target| &target.dockerfile, 0), "Dockerfile")?;
         let is_here = !target.is_inline && !context.contains(':');
@@ -74,7 +74,7 @@ pub fn built(text: &str, is_json: bool) -> Vec<Built> {
         is_here.then(|| Built { dockerfile: format!("{context}/{dockerfile}"), platforms })
     };
     // A target that others inherit from is built through them.
-    let is_built = |target: &&Target| !is_base(target, &targets) || matches!(target.dockerfile, Setting::Known(_));
+    let is_built = |target: &&BakeTarget| !is_base(target, &targets) || matches!(target.dockerfile, Setting::Known(_));
     targets.iter().filter(is_built).filter_map(read).collect()
 }
 
@@ -99,22 +99,23 @@ pub struct Recipe {
 /// The targets of a bake file that build something, as far as literals say; none where it cannot be read.
 pub fn recipes(text: &str) -> Vec<Recipe> {
     let is_json = text.trim_start().starts_with('{');
-    let targets: Vec<Target> = match is_json {
+    let targets: Vec<BakeTarget> = match is_json {
         true => yaml::parse(text).map(|documents| documents.iter().flat_map(targets_of_json).collect()).ok(),
         false => hcl::parse(text).map(|blocks| targets_of(&blocks)).ok(),
     }
     .unwrap_or_default();
-    let recipe = |target: &Target| {
+    let recipe = |target: &BakeTarget| {
         let mut unread = Vec::new();
-        let mut strings =
-            |name: &'static str, attribute: fn(&Target) -> &Setting| match inherited(target, &targets, attribute, 0) {
-                Setting::Known(strings) => strings,
-                Setting::Absent => Vec::new(),
-                Setting::Unknown => {
-                    unread.push(name);
-                    Vec::new()
-                }
-            };
+        let mut strings = |name: &'static str, attribute: fn(&BakeTarget) -> &Setting| match inherited(
+            target, &targets, attribute, 0,
+        ) {
+            Setting::Known(strings) => strings,
+            Setting::Absent => Vec::new(),
+            Setting::Unknown => {
+                unread.push(name);
+                Vec::new()
+            }
+        };
         let context = strings("context", |target| &target.context).into_iter().next();
         let context = context.unwrap_or_else(|| ".".to_string());
         let dockerfile = strings("dockerfile", |target| &target.dockerfile).into_iter().next();
@@ -144,9 +145,9 @@ pub fn recipes(text: &str) -> Vec<Recipe> {
 
 /// A target's own attribute, or the one of the last target that it inherits from and that has it.
 fn inherited<'t>(
-    target: &'t Target,
-    targets: &'t [Target],
-    attribute: fn(&'t Target) -> &'t Setting,
+    target: &'t BakeTarget,
+    targets: &'t [BakeTarget],
+    attribute: fn(&'t BakeTarget) -> &'t Setting,
     depth: usize,
 ) -> Setting {
     let own = attribute(target);
@@ -212,9 +213,9 @@ fn target(
     setting: impl Fn(&str) -> Setting,
     arguments: Setting,
     secrets: Setting,
-) -> Target {
+) -> BakeTarget {
     let made_name = strings("name").into_iter().next();
-    Target {
+    BakeTarget {
         name: name.to_string(),
         name_prefix: made_name.map(|name| name.split("${").next().unwrap_or("").to_string()),
         span,
@@ -253,7 +254,7 @@ fn secret_id(text: &str) -> Option<String> {
     field("id").map(str::to_string)
 }
 
-fn targets_of(blocks: &[Block]) -> Vec<Target> {
+fn targets_of(blocks: &[Block]) -> Vec<BakeTarget> {
     let of_block = |block: &Block| {
         let setting = |name: &str| match block.attribute(name) {
             None => Setting::Absent,
@@ -281,7 +282,7 @@ fn targets_of(blocks: &[Block]) -> Vec<Target> {
     blocks.iter().filter(|block| block.kind == "target").map(of_block).collect()
 }
 
-fn targets_of_json(root: &yaml::Node) -> Vec<Target> {
+fn targets_of_json(root: &yaml::Node) -> Vec<BakeTarget> {
     let of_pair = |(key, node): &(yaml::Node, yaml::Node)| {
         let strings = |name: &str| {
             node.value(name).map_or(Vec::new(), |node| node.texts().into_iter().map(str::to_string).collect())
@@ -320,24 +321,24 @@ pub fn check_json(text: &str) -> (Vec<Finding>, Vec<Problem>) {
     (findings, Vec::new())
 }
 
-fn missing_platforms(targets: &[Target]) -> Vec<Finding> {
-    let is_pushed = |target: &&Target| {
+fn missing_platforms(targets: &[BakeTarget]) -> Vec<Finding> {
+    let is_pushed = |target: &&BakeTarget| {
         let is_local = ["type=local", "type=docker", "type=tar", "type=cacheonly"]
             .iter()
             .any(|kind| target.output.iter().any(|output| output.contains(kind)));
         target.has_tags && !is_local && !is_base(target, targets)
     };
-    let finding = |target: &Target| {
+    let finding = |target: &BakeTarget| {
         let message = format!("target {} is built for the builder's own platform only", target.name);
         Finding::new(Code::BakePlatforms, target.span.clone(), message, "has tags, but no platforms")
     };
     // A target of another file (docker-metadata-action's) is assumed to set no platforms.
-    let has_none = |target: &&Target| inherited(target, targets, |target| &target.platforms, 0) == Setting::Absent;
+    let has_none = |target: &&BakeTarget| inherited(target, targets, |target| &target.platforms, 0) == Setting::Absent;
     targets.iter().filter(is_pushed).filter(has_none).map(finding).collect()
 }
 
 /// Whether other targets inherit from this one. They, or another bake file, complete it.
-fn is_base(target: &Target, targets: &[Target]) -> bool {
+fn is_base(target: &BakeTarget, targets: &[BakeTarget]) -> bool {
     let is_it = |name: &String| {
         let is_made = target.name_prefix.as_ref().is_some_and(|prefix| name.starts_with(prefix.as_str()));
         *name == target.name || is_made

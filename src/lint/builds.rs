@@ -223,7 +223,7 @@ fn dockerfile_path(directory: &str, context: &str, file: Option<&str>) -> Option
     (!path.contains(['$', '{', '%', '*', '`', ':'])).then_some(path)
 }
 
-/// What names the checked-out project in scripts and CI files.
+/// Expressions for the checked-out project's directory in scripts and CI files.
 const PROJECT_ROOTS: &[&str] = &[
     "$(CURDIR)",
     "$(PWD)",

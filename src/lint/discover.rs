@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::compose::other_files;
 use super::dockerfile::Dockerfile;
-use super::format::{Format, archs_of_path, format_of, has_placeholders, is_dockerfile_text, is_template};
+use super::format::{SourceFormat, archs_of_path, format_of, has_placeholders, is_dockerfile_text, is_template};
 use super::hcl;
 use crate::files;
 use crate::platform::Arch;
@@ -25,7 +25,7 @@ const SKIPPED: &[&str] =
 pub struct SourceFile {
     pub path: PathBuf,
     pub text: String,
-    pub format: Format,
+    pub format: SourceFormat,
 }
 
 /// Why a path cannot be checked.
@@ -66,7 +66,7 @@ pub fn discover(path: &Path) -> Result<Discovered, DiscoverError> {
     let mut found = Discovered::default();
     if is_file {
         let text = text_of(path)?;
-        let by_text = is_dockerfile_text(&text).then_some(Format::Dockerfile);
+        let by_text = is_dockerfile_text(&text).then_some(SourceFormat::Dockerfile);
         let format = format_of(path, &text).or(by_text);
         let format = format.ok_or_else(|| DiscoverError::UnknownFormat { path: path.to_path_buf() })?;
         found.add(path, text, format, FoundBy::Name);
@@ -102,16 +102,16 @@ pub fn discover(path: &Path) -> Result<Discovered, DiscoverError> {
             }
         }
     }
-    let composed: Vec<(PathBuf, Format)> = found
+    let composed: Vec<(PathBuf, SourceFormat)> = found
         .files
         .iter()
         .filter(|file| {
-            file.format == Format::Compose && (file.text.contains("include") || file.text.contains("extends"))
+            file.format == SourceFormat::Compose && (file.text.contains("include") || file.text.contains("extends"))
         })
         .flat_map(|file| other_files(&file.text).into_iter().map(|name| file.path.with_file_name(name)))
-        .map(|path| (path, Format::Compose))
+        .map(|path| (path, SourceFormat::Compose))
         .collect();
-    for (path, format) in named.into_iter().map(|path| (path, Format::Dockerfile)).chain(composed) {
+    for (path, format) in named.into_iter().map(|path| (path, SourceFormat::Dockerfile)).chain(composed) {
         let path = shown(&path);
         if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
             found.add(&path, text_of(&path)?, format, FoundBy::Search);
@@ -131,15 +131,19 @@ enum FoundBy {
 }
 
 impl Discovered {
-    fn add(&mut self, path: &Path, text: String, format: Format, by: FoundBy) {
+    fn add(&mut self, path: &Path, text: String, format: SourceFormat, by: FoundBy) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("").to_ascii_lowercase();
         let is_plain = matches!(name.as_str(), "dockerfile" | "containerfile");
         let why = match format {
-            Format::Dockerfile if is_template(path) => Some(TEMPLATE),
-            Format::Dockerfile if !is_dockerfile_text(&text) && has_placeholders(&text) => Some(TEMPLATE),
+            SourceFormat::Dockerfile if is_template(path) => Some(TEMPLATE),
+            SourceFormat::Dockerfile if !is_dockerfile_text(&text) && has_placeholders(&text) => Some(TEMPLATE),
             _ if has_placeholders(&text) && !parses(&text, format) => Some(TEMPLATE),
-            Format::Dockerfile if by == FoundBy::Search && !is_plain && !has_from(&text) => Some(FRAGMENT),
-            Format::Dockerfile | Format::Compose | Format::BakeHcl | Format::BakeJson | Format::GithubWorkflow => None,
+            SourceFormat::Dockerfile if by == FoundBy::Search && !is_plain && !has_from(&text) => Some(FRAGMENT),
+            SourceFormat::Dockerfile
+            | SourceFormat::Compose
+            | SourceFormat::BakeHcl
+            | SourceFormat::BakeJson
+            | SourceFormat::GithubWorkflow => None,
         };
         match why {
             Some(why) => self.skipped.push(Skipped { path: path.to_path_buf(), why }),
@@ -148,11 +152,11 @@ impl Discovered {
     }
 }
 
-fn parses(text: &str, format: Format) -> bool {
+fn parses(text: &str, format: SourceFormat) -> bool {
     match format {
-        Format::Dockerfile => Dockerfile::parse(text).is_ok(),
-        Format::Compose | Format::GithubWorkflow | Format::BakeJson => yaml::parse(text).is_ok(),
-        Format::BakeHcl => hcl::parse(text).is_ok(),
+        SourceFormat::Dockerfile => Dockerfile::parse(text).is_ok(),
+        SourceFormat::Compose | SourceFormat::GithubWorkflow | SourceFormat::BakeJson => yaml::parse(text).is_ok(),
+        SourceFormat::BakeHcl => hcl::parse(text).is_ok(),
     }
 }
 
@@ -189,7 +193,7 @@ fn has_sibling_of_another_architecture(path: &Path) -> Option<bool> {
     let is_others = |entry: &fs::DirEntry| {
         let own = entry.file_name();
         let Some(own) = own.to_str().filter(|own| *own != name) else { return false };
-        let is_variant = own.starts_with(name) && format_of(Path::new(own), "") == Some(Format::Dockerfile);
+        let is_variant = own.starts_with(name) && format_of(Path::new(own), "") == Some(SourceFormat::Dockerfile);
         let is_directory = || entry.path().join(name).is_file();
         archs_of_path(Path::new(own)).first().is_some_and(|arch| *arch != Arch::Amd64) && (is_variant || is_directory())
     };

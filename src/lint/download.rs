@@ -10,7 +10,7 @@ use super::assets;
 use super::compilers::compiles;
 use super::dockerfile::{Dockerfile, Run, Step, StepKind, Variable};
 use super::finding::{Edit, Finding, Safety};
-use super::flow::{self, Flow, Machine};
+use super::flow::{self, BuildMachine, Flow};
 use super::outside::Outside;
 use super::rule::{Code, Severity};
 use super::shell::{Choice, Word};
@@ -197,7 +197,7 @@ impl<'a> Site<'a> {
             Some((title, edits)) => {
                 let is_proven = word::reads_back(hit.token.spelling, hit.token.arch, &hit.spelled)
                     && alike.iter().all(|hit| hit.origins.is_empty());
-                let is_targets = self.flow.places[self.stage].machine == Machine::Target;
+                let is_targets = self.flow.places[self.stage].machine == BuildMachine::Target;
                 let is_safe = is_proven && is_targets && !is_checked;
                 finding.fix(title, if is_safe { Safety::Safe } else { Safety::Unsafe }, edits)
             }
@@ -278,11 +278,11 @@ impl<'a> Site<'a> {
         let mut made_from_it =
             (0..self.file.stages.len()).filter(|stage| self.file.lineage_indices(*stage).any(|at| at == self.stage));
         match self.flow.places[self.stage].machine {
-            Machine::Target => false,
+            BuildMachine::Target => false,
             // A compiler's argument names the target.
             _ if hit.is_compiler_argument => false,
-            Machine::Constant(_) => true,
-            Machine::Builder => {
+            BuildMachine::Constant(_) => true,
+            BuildMachine::Builder => {
                 made_from_it.any(|stage| compiles(self.file, stage))
                     || !flow::feeds_target(self.file, self.flow, self.stage)
             }

@@ -9,7 +9,7 @@ use crate::platform::{Arch, Platform, word as token};
 
 /// The platform of a stage's RUN steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Machine {
+pub enum BuildMachine {
     /// The target platform.
     Target,
     /// `$BUILDPLATFORM`.
@@ -20,8 +20,8 @@ pub enum Machine {
 
 /// The role of a stage in the build.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub machine: Machine,
+pub struct StagePlace {
+    pub machine: BuildMachine,
     /// Whether the final stage is made from it or copies from it, directly or through other stages.
     pub reaches_final: bool,
     /// The final stage is this one or is made from it.
@@ -42,7 +42,7 @@ pub struct Place {
     pub gives_data_only: bool,
 }
 
-impl Place {
+impl StagePlace {
     /// Whether the stage is for one architecture, so that it may name it.
     pub fn is_one_architectures(&self) -> bool {
         self.chosen_for.is_some() || self.is_windows
@@ -53,7 +53,7 @@ impl Place {
 pub struct Flow {
     pub final_stage: usize,
     /// One entry per stage.
-    pub places: Vec<Place>,
+    pub places: Vec<StagePlace>,
 }
 
 impl Flow {
@@ -62,12 +62,12 @@ impl Flow {
         let count = file.stages.len();
         let final_stage = target.and_then(|name| file.stage_named(name, count)).unwrap_or(count - 1);
         let chooses = chooses_stage_by_target(file);
-        let mut places: Vec<Place> = Vec::new();
+        let mut places: Vec<StagePlace> = Vec::new();
         for (at, stage) in file.stages.iter().enumerate() {
             let has_foreign = file.lineage(at).any(|stage| adds_architecture(file, stage));
             let own = machine_of(file, stage);
             let inherited = stage.parent.map(|parent| places[parent].machine.clone());
-            places.push(Place {
+            places.push(StagePlace {
                 machine: inherited.unwrap_or(own),
                 reaches_final: false,
                 is_in_final_image: file.lineage_indices(final_stage).any(|stage| stage == at),
@@ -131,7 +131,7 @@ struct Reached {
     through: BTreeSet<Arch>,
 }
 
-fn mark(file: &Dockerfile<'_>, places: &[Place], stage: usize, through: Option<Arch>, reached: &mut [Reached]) {
+fn mark(file: &Dockerfile<'_>, places: &[StagePlace], stage: usize, through: Option<Arch>, reached: &mut [Reached]) {
     let through = places[stage].chosen_for.or(through);
     let is_new = match through {
         Some(arch) => reached[stage].through.insert(arch),
@@ -290,7 +290,7 @@ pub fn copied_paths<'f>(file: &'f Dockerfile<'_>, stage: usize) -> Option<Vec<&'
 pub fn feeds_target(file: &Dockerfile<'_>, flow: &Flow, stage: usize) -> bool {
     let is_made_from_it = |source: usize| file.lineage_indices(source).any(|at| at == stage);
     // Programs for Windows are taken from a stage on Linux only if it cross-compiles.
-    let is_target = |at: &usize| flow.places[*at].machine == Machine::Target && !flow.places[*at].is_windows;
+    let is_target = |at: &usize| flow.places[*at].machine == BuildMachine::Target && !flow.places[*at].is_windows;
     let targets = (0..file.stages.len()).filter(is_target);
     targets.flat_map(|at| copies_of(file, at)).any(|copied| is_made_from_it(copied.stage))
         || is_made_from_it(flow.final_stage)
@@ -309,19 +309,19 @@ fn is_windows(file: &Dockerfile<'_>, stage: usize) -> bool {
     ["/windows", "nanoserver", "servercore", "windowsservercore"].iter().any(|name| image.contains(name))
 }
 
-fn machine_of(file: &Dockerfile<'_>, stage: &Stage) -> Machine {
-    let Some(option) = &stage.platform else { return Machine::Target };
+fn machine_of(file: &Dockerfile<'_>, stage: &Stage) -> BuildMachine {
+    let Some(option) = &stage.platform else { return BuildMachine::Target };
     let (value, _) = dockerfile::expand(&option.value, &file.global_variables());
     if dockerfile::references(&value).iter().any(|(_, reference)| dockerfile::is_automatic(reference.name, "BUILD")) {
-        return Machine::Builder;
+        return BuildMachine::Builder;
     }
-    Platform::parse(&value).map_or(Machine::Target, Machine::Constant)
+    Platform::parse(&value).map_or(BuildMachine::Target, BuildMachine::Constant)
 }
 
-fn is_for_windows(machine: &Machine) -> bool {
+fn is_for_windows(machine: &BuildMachine) -> bool {
     match machine {
-        Machine::Constant(platform) => platform.os == "windows",
-        Machine::Target | Machine::Builder => false,
+        BuildMachine::Constant(platform) => platform.os == "windows",
+        BuildMachine::Target | BuildMachine::Builder => false,
     }
 }
 
@@ -359,7 +359,7 @@ fn arch_in_name(stage: &Stage) -> Option<Arch> {
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: &[(Machine, bool, bool)]) {
+    fn check(text: &str, expected: &[(BuildMachine, bool, bool)]) {
         let file = Dockerfile::parse(text).unwrap();
         let places = Flow::of(&file, None).places;
         let shown: Vec<_> = places.into_iter().map(|p| (p.machine, p.reaches_final, p.knows_target)).collect();
@@ -368,22 +368,30 @@ mod tests {
 
     #[test]
     fn a_stage_runs_on_the_platform_of_its_root() {
-        let amd64 = Machine::Constant(Platform::parse("linux/amd64").unwrap());
+        let amd64 = BuildMachine::Constant(Platform::parse("linux/amd64").unwrap());
         check(
             "FROM --platform=$BUILDPLATFORM a AS b\nFROM b AS c\nFROM d\nCOPY --from=c x y\n",
-            &[(Machine::Builder, true, false), (Machine::Builder, true, false), (Machine::Target, true, false)],
+            &[
+                (BuildMachine::Builder, true, false),
+                (BuildMachine::Builder, true, false),
+                (BuildMachine::Target, true, false),
+            ],
         );
         check("ARG P=linux/amd64\nFROM --platform=$P a\n", &[(amd64, true, false)]);
-        check("FROM --platform=linux/${TARGETARCH} a\n", &[(Machine::Target, true, false)]);
-        check("FROM --platform=${BUILDPLATFORM:-linux/amd64} a\n", &[(Machine::Builder, true, false)]);
-        check("FROM --platform=${TARGETPLATFORM:-linux/amd64} a\n", &[(Machine::Target, true, false)]);
+        check("FROM --platform=linux/${TARGETARCH} a\n", &[(BuildMachine::Target, true, false)]);
+        check("FROM --platform=${BUILDPLATFORM:-linux/amd64} a\n", &[(BuildMachine::Builder, true, false)]);
+        check("FROM --platform=${TARGETPLATFORM:-linux/amd64} a\n", &[(BuildMachine::Target, true, false)]);
     }
 
     #[test]
     fn a_stage_that_nothing_takes_from_does_not_reach_the_image() {
         check(
             "FROM a AS t\nRUN xx-go build\nFROM b AS m\nFROM c\nRUN --mount=type=bind,from=m x\n",
-            &[(Machine::Target, false, true), (Machine::Target, true, false), (Machine::Target, true, false)],
+            &[
+                (BuildMachine::Target, false, true),
+                (BuildMachine::Target, true, false),
+                (BuildMachine::Target, true, false),
+            ],
         );
     }
 

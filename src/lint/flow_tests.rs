@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::rule::Severity;
-use super::{Format, HostFile, Outside, lint};
+use super::{HostFile, Outside, SourceFormat, lint};
 use crate::platform::Arch;
 
 fn errors_with(text: &str, outside: &Outside<'_>) -> Vec<String> {
-    let linted = lint(Path::new("Dockerfile"), text, Format::Dockerfile, outside);
+    let linted = lint(Path::new("Dockerfile"), text, SourceFormat::Dockerfile, outside);
     assert_eq!(linted.problems, [], "{text}");
     let errors = linted.findings.iter().filter(|finding| finding.severity == Severity::Error);
     errors.map(|finding| format!("{}: {}", finding.code, &text[finding.span.clone()])).collect()
@@ -289,7 +289,7 @@ fn the_hosts_modules_may_overwrite_the_images() {
     let warnings = |text: &str, ignored: &str| {
         let ignores = |path: &str| path == ignored;
         let outside = Outside { files: &files, ignores: &ignores, ..Outside::nothing() };
-        let linted = lint(Path::new("Dockerfile"), text, Format::Dockerfile, &outside);
+        let linted = lint(Path::new("Dockerfile"), text, SourceFormat::Dockerfile, &outside);
         assert!(linted.findings.iter().all(|finding| finding.severity == Severity::Warning), "{text}");
         linted.findings.len()
     };
@@ -315,7 +315,7 @@ fn what_the_build_computes_or_passes_is_no_constant() {
         "FROM --platform=$BUILDPLATFORM golang AS b\nARG GOARCH\nRUN go build -o /app .\nFROM a\nCOPY --from=b /app /app\n",
     ];
     for text in quiet {
-        let linted = lint(Path::new("Dockerfile"), text, Format::Dockerfile, &Outside::nothing());
+        let linted = lint(Path::new("Dockerfile"), text, SourceFormat::Dockerfile, &Outside::nothing());
         assert_eq!(linted.findings, [], "{text}");
     }
 }
@@ -374,7 +374,7 @@ fn packages_and_repositories_of_one_architecture_are_reported() {
     // On most machines this package is the native one, so the stage has no foreign packages.
     check("FROM a\nRUN apt-get install -y t:amd64 && curl -O https://x.io/t-amd64\n", &["hard-coded-arch: amd64"]);
     let warned = |text: &str| {
-        let linted = lint(Path::new("Dockerfile"), text, Format::Dockerfile, &Outside::nothing());
+        let linted = lint(Path::new("Dockerfile"), text, SourceFormat::Dockerfile, &Outside::nothing());
         linted.findings.iter().map(|finding| text[finding.span.clone()].to_string()).collect::<Vec<_>>()
     };
     assert_eq!(warned("FROM a\nRUN apt-get install -y t:amd64\n"), ["amd64"]);

@@ -6,7 +6,7 @@ use crate::platform::{Arch, word};
 
 /// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum SourceFormat {
     Dockerfile,
     Compose,
     BakeHcl,
@@ -57,20 +57,22 @@ const TEMPLATES: &[&str] = &[
 
 /// Returns the format of a file. `None` if it is not supported. YAML files are recognized by their directory or name,
 /// or else by their keys in `text`.
-pub fn format_of(path: &Path, text: &str) -> Option<Format> {
+pub fn format_of(path: &Path, text: &str) -> Option<SourceFormat> {
     let name = path.file_name()?.to_str()?.to_ascii_lowercase();
     let in_workflows = path.parent().is_some_and(|directory| directory.ends_with(".github/workflows"));
     let is_yaml = name.ends_with(".yml") || name.ends_with(".yaml");
     let stem = name.split('.').next().unwrap_or("");
     match name.as_str() {
-        _ if is_dockerfile_name(&name) => Some(Format::Dockerfile),
-        _ if name.ends_with(".hcl") && stem.starts_with("docker-bake") => Some(Format::BakeHcl),
-        _ if name.ends_with(".json") && stem.starts_with("docker-bake") => Some(Format::BakeJson),
-        _ if is_yaml && in_workflows => Some(Format::GithubWorkflow),
-        _ if is_yaml && (stem.starts_with("docker-compose") || stem.starts_with("compose")) => Some(Format::Compose),
+        _ if is_dockerfile_name(&name) => Some(SourceFormat::Dockerfile),
+        _ if name.ends_with(".hcl") && stem.starts_with("docker-bake") => Some(SourceFormat::BakeHcl),
+        _ if name.ends_with(".json") && stem.starts_with("docker-bake") => Some(SourceFormat::BakeJson),
+        _ if is_yaml && in_workflows => Some(SourceFormat::GithubWorkflow),
+        _ if is_yaml && (stem.starts_with("docker-compose") || stem.starts_with("compose")) => {
+            Some(SourceFormat::Compose)
+        }
         // A file named on the command line.
-        _ if is_yaml && has_keys(text, &["on:", "jobs:"]) => Some(Format::GithubWorkflow),
-        _ if is_yaml && has_keys(text, &["services:"]) => Some(Format::Compose),
+        _ if is_yaml && has_keys(text, &["on:", "jobs:"]) => Some(SourceFormat::GithubWorkflow),
+        _ if is_yaml && has_keys(text, &["services:"]) => Some(SourceFormat::Compose),
         _ => None,
     }
 }
@@ -156,29 +158,29 @@ fn has_keys(text: &str, keys: &[&str]) -> bool {
 mod tests {
     use super::*;
 
-    fn check(path: &str, text: &str, expected: Option<Format>) {
+    fn check(path: &str, text: &str, expected: Option<SourceFormat>) {
         assert_eq!(format_of(Path::new(path), text), expected, "{path}");
     }
 
     #[test]
     fn a_format_is_recognized_by_name_or_content() {
-        check("a/Dockerfile", "", Some(Format::Dockerfile));
-        check("Dockerfile.dev", "", Some(Format::Dockerfile));
+        check("a/Dockerfile", "", Some(SourceFormat::Dockerfile));
+        check("Dockerfile.dev", "", Some(SourceFormat::Dockerfile));
         check("dockerfile.go", "", None);
-        check("app.Dockerfile", "", Some(Format::Dockerfile));
+        check("app.Dockerfile", "", Some(SourceFormat::Dockerfile));
         check("Dockerfile.dockerignore", "", None);
-        check("Containerfile", "", Some(Format::Dockerfile));
-        check("docker-compose.prod.yml", "", Some(Format::Compose));
-        check("compose.yaml", "", Some(Format::Compose));
-        check("docker-bake.override.hcl", "", Some(Format::BakeHcl));
-        check("docker-bake.json", "", Some(Format::BakeJson));
-        check(".github/workflows/ci.yml", "", Some(Format::GithubWorkflow));
-        check("ci.yml", "on: push\njobs:\n", Some(Format::GithubWorkflow));
-        check("stack.yml", "services:\n  a: {}\n", Some(Format::Compose));
+        check("Containerfile", "", Some(SourceFormat::Dockerfile));
+        check("docker-compose.prod.yml", "", Some(SourceFormat::Compose));
+        check("compose.yaml", "", Some(SourceFormat::Compose));
+        check("docker-bake.override.hcl", "", Some(SourceFormat::BakeHcl));
+        check("docker-bake.json", "", Some(SourceFormat::BakeJson));
+        check(".github/workflows/ci.yml", "", Some(SourceFormat::GithubWorkflow));
+        check("ci.yml", "on: push\njobs:\n", Some(SourceFormat::GithubWorkflow));
+        check("stack.yml", "services:\n  a: {}\n", Some(SourceFormat::Compose));
         check("values.yaml", "image: x\n", None);
         check("main.rs", "", None);
         for name in ["Dockerfile-8.2", "Dockerfile_arm", "php.dockerfile", "Containerfile.dev", "Containerfile-arm64"] {
-            check(name, "", Some(Format::Dockerfile));
+            check(name, "", Some(SourceFormat::Dockerfile));
         }
         for name in ["dockerfile.json.golden", "Dockerfiles", "dockerfile-build.sh", "Dockerfile.md", "mydockerfile"] {
             check(name, "", None);

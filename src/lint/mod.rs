@@ -43,7 +43,7 @@ pub use discover::{DiscoverError, Discovered, NOT_READ, Skipped, SourceFile, dis
 pub use dockerignore::Dockerignore;
 pub use finding::{Edit, Finding, Fix, Position, Related, Safety};
 pub use fix::{Fixed, apply, unified_diff};
-pub use format::{Format, format_of};
+pub use format::{SourceFormat, format_of};
 pub use git_index::GitIndex;
 pub use needs::{Needs, needs};
 pub use outside::{HEAD_BYTES, HostFile, Outside, Pin, PinLookup};
@@ -62,7 +62,7 @@ use ignore::Ignores;
 pub struct Linted {
     pub path: PathBuf,
     pub text: String,
-    pub format: Format,
+    pub format: SourceFormat,
     /// Sorted by position.
     pub findings: Vec<Finding>,
     /// Parts that could not be checked. A file with problems does not pass.
@@ -79,16 +79,16 @@ pub struct Problem {
 }
 
 /// Checks a file. [`format_of`] returns its format.
-pub fn lint(path: &Path, text: &str, format: Format, outside: &Outside<'_>) -> Linted {
+pub fn lint(path: &Path, text: &str, format: SourceFormat, outside: &Outside<'_>) -> Linted {
     // The rules do not see a byte order mark, so its length is added to every position.
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let offset = text.len() - body.len();
     let (mut findings, mut problems, ignores) = match format {
-        Format::Dockerfile => lint_dockerfile(body, outside),
-        Format::Compose => by_lines(body, compose::check(body, outside)),
-        Format::GithubWorkflow => by_lines(body, workflow_file::check(body, outside)),
-        Format::BakeHcl => by_lines(body, bake::check_hcl(body)),
-        Format::BakeJson => by_lines(body, bake::check_json(body)),
+        SourceFormat::Dockerfile => lint_dockerfile(body, outside),
+        SourceFormat::Compose => by_lines(body, compose::check(body, outside)),
+        SourceFormat::GithubWorkflow => by_lines(body, workflow_file::check(body, outside)),
+        SourceFormat::BakeHcl => by_lines(body, bake::check_hcl(body)),
+        SourceFormat::BakeJson => by_lines(body, bake::check_json(body)),
     };
     let found = findings.len();
     // A file for one architecture may name it.
@@ -138,7 +138,7 @@ pub fn runs_on_target(text: &str, target: Option<&str>) -> bool {
     let Ok(file) = Dockerfile::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) else { return true };
     let flow = Flow::of(&file, target);
     let places = flow.places.iter().zip(&file.stages).filter(|(place, _)| place.reaches_final);
-    let mut on_target = places.filter(|(place, _)| place.machine != flow::Machine::Builder);
+    let mut on_target = places.filter(|(place, _)| place.machine != flow::BuildMachine::Builder);
     on_target.any(|(_, stage)| stage.steps.iter().any(|step| matches!(step.kind, dockerfile::StepKind::Run(_))))
 }
 
@@ -290,7 +290,7 @@ mod tests {
         #[test]
         fn no_text_causes_a_panic_and_every_position_is_in_the_text(choice in proptest::collection::vec(0..PIECES.len(), 0..40)) {
             let text: String = choice.into_iter().map(|at| PIECES[at]).collect();
-            for format in [Format::Dockerfile, Format::Compose, Format::GithubWorkflow, Format::BakeHcl, Format::BakeJson] {
+            for format in [SourceFormat::Dockerfile, SourceFormat::Compose, SourceFormat::GithubWorkflow, SourceFormat::BakeHcl, SourceFormat::BakeJson] {
                 for text in [text.clone(), format!("FROM a\n{text}")] {
                     let linted = lint(Path::new("f"), &text, format, &Outside::nothing());
                     let drawn = render_lint(&linted, Screen { width: 100, color: false });

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::bake::{self, Built};
 use super::builds::{self, Build, BuiltFor, Workflows};
-use super::format::{Format, archs_of_path, format_of};
+use super::format::{SourceFormat, archs_of_path, format_of};
 use crate::files;
 use crate::platform::{Arch, Platform};
 
@@ -116,7 +116,7 @@ impl Project {
                         project.add_baked(&directory, &name, &text);
                         project.add_builds(&mut reading, &entry.path(), &name, &text);
                     }
-                } else if kind.is_file() && format_of(Path::new(&name), "") == Some(Format::Dockerfile) {
+                } else if kind.is_file() && format_of(Path::new(&name), "") == Some(SourceFormat::Dockerfile) {
                     own.has_dockerfile = true;
                     let path = entry.path();
                     let path = path.strip_prefix(&project.root).unwrap_or(&path);
@@ -260,7 +260,7 @@ impl Project {
         if name.starts_with("cloudbuild") {
             found = builds::in_cloudbuild(text);
         }
-        if format_of(Path::new(name), text) == Some(Format::Compose) {
+        if format_of(Path::new(name), text) == Some(SourceFormat::Compose) {
             self.add_all(directory, builds::in_compose(text));
         } else if is_ci {
             self.add_all(directory, found);

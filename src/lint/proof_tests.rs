@@ -8,7 +8,7 @@ use std::process::Command;
 use proptest::prelude::*;
 
 use super::dockerfile::{Dockerfile, StepKind, expand};
-use super::{Code, Finding, Format, Outside, Safety, apply, lint};
+use super::{Code, Finding, Outside, Safety, SourceFormat, apply, lint};
 use crate::platform::Arch;
 use crate::platform::word;
 
@@ -121,7 +121,7 @@ fn built(text: &str, arch: Arch) -> Vec<Option<String>> {
 fn fixed(text: &str) -> String {
     let mut text = text.to_string();
     for _ in 0..4 {
-        let linted = lint(Path::new("Dockerfile"), &text, Format::Dockerfile, &Outside::nothing());
+        let linted = lint(Path::new("Dockerfile"), &text, SourceFormat::Dockerfile, &Outside::nothing());
         assert_eq!(linted.problems, [], "{text}");
         let after = apply(&text, &linted.findings, Safety::Safe);
         if after.made == 0 {
@@ -139,7 +139,7 @@ fn check(before: &str, spelled: &str, name: &str) {
     }
     // What was rewritten is not found again.
     let unsafe_ones = |text: &str| {
-        let findings = lint(Path::new("Dockerfile"), text, Format::Dockerfile, &Outside::nothing()).findings;
+        let findings = lint(Path::new("Dockerfile"), text, SourceFormat::Dockerfile, &Outside::nothing()).findings;
         let is_safe = |finding: &Finding| finding.fix.as_ref().is_some_and(|fix| fix.safety == Safety::Safe);
         findings.iter().filter(|finding| finding.code == Code::HardCodedArch && !is_safe(finding)).count()
     };

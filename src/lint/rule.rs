@@ -136,7 +136,7 @@ pub const RULES: &[Rule] = &[
         help: "On other platforms apt finds no packages in this source, or installs this architecture's. \
                Write [arch=$(dpkg --print-architecture)], or leave arch= out." },
     Rule { code: SingleArchBase, name: "single-arch-base", severity: Error, fixable: Safely, also: &["InvalidBaseImagePlatform"],
-        title: "the base image is one architecture's",
+        title: "the base image is for one architecture only",
         help: "Images such as amd64/alpine and arm64v8/alpine, and tags that name an architecture, contain one \
                platform only: every other platform's build fails or gets foreign programs. Name the multi-platform \
                image (alpine), and let the builder choose the platform." },

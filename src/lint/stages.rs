@@ -5,7 +5,7 @@ use super::Problem;
 use super::compilers::{NativeGoBuild, has_target_variable, native_compiler_of, native_go_build};
 use super::dockerfile::{self, Dockerfile, Stage, StepKind, Variable};
 use super::finding::{Edit, Finding, Safety};
-use super::flow::{self, Flow, Machine};
+use super::flow::{self, BuildMachine, Flow};
 use super::outside::{Outside, Pin};
 use super::rule::{Code, Severity};
 use super::shell::Word;
@@ -49,7 +49,7 @@ fn platform_flag(
     }
     let without_flag = Edit::delete(option.span.start..next_word(file.text, option.span.end));
     match &flow.places[at].machine {
-        Machine::Builder if at == flow.final_stage => Some(
+        BuildMachine::Builder if at == flow.final_stage => Some(
             Finding::new(
                 Code::FinalStageOnBuildPlatform,
                 option.span.clone(),
@@ -60,10 +60,10 @@ fn platform_flag(
             .fix("build the final stage for the target", Safety::Safe, vec![without_flag]),
         ),
         // Its files are for another operating system, so no node runs them.
-        Machine::Constant(platform) if !is_final && platform.os != "linux" => None,
+        BuildMachine::Constant(platform) if !is_final && platform.os != "linux" => None,
         // Like BuildKit, assume that a stage named for its platform is one of several.
-        Machine::Constant(platform) if platform.arch().is_some_and(|arch| flow.is_named_for(at, arch)) => None,
-        Machine::Constant(platform) => {
+        BuildMachine::Constant(platform) if platform.arch().is_some_and(|arch| flow.is_named_for(at, arch)) => None,
+        BuildMachine::Constant(platform) => {
             let place = &flow.places[at];
             let (message, severity) = match is_final {
                 true => (format!("the final stage is {platform} in every platform's image"), Severity::Error),
@@ -88,7 +88,7 @@ fn platform_flag(
                 ),
             })
         }
-        Machine::Target if matches!(option.value.as_str(), "$TARGETPLATFORM" | "${TARGETPLATFORM}") => Some(
+        BuildMachine::Target if matches!(option.value.as_str(), "$TARGETPLATFORM" | "${TARGETPLATFORM}") => Some(
             Finding::new(
                 Code::RedundantTargetPlatform,
                 option.span.clone(),
@@ -97,13 +97,13 @@ fn platform_flag(
             )
             .fix("remove the flag", Safety::Safe, vec![without_flag]),
         ),
-        Machine::Builder | Machine::Target => None,
+        BuildMachine::Builder | BuildMachine::Target => None,
     }
 }
 
 /// `FROM builder AS final`, where `builder` is built for the build machine's platform.
 fn inherited_build_platform(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Option<Finding> {
-    if at != flow.final_stage || flow.places[at].machine != Machine::Builder {
+    if at != flow.final_stage || flow.places[at].machine != BuildMachine::Builder {
         return None;
     }
     let option = file.lineage(at).find_map(|stage| stage.platform.as_ref())?;
@@ -301,7 +301,7 @@ const NATIVE_DIRECTORIES: &[&str] =
 
 /// Reports stages that compile on the build machine for it, if the target stage at `at` copies from them.
 fn native_build(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Vec<Finding> {
-    if flow.places[at].machine != Machine::Target || !flow.places[at].reaches_final {
+    if flow.places[at].machine != BuildMachine::Target || !flow.places[at].reaches_final {
         return Vec::new();
     }
     let mut findings: Vec<Finding> = Vec::new();
@@ -309,7 +309,7 @@ fn native_build(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) ->
         let Some(from) = step.options.iter().find(|option| option.name == "from") else { continue };
         let Some(source) = file.stage_named(&from.value, at) else { continue };
         let place = &flow.places[source];
-        if place.machine != Machine::Builder {
+        if place.machine != BuildMachine::Builder {
             continue;
         }
         let found = match place.knows_target {
@@ -413,7 +413,7 @@ pub fn base_platforms(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>)
     for (at, stage) in file.stages.iter().enumerate() {
         let place = &flow.places[at];
         let (image, _) = dockerfile::expand(&stage.image.text, &globals);
-        let is_asked = stage.parent.is_none() && place.machine == Machine::Target && place.reaches_final;
+        let is_asked = stage.parent.is_none() && place.machine == BuildMachine::Target && place.reaches_final;
         if !is_asked || image.contains('$') || image == "scratch" {
             continue;
         }

@@ -8,7 +8,7 @@ use super::apt;
 use super::dockerfile::{Dockerfile, Run, Step, StepKind, Variable};
 use super::download::{declaration, mapping};
 use super::finding::{Edit, Finding, Safety};
-use super::flow::{self, Flow, Machine};
+use super::flow::{self, BuildMachine, Flow};
 use super::outside::Outside;
 use super::rule::{Code, Severity};
 use super::shell::{Choice, Command, Word};
@@ -350,7 +350,7 @@ impl Site<'_> {
         let builds_32_bit =
             self.outside.platforms.iter().any(|platform| matches!(platform.arch(), Some(Arch::Arm | Arch::I386)));
         let (message, label, severity) = match (&place.machine, builds_32_bit) {
-            (Machine::Builder, _) => (
+            (BuildMachine::Builder, _) => (
                 format!("{shown} reports the build machine's architecture here"),
                 "the build machine's architecture",
                 Severity::Warning,

@@ -15,7 +15,7 @@ mod zip;
 
 use std::io::Read;
 
-pub use model::{Format, Package, Unread};
+pub use model::{Package, PackageFormat, Unread};
 pub use sniff::holds_image;
 
 use crate::image::{LayerError, Limits, Visit};

@@ -4,7 +4,7 @@ use crate::image::{Contents, Packing};
 
 /// The format of a file, detected from its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum PackageFormat {
     /// Not an archive: a program, or any other file.
     Single,
     /// A program followed by a file system image.
@@ -18,17 +18,17 @@ pub enum Format {
     Cpio,
 }
 
-impl Format {
+impl PackageFormat {
     pub fn name(self) -> &'static str {
         match self {
-            Format::Single => "file",
-            Format::AppImage => "AppImage",
-            Format::Tar => "tar archive",
-            Format::PkgInfo => "package with .PKGINFO",
-            Format::Zip => "zip archive",
-            Format::Deb => "Debian package",
-            Format::Rpm => "RPM package",
-            Format::Cpio => "cpio archive",
+            PackageFormat::Single => "file",
+            PackageFormat::AppImage => "AppImage",
+            PackageFormat::Tar => "tar archive",
+            PackageFormat::PkgInfo => "package with .PKGINFO",
+            PackageFormat::Zip => "zip archive",
+            PackageFormat::Deb => "Debian package",
+            PackageFormat::Rpm => "RPM package",
+            PackageFormat::Cpio => "cpio archive",
         }
     }
 }
@@ -44,7 +44,7 @@ pub struct Unread {
 /// The content of a file. If `unread` is not empty, the file must not be reported as healthy.
 #[derive(Debug)]
 pub struct Package<T> {
-    pub format: Format,
+    pub format: PackageFormat,
     pub packing: Option<Packing>,
     /// The members. Those of nested archives are below `ARCHIVE!/`. A file that is not an archive is its only member.
     pub contents: Vec<Contents<T>>,

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io::{self, BufReader, Read};
 use std::rc::Rc;
 
-use super::model::{Format, Package, Unread};
+use super::model::{Package, PackageFormat, Unread};
 use super::rpm::Built;
 use super::{cpio, deb, rpm, zip};
 use crate::image::{
@@ -124,23 +124,23 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         if let Some(failed) = self.failed {
             return Err(failed);
         }
-        let is_packaged = format == Format::Tar && self.declared.is_some();
-        let format = if is_packaged { Format::PkgInfo } else { format };
+        let is_packaged = format == PackageFormat::Tar && self.declared.is_some();
+        let format = if is_packaged { PackageFormat::PkgInfo } else { format };
         let Reading { finished: contents, unread, declared, .. } = self;
         Ok(Package { format, packing, contents, declared, unread })
     }
 
     /// Reads the outermost archive, or the only file.
-    fn whole(&mut self, reader: &mut dyn Read, name: &str, size: u64) -> Result<Format, LayerError> {
+    fn whole(&mut self, reader: &mut dyn Read, name: &str, size: u64) -> Result<PackageFormat, LayerError> {
         let head = filled(reader, HEAD)?;
         let mut reader = head.as_slice().chain(reader);
         let kind = Kind::detect(&head);
         let format = match kind {
-            Kind::Tar => Format::Tar,
-            Kind::Zip => Format::Zip,
-            Kind::Deb => Format::Deb,
-            Kind::Rpm => Format::Rpm,
-            Kind::Cpio => Format::Cpio,
+            Kind::Tar => PackageFormat::Tar,
+            Kind::Zip => PackageFormat::Zip,
+            Kind::Deb => PackageFormat::Deb,
+            Kind::Rpm => PackageFormat::Rpm,
+            Kind::Cpio => PackageFormat::Cpio,
             Kind::Packed(_) | Kind::Other => {
                 let mut path = Vec::new();
                 normalise(name.as_bytes(), &mut path);
@@ -153,7 +153,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
                 if is_image {
                     self.add_unread(b"", "the appended file system image is not supported");
                 }
-                return Ok(if is_image { Format::AppImage } else { Format::Single });
+                return Ok(if is_image { PackageFormat::AppImage } else { PackageFormat::Single });
             }
         };
         self.archive(&kind, &mut reader, b"", 1)?;

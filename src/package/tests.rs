@@ -114,7 +114,7 @@ fn read_all(name: &str, bytes: &[u8]) -> Result<(Vec<String>, Package<String>), 
     Ok((members, package))
 }
 
-fn check(name: &str, bytes: &[u8], format: Format, declared: Option<&str>, members: &[&str]) {
+fn check(name: &str, bytes: &[u8], format: PackageFormat, declared: Option<&str>, members: &[&str]) {
     let (found, package) = read_all(name, bytes).unwrap();
     assert_eq!(package.unread, []);
     assert_eq!((package.format, package.declared.as_deref()), (format, declared), "{name}");
@@ -126,19 +126,19 @@ const FOUND: [&str; 2] = ["b: text", "bin/a: program"];
 
 #[test]
 fn every_archive_format_yields_its_members() {
-    check("a.tar", &tar(&FILES), Format::Tar, None, &FOUND);
-    check("a.tar.gz", &gzip(&tar(&FILES)), Format::Tar, None, &FOUND);
-    check("a.tar.zst", &compress(&tar(&FILES), Compression::Zstd), Format::Tar, None, &FOUND);
-    check("a.tar.bz2", &bzip2(&tar(&FILES)), Format::Tar, None, &FOUND);
-    check("a.zip", &zip(&FILES, true), Format::Zip, None, &FOUND);
-    check("a.zip", &zip(&FILES, false), Format::Zip, None, &FOUND);
+    check("a.tar", &tar(&FILES), PackageFormat::Tar, None, &FOUND);
+    check("a.tar.gz", &gzip(&tar(&FILES)), PackageFormat::Tar, None, &FOUND);
+    check("a.tar.zst", &compress(&tar(&FILES), Compression::Zstd), PackageFormat::Tar, None, &FOUND);
+    check("a.tar.bz2", &bzip2(&tar(&FILES)), PackageFormat::Tar, None, &FOUND);
+    check("a.zip", &zip(&FILES, true), PackageFormat::Zip, None, &FOUND);
+    check("a.zip", &zip(&FILES, false), PackageFormat::Zip, None, &FOUND);
     let members = cpio(&[("./bin/a", 0o100755, b"program"), ("./bin", 0o40755, b""), ("./b", 0o100644, b"text")]);
-    check("a.cpio", &members, Format::Cpio, None, &FOUND);
-    check("a.rpm", &rpm("aarch64", &gzip(&members)), Format::Rpm, Some("aarch64"), &FOUND);
+    check("a.cpio", &members, PackageFormat::Cpio, None, &FOUND);
+    check("a.rpm", &rpm("aarch64", &gzip(&members)), PackageFormat::Rpm, Some("aarch64"), &FOUND);
     let control = gzip(&tar(&[("./control", b"Package: a\nArchitecture: arm64\nDepends: b\n")]));
     for data in [gzip(&tar(&FILES)), tar(&FILES), bzip2(&tar(&FILES))] {
         let deb = ar(&[("debian-binary", b"2.0\n"), ("control.tar.gz", &control), ("data.tar.x/", &data)]);
-        check("a.deb", &deb, Format::Deb, Some("arm64"), &FOUND);
+        check("a.deb", &deb, PackageFormat::Deb, Some("arm64"), &FOUND);
     }
     // An abuild package has parts that are tars without an end marker, each compressed with gzip.
     let part = |members: &[(&str, &[u8])]| {
@@ -148,15 +148,15 @@ fn every_archive_format_yields_its_members() {
     let signature = part(&[(".SIGN.RSA.a", b"signature")]);
     let info = part(&[(".PKGINFO", b"pkgname = a\narch = x86_64\n")]);
     let apk = [signature, info, gzip(&tar(&FILES))].concat();
-    check("a.apk", &apk, Format::PkgInfo, Some("x86_64"), &[".SIGN.RSA.a: signatur", FOUND[0], FOUND[1]]);
+    check("a.apk", &apk, PackageFormat::PkgInfo, Some("x86_64"), &[".SIGN.RSA.a: signatur", FOUND[0], FOUND[1]]);
 }
 
 #[test]
 fn a_single_file_is_its_only_member() {
-    check("tool", b"\x7fELF....more", Format::Single, None, &["tool: \u{7f}ELF...."]);
-    check("tool.gz", &gzip(b"\x7fELF....more"), Format::Single, None, &["tool.gz: \u{7f}ELF...."]);
+    check("tool", b"\x7fELF....more", PackageFormat::Single, None, &["tool: \u{7f}ELF...."]);
+    check("tool.gz", &gzip(b"\x7fELF....more"), PackageFormat::Single, None, &["tool.gz: \u{7f}ELF...."]);
     let (_, package) = read_all("a.AppImage", b"\x7fELF\x02\x01\x01\0AI\x02").unwrap();
-    assert_eq!((package.format, package.unread.len()), (Format::AppImage, 1));
+    assert_eq!((package.format, package.unread.len()), (PackageFormat::AppImage, 1));
 }
 
 #[test]
@@ -171,9 +171,9 @@ fn nested_archives_are_read_below_their_names() {
     ]);
     let found =
         ["agent.gz: \u{7f}ELFgz", "lib/a.jar!/native/liba.so: \u{7f}ELFjar", "tool.tar.gz!/tool: \u{7f}ELFtool"];
-    check("a.tar", &outer, Format::Tar, None, &found);
+    check("a.tar", &outer, PackageFormat::Tar, None, &found);
     let deb = ar(&[("debian-binary", b"2.0\n"), ("data.tar", &outer)]);
-    check("a.deb", &deb, Format::Deb, None, &found);
+    check("a.deb", &deb, PackageFormat::Deb, None, &found);
 }
 
 #[test]

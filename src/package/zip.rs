@@ -6,7 +6,7 @@ use std::io::{self, BufRead, ErrorKind, Read};
 use flate2::Decompress;
 
 use crate::image::LayerError;
-use crate::inspect::zip_member::{Content, LOCAL, Member, next_signature, skip};
+use crate::inspect::zip_member::{LOCAL, Member, MemberContent, next_signature, skip};
 
 /// Called for each member with its content, or with the reason why it cannot be read.
 pub(super) type OnMember<'t> = dyn FnMut(&[u8], Result<&mut dyn Read, &'static str>) -> Result<(), LayerError> + 't;
@@ -35,7 +35,7 @@ pub(super) fn walk(
         };
         match inflater {
             Ok(inflater) => {
-                let mut content = Content { from: reader, left: member.size, inflater, is_ended: false, budget };
+                let mut content = MemberContent { from: reader, left: member.size, inflater, is_ended: false, budget };
                 on_member(&member.name, Ok(&mut Named { content: &mut content, limit }))?;
                 content.finish().ok_or_else(|| corrupt("cannot find the end of a member"))?;
             }
@@ -50,7 +50,7 @@ pub(super) fn walk(
 
 /// Names the errors of decompression. Errors of the source are passed on unchanged.
 struct Named<'c, 'r, 'b> {
-    content: &'c mut Content<'r, 'b>,
+    content: &'c mut MemberContent<'r, 'b>,
     limit: u64,
 }
 

@@ -6,7 +6,7 @@ use super::{Arch, Class, Endian, Fact, Node};
 /// One ELF loader of a kernel: the native one, or the additional 32-bit one (fs/compat_binfmt_elf.c).
 #[derive(Debug)]
 pub struct Abi {
-    /// Whose programs these are.
+    /// The architecture of its programs.
     pub arch: Arch,
     pub class: Class,
     pub endian: Endian,

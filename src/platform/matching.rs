@@ -7,7 +7,7 @@ use super::{Arch, Engine, Fact, Isa, Platform, Target};
 /// Error: no entry fits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Refusal {
+pub struct PullRefusal {
     /// The engine's message, as it appears in a terminal or in a pod's events.
     pub message: String,
 }
@@ -15,7 +15,7 @@ pub struct Refusal {
 /// The entries of an index that `engine` accepts on `target`, best first: it pulls the first. `None` in `offered` is an
 /// entry without a platform. Source: containerd/platforms `Only` and `platformVector`; moby `filterManifests`;
 /// containerd `images.Manifest` and CRI's `pullImageWithTransferService`; containers/image `WantedPlatforms`.
-pub fn pick(engine: Engine, target: &Target, offered: &[Option<Platform>]) -> Result<Vec<usize>, Refusal> {
+pub fn pick(engine: Engine, target: &Target, offered: &[Option<Platform>]) -> Result<Vec<usize>, PullRefusal> {
     let asked = asked_platform(engine, target);
     let wanted = wanted(engine, &asked);
     let rank = |platform: &Option<Platform>| match platform {
@@ -27,7 +27,7 @@ pub fn pick(engine: Engine, target: &Target, offered: &[Option<Platform>]) -> Re
         offered.iter().enumerate().filter_map(|(index, offer)| Some((rank(offer)?, index))).collect();
     fitting.sort();
     if fitting.is_empty() {
-        return Err(Refusal { message: refusal(engine, &asked) });
+        return Err(PullRefusal { message: refusal(engine, &asked) });
     }
     Ok(fitting.into_iter().map(|(_, index)| index).collect())
 }

@@ -9,7 +9,7 @@ use super::tool::Tool;
 use super::{Docker, Machine};
 use crate::files;
 use crate::judge::code::Severity;
-use crate::lint::{self, Format, Outside, Position, host_files};
+use crate::lint::{self, Outside, Position, SourceFormat, host_files};
 use crate::oci::Reference;
 
 /// Maximum size of a Dockerfile or bake file, in bytes.
@@ -96,7 +96,10 @@ impl BakeChoice {
 }
 
 fn is_bake_file(name: &str) -> bool {
-    matches!(lint::format_of(Path::new(name), ""), Some(Format::BakeHcl | Format::BakeJson | Format::Compose))
+    matches!(
+        lint::format_of(Path::new(name), ""),
+        Some(SourceFormat::BakeHcl | SourceFormat::BakeJson | SourceFormat::Compose)
+    )
 }
 
 fn bake_choice(args: &RecipeRequest) -> Option<BakeChoice> {
@@ -207,7 +210,7 @@ fn recipe(args: &RecipeRequest, source: &RecipeSource, tool: Tool) -> Result<Rec
 fn linted(path: &Path, text: &str, context: &Path, stage: Option<String>) -> Recipe {
     let files = |pattern: &str| host_files(context, path, pattern);
     let outside = Outside { files: &files, target: stage.clone(), ..Outside::nothing() };
-    let linted = lint::lint(path, text, Format::Dockerfile, &outside);
+    let linted = lint::lint(path, text, SourceFormat::Dockerfile, &outside);
     let errors = linted.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let lint = errors.map(|finding| {
         let line = Position::of(text, finding.span.start).line;

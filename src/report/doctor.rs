@@ -54,18 +54,24 @@ pub fn text(checks: &[Check], notes: &[String], screen: Screen, out: &mut dyn Wr
         let is_one = |check: &&&Check| check.remedies.iter().any(|remedy| remedy.power == power);
         missing.iter().find(is_one).map(|check| check.subject.clone())
     };
-    let fix = match (subject(Power::Plain), subject(Power::Privileged)) {
-        (Some(_), None) => "imgarch doctor --fix runs the commands that are not (by hand)".to_string(),
-        (None, Some(platform)) => format!("imgarch doctor --fix --privileged {platform} runs the privileged command"),
-        (Some(_), Some(platform)) => {
-            format!(
-                "imgarch doctor --fix runs the unmarked commands, and with --privileged {platform} the privileged one"
-            )
+    let (text, command) = match (subject(Power::Plain), subject(Power::Privileged)) {
+        (Some(_), None) => ("this runs the commands that are not marked", Some("imgarch doctor --fix".to_string())),
+        (None, Some(platform)) => {
+            ("this runs the privileged command", Some(format!("imgarch doctor --fix --privileged {platform}")))
         }
-        (None, None) => "the commands must be run by hand".to_string(),
+        (Some(_), Some(platform)) => (
+            "this runs the unmarked commands and, because of --privileged, the privileged one",
+            Some(format!("imgarch doctor --fix --privileged {platform}")),
+        ),
+        (None, None) => ("the commands must be run by hand", None),
     };
-    let problems = plural(missing.len(), "problem");
-    writeln!(out, "{}", fill("", &format!("{problems}; {}", visible(&fix)), 0, screen.width))
+    let end = if command.is_some() { ":" } else { "" };
+    let text = format!("{}; {text}{end}", plural(missing.len(), "problem"));
+    writeln!(out, "{}", fill("", &text, 0, screen.width))?;
+    match command {
+        Some(command) => writeln!(out, "{}", fill_command(&visible(&command), 4, screen.width)),
+        None => Ok(()),
+    }
 }
 
 #[derive(Serialize)]
@@ -135,6 +141,6 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         insta::assert_snapshot!(format!("{}\n{}", shown(80), shown(40)));
-        assert_eq!(shown(usize::MAX).lines().count(), 5);
+        assert_eq!(shown(usize::MAX).lines().count(), 6);
     }
 }

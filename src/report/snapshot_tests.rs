@@ -161,7 +161,7 @@ const DOCKERFILE: &str = "FROM --platform=linux/amd64 alpine AS base\nRUN echo \
 
 fn linted(format: Format, threshold: Option<Severity>, screen: Screen) -> String {
     let lint =
-        |path: &str, text: &str| lint::lint(Path::new(path), text, lint::Format::Dockerfile, &Outside::nothing());
+        |path: &str, text: &str| lint::lint(Path::new(path), text, lint::SourceFormat::Dockerfile, &Outside::nothing());
     let files = [
         lint("Dockerfile", DOCKERFILE),
         lint("broken\u{1b}[2J\n::error::x.Dockerfile", "FROM alpine\nNONSENSE\u{1b}[2J\n"),

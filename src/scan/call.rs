@@ -22,7 +22,7 @@ pub struct CallOverride {
     pub group: Option<String>,
     /// Groups in addition to the user's own.
     pub groups: Vec<u32>,
-    /// The kubelet refuses a user that is root, or that may be.
+    /// The kubelet refuses to start it as a user that is root or may be root.
     pub non_root: bool,
     pub capabilities: CapabilityChange,
     pub sandbox: Sandbox,

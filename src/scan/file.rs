@@ -12,7 +12,7 @@ use super::{Options, Watch};
 use crate::image::{ImageError, LayerError, Limits, RootFs, raise_memory};
 use crate::inspect::FileKind;
 use crate::judge::shipped::{self, Aim, Claim, Shipped, ShippedJudgement, Stated, claim, disagreement};
-use crate::package::{self, Format, Package};
+use crate::package::{self, Package, PackageFormat};
 use crate::platform::{Platform, Target};
 use crate::source::{Origin, SourceError};
 
@@ -65,7 +65,7 @@ pub fn judge(read: ReadFile, options: &Options, report: &mut ImageReport) {
     }
     let packed = packing.map_or(String::new(), |packing| format!(", {}", packing.name()));
     report.origin = Origin::local(&format!("{}{packed}", format.name()));
-    if format == Format::Single && !is_program(&rootfs) {
+    if format == PackageFormat::Single && !is_program(&rootfs) {
         let text = format!(
             "{name} is not an image archive, an OCI layout, a root file system, a program, a release archive or a \
              package"
@@ -146,13 +146,21 @@ enum Aimed {
 }
 
 impl Aims {
-    fn of(name: &str, format: Format, declared: Option<&str>, rootfs: &RootFs<FileKind>, options: &Options) -> Aims {
+    fn of(
+        name: &str,
+        format: PackageFormat,
+        declared: Option<&str>,
+        rootfs: &RootFs<FileKind>,
+        options: &Options,
+    ) -> Aims {
         let (mut stated, stated_by) = stated(name, rootfs);
         let own = declared.map(|declared| (claim::of_package(declared), "its metadata"));
         // Names of these packages need not contain an architecture, so such a word may mean something else.
         let is_loose =
             matches!(&stated, Stated::Platforms(claims) if claims.iter().all(|claim| claim.archs.is_empty()));
-        if (format == Format::PkgInfo || is_loose) && own.as_ref().is_some_and(|(own, _)| *own != Stated::Nothing) {
+        if (format == PackageFormat::PkgInfo || is_loose)
+            && own.as_ref().is_some_and(|(own, _)| *own != Stated::Nothing)
+        {
             stated = Stated::Nothing;
         }
         let named = aims(&stated, &stated_by);
@@ -206,8 +214,9 @@ fn aims(stated: &Stated, stated_by: &str) -> Vec<Aim> {
 }
 
 /// Packages of Linux distributions and AppImages are for Linux, even if their names do not state it.
-fn fixed(mut aims: Vec<Aim>, format: Format) -> Vec<Aim> {
-    let is_linux = matches!(format, Format::AppImage | Format::Deb | Format::Rpm | Format::PkgInfo);
+fn fixed(mut aims: Vec<Aim>, format: PackageFormat) -> Vec<Aim> {
+    let is_linux =
+        matches!(format, PackageFormat::AppImage | PackageFormat::Deb | PackageFormat::Rpm | PackageFormat::PkgInfo);
     for aim in aims.iter_mut().filter(|_| is_linux) {
         aim.claim.system = aim.claim.system.or(Some(shipped::System::Linux));
     }

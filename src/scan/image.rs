@@ -23,7 +23,7 @@ use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::oci::{Config, Digest};
-use crate::platform::matching::{self, Refusal};
+use crate::platform::matching::{self, PullRefusal};
 use crate::platform::{Engine, Platform, Target};
 use crate::source::archive::Archive;
 use crate::source::input::{Input, Opened};
@@ -34,7 +34,7 @@ pub struct Selected {
     name: String,
     origin: Origin,
     note: Option<String>,
-    content: Result<Content, Unread>,
+    content: Result<OpenedContent, Unread>,
 }
 
 /// Why there is nothing to judge.
@@ -68,7 +68,7 @@ pub enum Standing {
     Passing,
 }
 
-enum Content {
+enum OpenedContent {
     /// Judged by an earlier run.
     Known(Box<ImageReport>),
     /// `targets`: for each image of the selection, the user's targets that would run it.
@@ -108,8 +108,8 @@ impl Selected {
                 let asked = name;
                 let Opened { input, origin, name, note } = opened;
                 let content = match known(asked, &input, options) {
-                    Some(report) => Ok(Content::Known(Box::new(report))),
-                    None => Content::read(input, options, store, watch),
+                    Some(report) => Ok(OpenedContent::Known(Box::new(report))),
+                    None => OpenedContent::read(input, options, store, watch),
                 };
                 Selected { name, origin, note, content }
             }
@@ -131,17 +131,18 @@ impl Selected {
 
     pub fn standing(&self) -> Standing {
         match &self.content {
-            Ok(Content::Known(_) | Content::Image { passed: None, .. }) => Standing::ByDigest,
-            Ok(Content::Image { passed: Some(_), .. } | Content::Directory { .. } | Content::File(_)) | Err(_) => {
-                Standing::Passing
-            }
+            Ok(OpenedContent::Known(_) | OpenedContent::Image { passed: None, .. }) => Standing::ByDigest,
+            Ok(
+                OpenedContent::Image { passed: Some(_), .. } | OpenedContent::Directory { .. } | OpenedContent::File(_),
+            )
+            | Err(_) => Standing::Passing,
         }
     }
 
     /// Digests of all layers that are needed to judge this image.
     pub fn layers(&self) -> impl Iterator<Item = &Digest> {
         let judged = match &self.content {
-            Ok(Content::Image { selection, targets, .. }) => {
+            Ok(OpenedContent::Image { selection, targets, .. }) => {
                 targets.judged(selection).map(|(image, _)| image).collect()
             }
             _ => Vec::new(),
@@ -151,7 +152,7 @@ impl Selected {
 
     /// Total stored size of these layers, in bytes.
     pub fn stored_bytes(&self) -> u64 {
-        let Ok(Content::Image { selection, targets, .. }) = &self.content else { return 0 };
+        let Ok(OpenedContent::Image { selection, targets, .. }) = &self.content else { return 0 };
         let layers = targets.judged(selection).flat_map(|(image, _)| &image.layers);
         layers.fold(0, |sum: u64, layer| sum.saturating_add(layer.descriptor.size))
     }
@@ -172,8 +173,8 @@ impl Selected {
                 report.problems.push(problem);
                 report.artifact = artifact;
             }
-            Ok(Content::Known(known)) => return *known,
-            Ok(Content::Directory { contents, unread, left_out, covered }) => {
+            Ok(OpenedContent::Known(known)) => return *known,
+            Ok(OpenedContent::Directory { contents, unread, left_out, covered }) => {
                 let not_read =
                     |path| format!("not read without --cross-file-systems: the file system mounted at /{path}");
                 report.skipped.extend(left_out.iter().map(not_read));
@@ -192,8 +193,8 @@ impl Selected {
                 };
                 report.platforms.push(judge_platform(subject, &targets, options));
             }
-            Ok(Content::File(read)) => file::judge(*read, options, &mut report),
-            Ok(Content::Image { source, selection, targets, passed }) => {
+            Ok(OpenedContent::File(read)) => file::judge(*read, options, &mut report),
+            Ok(OpenedContent::Image { source, selection, targets, passed }) => {
                 let layers: Vec<Layer> =
                     targets.judged(&selection).flat_map(|(image, _)| image.layers.clone()).collect();
                 let depth = options.depth();
@@ -267,25 +268,30 @@ fn name_image(hint: &mut [String], name: &str, origin: &Origin) {
     }
 }
 
-impl Content {
-    fn read(input: Input, options: &Options, store: &LayerStore, watch: &Arc<dyn Watch>) -> Result<Content, Unread> {
+impl OpenedContent {
+    fn read(
+        input: Input,
+        options: &Options,
+        store: &LayerStore,
+        watch: &Arc<dyn Watch>,
+    ) -> Result<OpenedContent, Unread> {
         let wanted = options.wanted();
         match input {
             Input::Image(source) => {
                 let selection = select(&*source, &wanted)?;
                 let targets = Assigned::of(&selection, options);
-                Ok(Content::Image { source, selection: Box::new(selection), targets, passed: None })
+                Ok(OpenedContent::Image { source, selection: Box::new(selection), targets, passed: None })
             }
             Input::Directory(path) => Ok(read_rootfs_dir(&path, options)?),
             Input::File { path, refused } => match (file::holds_image(&path, options)?, refused) {
                 (true, Some(refused)) => Err(Problem::from(ImageError::from(refused)).into()),
-                (true, None) => Content::read(
+                (true, None) => OpenedContent::read(
                     Input::of_archive(&path).map_err(|error| Problem::from(ImageError::from(error)))?,
                     options,
                     store,
                     watch,
                 ),
-                (false, _) => Ok(Content::File(Box::new(file::read(&path, options, watch)?))),
+                (false, _) => Ok(OpenedContent::File(Box::new(file::read(&path, options, watch)?))),
             },
             Input::Stream(stream) => {
                 let limits = Limits { memory: options.limits.memory.renewed(), ..options.limits.clone() };
@@ -299,7 +305,7 @@ impl Content {
                 let layers = selection.images.iter().flat_map(|image| &image.layers);
                 let passed = Some(store.take(layers, options.depth(), |layer| streamed.take(layer)));
                 let targets = Assigned::of(&selection, options);
-                Ok(Content::Image { source: Box::new(source), selection: Box::new(selection), targets, passed })
+                Ok(OpenedContent::Image { source: Box::new(source), selection: Box::new(selection), targets, passed })
             }
         }
     }
@@ -363,7 +369,7 @@ impl Assigned {
 }
 
 /// The message of an engine that finds nothing to pull.
-fn not_pulled(engine: Engine, refusal: Refusal) -> Shown {
+fn not_pulled(engine: Engine, refusal: PullRefusal) -> Shown {
     let (speaker, frontend) = match engine {
         Engine::DockerGraph | Engine::DockerContainerd => (Speaker::Docker, "docker pull"),
         Engine::Containerd => (Speaker::Runtime, "ctr images pull, nerdctl pull"),
@@ -389,7 +395,7 @@ fn elsewhere(selection: &Selection, target: &Target) -> Option<Problem> {
 }
 
 /// Reads a directory. Files that could not be read are problems, so that the directory is not judged in part.
-fn read_rootfs_dir(path: &Path, options: &Options) -> Result<Content, Problem> {
+fn read_rootfs_dir(path: &Path, options: &Options) -> Result<OpenedContent, Problem> {
     let depth = options.depth();
     let mut keep = |entry: &Entry<'_>, reader: &mut dyn Read| keep_to(depth, entry, reader);
     let read = read_directory(path, options.mounts, &options.limits, &mut keep).map_err(Problem::from)?;
@@ -404,5 +410,5 @@ fn read_rootfs_dir(path: &Path, options: &Options) -> Result<Content, Problem> {
     }
     let left_out = read.walked.left_out.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
     let covered = read.walked.covered;
-    Ok(Content::Directory { contents: Arc::new(read.contents), unread, left_out, covered })
+    Ok(OpenedContent::Directory { contents: Arc::new(read.contents), unread, left_out, covered })
 }

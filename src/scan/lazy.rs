@@ -28,7 +28,7 @@ enum FileFact {
     Final(Option<FileKind>),
 }
 
-/// What was read of a layer, for the report.
+/// The parts of a layer that were read, for the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {
     pub format: TocFormat,

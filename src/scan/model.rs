@@ -193,7 +193,7 @@ impl Problem {
 }
 
 impl PlatformReport {
-    /// The platform that nodes pull it by.
+    /// The platform under which nodes pull it.
     pub fn published(&self) -> Option<&Platform> {
         self.promised.as_ref().or(self.declared.as_ref())
     }

@@ -87,7 +87,8 @@ pub fn walk(
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = openat(rustix::fs::CWD, root, flags, Mode::empty()).map_err(refuse)?;
     let device = fstat(&directory).map_err(refuse)?.st_dev;
-    let mut walk = Walk { root: directory, mounts, first_paths: HashMap::new(), walked: Walked::default(), visit };
+    let mut walk =
+        DirectoryWalk { root: directory, mounts, first_paths: HashMap::new(), walked: Walked::default(), visit };
     let mut pending = vec![Pending { path: Vec::new(), device }];
     while let Some(next) = pending.pop() {
         if walk.directory(&next, &mut pending).is_break() {
@@ -97,7 +98,7 @@ pub fn walk(
     Ok(walk.walked)
 }
 
-struct Walk<'v> {
+struct DirectoryWalk<'v> {
     root: OwnedFd,
     mounts: Mounts,
     /// The first path of each file with several links, by device and inode.
@@ -113,7 +114,7 @@ struct Pending {
     device: u64,
 }
 
-impl Walk<'_> {
+impl DirectoryWalk<'_> {
     fn directory(&mut self, directory: &Pending, pending: &mut Vec<Pending>) -> ControlFlow<()> {
         let (fd, names) = match self.list(&directory.path) {
             Ok(listed) => listed,
@@ -220,9 +221,9 @@ impl Walk<'_> {
         let (mut content, mut failed) = match opened {
             Ok(file) => {
                 met.capabilities = capabilities(&file);
-                (Content { file: Some(file.take(met.size)), failed: None }, None)
+                (FileBytes { file: Some(file.take(met.size)), failed: None }, None)
             }
-            Err(cause) => (Content { file: None, failed: None }, Some(cause)),
+            Err(cause) => (FileBytes { file: None, failed: None }, Some(cause)),
         };
         let flow = (self.visit)(&met, &mut content);
         failed = failed.or(content.failed);
@@ -275,12 +276,12 @@ fn capabilities(file: &File) -> Option<FileCapabilities> {
 }
 
 /// A file's content; stores the error that its reader met.
-struct Content {
+struct FileBytes {
     file: Option<io::Take<File>>,
     failed: Option<io::Error>,
 }
 
-impl Read for Content {
+impl Read for FileBytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(file) = &mut self.file else { return Ok(0) };
         file.read(buffer).map_err(|cause| {

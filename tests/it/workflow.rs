@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::kit::python;
 
-use imgarch::lint::{self, ACTIONS, Format, Outside};
+use imgarch::lint::{self, ACTIONS, Outside, SourceFormat};
 use imgarch::platform::Platform;
 use imgarch::workflow::{self, Project, Service, Shape, WorkflowError};
 use serde_yaml_ng::Value;
@@ -171,7 +171,7 @@ fn each_platform_is_built_natively_if_there_is_a_runner_and_scanned_before_taggi
 #[test]
 fn our_own_lint_has_no_findings() {
     for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == Service::Github) {
-        let linted = lint::lint(Path::new("w.yml"), &text, Format::GithubWorkflow, &Outside::nothing());
+        let linted = lint::lint(Path::new("w.yml"), &text, SourceFormat::GithubWorkflow, &Outside::nothing());
         assert!(linted.findings.is_empty() && linted.problems.is_empty(), "{name}: {linted:#?}");
     }
 }

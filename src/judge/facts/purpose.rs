@@ -206,8 +206,8 @@ fn is_debug(suspect: &Suspect<'_>) -> bool {
     elf.is_debug_only || suspect.path.contains("/lib/debug/") || suspect.path.ends_with(".debug") || !has_code
 }
 
-/// `/usr/lib/arm-linux-gnueabihf/...`, `/usr/lib32`, `/lib64` of another architecture: libraries there never get in the
-/// way of this platform's. A directory that names *another* architecture than the file's is not an excuse.
+/// `/usr/lib/arm-linux-gnueabihf/...`, `/usr/lib32`, `/lib64` of another architecture: this platform's loader does not
+/// search there. A directory that names *another* architecture than the file's is not an excuse.
 fn is_in_own_directory(suspect: &Suspect<'_>) -> bool {
     let (Some(row), Format::Elf(program)) = (suspect.row(), suspect.format) else { return false };
     let in_triplet = directories(outside(suspect.path)).any(|directory| row.triplets.contains(&directory));

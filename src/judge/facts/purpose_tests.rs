@@ -1,4 +1,4 @@
-//! Each rule that excuses a foreign file: the note that it makes, and what is found when the rule is disabled.
+//! Each rule that excuses a foreign file: the note that it makes, and the finding when the rule is disabled.
 
 use super::*;
 use crate::exec::tests::{call, tree};

@@ -69,7 +69,7 @@ pub struct Reach {
     architectures: BTreeSet<(RuntimeKind, Arch)>,
     /// Index into RUNTIMES, and the directory of its native libraries.
     homes: Vec<(RuntimeKind, String)>,
-    /// Directories of published applications, as `homes`.
+    /// Directories of published applications, in the form of `homes`.
     applications: Vec<(RuntimeKind, String)>,
     named: Named,
     places: Places,

@@ -6,7 +6,7 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::endpoint::shown_host;
-use super::http::Answer;
+use super::http::HttpAnswer;
 use super::retry::asked_wait;
 use crate::source::SourceError;
 
@@ -75,7 +75,13 @@ struct TokenError {
 }
 
 /// Converts a refusal into an error. `host` is the registry's name as in references.
-pub(super) fn refusal(host: &str, role: Role, subject: &Subject, identity: &Identity, answer: Answer) -> SourceError {
+pub(super) fn refusal(
+    host: &str,
+    role: Role,
+    subject: &Subject,
+    identity: &Identity,
+    answer: HttpAnswer,
+) -> SourceError {
     let status = answer.status().as_u16();
     let place = role.place(&answer.url, host);
     let wait = asked_wait(answer.response.headers());
@@ -128,7 +134,7 @@ fn login(place: &str) -> String {
 }
 
 /// The message in the server's JSON body; empty if there is none.
-pub(super) fn read_message(mut answer: Answer) -> String {
+pub(super) fn read_message(mut answer: HttpAnswer) -> String {
     let mut body = Vec::new();
     // The message only supplements an error that is reported anyway, so a read error is ignored.
     let _ = answer.body().take(BODY_LIMIT).read_to_end(&mut body);

@@ -17,7 +17,7 @@ use super::challenge::{self, Challenge};
 use super::credential::Credential;
 use super::credentials::Wallet;
 use super::endpoint::shown_host;
-use super::http::{Answer, Call, Payload};
+use super::http::{Call, HttpAnswer, Payload};
 use super::patience::Patience;
 use crate::source::SourceError;
 
@@ -125,7 +125,7 @@ impl Keyring {
         patience: &Patience,
         realm: &Realm,
         refused: Option<&Grant>,
-        refusal: Answer,
+        refusal: HttpAnswer,
     ) -> Result<Grant, SourceError> {
         let slot = self.slot(realm);
         let mut grant = lock(&slot);
@@ -143,7 +143,7 @@ impl Keyring {
         Arc::clone(lock(&self.grants).entry(realm.clone()).or_default())
     }
 
-    fn answer(&self, patience: &Patience, realm: &Realm, refusal: Answer) -> Result<Grant, SourceError> {
+    fn answer(&self, patience: &Patience, realm: &Realm, refusal: HttpAnswer) -> Result<Grant, SourceError> {
         let challenges = challenges(&refusal);
         let find = |scheme: &str| challenges.iter().find(|challenge| challenge.scheme == scheme);
         let found = self.wallet.find(&realm.host, &realm.repository)?;
@@ -177,7 +177,7 @@ impl Keyring {
     }
 }
 
-fn challenges(refusal: &Answer) -> Vec<Challenge> {
+fn challenges(refusal: &HttpAnswer) -> Vec<Challenge> {
     let headers = refusal.response.headers().get_all("www-authenticate");
     headers.iter().flat_map(|value| challenge::parse(&String::from_utf8_lossy(value.as_bytes()))).collect()
 }
@@ -194,7 +194,7 @@ struct Login<'a> {
 }
 
 impl Login<'_> {
-    fn basic(&self, refusal: Answer) -> Result<Grant, SourceError> {
+    fn basic(&self, refusal: HttpAnswer) -> Result<Grant, SourceError> {
         let credential = self.credential.and_then(basic_text);
         let grant = credential.and_then(|text| Grant::new("Basic", &text, self.identity.clone(), None));
         grant.ok_or_else(|| self.denied(&answer::read_message(refusal)))
@@ -239,7 +239,7 @@ impl Login<'_> {
         }
     }
 
-    fn get(&self, url: &Url, service: &str, scopes: &[String]) -> Result<Answer, SourceError> {
+    fn get(&self, url: &Url, service: &str, scopes: &[String]) -> Result<HttpAnswer, SourceError> {
         let mut url = url.clone();
         {
             let mut query = url.query_pairs_mut();
@@ -258,7 +258,7 @@ impl Login<'_> {
         answer.map_err(|error| self.of_token_server(&url, error))
     }
 
-    fn post(&self, url: &Url, service: &str, scopes: &[String], token: &str) -> Result<Answer, SourceError> {
+    fn post(&self, url: &Url, service: &str, scopes: &[String], token: &str) -> Result<HttpAnswer, SourceError> {
         let scope = scopes.join(" ");
         let fields = [
             ("grant_type", "refresh_token"),
@@ -288,7 +288,7 @@ impl Login<'_> {
         }
     }
 
-    fn read_token(&self, mut answer: Answer) -> Result<Grant, SourceError> {
+    fn read_token(&self, mut answer: HttpAnswer) -> Result<Grant, SourceError> {
         let asked_at = Instant::now();
         let place = Role::TokenServer.place(&answer.url, &self.realm.host);
         match answer.status() {

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use reqwest::blocking::Response;
 
 use super::gate::Permit;
-use super::http::Answer;
+use super::http::HttpAnswer;
 use super::pace::{self, Pace};
 use super::{Registry, malformed_blob};
 use crate::oci::Descriptor;
@@ -160,7 +160,7 @@ fn failed(error: SourceError) -> io::Error {
 }
 
 /// Whether an answer can be the content from `position` on.
-pub(super) fn check(answer: &Answer, descriptor: &Descriptor, position: u64) -> Result<(), String> {
+pub(super) fn check(answer: &HttpAnswer, descriptor: &Descriptor, position: u64) -> Result<(), String> {
     let size = descriptor.size;
     match (answer.status(), answer.response.content_length()) {
         (StatusCode::PARTIAL_CONTENT, _) => check_range(answer.header("content-range"), position, size),

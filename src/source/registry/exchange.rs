@@ -9,7 +9,7 @@ use super::answer::{self, Identity, Role, Subject};
 use super::auth::{Access, Grant, Keyring, Realm};
 use super::endpoint::Endpoint;
 use super::fault;
-use super::http::{Answer, Call};
+use super::http::{Call, HttpAnswer};
 use super::patience::Patience;
 use crate::source::SourceError;
 
@@ -17,13 +17,13 @@ use crate::source::SourceError;
 pub(super) struct Request<'a> {
     pub(super) subject: Subject,
     pub(super) access: Access,
-    pub(super) target: Target<'a>,
+    pub(super) target: RequestTarget<'a>,
     pub(super) call: Call<'a>,
 }
 
 /// The destination of a request.
 #[derive(Clone, Debug)]
-pub(super) enum Target<'a> {
+pub(super) enum RequestTarget<'a> {
     /// A path below the repository: `manifests/latest`.
     Below(&'a str),
     /// A path below the API's root: `_catalog`.
@@ -34,11 +34,11 @@ pub(super) enum Target<'a> {
     Foreign(Url),
 }
 
-impl Target<'_> {
+impl RequestTarget<'_> {
     /// The target for `url`, a location in `answer`.
-    pub(super) fn of_location(url: Url, answer: &Answer) -> Target<'static> {
+    pub(super) fn of_location(url: Url, answer: &HttpAnswer) -> RequestTarget<'static> {
         let is_own = !answer.is_elsewhere && url.origin() == answer.url.origin();
-        if is_own { Target::Own(url) } else { Target::Foreign(url) }
+        if is_own { RequestTarget::Own(url) } else { RequestTarget::Foreign(url) }
     }
 }
 
@@ -52,14 +52,14 @@ pub(super) struct Line<'a> {
 
 impl Line<'_> {
     /// Sends a request until the answer is a success or a permanent error.
-    pub(super) fn request(&self, request: &Request<'_>) -> Result<Answer, SourceError> {
+    pub(super) fn request(&self, request: &Request<'_>) -> Result<HttpAnswer, SourceError> {
         let repository = self.endpoint.repository(self.repository);
         let realm = Realm { host: self.endpoint.name.clone(), repository, access: request.access };
         let mut grant = self.keyring.current(&realm);
         let (mut has_renewed, mut has_restarted) = (false, false);
         loop {
             let answer = self.send(request, grant.as_ref())?;
-            let is_own = !answer.is_elsewhere && !matches!(request.target, Target::Foreign(_));
+            let is_own = !answer.is_elsewhere && !matches!(request.target, RequestTarget::Foreign(_));
             match answer.status().as_u16() {
                 200..=299 => return Ok(answer),
                 401 if is_own && !has_renewed => {
@@ -86,7 +86,7 @@ impl Line<'_> {
     }
 
     /// Reads a whole manifest or index. After an interruption it is requested again from its beginning.
-    pub(super) fn read(&self, request: &Request<'_>) -> Result<(Answer, Vec<u8>), SourceError> {
+    pub(super) fn read(&self, request: &Request<'_>) -> Result<(HttpAnswer, Vec<u8>), SourceError> {
         let patience = self.patience;
         let mut attempt = 0;
         loop {
@@ -108,14 +108,14 @@ impl Line<'_> {
         }
     }
 
-    fn send(&self, request: &Request<'_>, grant: Option<&Grant>) -> Result<Answer, SourceError> {
+    fn send(&self, request: &Request<'_>, grant: Option<&Grant>) -> Result<HttpAnswer, SourceError> {
         let header = grant.map(|grant| &grant.header);
         let path = |rest: &str| format!("{}/{rest}", self.endpoint.repository(self.repository));
         self.patience.insist(|http| match &request.target {
-            Target::Below(rest) => http.request(self.endpoint, &path(rest), &request.call, header),
-            Target::Api(path) => http.request(self.endpoint, path, &request.call, header),
-            Target::Own(url) => http.follow(url, &request.call, header),
-            Target::Foreign(url) => http.follow(url, &request.call, None),
+            RequestTarget::Below(rest) => http.request(self.endpoint, &path(rest), &request.call, header),
+            RequestTarget::Api(path) => http.request(self.endpoint, path, &request.call, header),
+            RequestTarget::Own(url) => http.follow(url, &request.call, header),
+            RequestTarget::Foreign(url) => http.follow(url, &request.call, None),
         })
     }
 

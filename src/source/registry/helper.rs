@@ -20,7 +20,7 @@ const POLL: Duration = Duration::from_millis(10);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct HelperAnswer {
     username: String,
     secret: String,
 }
@@ -103,7 +103,7 @@ fn read_answer(status: ExitStatus, output: &str) -> Result<Option<Credential>, S
         return Err(if is_safe { super::answer::one_line(message) } else { format!("it failed ({status})") });
     }
     // serde_json's own message would quote the answer.
-    let answer: Answer =
+    let answer: HelperAnswer =
         serde_json::from_str(output).map_err(|_| "its answer does not follow the protocol".to_string())?;
     Ok(Credential::from_pair(answer.username, answer.secret))
 }

@@ -66,7 +66,7 @@ impl Call<'_> {
 
 /// A response and its origin.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct HttpAnswer {
     pub(super) response: Response,
     /// The final URL, after redirects.
     pub(super) url: Url,
@@ -76,7 +76,7 @@ pub(super) struct Answer {
     timeout: Duration,
 }
 
-impl Answer {
+impl HttpAnswer {
     pub(super) fn status(&self) -> StatusCode {
         self.response.status()
     }
@@ -108,7 +108,7 @@ impl Http {
         path: &str,
         call: &Call<'_>,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<HttpAnswer, Fault> {
         let plain = |this: &Http| lock(&this.plain).contains(endpoint.authority());
         let mut schemes = endpoint.schemes();
         if schemes.len() > 1 && plain(self) {
@@ -138,7 +138,7 @@ impl Http {
         first: &Url,
         call: &Call<'_>,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<HttpAnswer, Fault> {
         let mut url = first.clone();
         for _ in 0..=MAX_REDIRECTS {
             let is_elsewhere = url.origin() != first.origin();
@@ -146,7 +146,7 @@ impl Http {
             let response = self.once(&url, call, authorization)?;
             let may_follow = matches!(call.method, Method::GET | Method::HEAD);
             if !may_follow || !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-                return Ok(Answer { response, url, is_elsewhere, timeout: self.timeout() });
+                return Ok(HttpAnswer { response, url, is_elsewhere, timeout: self.timeout() });
             }
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             url = redirection(&url, location).map_err(Fault::Final)?;

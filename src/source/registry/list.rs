@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::answer::Subject;
 use super::auth::Access;
 use super::endpoint::Endpoint;
-use super::exchange::{Line, Request, Target};
+use super::exchange::{Line, Request, RequestTarget};
 use super::http::Call;
 use super::push::next_page;
 use super::{Client, trust_of};
@@ -46,7 +46,7 @@ impl Client {
         let endpoint = self.listing_endpoint(host);
         let subject = Subject { what: "list of repositories", name: format!("{host}/v2/_catalog") };
         let list = List { endpoint: &endpoint, repository: "", subject, access: Access::Catalog };
-        self.pages(&list, Target::Api("_catalog?n=1000"), |page: Catalog| page.repositories.unwrap_or_default())
+        self.pages(&list, RequestTarget::Api("_catalog?n=1000"), |page: Catalog| page.repositories.unwrap_or_default())
     }
 
     /// All tags of a repository, sorted. Empty for a repository that does not exist or has no tags.
@@ -54,7 +54,7 @@ impl Client {
         let endpoint = self.listing_endpoint(host);
         let subject = Subject { what: "repository", name: format!("{host}/{repository}") };
         let list = List { endpoint: &endpoint, repository, subject, access: Access::Pull };
-        match self.pages(&list, Target::Below("tags/list?n=1000"), |page: Tags| page.tags.unwrap_or_default()) {
+        match self.pages(&list, RequestTarget::Below("tags/list?n=1000"), |page: Tags| page.tags.unwrap_or_default()) {
             // Distribution forgets the repository with its last tag.
             Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => Ok(Vec::new()),
             tags => tags,
@@ -68,7 +68,7 @@ impl Client {
     fn pages<T: DeserializeOwned>(
         &self,
         list: &List<'_>,
-        first: Target<'_>,
+        first: RequestTarget<'_>,
         names: impl Fn(T) -> Vec<String>,
     ) -> Result<Vec<String>, SourceError> {
         let List { endpoint, repository, subject, access } = list;
@@ -92,7 +92,7 @@ impl Client {
             if found.len() == before {
                 return Err(malformed("a page contains nothing new, but another page follows"));
             }
-            target = Target::of_location(next, &answer);
+            target = RequestTarget::of_location(next, &answer);
         }
     }
 }

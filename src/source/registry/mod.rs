@@ -42,8 +42,8 @@ use self::body::BlobBody;
 use self::connect::HttpOptions;
 use self::credentials::Wallet;
 use self::endpoint::Endpoint;
-use self::exchange::{Line, Request, Target};
-use self::http::{Answer, Call, Http};
+use self::exchange::{Line, Request, RequestTarget};
+use self::http::{Call, Http, HttpAnswer};
 use self::patience::Patience;
 use crate::oci::{Descriptor, Digest, Document, DocumentError, Reference};
 use crate::source::{Source, SourceError, document_type, stated_type};
@@ -233,7 +233,7 @@ impl Registry {
     }
 
     /// The root's descriptor from the headers; `None` if they are incomplete.
-    fn described(&self, line: &Line<'_>, answer: &Answer) -> Result<Option<Descriptor>, SourceError> {
+    fn described(&self, line: &Line<'_>, answer: &HttpAnswer) -> Result<Option<Descriptor>, SourceError> {
         let digest = answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
         let size = answer.header("content-length").and_then(|text| text.parse::<u64>().ok());
         let (Some(digest), Some(size), Some(media_type)) = (digest, size, media_type(answer)) else {
@@ -248,7 +248,7 @@ impl Registry {
     fn manifest_request<'a>(&self, rest: &'a str, subject: Subject) -> Request<'a> {
         let mut call = Call::get();
         call.headers.insert(ACCEPT, HeaderValue::from_static(MANIFESTS));
-        Request { subject, access: Access::Pull, target: Target::Below(rest), call }
+        Request { subject, access: Access::Pull, target: RequestTarget::Below(rest), call }
     }
 
     fn root_subject(&self) -> Subject {
@@ -286,7 +286,7 @@ impl Registry {
     }
 
     /// The content of a descriptor, starting at `position` if the server supports ranges, and the server's name.
-    fn fetch(&self, descriptor: &Descriptor, position: u64) -> Result<(Answer, String), SourceError> {
+    fn fetch(&self, descriptor: &Descriptor, position: u64) -> Result<(HttpAnswer, String), SourceError> {
         let digest = &descriptor.digest;
         let (what, rest) = match is_manifest(&descriptor.media_type) {
             true => ("manifest", format!("manifests/{digest}")),
@@ -318,7 +318,7 @@ impl Registry {
         })
     }
 
-    fn checked_root(&self, line: &Line<'_>, answer: &Answer, bytes: Vec<u8>) -> Result<Root, SourceError> {
+    fn checked_root(&self, line: &Line<'_>, answer: &HttpAnswer, bytes: Vec<u8>) -> Result<Root, SourceError> {
         let claimed = answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
         for expected in self.reference.digest.iter().chain(&claimed) {
             let actual = expected.of_same_algorithm(&bytes);
@@ -417,7 +417,7 @@ fn malformed_blob(descriptor: &Descriptor, server: &str, cause: String) -> Sourc
 }
 
 /// The `Content-Type` without its parameters, if present.
-fn media_type(answer: &Answer) -> Option<String> {
+fn media_type(answer: &HttpAnswer) -> Option<String> {
     let text = answer.header("content-type")?.split(';').next()?.trim();
     Some(text.to_string()).filter(|text| !text.is_empty())
 }

@@ -8,8 +8,8 @@ use reqwest::{Method, Url};
 
 use super::answer::Subject;
 use super::auth::Access;
-use super::exchange::{Request, Target};
-use super::http::{Answer, Call, Opener, Payload};
+use super::exchange::{Request, RequestTarget};
+use super::http::{Call, HttpAnswer, Opener, Payload};
 use super::{MANIFEST_LIMIT, Registry};
 use crate::oci::{Descriptor, Digest, Document};
 use crate::source::SourceError;
@@ -25,14 +25,14 @@ impl Registry {
         let rest = format!("blobs/{digest}");
         let _permit = self.client.requests.enter();
         let there = Call { method: Method::HEAD, ..Call::get() };
-        match self.write(Target::Below(&rest), subject(), there) {
+        match self.write(RequestTarget::Below(&rest), subject(), there) {
             Ok(_) => return Ok(()),
             Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => {}
             Err(error) => return Err(error),
         }
         let mut start = Call { method: Method::POST, ..Call::get() };
         start.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        let started = self.write(Target::Below("blobs/uploads/"), subject(), start)?;
+        let started = self.write(RequestTarget::Below("blobs/uploads/"), subject(), start)?;
         let target = self.upload_target(&started, digest)?;
         let mut put =
             Call { method: Method::PUT, payload: Payload::Stream { open, size: descriptor.size }, ..Call::get() };
@@ -52,7 +52,7 @@ impl Registry {
         call.headers.insert(CONTENT_TYPE, media_type);
         let rest = format!("manifests/{selector}");
         let _permit = self.client.requests.enter();
-        let answer = self.write(Target::Below(&rest), Subject { what: "manifest", name: name.clone() }, call)?;
+        let answer = self.write(RequestTarget::Below(&rest), Subject { what: "manifest", name: name.clone() }, call)?;
         match answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok()) {
             Some(actual) if actual.algorithm() == digest.algorithm() && actual != digest => {
                 Err(SourceError::WrongDigest { name, place: self.place(), expected: digest, actual })
@@ -67,7 +67,7 @@ impl Registry {
         let rest = format!("referrers/{digest}");
         let subject = Subject { what: "list of referrers", name: self.reference.at(digest) };
         let mut found = Vec::new();
-        let mut next = Some(Target::Below(&rest));
+        let mut next = Some(RequestTarget::Below(&rest));
         for _ in 0..MAX_PAGES {
             let Some(target) = next else { return Ok(found) };
             let mut request = self.manifest_request("", subject.clone());
@@ -80,7 +80,7 @@ impl Registry {
                 }
                 Err(error) => return Err(error),
             };
-            next = next_page(&answer).map(|url| Target::of_location(url, &answer));
+            next = next_page(&answer).map(|url| RequestTarget::of_location(url, &answer));
             found.extend(self.read_referrers(&bytes)?);
         }
         let limit = MANIFEST_LIMIT * MAX_PAGES as u64;
@@ -113,12 +113,12 @@ impl Registry {
         }
     }
 
-    fn write(&self, target: Target<'_>, subject: Subject, call: Call<'_>) -> Result<Answer, SourceError> {
+    fn write(&self, target: RequestTarget<'_>, subject: Subject, call: Call<'_>) -> Result<HttpAnswer, SourceError> {
         self.line(self.own()).request(&Request { subject, access: Access::Push, target, call })
     }
 
     /// The URL for the upload. It may be on another host, which does not receive the credential.
-    fn upload_target(&self, started: &Answer, digest: &Digest) -> Result<Target<'static>, SourceError> {
+    fn upload_target(&self, started: &HttpAnswer, digest: &Digest) -> Result<RequestTarget<'static>, SourceError> {
         let malformed = || SourceError::Malformed {
             place: format!("the upload started by {}", self.place()),
             cause: "it has no valid Location header".to_string(),
@@ -126,12 +126,12 @@ impl Registry {
         let location = started.header("location").ok_or_else(malformed)?;
         let mut url = started.url.join(location).map_err(|_| malformed())?;
         url.query_pairs_mut().append_pair("digest", digest.as_str());
-        Ok(Target::of_location(url, started))
+        Ok(RequestTarget::of_location(url, started))
     }
 }
 
 /// The URL in `Link: </v2/...>; rel="next"`. Source: RFC 8288.
-pub(super) fn next_page(answer: &Answer) -> Option<Url> {
+pub(super) fn next_page(answer: &HttpAnswer) -> Option<Url> {
     let link = answer.header("link")?;
     let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
     parameters.replace([' ', '"'], "").contains("rel=next").then(|| answer.url.join(address).ok())?

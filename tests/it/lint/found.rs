@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use imgarch::judge::code::Severity;
-use imgarch::lint::{self, Format, Linted, Outside, Position, Safety};
+use imgarch::lint::{self, Linted, Outside, Position, Safety, SourceFormat};
 
 fn dockerfiles(kind: &str) -> Vec<(String, PathBuf)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/dockerfiles").join(kind);
@@ -17,7 +17,7 @@ fn dockerfiles(kind: &str) -> Vec<(String, PathBuf)> {
 }
 
 fn check(text: &str) -> Linted {
-    let linted = lint::lint(Path::new("Dockerfile"), text, Format::Dockerfile, &Outside::nothing());
+    let linted = lint::lint(Path::new("Dockerfile"), text, SourceFormat::Dockerfile, &Outside::nothing());
     assert_eq!(linted.problems, []);
     linted
 }

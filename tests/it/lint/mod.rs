@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::kit::machine::{self, Need};
-use imgarch::lint::{self, Format, HostFile, Linted, Outside, Pin, RULES, Safety};
+use imgarch::lint::{self, HostFile, Linted, Outside, Pin, RULES, Safety, SourceFormat};
 use imgarch::oci::Reference;
 use imgarch::platform::{Arch, Platform};
 use imgarch::report::render_lint;
@@ -194,7 +194,7 @@ fn a_parse_error_is_a_problem_at_its_line() {
     let linted = lint_text(Path::new("Dockerfile"), "\u{feff}FROM a\nNONSENSE b\n");
     let problem = &linted.problems[0];
     assert_eq!(lint::Position::of(&linted.text, problem.at), lint::Position { line: 2, column: 1 }, "{problem:?}");
-    assert_eq!(linted.format, Format::Dockerfile);
+    assert_eq!(linted.format, SourceFormat::Dockerfile);
 }
 
 #[test]
@@ -224,10 +224,10 @@ fn ignore_comments_disable_findings_and_are_counted() {
 }
 
 /// Fixtures are named after their content. Bake files are recognised by their extension.
-fn format(path: &Path, text: &str) -> Format {
+fn format(path: &Path, text: &str) -> SourceFormat {
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("hcl") => Format::BakeHcl,
-        Some("json") => Format::BakeJson,
+        Some("hcl") => SourceFormat::BakeHcl,
+        Some("json") => SourceFormat::BakeJson,
         _ => lint::format_of(path, text).unwrap_or_else(|| panic!("{} has no format", path.display())),
     }
 }

@@ -31,7 +31,7 @@ const CHAINS: &[(&str, usize)] = &[
 const BLOCKS: &[&str] =
     &["foreground", "background", "if", "ifelse", "ifte", "pipeline", "backtick", "trap", "loopwhilex", "tryexec"];
 
-/// Whether a word of execlineb's is its script. Debian's /usr/bin/execlineb is itself a script that starts execlineb.
+/// Whether an argument of execlineb is its script. Debian's /usr/bin/execlineb is itself a script that starts execlineb.
 pub(in crate::exec::launch) fn is_script(word: &str) -> bool {
     !word.starts_with('-') && !word.ends_with("/execlineb")
 }

@@ -1,5 +1,5 @@
 //! Programs that start other programs from their configuration: supervisors, init systems, schedulers. Each is a row of
-//! one table. Each service is followed as the call itself is.
+//! one table. Each service is followed like the call itself.
 
 mod execline;
 mod ini;
