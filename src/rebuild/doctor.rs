@@ -300,7 +300,10 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
                 }
                 Emulator::Unseen | Emulator::Absent => String::new(),
             };
-            let text = format!("emulated on node {node}{by}: RUN steps are several times slower{proved}");
+            let bypassed = builder.bypassed(platform).map_or(String::new(), |native| {
+                format!("; node {} is native, but buildx prefers the first node that lists a platform", native.name)
+            });
+            let text = format!("emulated on node {node}{by}: RUN steps are several times slower{proved}{bypassed}");
             Check { subject, state: State::Slow, text, remedies: native_node(platform, builder) }
         }
         Support::Foreign => {
@@ -381,7 +384,13 @@ fn native_node(platform: &Platform, builder: &Builder) -> Vec<Remedy> {
         return vec![by_hand(&words, text)];
     }
     let name = if builder.driver == Driver::Docker { BUILDER } else { builder.name.as_str() };
+    let bypassed = builder.bypassed(platform);
     let platform = platform.to_string();
+    if let Some(BuilderNode { name: node, endpoint, .. }) = bypassed {
+        let append = ["docker", "buildx", "create", "--append", "--name", name, "--node", node];
+        let words = [&append[..], &["--platform", &platform, endpoint]].concat();
+        return vec![by_hand(&words, "builds it on that node")];
+    }
     let words =
         ["docker", "buildx", "create", "--append", "--name", name, "--platform", &platform, "ssh://user@native-host"];
     vec![by_hand(&words, "a native node builds at full speed")]

@@ -155,20 +155,45 @@ impl Builder {
 
     /// Returns how this builder can build `platform`.
     pub fn support(&self, platform: &Platform) -> Support {
-        let own = |node: &BuilderNode| {
-            let reported = node.platforms.iter().find(|platform| !node.by_hand.contains(platform));
-            reported.or(node.platforms.first()).and_then(Platform::arch)
-        };
-        let is_native = |node: &&BuilderNode| own(node).is_some_and(|own| runs_natively(own, platform));
-        if let Some(node) = self.nodes.iter().find(is_native) {
-            return Support::Native { node: node.name.clone() };
-        }
-        let lists =
-            |node: &&BuilderNode| node.platforms.iter().any(|one| one.is_wanted_as(platform) || one == platform);
-        match self.nodes.iter().find(lists) {
+        match self.node(platform) {
+            Some(node) if node.is_native(platform) => Support::Native { node: node.name.clone() },
             Some(node) => Support::Emulated { node: node.name.clone() },
             None => Support::Foreign,
         }
+    }
+
+    /// Returns the node that buildx chooses for `platform`: the first for which the user set it, else the first that
+    /// lists it. buildx does not know which nodes are native. Source: docker/buildx, build/resolver/driver.go.
+    fn node(&self, platform: &Platform) -> Option<&BuilderNode> {
+        let is_same = |one: &Platform| one.is_wanted_as(platform) || one == platform;
+        let find = |choose: &dyn Fn(&&BuilderNode) -> bool| self.nodes.iter().find(choose);
+        find(&|node| node.by_hand.iter().any(is_same))
+            .or_else(|| find(&|node| node.platforms.iter().any(is_same)))
+            .or_else(|| find(&|node| node.is_native(platform)))
+    }
+
+    /// Returns a native node that buildx does not choose for `platform`, because it prefers an earlier one.
+    pub fn bypassed(&self, platform: &Platform) -> Option<&BuilderNode> {
+        let chosen = self.node(platform)?;
+        self.nodes.iter().find(|node| node.is_native(platform)).filter(|_| !chosen.is_native(platform))
+    }
+}
+
+impl BuilderNode {
+    /// Whether its CPU runs programs of `platform`.
+    fn is_native(&self, platform: &Platform) -> bool {
+        self.own_arch().is_some_and(|own| runs_natively(own, platform))
+    }
+
+    /// The first platform that BuildKit reports is native. A platform that was also set by hand is not repeated in the
+    /// list, so the first that is left may be the 32-bit one of the same CPU.
+    fn own_arch(&self) -> Option<Arch> {
+        let reported = self.platforms.iter().find(|platform| !self.by_hand.contains(platform));
+        let own = reported.or(self.platforms.first()).and_then(Platform::arch)?;
+        let wider =
+            [(Arch::Arm, Arch::Arm64), (Arch::I386, Arch::Amd64)].into_iter().find(|(narrow, _)| *narrow == own);
+        let is_set = |arch: &Arch| self.by_hand.iter().any(|platform| platform.arch() == Some(*arch));
+        Some(wider.map(|(_, wide)| wide).filter(is_set).unwrap_or(own))
     }
 }
 
@@ -346,6 +371,29 @@ mod tests {
         let support = |text: &str| builder.support(&Platform::parse(text).unwrap());
         assert_eq!(support("linux/amd64"), Support::Native { node: "m0".into() });
         assert_eq!(support("linux/arm64"), Support::Emulated { node: "m0".into() });
+    }
+
+    /// The choices of buildx 0.13 and 0.29, observed with two buildkitd.
+    #[test]
+    fn the_node_is_the_one_that_buildx_chooses() {
+        let node = |name: &str, platforms: &str| format!("Name: {name}\nStatus: running\nPlatforms: {platforms}\n\n");
+        let builder = |first: &str, second: &str| {
+            let text = ["Name: m\nDriver: remote\n\nNodes:\n", &node("a", first), &node("b", second)].concat();
+            builder(&text).unwrap()
+        };
+        let platform = |text: &str| Platform::parse(text).unwrap();
+        let native = |node: &str| Support::Native { node: node.into() };
+        let amd64 = "linux/amd64, linux/amd64/v2, linux/386, linux/arm64";
+        let set = builder(amd64, "linux/386*, linux/amd64, linux/amd64/v2");
+        assert_eq!(set.support(&platform("linux/amd64")), native("a"));
+        assert_eq!(set.support(&platform("linux/386")), native("b"));
+        // The first node emulates what the second runs.
+        let unset = builder(amd64, "linux/arm64, linux/arm/v7");
+        let arm64 = platform("linux/arm64");
+        assert_eq!(unset.support(&arm64), Support::Emulated { node: "a".into() });
+        assert_eq!(unset.bypassed(&arm64).map(|node| node.name.as_str()), Some("b"));
+        let set = builder(amd64, "linux/arm64*, linux/arm/v7, linux/arm/v6");
+        assert_eq!((set.support(&arm64), set.bypassed(&arm64)), (native("b"), None));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::site::{GOOD, Run, Site};
 use crate::kit::machine::{self, Need};
+use crate::kit::program;
 
 const COMPOSE: &str = r#"
 services:
@@ -94,6 +95,11 @@ fn podman_builds_where_docker_is_not_installed() {
         Run::of(&command.args(words).output().unwrap())
     };
     imgarch(&["doctor", "--platform", "linux/amd64"]).check(0, &["podman", "it writes OCI layouts", "native on node"]);
+    // The `docker` command of Debian's podman-docker.
+    program::write(&only.join("docker"), "#!/bin/sh\nexec /usr/bin/podman \"$@\"\n");
+    imgarch(&["doctor", "--platform", "linux/amd64"]).check(0, &["it writes OCI layouts"]);
+    imgarch(&["doctor", "--with", "docker"]).check(1, &["the docker command is podman ", "which has no buildx"]);
+    std::fs::remove_file(only.join("docker")).unwrap();
     imgarch(&["doctor", "--platform", "linux/s390x"])
         .check(1, &["podman run --privileged --rm docker.io/tonistiigi/binfmt --install s390x"]);
     imgarch(&["rebuild", &app, "--dry-run"]).check(0, &["builder podman (podman)", "podman manifest push --all"]);

@@ -29,6 +29,15 @@ fn missing_tools_are_reported_with_a_command() {
     fs::write(site.path("Run.Dockerfile"), format!("{GOOD}RUN [\"/app\"]\n")).unwrap();
     let emulated = ["rebuild", &image, "--platform", "linux/s390x", "-f", "Run.Dockerfile", "--yes"];
     site.imgarch(&emulated, None).check(3, &["no node runs its programs", "tonistiigi/binfmt --install s390x"]);
+    // A plan that cannot be carried out is shown, but is not a success.
+    let [start @ .., _] = emulated;
+    let plan = site.imgarch(&[&start[..], &["--dry-run"]].concat(), None);
+    plan.check(3, &["build    linux/s390x", "no node runs its programs", "see imgarch doctor"]);
+    let mut nothing = site.command(env!("CARGO_BIN_EXE_imgarch"));
+    nothing.env("DOCKER_HOST", "unix:///nowhere/docker.sock").args(["rebuild", &image, "--dry-run"]);
+    let nothing = Run::of(&nothing.output().unwrap());
+    nothing.check(3, &["the Docker daemon does not answer"]);
+    assert!(!nothing.out.contains("()"), "{nothing:#?}");
     assert_eq!(site.index(&image), before);
 }
 

@@ -6,10 +6,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
 
+use super::buildkit::{self, BuildKit};
 use super::site::{RAN, Run, Site, digest_of};
 use crate::kit::distribution::{Distribution, Mode, PASSWORD, USER};
 use crate::kit::engines::{self, Store, run};
@@ -69,32 +69,14 @@ impl Builder {
     }
 }
 
-/// A directory with buildkitd and buildctl.
-fn buildkit() -> Option<PathBuf> {
-    std::env::var_os("IMGARCH_BUILDKIT").map(PathBuf::from)
-}
-
 fn is_whole() -> bool {
-    buildkit().is_some() || std::env::var_os("IMGARCH_MATRIX").is_some_and(|value| value == "1")
-}
-
-/// A process that ends with the test.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // buildkitd removes its mounts when it is asked to end.
-        // SAFETY: kill has no memory effects, and the process was not waited for.
-        unsafe { libc::kill(self.0.id() as libc::pid_t, libc::SIGTERM) };
-        let _ = self.0.wait();
-    }
+    buildkit::directory().is_some() || std::env::var_os("IMGARCH_MATRIX").is_some_and(|value| value == "1")
 }
 
 struct Matrix {
     site: Site,
     registries: Vec<(Mode, Distribution)>,
-    /// buildkitd processes.
-    servers: Vec<Server>,
+    servers: Vec<BuildKit>,
 }
 
 impl Matrix {
@@ -139,22 +121,11 @@ impl Matrix {
         text
     }
 
-    /// Starts a buildkitd on this machine and returns its address.
+    /// Starts a buildkitd that knows the registries, and returns its address.
     fn buildkitd(&mut self, directory: &Path, name: &str) -> String {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("tcp://127.0.0.1:{port}");
-        self.site.write(&format!("{name}.toml"), self.config());
-        let mut command = self.site.command(&directory.join("buildkitd").display().to_string());
-        command.args(["--addr", &address, "--containerd-worker=false"]);
-        command.arg("--root").arg(self.site.path(name)).arg("--config").arg(self.site.path(&format!("{name}.toml")));
-        let log = fs::File::create(self.site.path(&format!("{name}.log"))).unwrap();
-        self.servers.push(Server(command.stdout(Stdio::null()).stderr(log).spawn().unwrap()));
-        let start = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let log = || fs::read_to_string(self.site.path(&format!("{name}.log"))).unwrap();
-            assert!(start.elapsed() < Duration::from_secs(60), "buildkitd does not start: {}", log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let server = BuildKit::start(&self.site, directory, name, &self.config());
+        let address = server.address.clone();
+        self.servers.push(server);
         address
     }
 
@@ -162,7 +133,7 @@ impl Matrix {
     fn create(&mut self, builder: Builder) -> Vec<String> {
         let name = format!("{builder:?}").to_lowercase();
         let create = ["buildx", "create", "--name", &name];
-        match (builder, buildkit()) {
+        match (builder, buildkit::directory()) {
             (Builder::Remote, Some(directory)) => {
                 let address = self.buildkitd(&directory, "remote");
                 self.site.docker(&[&create[..], &["--driver", "remote", &address]].concat());
@@ -282,7 +253,7 @@ fn every_builder_repairs_an_image_in_every_registry() {
     }
     let mut table =
         String::from("| builder | HTTP | TLS with a private CA | htpasswd | token |\n|---|---|---|---|---|\n");
-    for builder in BUILDERS.iter().filter(|builder| !builder.needs_buildkit() || buildkit().is_some()) {
+    for builder in BUILDERS.iter().filter(|builder| !builder.needs_buildkit() || buildkit::directory().is_some()) {
         let options = matrix.create(*builder);
         let check = |mode: &Mode| match is_whole() || builder.is_usual_with(*mode) {
             true => matrix.check(*builder, *mode, &options),

@@ -1,7 +1,6 @@
 //! The index is written with the same registry settings as in every other command: a private certificate authority, a
 //! password.
 
-use std::io::{Read, Write};
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -102,18 +101,7 @@ fn unchanged_platforms_of_a_nested_index_keep_their_bytes() {
     let Some(site) = Site::new("unchanged_platforms_of_a_nested_index_keep_their_bytes") else { return };
     let image = site.publish_fault("nested:v1");
     let inner = site.index(&image);
-    let put = |tag: &str, text: &str| {
-        let mut stream = std::net::TcpStream::connect(&site.registry.address).unwrap();
-        let head = format!(
-            "PUT /v2/nested/manifests/{tag} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\nContent-Type: application/vnd.oci.image.index.v1+json\r\n\r\n",
-            site.registry.address,
-            text.len()
-        );
-        stream.write_all(format!("{head}{text}").as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    };
+    let put = |tag: &str, text: &str| site.put("nested", tag, "application/vnd.oci.image.index.v1+json", text);
     let manifest = site.docker(&["buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", &image]);
     let manifest: Value = serde_json::from_str(&manifest).unwrap();
     let nested = format!(

@@ -16,8 +16,11 @@ use crate::kit::engines::{self, Engine, Registry, Store};
 /// The exit code of the test programs.
 pub const RAN: i32 = 42;
 
-/// A static 64-bit little-endian program that exits with this code, below 64.
+/// A static little-endian program that exits with this code, below 64.
 pub fn program(architecture: &str, exit: u8) -> Vec<u8> {
+    if architecture == "386" {
+        return program_of_32_bits(exit);
+    }
     let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let (machine, code): (u16, Vec<u8>) = match architecture {
         // mov edi, EXIT; mov eax, 60; syscall
@@ -38,6 +41,20 @@ pub fn program(architecture: &str, exit: u8) -> Vec<u8> {
     elf.extend([64_u16, 56, 1, 0, 0, 0].iter().flat_map(|half| half.to_le_bytes()));
     elf.extend([1_u32, 5].iter().flat_map(|word| word.to_le_bytes()));
     elf.extend([0, base, base, size, size, 0x1_0000].iter().flat_map(|word: &u64| word.to_le_bytes()));
+    elf.extend(code);
+    elf
+}
+
+/// The same for 32-bit x86.
+fn program_of_32_bits(exit: u8) -> Vec<u8> {
+    // mov ebx, EXIT; mov eax, 1; int 0x80
+    let code = [0xbb, exit, 0, 0, 0, 0xb8, 1, 0, 0, 0, 0xcd, 0x80];
+    let (base, headers) = (0x40_0000_u32, 52 + 32_u32);
+    let size = headers + code.len() as u32;
+    let mut elf = vec![0x7f, b'E', b'L', b'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0];
+    elf.extend([1, base + headers, 52, 0, 0].iter().flat_map(|word: &u32| word.to_le_bytes()));
+    elf.extend([52_u16, 32, 1, 0, 0, 0].iter().flat_map(|half| half.to_le_bytes()));
+    elf.extend([1, 0, base, base, size, size, 5, 0x1000].iter().flat_map(|word: &u32| word.to_le_bytes()));
     elf.extend(code);
     elf
 }
@@ -63,7 +80,7 @@ impl Site {
         let (engine, registry) = (engines::docker(test, Store::Containerd)?, engines::registry(test)?);
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir_all(directory.path().join("bin")).unwrap();
-        for architecture in ["amd64", "arm64", "riscv64"] {
+        for architecture in ["amd64", "386", "arm64", "riscv64"] {
             fs::write(directory.path().join(format!("bin/app-{architecture}")), program(architecture, RAN as u8))
                 .unwrap();
         }
@@ -137,10 +154,15 @@ impl Site {
 
     /// Creates a builder with this name and buildx's `remote` driver, which pushes by digest.
     pub fn remote_builder(&self, name: &str) {
-        let socket = self.path("buildkit.sock");
-        bridge(self.engine, &socket);
-        let endpoint = format!("unix://{}", socket.display());
+        let endpoint = self.bridge("buildkit.sock");
         self.docker(&["buildx", "create", "--name", name, "--driver", "remote", &endpoint]);
+    }
+
+    /// Connects a new socket to the engine's own BuildKit, and returns its address.
+    pub fn bridge(&self, name: &str) -> String {
+        let socket = self.path(name);
+        bridge(self.engine, &socket);
+        format!("unix://{}", socket.display())
     }
 
     /// A replacement for BuildKit's image that connects to the engine's own BuildKit.
@@ -183,6 +205,20 @@ impl Site {
     /// The index that a tag points to.
     pub fn index(&self, image: &str) -> Value {
         serde_json::from_str(&self.docker(&["buildx", "imagetools", "inspect", "--raw", image])).unwrap()
+    }
+
+    /// Writes a manifest or an index to a tag or digest of the registry, byte by byte.
+    pub fn put(&self, repository: &str, tag: &str, media_type: &str, text: &str) {
+        let address = &self.registry.address;
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let head = format!(
+            "PUT /v2/{repository}/manifests/{tag} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\nContent-Type: {media_type}\r\n\r\n",
+            text.len()
+        );
+        stream.write_all(format!("{head}{text}").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     }
 
     /// A `docker` that runs `script` with the arguments of the call. `$docker` is the real one.
