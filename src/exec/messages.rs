@@ -151,6 +151,7 @@ fn refused(path: &str, call: &Exec, errno: Errno) -> Vec<Shown> {
 }
 
 const PODMAN: &str = "podman run";
+const PODMAN_NEW_CRUN: &str = "podman run (crun 1.28)";
 const PODMAN_OLD_CRUN: &str = "podman run (crun 1.20 and older)";
 const PODMAN_RUNC: &str = "podman run (runc 1.2 and newer)";
 const PODMAN_OLD_RUNC: &str = "podman run (runc 1.1)";
@@ -161,7 +162,9 @@ fn podman_refused([new, old]: &[String; 2]) -> Vec<Shown> {
     let row = |frontend, crun: &str| {
         podman(frontend, format!("{{\"msg\":\"{crun}\",\"level\":\"error\",\"time\":\"...\"}}"), 1)
     };
-    let mut rows = vec![row(PODMAN, new)];
+    // crun 1.28 spreads it over several lines, and escapes slashes.
+    let spread = podman(PODMAN_NEW_CRUN, format!("\"msg\": \"{}\"", new.replace('/', "\\/")), 1);
+    let mut rows = vec![row(PODMAN, new), spread];
     rows.extend((new != old).then(|| row(PODMAN_OLD_CRUN, old)));
     rows
 }

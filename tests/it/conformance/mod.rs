@@ -4,6 +4,7 @@
 mod disk;
 mod hosts;
 mod merged;
+mod odd;
 
 use crate::kit::{engines, images};
 use std::collections::HashMap;

@@ -20,8 +20,8 @@ pub const NAME: &str = "docker.io/library/conformance:1";
 pub const SHORT: &str = "conformance:1";
 pub const PLATFORMS: [&str; 2] = ["amd64", "arm64"];
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
