@@ -106,7 +106,9 @@ impl Work {
         let mut tasks: Vec<(usize, Task)> =
             self.images.iter().map(|(at, image)| (*at, Task::new(image, &options))).collect();
         let mut uses = Vec::new();
-        for UseTask { at, used, task } in use_tasks(how.opener, self.uses, how.nodes, &use_options) {
+        let (use_tasks, notes) = use_tasks(how.opener, self.uses, how.nodes, &use_options);
+        terminal.notes(&notes);
+        for UseTask { at, used, task } in use_tasks {
             uses.push(used);
             tasks.push((at, task));
         }

@@ -4,14 +4,16 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::image_text::{is_image_field, is_name, is_operand, is_tagged, is_unknown, joined, script_words, with_text};
+use super::image_text::{
+    is_image_field, is_image_variable, is_name, is_operand, is_tagged, is_unknown, joined, script_words, with_text,
+};
 use super::object::{self, Affinity, ContainerSpec, PodSpec};
 use super::parameters::Parameters;
 use super::workload::{self, ContainerUse, Role, Workload};
 use crate::exec::UNKNOWN_TEXT;
 use crate::oci::Reference;
 use crate::scan::CallOverride;
-use crate::scan::call::StatedBy;
+use crate::scan::call::{Purpose, StatedBy};
 use crate::yaml;
 
 /// The workloads of an object.
@@ -132,8 +134,11 @@ impl Search<'_> {
                 }
             }
             Value::Object(fields) => self.visit_object(fields, key, at),
-            Value::String(text) if is_image_field(key) && is_tagged(text) => self.field(text, at),
-            Value::String(text) if is_operand(key, text) => self.field(text, at),
+            Value::String(text) if is_image_field(key) && is_tagged(text) || is_operand(key, text) => {
+                // Programs read these objects as their settings.
+                let is_setting = matches!(self.kind, "ConfigMap" | "Secret");
+                self.named(text, if is_setting { Purpose::Mentioned } else { Purpose::Started }, at);
+            }
             Value::String(text) if text.contains('\n') && !PROGRAMS.contains(&key) => self.embedded(text, at),
             // The tag is in another field.
             Value::String(text) if key == "baseImage" => self.found.has_unread |= text.contains('/'),
@@ -265,18 +270,40 @@ impl Search<'_> {
     fn operands(&mut self, spec: &Value, at: &At<'_>) {
         let list = |key: &str| spec[key].as_array().into_iter().flatten();
         for variable in list("env") {
-            let (name, value) = (variable["name"].as_str(), variable["value"].as_str());
-            if let Some((name, value)) = name.zip(value).filter(|(name, value)| is_operand(name, value)) {
-                self.field(value, &At { path: &format!("env {name}"), ..*at });
+            let name = variable["name"].as_str().unwrap_or_default();
+            // A value of a Secret or a ConfigMap is filled in if that object was read.
+            let source = &variable["valueFrom"];
+            let is_elsewhere = source["secretKeyRef"].is_object() || source["configMapKeyRef"].is_object();
+            match variable["value"].as_str() {
+                Some(value) => self.variable(name, value, at),
+                None => self.found.has_unread |= is_elsewhere && is_image_variable(name),
+            }
+        }
+        for source in list("envFrom") {
+            let prefix = source["prefix"].as_str().unwrap_or_default();
+            for (name, value) in source["values"].as_object().into_iter().flatten() {
+                self.variable(&format!("{prefix}{name}"), value.as_str().unwrap_or_default(), at);
             }
         }
         let mut last = "";
         for word in list("command").chain(list("args")).filter_map(Value::as_str) {
             let (name, value) = word.split_once('=').unwrap_or((last, word));
             if name.starts_with('-') && is_operand(name, value) {
-                self.field(value, &At { path: &format!("option {}", name.trim_start_matches('-')), ..*at });
+                let path = format!("option {}", name.trim_start_matches('-'));
+                self.named(value, Purpose::Mentioned, &At { path: &path, ..*at });
             }
             last = word;
+        }
+    }
+
+    /// A variable with the name of an image. An operator starts those that OLM declares. Of the others, it is not known
+    /// whether they are started, or only used for something else.
+    fn variable(&mut self, name: &str, value: &str, at: &At<'_>) {
+        self.found.has_unread |= value.contains(UNKNOWN_TEXT) && is_image_variable(name);
+        if is_operand(name, value) {
+            let is_started = name.starts_with("RELATED_IMAGE_");
+            let purpose = if is_started { Purpose::Started } else { Purpose::Mentioned };
+            self.named(value, purpose, &At { path: &format!("env {name}"), ..*at });
         }
     }
 
@@ -359,12 +386,16 @@ impl Search<'_> {
 
     /// An image in a field whose controller decides what is started, so the image's own ENTRYPOINT is judged.
     fn field(&mut self, image: &str, at: &At<'_>) {
+        self.named(image, Purpose::Started, at);
+    }
+
+    fn named(&mut self, image: &str, purpose: Purpose, at: &At<'_>) {
         let image = self.parameters.filled(image);
         if Reference::parse(&image).is_err() {
             self.found.has_unread |= image.contains(UNKNOWN_TEXT);
             return;
         }
-        let call = CallOverride { stated_by: StatedBy::Pod, ..CallOverride::default() };
+        let call = CallOverride { stated_by: StatedBy::Pod, purpose, ..CallOverride::default() };
         let container = ContainerUse { name: at.path.to_string(), role: Role::Field, image, call, platform: None };
         self.add(at.scope.clone(), vec![container]);
     }

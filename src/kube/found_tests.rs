@@ -188,6 +188,39 @@ fn images_that_are_not_containers_of_a_pod_are_found() {
 }
 
 #[test]
+fn images_in_variables_are_mentioned_or_started() {
+    let of = |env: &str| {
+        let container = format!("{{name: c, image: 'c:1', {env}}}");
+        format!("{{apiVersion: v1, kind: Pod, metadata: {{name: p}}, spec: {{containers: [{container}]}}}}")
+    };
+    let own = "pod/p container c c:1";
+    let tool = "pod/p field env TOOL_IMAGE q.io/a/b:1";
+    check(&of("env: [{name: TOOL_IMAGE, value: 'q.io/a/b:1'}]"), &[own, tool], false);
+    check(&of("envFrom: [{prefix: TOOL_, values: {IMAGE: 'q.io/a/b:1'}}]"), &[own, tool], false);
+    for source in ["secretKeyRef", "configMapKeyRef"] {
+        let from = format!("valueFrom: {{{source}: {{name: s, key: k}}}}");
+        check(&of(&format!("env: [{{name: TOOL_IMAGE, {from}}}]")), &[own], true);
+        check(&of(&format!("env: [{{name: IMAGE_BUCKET, {from}}}]")), &[own], false);
+        check(&of(&format!("env: [{{name: TOOL_IMAGE, value: 'q.io/a/b:1', {from}}}]")), &[own, tool], false);
+    }
+    check(&of("env: [{name: TOOL_IMAGE, valueFrom: {fieldRef: {fieldPath: a}}}]"), &[own], false);
+    check(&of(&format!("env: [{{name: TOOL_IMAGE, value: 'q.io/{UNKNOWN_TEXT}'}}]")), &[own], true);
+    let purpose = |name: &str| {
+        let text = of(&format!("env: [{{name: {name}, value: 'q.io/a/b:1'}}]"));
+        let found = find(&yaml::parse(&text).unwrap()[0].to_json()).unwrap();
+        found
+            .workloads
+            .into_iter()
+            .flat_map(|one| one.containers)
+            .find(|one| one.role == Role::Field)
+            .unwrap()
+            .call
+            .purpose
+    };
+    assert_eq!((purpose("RELATED_IMAGE_A"), purpose("TOOL_IMAGE")), (Purpose::Started, Purpose::Mentioned));
+}
+
+#[test]
 fn patches_and_templates_of_pods_are_not_passed_over() {
     let patch = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {template: {spec: SPEC}}}";
     let of = |spec: &str| patch.replace("SPEC", spec);

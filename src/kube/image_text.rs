@@ -25,6 +25,11 @@ pub fn is_operand(name: &str, text: &str) -> bool {
     has_host && is_about_images() && is_alone() && is_tagged(text) && Reference::parse(text).is_ok()
 }
 
+/// Whether a variable's name alone shows that its value is the name of an image.
+pub fn is_image_variable(name: &str) -> bool {
+    name == "IMAGE" || name.ends_with("_IMAGE") || name.starts_with("RELATED_IMAGE_")
+}
+
 /// Whether an image contains a value that is not known.
 pub fn is_unknown(image: &str) -> bool {
     image.contains([UNKNOWN_TEXT, '$', '{'])

@@ -168,6 +168,19 @@ fn texts(kind: &'static str, object: &Value) -> BTreeMap<String, String> {
     found
 }
 
+/// Decodes the values of a Secret that are texts, so that they are read as those of a ConfigMap are.
+pub fn decode(object: &mut Value) {
+    if object["kind"] != SECRET {
+        return;
+    }
+    let values = texts(SECRET, object).into_iter().filter(|(_, text)| !text.contains(UNKNOWN_TEXT));
+    let values: Map<String, Value> = values.map(|(key, text)| (key, text.into())).collect();
+    if let Value::Object(fields) = object {
+        fields.remove("stringData");
+        fields.insert("data".to_string(), values.into());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,6 +220,16 @@ mod tests {
         assert_eq!(pod["spec"], expected);
         let other = json!({"spec": {"runtimeClassName": "other"}});
         assert_eq!(filled(other.clone()), other);
+    }
+
+    #[test]
+    fn values_of_a_secret_are_read_as_texts() {
+        let mut secret = json!({"kind": "Secret", "data": {"B": "L2FwcA==", "C": "/w=="}, "stringData": {"D": "d"}});
+        decode(&mut secret);
+        assert_eq!(secret, json!({"kind": "Secret", "data": {"B": "/app", "D": "d"}}));
+        let mut none = json!({"kind": "Secret"});
+        decode(&mut none);
+        assert_eq!(none, json!({"kind": "Secret", "data": {}}));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::schedule::Narrowing;
 use super::{Nodes, Use};
 use crate::oci::{Digest, Reference};
 use crate::platform::{Platform, Target};
+use crate::scan::call::Purpose;
 use crate::scan::{CallOverride, OPENED_AT_ONCE, Options, Task};
 use crate::source::input::{Input, Opened, Opener};
 
@@ -24,8 +25,14 @@ pub struct UseTask {
 }
 
 /// Tasks for the uses, in their order. Each use comes with its index among the images of a run. `base` contains the
-/// common options: platforms, rules, limits. Images are opened, so that names of the same digest are judged once.
-pub fn use_tasks(opener: &Opener, uses: Vec<(usize, Use)>, nodes: &Nodes, base: &Options) -> Vec<UseTask> {
+/// common options: platforms, rules, limits. Images are opened, so that names of the same digest are judged once. Also
+/// returns notes about images that are only mentioned and cannot be opened: they are left out.
+pub fn use_tasks(
+    opener: &Opener,
+    uses: Vec<(usize, Use)>,
+    nodes: &Nodes,
+    base: &Options,
+) -> (Vec<UseTask>, Vec<String>) {
     let task = |(at, used, opened): (usize, Use, Option<Opened>)| {
         let groups = used.groups.iter().filter_map(|index| nodes.groups.get(*index));
         let on_nodes = groups.map(|group| Target { name: nodes.title(group), ..group.target.clone() });
@@ -35,8 +42,12 @@ pub fn use_tasks(opener: &Opener, uses: Vec<(usize, Use)>, nodes: &Nodes, base: 
         // An image that was opened to learn its digest is not requested again.
         UseTask { at, task: Task { image: used.image.clone(), options, opened, note }, used }
     };
-    resolved(uses, opener, base.jobs).into_iter().map(task).collect()
+    let (kept, notes) = resolved(uses, opener, base.jobs);
+    (kept.into_iter().map(task).collect(), notes)
 }
+
+/// Uses in the order of the run, with their opened images.
+type Kept = Vec<(usize, Use, Option<Opened>)>;
 
 /// The options for a use with its own constraints. It must run on each platform that it names, so each is a target, and
 /// an index that lacks one of them fails.
@@ -72,20 +83,34 @@ fn narrowed(narrowing: &Narrowing, options: Options) -> Options {
 }
 
 /// Merges uses with the same digest and start, such as a tag and the digest that a node reports for it. An image that
-/// cannot be opened stays as it is, and the scan reports why.
-fn resolved(uses: Vec<(usize, Use)>, opener: &Opener, jobs: usize) -> Vec<(usize, Use, Option<Opened>)> {
+/// cannot be opened stays as it is, and the scan reports why, unless it is only mentioned.
+fn resolved(uses: Vec<(usize, Use)>, opener: &Opener, jobs: usize) -> (Kept, Vec<String>) {
     let digest = |opened: &Opened| match &opened.input {
-        Input::Image(source) => source.root().ok().map(|root| root.digest),
-        Input::Stream(_) | Input::Directory(_) | Input::File { .. } => None,
+        Input::Image(source) => source.root().map(|root| Some(root.digest)),
+        Input::Stream(_) | Input::Directory(_) | Input::File { .. } => Ok(None),
     };
-    let open = |(_, one): &(usize, Use)| opener.open(&one.image).ok().map(|opened| (digest(&opened), opened));
+    let open = |(_, one): &(usize, Use)| {
+        let opened = opener.open(&one.image).map_err(|error| error.to_string())?;
+        match digest(&opened) {
+            Ok(digest) => Ok((digest, opened)),
+            Err(error) if one.call.purpose == Purpose::Mentioned => Err(error.to_string()),
+            Err(_) => Ok((None, opened)),
+        }
+    };
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(jobs.max(OPENED_AT_ONCE)).build().expect("threads can be started");
-    let opened: Vec<_> = pool.install(|| uses.par_iter().map(open).collect());
-    let mut kept: Vec<(usize, Use, Option<Opened>)> = Vec::new();
+    let opened: Vec<Result<(Option<Digest>, Opened), String>> = pool.install(|| uses.par_iter().map(open).collect());
+    let (mut kept, mut notes) = (Kept::new(), Vec::new());
     let mut at: BTreeMap<(Digest, CallOverride, Narrowing), usize> = BTreeMap::new();
     for ((place, one), opened) in uses.into_iter().zip(opened) {
-        let (digest, opened) = opened.map_or((None, None), |(digest, opened)| (digest, Some(opened)));
+        let (digest, opened) = match opened {
+            Ok((digest, opened)) => (digest, Some(opened)),
+            Err(error) if one.call.purpose == Purpose::Mentioned => {
+                notes.push(format!("{} is not judged, because it cannot be read: {error}", users(&one)));
+                continue;
+            }
+            Err(_) => (None, None),
+        };
         let same = digest.and_then(|digest| match at.entry((digest, one.call.clone(), one.narrowing.clone())) {
             Entry::Occupied(known) => Some(*known.get()),
             Entry::Vacant(new) => {
@@ -105,7 +130,7 @@ fn resolved(uses: Vec<(usize, Use)>, opener: &Opener, jobs: usize) -> Vec<(usize
             None => kept.push((place, one, opened)),
         }
     }
-    kept
+    (kept, notes)
 }
 
 fn is_pinned(image: &str) -> bool {

@@ -50,6 +50,8 @@ pub enum Purpose {
     Started,
     /// A volume or a disk: nothing in it is started, and it may contain only data.
     Mounted,
+    /// A program gets the image's name in a variable or an option, and may start it with a command of its own.
+    Mentioned,
 }
 
 /// The layer between a container and the node's kernel.
@@ -79,7 +81,7 @@ impl CallOverride {
         let working_dir = if working_dir.is_empty() { "/".to_string() } else { working_dir.clone() };
         let (argv, said_by) = match self.purpose {
             Purpose::Mounted => (Vec::new(), String::new()),
-            Purpose::Started => self.words(run),
+            Purpose::Started | Purpose::Mentioned => self.words(run),
         };
         let call = Exec {
             argv,

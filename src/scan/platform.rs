@@ -87,11 +87,11 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
             }
             // A base image need not start anything; a container must.
             (Purpose::Started, StatedBy::Pod | StatedBy::Compose) => refuse_nothing(&mut judgement.findings),
-            (Purpose::Started, StatedBy::Flags) => {}
+            (Purpose::Started, StatedBy::Flags) | (Purpose::Mentioned, _) => {}
         }
         add(&mut report, &target, &start.call, judgement);
     }
-    report.is_data_only = options.call.purpose == Purpose::Mounted && report.programs == 0;
+    report.is_data_only = options.call.purpose != Purpose::Started && report.programs == 0;
     report
 }
 
