@@ -2,19 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use super::manifests::{directory_name, read_other};
-use super::{CliError, Environment, Terminal, targets};
-use crate::kube::compose::{Outside, ServiceBuild};
-use crate::kube::{Role, manifest};
+use super::manifests::{FileGroup, read_all};
+use super::{CliError, Environment, Terminal};
+use crate::kube::Role;
+use crate::kube::compose::ServiceBuild;
+use crate::kube::manifest::Manifest;
 use crate::oci::Reference;
 use crate::rebuild::{RecipeRequest, Tool, recipe_of};
-
-/// The maximum size of a file. Rendered charts of the largest projects have about 10 MiB.
-const FILE_BYTES: u64 = 64 << 20;
 
 /// The Compose files that `docker compose` reads in the working directory. Source: compose-go, cli/options.go,
 /// `DefaultFileNames` and `DefaultOverrideFileNames`.
 const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+
+/// The files that override them.
+const OVERRIDE_FILES: [&str; 4] =
+    ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"];
 
 /// An image to rebuild.
 #[derive(Debug)]
@@ -51,12 +53,12 @@ pub fn jobs(
     terminal: &Terminal,
 ) -> Result<Vec<Job>, CliError> {
     let mut project = Project::default();
-    for file in files {
-        project.add(file, environment, terminal)?;
-    }
+    project.add(files, environment, terminal)?;
     let has_builds = !project.builds.is_empty();
-    if let Some(usual) = COMPOSE_FILES.iter().map(PathBuf::from).find(|path| path.is_file()).filter(|_| !has_builds) {
+    let existing = |names: &[&str]| names.iter().map(PathBuf::from).find(|path| path.is_file());
+    if let Some(usual) = existing(&COMPOSE_FILES).filter(|_| !has_builds) {
         let images = std::mem::take(&mut project.images);
+        let usual: Vec<PathBuf> = std::iter::once(usual).chain(existing(&OVERRIDE_FILES)).collect();
         project.add(&usual, environment, terminal)?;
         project.images = images;
     } else {
@@ -103,17 +105,16 @@ pub fn jobs(
 }
 
 impl Project {
-    fn add(&mut self, file: &Path, environment: &Environment, terminal: &Terminal) -> Result<(), CliError> {
-        let variable = |name: &str| environment.text(name);
-        let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
-        let text = targets::read_text(file, FILE_BYTES)?;
-        let directory_name = directory_name(file);
-        let outside = Outside { variable: &variable, directory, directory_name, read: &read_other };
-        let name = file.display().to_string();
-        let read = manifest::read(&name, &text, &outside).map_err(|error| CliError::usage(error.to_string()))?;
-        terminal.notes(&read.notes);
+    fn add(&mut self, files: &[PathBuf], environment: &Environment, terminal: &Terminal) -> Result<(), CliError> {
+        for FileGroup { files, content, .. } in read_all(files, environment, terminal)? {
+            self.add_manifest(files, content);
+        }
+        Ok(())
+    }
+
+    fn add_manifest(&mut self, files: Vec<PathBuf>, read: Manifest) {
         if !read.builds.is_empty() {
-            self.files.push(file.to_path_buf());
+            self.files.extend(files);
         }
         self.builds.extend(read.builds);
         // The services of a Compose file that are not built run images of others.
@@ -122,7 +123,6 @@ impl Project {
             let containers = workload.containers.iter().filter(|container| starts(container.role));
             self.images.extend(containers.map(|container| container.image.clone()));
         }
-        Ok(())
     }
 
     /// Returns the service that builds an image: that of the same tag, or else of the same repository.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::work::Work;
 use super::{CliError, Environment, Terminal, targets};
 use crate::kube::compose::Outside;
+use crate::kube::manifest::{Manifest, ManifestFile};
 use crate::kube::object::NodeObject;
 use crate::kube::{ManifestError, Nodes, Survey, Use, manifest};
 use crate::platform::Target;
@@ -17,7 +18,7 @@ use crate::source::Origin;
 const MANIFEST_BYTES: u64 = 64 << 20;
 
 /// Reads a file that a Compose file refers to.
-pub(super) fn read_other(path: &Path) -> Result<String, String> {
+fn read_other(path: &Path) -> Result<String, String> {
     if path.as_os_str() == "-" {
         return Err("stdin is not a file of the project".to_string());
     }
@@ -58,8 +59,58 @@ fn could_not_tell(file: &str, text: String, hint: String) -> ImageReport {
     report
 }
 
+/// A file, or several Compose files that make one project.
+pub(super) struct FileGroup<T> {
+    /// For messages.
+    pub name: String,
+    /// The paths of a project are relative to the first file.
+    pub files: Vec<PathBuf>,
+    pub content: T,
+}
+
+/// Reads files of Kubernetes objects or Compose services. The Compose files among them make one project: as with
+/// `docker compose -f`, later ones override earlier ones.
+pub(super) fn read_all(
+    files: &[PathBuf],
+    environment: &Environment,
+    terminal: &Terminal,
+) -> Result<Vec<FileGroup<Manifest>>, CliError> {
+    let refuse = |error: ManifestError, hint: Option<String>| CliError::Usage { text: error.to_string(), hint };
+    let mut groups: Vec<FileGroup<(ManifestFile, Option<String>)>> = Vec::new();
+    for file in files {
+        let text = targets::read_text(file, MANIFEST_BYTES).map_err(|error| not_a_format(file, error))?;
+        let name = if file.as_os_str() == "-" { "standard input".to_string() } else { file.display().to_string() };
+        let hint = hint_for(&text);
+        let parsed = manifest::parse(&name, &text).map_err(|error| refuse(error, hint.clone()))?;
+        let project = groups.iter_mut().find(|group| group.content.0.is_compose()).filter(|_| parsed.is_compose());
+        let Some(project) = project else {
+            groups.push(FileGroup { name, files: vec![file.clone()], content: (parsed, hint) });
+            continue;
+        };
+        if project.files[0].parent() != file.parent() {
+            let known = &project.name;
+            terminal
+                .note(&format!("{name} overrides {known}, as with docker compose -f; scan separate projects alone"));
+        }
+        project.content.0.override_with(parsed);
+        project.name = format!("{}, {name}", project.name);
+        project.files.push(file.clone());
+    }
+    let variable = |name: &str| environment.text(name);
+    let read = |group: FileGroup<(ManifestFile, Option<String>)>| {
+        let FileGroup { name, files, content: (file, hint) } = group;
+        let directory = files[0].parent().map(Path::to_path_buf).unwrap_or_default();
+        let directory_name = directory_name(&files[0]);
+        let outside = Outside { variable: &variable, directory, directory_name, read: &read_other };
+        let content = file.read(&outside).map_err(|error| refuse(error, hint))?;
+        terminal.notes(&content.notes);
+        Ok(FileGroup { name, files, content })
+    };
+    groups.into_iter().map(read).collect()
+}
+
 /// The name of the directory in which a file is.
-pub(super) fn directory_name(file: &Path) -> String {
+fn directory_name(file: &Path) -> String {
     let absolute = std::path::absolute(file).unwrap_or_default();
     absolute.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
@@ -124,17 +175,8 @@ impl Manifests<'_> {
         terminal: &Terminal,
         unread: &mut Vec<ImageReport>,
     ) -> Result<Vec<Use>, CliError> {
-        let variable = |name: &str| environment.text(name);
         let mut survey = Survey::default();
-        for file in self.files {
-            let text = targets::read_text(file, MANIFEST_BYTES).map_err(|error| not_a_format(file, error))?;
-            let name = if file.as_os_str() == "-" { "standard input".to_string() } else { file.display().to_string() };
-            let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
-            let directory_name = directory_name(file);
-            let outside = Outside { variable: &variable, directory, directory_name, read: &read_other };
-            let refuse = |error: ManifestError| CliError::Usage { text: error.to_string(), hint: hint_for(&text) };
-            let read = manifest::read(&name, &text, &outside).map_err(refuse)?;
-            terminal.notes(&read.notes);
+        for FileGroup { name, content: read, .. } in read_all(self.files, environment, terminal)? {
             if !read.unread.is_empty() {
                 unread.push(names_unread(&name, &read.unread));
             } else if read.workloads.is_empty() && !read.built.is_empty() {

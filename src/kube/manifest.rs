@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::compose::{self, ComposeDocument, Outside, ServiceBuild};
 use super::found::{self, Found};
-use super::linked::Linked;
+use super::linked::{self, Linked};
 use super::manifest_error::ManifestError;
 use super::object::{self, NodeObject};
 use super::workload::Workload;
@@ -34,59 +34,100 @@ pub struct Manifest {
     pub notes: Vec<String>,
 }
 
-/// Reads a manifest. `name` is for messages. `outside` provides the variables and files that a Compose file refers to.
-pub fn read(name: &str, text: &str, outside: &Outside<'_>) -> Result<Manifest, ManifestError> {
-    let mut manifest = Manifest::default();
-    let (mut objects, mut compose) = (Vec::new(), Vec::new());
+/// The documents of a file.
+#[derive(Default)]
+pub struct ManifestFile {
+    /// For messages.
+    name: String,
+    /// The objects of each document, with its number.
+    objects: Vec<(usize, Vec<Value>)>,
+    compose: Vec<ComposeDocument>,
+    notes: Vec<String>,
+}
+
+/// Parses a file. `name` is for messages.
+pub fn parse(name: &str, text: &str) -> Result<ManifestFile, ManifestError> {
+    let mut file = ManifestFile { name: name.to_string(), ..ManifestFile::default() };
     for (index, mut document) in documents(name, text)?.into_iter().enumerate() {
         let is_object = document.value.get("kind").is_some();
-        if let Some(file) = compose::of_version_1(&document.value).filter(|_| !is_object) {
-            manifest.notes.push(format!("{name} is a Compose file of version 1, which Docker Compose 2 rejects"));
-            document.value = file;
+        if let Some(first) = compose::of_version_1(&document.value).filter(|_| !is_object) {
+            file.notes.push(format!("{name} is a Compose file of version 1, which Docker Compose 2 rejects"));
+            document.value = first;
         }
         if !is_object && is_compose(&document.value) {
-            compose.push(document);
+            file.compose.push(document);
         } else {
-            objects.push((index, flatten(document.value, 0)));
+            file.objects.push((index, flatten(document.value, 0)));
         }
     }
-    let mut has_any = !compose.is_empty();
-    if has_any {
-        let services = compose::services(name, compose, outside)?;
-        manifest.workloads.extend(services.workloads);
-        manifest.builds.extend(services.builds);
-        manifest.unread.extend(services.unread);
-        manifest.built.extend(services.built);
-        manifest.notes.extend(services.notes);
+    Ok(file)
+}
+
+/// Reads a manifest. `outside` provides the variables and files that a Compose file refers to.
+#[cfg(test)]
+pub fn read(name: &str, text: &str, outside: &Outside<'_>) -> Result<Manifest, ManifestError> {
+    parse(name, text)?.read(outside)
+}
+
+impl ManifestFile {
+    /// Whether it contains a Compose project.
+    pub fn is_compose(&self) -> bool {
+        !self.compose.is_empty()
     }
-    let mut linked = Linked::collect(objects.iter().flat_map(|(_, objects)| objects));
-    for (index, objects) in objects {
-        for mut object in objects {
-            linked.fill(&mut object);
-            let title = title(&object, index);
-            if object.get("kind").is_none() && found::find(&object).is_ok_and(|found| found == Found::default()) {
-                continue;
-            }
-            has_any = true;
-            let refuse = |cause| ManifestError::Object {
-                name: name.to_string(),
-                document: index + 1,
-                what: title.replacen('/', " ", 1),
-                cause,
-            };
-            let Found { workloads, has_unread } = found::find(&object).map_err(refuse)?;
-            if has_unread || object.get("kind").is_none() {
-                manifest.unread.push(title.clone());
-            }
-            embedded(&object, &title, &mut manifest);
-            manifest.others += usize::from(workloads.is_empty());
-            if object.get("kind").is_some() {
-                manifest.workloads.extend(workloads);
+
+    /// Applies a later Compose file of the same project to this one, as `docker compose -f THIS -f LATER` does. All
+    /// paths are relative to this one.
+    pub fn override_with(&mut self, later: ManifestFile) {
+        self.name = format!("{}, {}", self.name, later.name);
+        let count = self.objects.last().map_or(0, |(index, _)| index + 1);
+        self.objects.extend(later.objects.into_iter().map(|(index, objects)| (count + index, objects)));
+        self.compose.extend(later.compose);
+        self.notes.extend(later.notes);
+    }
+
+    /// Finds what the file runs. `outside` provides the variables and files that a Compose file refers to.
+    pub fn read(self, outside: &Outside<'_>) -> Result<Manifest, ManifestError> {
+        let ManifestFile { name, objects, compose, notes } = self;
+        let mut manifest = Manifest { notes, ..Manifest::default() };
+        let mut has_any = !compose.is_empty();
+        if has_any {
+            let services = compose::services(&name, compose, outside)?;
+            manifest.workloads.extend(services.workloads);
+            manifest.builds.extend(services.builds);
+            manifest.unread.extend(services.unread);
+            manifest.built.extend(services.built);
+            manifest.notes.extend(services.notes);
+        }
+        let mut linked = Linked::collect(objects.iter().flat_map(|(_, objects)| objects));
+        for (index, objects) in objects {
+            for mut object in objects {
+                linked.fill(&mut object);
+                linked::decode(&mut object);
+                let title = title(&object, index);
+                if object.get("kind").is_none() && found::find(&object).is_ok_and(|found| found == Found::default()) {
+                    continue;
+                }
+                has_any = true;
+                let refuse = |cause| ManifestError::Object {
+                    name: name.clone(),
+                    document: index + 1,
+                    what: title.replacen('/', " ", 1),
+                    cause,
+                };
+                let Found { workloads, has_unread } = found::find(&object).map_err(refuse)?;
+                if has_unread || object.get("kind").is_none() {
+                    manifest.unread.push(title.clone());
+                }
+                embedded(&object, &title, &mut manifest);
+                manifest.others += usize::from(workloads.is_empty());
+                if object.get("kind").is_some() {
+                    manifest.workloads.extend(workloads);
+                }
             }
         }
+        manifest.unread.dedup();
+        if has_any { Ok(manifest) } else { Err(ManifestError::Nothing(name)) }
     }
-    manifest.unread.dedup();
-    if has_any { Ok(manifest) } else { Err(ManifestError::Nothing(name.to_string())) }
 }
 
 fn is_compose(value: &Value) -> bool {

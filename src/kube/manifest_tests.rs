@@ -195,3 +195,61 @@ fn the_last_of_equal_keys_is_used_as_by_kubectl() {
         &[("pod/d", &["b:1"])],
     );
 }
+
+/// The expected values are those of `docker compose -f a.yaml -f b.yaml config` of Docker Compose 2.26.
+#[test]
+fn later_compose_files_override_earlier_ones() {
+    let first = "name: shop
+services:
+  app:
+    image: app:1
+    build: src
+    platform: linux/amd64
+    command: [serve]
+    entrypoint: /entry --all
+    environment: {A: 1, B: 2}
+    profiles: [one]
+    volumes: ['.:/code', 'data:/data']
+  base: {image: 'base:1'}
+  old: {image: 'old:1'}
+volumes: {data: {}, own: {}}
+";
+    let second = "services:
+  app:
+    image: app:2
+    build: {args: {V: 1}, platforms: [linux/arm64]}
+    platform: linux/arm64
+    command: run it
+    environment: [B=3, C=4]
+    profiles: [two]
+    volumes: ['own:/code']
+  base: {environment: {A: 1}}
+  old: !reset null
+  new: {extends: app, image: 'new:1'}
+";
+    let nothing = |_: &std::path::Path| Err("not there".to_string());
+    let outside = Outside { variable: &|_| None, directory: "p".into(), directory_name: "p".into(), read: &nothing };
+    let mut file = parse("a.yaml", first).unwrap();
+    assert!(file.is_compose());
+    file.override_with(parse("b.yaml", second).unwrap());
+    let manifest = file.read(&outside).unwrap();
+    let images: Vec<(&str, &str)> =
+        manifest.workloads.iter().map(|one| (one.name.as_str(), one.containers[0].image.as_str())).collect();
+    assert_eq!(images, [("app", "app:2"), ("base", "base:1"), ("new", "new:1")]);
+    let app = &manifest.workloads[0].containers[0];
+    let words = |words: &[&str]| Some(words.iter().map(|word| word.to_string()).collect::<Vec<_>>());
+    assert_eq!((&app.call.entrypoint, &app.call.args), (&words(&["/entry", "--all"]), &words(&["run", "it"])));
+    assert_eq!(app.platform.as_ref().unwrap().to_string(), "linux/arm64");
+    let env: Vec<String> =
+        app.call.env.iter().map(|(name, value)| format!("{name}={}", value.as_deref().unwrap())).collect();
+    assert_eq!(env, ["A=1", "B=3", "C=4"]);
+    assert_eq!(app.call.mounts, Vec::<String>::new());
+    // `extends` refers to the service of the same file.
+    assert_eq!(manifest.workloads[2].containers[0].call.entrypoint, None);
+    let note = "service/app starts only with the profile one or two".to_string();
+    assert!(manifest.notes.contains(&note), "{:?}", manifest.notes);
+    let build = &manifest.builds[0];
+    assert_eq!((build.context.as_str(), build.args.as_slice()), ("p/src", ["V=1".to_string()].as_slice()));
+    assert_eq!(build.platforms, ["linux/arm64"]);
+    assert_eq!(manifest.builds[1].context, "p/.");
+}

@@ -22,8 +22,8 @@ pub struct ServiceBuild {
     pub others: Vec<String>,
 }
 
-/// Returns the build of a service; `None` if it has none.
-pub fn build(service: &str, body: &Value) -> Option<ServiceBuild> {
+/// Returns the build of a service; `None` if it has none. Without a context it is the project's directory.
+pub fn build(service: &str, body: &Value, directory: &Path) -> Option<ServiceBuild> {
     let build = body.get("build").filter(|build| !build.is_null())?;
     let text = |key: &str| build[key].as_str().map(str::to_string);
     let platforms = build["platforms"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -32,7 +32,7 @@ pub fn build(service: &str, body: &Value) -> Option<ServiceBuild> {
     Some(ServiceBuild {
         service: service.to_string(),
         image: body["image"].as_str().filter(|image| !image.is_empty()).map(str::to_string),
-        context: text("context").unwrap_or_else(|| ".".to_string()),
+        context: text("context").unwrap_or_else(|| directory.join(".").to_string_lossy().into_owned()),
         dockerfile: text("dockerfile"),
         target: text("target"),
         args: arguments(&build["args"]),

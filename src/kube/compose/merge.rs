@@ -15,6 +15,10 @@ pub fn merge(base: Value, over: Value, key: &str) -> Value {
         // An `!override` replaces the whole value.
         (_, _, Value::Object(over)) if over.contains_key(OVERRIDE_TAG) => over.into(),
         ("command" | "entrypoint" | "test", _, over) => over,
+        ("volumes", Value::Array(base), Value::Array(over)) => {
+            let is_replaced = |volume: &Value| over.iter().any(|other| target(other) == target(volume));
+            base.into_iter().filter(|volume| !is_replaced(volume)).chain(over.iter().cloned()).collect()
+        }
         ("environment" | "labels" | "args", base, over) => {
             let mut merged = named(base);
             merged.extend(named(over));
@@ -37,6 +41,12 @@ pub fn merge(base: Value, over: Value, key: &str) -> Value {
         }
         (_, _, over) => over,
     }
+}
+
+/// The path at which a volume is mounted. A project has one volume at each path.
+fn target(volume: &Value) -> Option<&str> {
+    let text = volume.as_str().map(|text| text.split(':').rev().find(|part| part.starts_with('/')).unwrap_or(text));
+    text.or_else(|| volume["target"].as_str())
 }
 
 pub fn many(value: Value) -> Vec<Value> {

@@ -66,20 +66,26 @@ impl ComposeDocument {
     }
 }
 
-/// Reads a Compose file. Its later documents override its first.
+/// Reads a project: the documents of its files, of which later ones override earlier ones. As in Compose, `extends` and
+/// `include` of a document are applied first.
 pub fn services(name: &str, documents: Vec<ComposeDocument>, outside: &Outside<'_>) -> Result<Services, ManifestError> {
     let variables =
         Variables { environment: outside.variable, file: BTreeMap::new(), unset: BTreeSet::new(), spent: 0 };
     let mut files = Files { outside, variables, notes: Vec::new(), unread: Vec::new(), read: 0 };
     let place = Place { name: name.to_string(), directory: outside.directory.clone() };
     files.set_variables(&outside.directory.join(".env"), &place)?;
-    let file = place.one_of(documents)?;
-    let project = files.name_project(&file, &place)?;
-    let services = files.load(file, &place, &mut Vec::new())?;
+    let documents =
+        documents.into_iter().map(|document| place.one_of(vec![document])).collect::<Result<Vec<_>, _>>()?;
+    let named = documents.iter().rev().find(|document| document["name"].is_string());
+    let project = files.name_project(named.unwrap_or(&Value::Null), &place)?;
+    let mut services = Map::new();
+    for document in documents {
+        merge_services(&mut services, files.load(document, &place, &mut Vec::new())?);
+    }
     let mut found = Services::default();
     let Value::Object(services) = resolved(services.into()) else { return Ok(found) };
     for (service, body) in services {
-        found.builds.extend(build::build(&service, &body));
+        found.builds.extend(build::build(&service, &body, &outside.directory));
         let refuse = |cause| ManifestError::Service { name: name.to_string(), service: service.clone(), cause };
         let env_files = files.env_files(&body);
         let workload = {
@@ -135,13 +141,7 @@ impl Place {
             for (key, over) in fields {
                 let merged = match (whole.remove(&key), over) {
                     (Some(Value::Object(mut known)), Value::Object(over)) if key == "services" => {
-                        for (service, body) in over {
-                            let body = match known.remove(&service) {
-                                Some(known) => merge(known, body, ""),
-                                None => body,
-                            };
-                            known.insert(service, body);
-                        }
+                        merge_services(&mut known, over);
                         known.into()
                     }
                     (Some(known), over) => merge(known, over, &key),
@@ -151,6 +151,17 @@ impl Place {
             }
         }
         Ok(whole.into())
+    }
+}
+
+/// Merges services over those of the same names.
+fn merge_services(known: &mut Map<String, Value>, over: Map<String, Value>) {
+    for (service, body) in over {
+        let body = match known.remove(&service) {
+            Some(known) => merge(known, body, ""),
+            None => body,
+        };
+        known.insert(service, body);
     }
 }
 
@@ -293,13 +304,7 @@ impl Files<'_, '_> {
             open.push(path);
             let loaded = self.load(file, &inner, open)?;
             open.pop();
-            for (name, body) in loaded {
-                let merged = match services.remove(&name) {
-                    Some(known) => merge(known, body, ""),
-                    None => body,
-                };
-                services.insert(name, merged);
-            }
+            merge_services(&mut services, loaded);
         }
         self.variables.file = outer;
         Ok(services)

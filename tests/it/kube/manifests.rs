@@ -120,6 +120,60 @@ fn an_image_name_that_cannot_be_read_is_not_a_pass() {
 }
 
 #[test]
+fn an_image_that_is_only_mentioned_may_be_unreadable() {
+    let registry = FakeRegistry::start();
+    publish(&registry, &ElfBuilder::amd64().build());
+    let directory = tempfile::tempdir().unwrap();
+    tree(directory.path());
+    let pod = |name: &str, image: &str| {
+        let env = format!("env: [{{name: {name}, value: '{}/{image}'}}]", registry.host);
+        let container = format!("name: c, image: 'rootfs:root', command: [/bin/all], {env}");
+        format!("kind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{{container}}}]}}\n")
+    };
+    let note = "pod/p, field env TOOL_IMAGE is not judged, because it cannot be read: ";
+    check(directory.path(), &pod("TOOL_IMAGE", "user/absent:v1"), 0, note);
+    // An operator starts it.
+    check(directory.path(), &pod("RELATED_IMAGE_TOOL", "user/absent:v1"), 3, "user/absent:v1");
+    // Its arm64 image contains an x86-64 program.
+    check(directory.path(), &pod("TOOL_IMAGE", "user/app:v1"), 1, "entrypoint-wrong-arch");
+    let secret = "---\nkind: Secret\nmetadata: {name: s}\ndata: {K: DATA}\n";
+    let image = format!("{}/user/app:v1", registry.host);
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, image);
+    let from = pod("TOOL_IMAGE", "x").replace("value:", "valueFrom: {secretKeyRef: {name: s, key: K}}, x:");
+    check(directory.path(), &from, 3, "1 object names images that imgarch does not read: Pod/p");
+    check(directory.path(), &format!("{from}{}", secret.replace("DATA", &encoded)), 1, "env TOOL_IMAGE");
+}
+
+#[test]
+fn several_compose_files_make_one_project() {
+    let directory = tempfile::tempdir().unwrap();
+    tree(directory.path());
+    for (name, text) in [
+        ("a.yaml", "services: {a: {image: 'rootfs:absent', entrypoint: [/bin/none]}}"),
+        ("b.yaml", "services: {a: {image: 'rootfs:root'}}"),
+        ("c.yaml", "services: {a: {entrypoint: [/bin/all]}}"),
+        ("pod.yaml", "kind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: 'rootfs:root'}]}"),
+    ] {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    let scan = |files: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
+        command.args(["scan", "--no-cache", "--no-config"]).current_dir(directory.path());
+        let output = command.args(files.iter().flat_map(|file| ["-f", file])).output().unwrap();
+        (output.status.code(), text(&output))
+    };
+    assert_eq!(scan(&["a.yaml"]).0, Some(3));
+    assert_eq!(scan(&["a.yaml", "b.yaml"]).0, Some(1));
+    let whole = scan(&["a.yaml", "b.yaml", "c.yaml"]);
+    assert_eq!(whole.0, Some(0), "{}", whole.1);
+    // An object is not part of the project. Its image names no program.
+    let with_pod = scan(&["a.yaml", "b.yaml", "pod.yaml", "c.yaml"]);
+    assert!(with_pod.0 == Some(1) && with_pod.1.contains("pod/p"), "{}", with_pod.1);
+    // Alone, an override is not a project.
+    assert_eq!(scan(&["c.yaml"]).0, Some(3));
+}
+
+#[test]
 fn a_compose_file_is_read_with_the_files_around_it() {
     let directory = tempfile::tempdir().unwrap();
     tree(directory.path());
