@@ -27,8 +27,8 @@ use crate::files;
 const PAGE: u32 = 500;
 /// How often a list is restarted after its continue token expired.
 const RESTARTS: u32 = 3;
-/// Maximum number of pages of one list: 5,000,000 objects, far above any cluster's limit.
-const PAGES: u32 = 10_000;
+/// Maximum number of pages of one list: 1,000,000 objects, far above any cluster's limit.
+const PAGES: u32 = 2_000;
 /// How many single objects are requested at once.
 const REQUESTS: usize = 16;
 /// Bytes read from the end of a log. A start's failure is in the last lines.
@@ -344,9 +344,10 @@ impl Cluster {
     ) -> Result<Vec<T>, KubeError> {
         let (mut items, mut token) = (Vec::new(), None::<String>);
         for _ in 0..PAGES {
+            let requested = token.take();
             let parameters = ListParams {
                 limit: Some(PAGE),
-                continue_token: token.take(),
+                continue_token: requested.clone(),
                 label_selector: scope.selector.clone(),
                 field_selector: fields.map(str::to_string),
                 ..ListParams::default()
@@ -365,6 +366,9 @@ impl Cluster {
             })?;
             items.extend(page.items);
             match page.token {
+                next @ Some(_) if next == requested => {
+                    return Err(self.malformed(what, "the list continues with the same page"));
+                }
                 Some(next) => token = Some(next),
                 None => return Ok(items),
             }

@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_yaml_ng::Value;
 
 use super::Images;
+use crate::kit::machine;
 use crate::kit::small::{imgarch, said};
 
 fn documents(name: &str) -> Vec<Value> {
@@ -216,4 +217,24 @@ fn rendered() -> Option<Vec<Value>> {
         Command::new("helm").args(["template", "x", "--set", "registry.enabled=true"]).arg(chart).output().ok()?;
     assert!(helm.status.success(), "{}", String::from_utf8_lossy(&helm.stderr));
     Some(documents_of(&String::from_utf8(helm.stdout).unwrap()))
+}
+
+/// The Python program with the packages that `validate.py` needs.
+const VALIDATOR: &str = "IMGARCH_KUBE_VALIDATOR";
+
+#[test]
+fn manifests_and_the_rendered_chart_fit_the_schemas_of_kubernetes() {
+    let test = "manifests_and_the_rendered_chart_fit_the_schemas_of_kubernetes";
+    let Some(python) = std::env::var_os(VALIDATOR) else {
+        return machine::skip_for_good(test, &format!("{VALIDATOR} does not name a program"));
+    };
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = project.join("tests/it/fleet/validate.py");
+    let output = Command::new(python).arg(script).arg(project.join("deploy")).output().unwrap();
+    let (text, code) = said(&output);
+    assert_eq!(code, 0, "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!text.contains("problem"), "{text}");
+    let unknown: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("unknown ")).collect();
+    assert_eq!(unknown, ["kustomization.yaml Kustomization", "kyverno.yaml ClusterPolicy"]);
+    assert_eq!(text.lines().filter(|line| line.starts_with("valid ")).count(), 21, "{text}");
 }

@@ -43,9 +43,11 @@ fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
+/// `IMGARCH_FLEET=2000` runs it with that many images.
 #[test]
 fn four_shards_with_one_killed_merge_into_the_report_of_one_process() {
-    let images = Images::new(160);
+    let count = std::env::var("IMGARCH_FLEET").map_or(160, |count| count.parse().unwrap());
+    let images = Images::new(count);
     // The largest of the four is killed. Which one that is depends on the registry's port.
     let size = |number| images.names.iter().filter(|name| Shard { number, count: 4 }.has(name)).count();
     let mut order: Vec<u32> = (1..=4).collect();
@@ -93,12 +95,12 @@ fn four_shards_with_one_killed_merge_into_the_report_of_one_process() {
     let kept_before = records(&place).len();
     scan(largest);
     let layers = images.registry.asked().split_off(asked_before);
-    assert!(kept_before > done_before && records(&place).len() == 160, "{kept_before}");
+    assert!(kept_before > done_before && records(&place).len() == count, "{kept_before}");
     // Only the layers of the eight images in progress were requested again.
     let of_layers = layers.iter().filter(|asked| images.layers.iter().any(|layer| asked.ends_with(layer.as_str())));
     let (mut once, mut again) = (BTreeSet::new(), 0);
     of_layers.for_each(|asked| again += usize::from(!once.insert(asked)));
-    assert_eq!(once.len(), 160 - size(first));
+    assert_eq!(once.len(), count - size(first));
     assert!(again <= 8, "{again}");
     assert_eq!(merge(&images, &["results", "--format", "plain"]), one);
     let (merged, _) = merge(&images, &["results", "--format", "json"]);

@@ -25,8 +25,21 @@ pub struct State {
     pub page: usize,
     /// How many more continue tokens are answered with 410.
     pub gone: usize,
+    /// What is wrong with the continue tokens of lists.
+    pub endless: Endless,
     /// How long the server takes for one ConfigMap.
     pub delay: Duration,
+}
+
+/// A list without an end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Endless {
+    #[default]
+    Never,
+    /// Every page continues with the same token.
+    SameToken,
+    /// Every page has a new token.
+    NewToken,
 }
 
 /// A received request: path with query, and the authorization header.
@@ -114,12 +127,9 @@ fn converse<S: Read + Write>(stream: S, state: &Mutex<State>, seen: &Mutex<Vec<S
         let head =
             format!("HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n", body.len());
         let writer = stream.get_mut();
-        if writer
-            .write_all(head.as_bytes())
-            .and_then(|()| writer.write_all(&body))
-            .and_then(|()| writer.flush())
-            .is_err()
-        {
+        // In one piece: a second one would wait until the client has confirmed the first.
+        let answer = [head.as_bytes(), &body].concat();
+        if writer.write_all(&answer).and_then(|()| writer.flush()).is_err() {
             return;
         }
     }
@@ -216,10 +226,19 @@ fn page(list: &str, chosen: &[usize], token: Option<String>, state: &mut State) 
         }
         Some(token) => token.parse().unwrap(),
     };
+    match state.endless {
+        Endless::Never => {}
+        Endless::SameToken => return list_of(&[], "1"),
+        Endless::NewToken => return list_of(&[], &(start + 1).to_string()),
+    }
     let size = if state.page == 0 { chosen.len() } else { state.page };
     let end = (start + size).min(chosen.len());
     let next = if end < chosen.len() { end.to_string() } else { String::new() };
     let items: Vec<&Value> = chosen[start..end].iter().map(|at| &state.objects[list][*at]).collect();
+    list_of(&items, &next)
+}
+
+fn list_of(items: &[&Value], next: &str) -> (u16, &'static str, Vec<u8>) {
     let list = json!({"kind": "List", "apiVersion": "v1", "metadata": {"continue": next}, "items": items});
     (200, "application/json", list.to_string().into_bytes())
 }

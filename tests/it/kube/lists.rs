@@ -6,7 +6,7 @@ use std::time::Duration;
 use imgarch::kube::{Access, Cluster, KubeError, Scope};
 use serde_json::{Value, json};
 
-use crate::kit::kube_api::{KubeApi, State};
+use crate::kit::kube_api::{Endless, KubeApi, State};
 
 /// A kubeconfig without credentials for this server. It exists as long as the directory.
 pub fn kubeconfig(url: &str) -> (tempfile::TempDir, PathBuf) {
@@ -71,6 +71,17 @@ fn a_list_that_never_settles_is_given_up() {
     let api = KubeApi::start(State { gone: 100, ..nodes(5) });
     let error = connect(&api).nodes().unwrap_err();
     assert!(matches!(&error, KubeError::ListExpired { what, .. } if what == "nodes"), "{error}");
+}
+
+#[test]
+fn a_list_without_an_end_is_given_up() {
+    let api = KubeApi::start(State { endless: Endless::SameToken, ..nodes(1) });
+    let error = connect(&api).nodes().unwrap_err();
+    assert!(matches!(&error, KubeError::Malformed { what, .. } if what == "nodes"), "{error}");
+    assert_eq!(api.seen().len(), 2);
+    let api = KubeApi::start(State { endless: Endless::NewToken, ..nodes(1) });
+    let error = connect(&api).nodes().unwrap_err();
+    assert!(matches!(&error, KubeError::ListTooLong { what, .. } if what == "nodes"), "{error}");
 }
 
 #[test]
