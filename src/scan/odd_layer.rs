@@ -6,9 +6,8 @@ use crate::judge::finding::Finding;
 use crate::oci::History;
 
 /// Observed with podman 4.3 and 5.8, and with both stores of Docker 26.1 and 28.5.
-const REFUSED_GARBAGE: &str = "podman refuses the layer, and so does containerd with `gzip: invalid header` if they are \
-                               at least 10; docker's classic store accepts it";
-const REFUSED_ZEROS: &str = "podman refuses the layer, docker accepts it";
+const REFUSED_TAIL: &str =
+    "podman and containerd refuse the layer with `gzip: invalid header`, docker's classic store accepts it";
 
 /// The finding for a history in which more steps created a layer than there are layers.
 pub(super) fn odd_history(history: &[History], layers: usize) -> Option<Finding> {
@@ -27,10 +26,8 @@ pub(super) fn odd_layer(note: &LayerNote, layer: usize) -> Finding {
     let finding = |text: String| Finding::new(Code::OddLayer, text);
     let mut finding = match note {
         LayerNote::NoEndMarker => finding("its archive has no end marker".to_string()),
-        LayerNote::TrailingZeros => finding(format!("zeros follow the compressed stream: {REFUSED_ZEROS}")),
-        LayerNote::TrailingGarbage => {
-            finding(format!("unrelated bytes follow the compressed stream: {REFUSED_GARBAGE}"))
-        }
+        LayerNote::TrailingZeros => finding(format!("zeros follow the compressed stream: {REFUSED_TAIL}")),
+        LayerNote::TrailingGarbage => finding(format!("unrelated bytes follow the compressed stream: {REFUSED_TAIL}")),
         LayerNote::NameTooLong(start) => {
             finding(format!("a name that is too long for the kernel: {}...", shown(start)))
         }
@@ -67,7 +64,7 @@ mod tests {
         for note in [LayerNote::TrailingZeros, LayerNote::TrailingGarbage] {
             let finding = odd_layer(&note, 1);
             assert_eq!((finding.severity, finding.layer), (Severity::Warning, Some(1)));
-            assert!(finding.message.contains("podman refuses the layer"), "{}", finding.message);
+            assert!(finding.message.contains("podman and containerd refuse the layer"), "{}", finding.message);
         }
         let step = |empty_layer| History { empty_layer, ..History::default() };
         let odd = odd_history(&[step(false), step(true), step(false)], 1).unwrap();

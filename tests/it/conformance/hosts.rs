@@ -29,12 +29,12 @@ fn write(directory: &Path, name: &str, bytes: &[u8]) -> String {
     path.display().to_string()
 }
 
-/// Pushes the sample to a real registry, as `conformance:1` and with all its platforms. Returns its name there. skopeo
-/// 1.22 would change the index.
-fn pushed(sample: &Sample, registry: &engines::Registry) -> String {
+/// Pushes the sample with all its platforms to a repository of a real registry. Returns its name there. skopeo 1.22
+/// would change the index.
+fn pushed(sample: &Sample, registry: &engines::Registry, repository: &str) -> String {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::blocking::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-    let url = |rest: &str| format!("http://{}/v2/conformance/{rest}", registry.address);
+    let url = |rest: &str| format!("http://{}/v2/{repository}/{rest}", registry.address);
     let send = |request: reqwest::blocking::RequestBuilder| request.send().unwrap().error_for_status().unwrap();
     for (digest, bytes) in &sample.blobs {
         let started = send(http.post(url("blobs/uploads/")));
@@ -50,14 +50,14 @@ fn pushed(sample: &Sample, registry: &engines::Registry) -> String {
         put(Digest::of(&image.manifest).as_str(), MANIFEST, &image.manifest);
     }
     put("1", INDEX, &sample.index);
-    format!("{}/conformance:1", registry.address)
+    format!("{}/{repository}:1", registry.address)
 }
 
 #[test]
 fn a_real_registry_gives_the_same_image() {
     let Some(registry) = engines::registry("a_real_registry_gives_the_same_image") else { return };
     let sample = Sample::new(Breadth::Whole);
-    let name = pushed(&sample, registry);
+    let name = pushed(&sample, registry, "conformance");
     let digest = Digest::of(&sample.index);
     let by_digest = format!("{}@{digest}", name.trim_end_matches(":1"));
     let options = with_registry(Opener::default());
@@ -120,7 +120,7 @@ fn a_platform_that_was_not_pulled_is_not_present() {
     let Some(docker) = engines::docker(test, engines::Store::Containerd) else { return };
     let Some(registry) = engines::registry(test) else { return };
     let sample = Sample::new(Breadth::ForPull);
-    let name = pushed(&sample, registry);
+    let name = pushed(&sample, registry, "pulled");
     let options = options(docker);
     // First only the platform that this machine does not run.
     docker.docker(&["pull", "--quiet", "--platform", "linux/arm64", &name]);

@@ -80,9 +80,8 @@ fn the_plan_names_the_duration_of_the_last_build() {
     let both = "linux/amd64,linux/arm64";
     site.docker(&["buildx", "build", "-q", "--platform", both, "--output", "type=cacheonly", "."]);
     plan().check(0, &["without running its programs; the last build with 1 other platform took "]);
-    site.imgarch(&["rebuild", &image, "--yes"], None).check(0, &["is rebuilt and verified"]);
-    let image = site.publish_fault("remembered:v1");
-    site.imgarch(&["rebuild", &image, "--dry-run"], None).check(0, &["; the last build took "]);
+    site.docker(&["buildx", "build", "-q", "--platform", "linux/arm64", "--output", "type=cacheonly", "."]);
+    plan().check(0, &["; the last build took "]);
     // A build of another directory says nothing.
     site.write("elsewhere/Dockerfile", super::site::GOOD);
     let other = ["rebuild", &image, "--dry-run", "--context", "elsewhere"];
