@@ -62,9 +62,9 @@ const FRAGMENT: &str = "it has no FROM, so it is not a complete Dockerfile";
 
 /// Finds the files to check below `path`. A path to a file may have any name, but its content must have a known format.
 pub fn discover(path: &Path) -> Result<Discovered, DiscoverError> {
-    let is_file = fs::metadata(path).map_err(|error| unreadable(path, error))?.is_file();
+    let is_directory = fs::metadata(path).map_err(|error| unreadable(path, error))?.is_dir();
     let mut found = Discovered::default();
-    if is_file {
+    if !is_directory {
         let text = text_of(path)?;
         let by_text = is_dockerfile_text(&text).then_some(SourceFormat::Dockerfile);
         let format = format_of(path, &text).or(by_text);

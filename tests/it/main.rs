@@ -17,6 +17,8 @@ mod files;
 mod fleet;
 mod formats;
 mod gate;
+#[cfg(unix)]
+mod hostile;
 mod inspect_real;
 #[cfg(target_os = "linux")]
 mod kernel;

@@ -1,0 +1,196 @@
+//! Attacks on the program: each ends with a clear answer, within limits of CPU time and memory that the kernel enforces.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use imgarch::oci::Digest;
+use serde_json::json;
+
+use crate::kit::elf::ElfBuilder;
+use crate::kit::registry::{FakeRegistry, Fault};
+use crate::kit::small::{Small, said, write_layout};
+
+/// Seconds of CPU time. Debug builds are several times slower.
+const SECONDS: u32 = if cfg!(debug_assertions) { 20 } else { 2 };
+/// KiB of writable private memory, without the pages of files.
+const KIB: u32 = 128 << 10;
+
+/// Runs the program within these limits.
+fn limited(directory: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
+    let script = format!("ulimit -t {SECONDS} && ulimit -d {KIB} && exec \"$@\"");
+    Command::new("sh")
+        .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_imgarch")])
+        .args(args)
+        .current_dir(directory)
+        .env_clear()
+        .envs([("HOME", directory.as_os_str()), ("PATH", "/usr/bin:/bin".as_ref())])
+        .envs(env.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// Runs the program, and checks the exit code and a part of the output.
+fn check(directory: &Path, args: &[&str], env: &[(&str, &str)], (code, part): (i32, &str)) {
+    let output = limited(directory, args, env);
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
+    assert!(text.contains(part), "{args:?}: {text}");
+}
+
+fn pipe(path: &Path) {
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+}
+
+fn gzip(write: impl FnOnce(&mut dyn Write)) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    write(&mut encoder);
+    encoder.finish().unwrap()
+}
+
+/// A layout of one layer, whose descriptor states `size`.
+fn layout_of(directory: &Path, layer: &[u8], size: u64) {
+    let blobs = directory.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    let put = |media_type: &str, bytes: &[u8]| {
+        let digest = Digest::of(bytes);
+        fs::write(blobs.join(digest.hex()), bytes).unwrap();
+        json!({"mediaType": media_type, "digest": digest.as_str(), "size": bytes.len()})
+    };
+    let rootfs = json!({"type": "layers", "diff_ids": [Digest::of(b"unknown").as_str()]});
+    let config = json!({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/app"]}, "rootfs": rootfs});
+    let mut layer = put("application/vnd.oci.image.layer.v1.tar+gzip", layer);
+    layer["size"] = json!(size);
+    let manifest_type = "application/vnd.oci.image.manifest.v1+json";
+    let config = put("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
+    let manifest = json!({"schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": [layer]});
+    let manifest = put(manifest_type, manifest.to_string().as_bytes());
+    let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+    fs::write(directory.join("index.json"), index.to_string()).unwrap();
+    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+}
+
+#[test]
+fn hostile_start_scripts_end() {
+    let cycle = (0..20).map(|at| (format!("s{at}"), format!("/s{} a; /s{} b\n", (at + 1) % 20, (at + 1) % 20)));
+    let doubled = [("s0".to_string(), format!("X=xxxxxxxx\n{}exec \"$X\"\n", "X=$X$X\n".repeat(300)))];
+    for scripts in [cycle.collect::<Vec<_>>(), doubled.to_vec()] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut image = Small::new("amd64", ElfBuilder::amd64().build());
+        image.entrypoint = "/s0";
+        image = image.file("bin/sh", 0o755, ElfBuilder::amd64().build());
+        for (name, text) in scripts {
+            image = image.file(&name, 0o755, format!("#!/bin/sh\n{text}").into_bytes());
+        }
+        write_layout(directory.path(), &[image]);
+        let output = limited(directory.path(), &["scan", "--no-cache", "."], &[]);
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    }
+}
+
+#[test]
+fn hostile_layers_end_at_a_named_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let bomb = gzip(|out| (0..400).for_each(|_| out.write_all(&[0; 1 << 20]).unwrap()));
+    let names = gzip(|out| {
+        let mut tar = tar::Builder::new(out);
+        for number in 0..60_000u64 {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(0);
+            let name = Digest::of(&number.to_le_bytes()).hex().to_string();
+            tar.append_data(&mut header, &name[..60], &b""[..]).unwrap();
+        }
+        tar.finish().unwrap();
+    });
+    let cases: [(&[u8], u64, &[(&str, &str)], &str); 5] = [
+        (&bomb, bomb.len() as u64, &[("IMGARCH_LAYER_BYTES", "100000000")], "layer-bytes"),
+        (&names, names.len() as u64, &[("IMGARCH_IMAGE_MEMORY", "3000000")], "image-memory"),
+        (&names, names.len() as u64, &[("IMGARCH_LAYER_NAMES", "50000")], "layer-names"),
+        (&names, names.len() as u64 - 1, &[], "longer than the"),
+        (&names, 1 << 62, &[], "4611686018427387904"),
+    ];
+    for (layer, size, env, part) in cases {
+        layout_of(directory.path(), layer, size);
+        check(directory.path(), &["scan", "--no-cache", "."], env, (3, part));
+    }
+}
+
+#[test]
+fn hostile_registries_end_at_a_deadline() {
+    let layer = Small::new("amd64", ElfBuilder::amd64().build()).layer();
+    let busy = Fault::Status(429, &[("Retry-After", "1")], "");
+    for (fault, part) in [(Fault::Endless, "longer than the"), (busy, "too many requests")] {
+        let fake = FakeRegistry::start();
+        let stored = fake.put_image("user/app", "v1", &layer);
+        (0..100).for_each(|_| fake.plan(&stored.layer.to_string(), fault.clone()));
+        let directory = tempfile::tempdir().unwrap();
+        let image = format!("{}/user/app:v1", fake.host);
+        check(directory.path(), &["scan", "--no-cache", "--deadline", "2", &image], &[], (3, part));
+    }
+}
+
+#[test]
+fn a_pipe_or_an_endless_device_is_refused_in_place_of_any_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    write_layout(&at("image"), &[Small::new("amd64", ElfBuilder::amd64().build())]);
+    pipe(&at("pipe"));
+    fs::create_dir_all(at("project")).unwrap();
+    pipe(&at("project/Dockerfile"));
+    let waits = "no program writes to this named pipe";
+    let refused = |args: &[&str], part: &str| {
+        let output = limited(directory.path(), args, &[]);
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(2 | 3)) && text.contains(part), "{args:?}: {text}");
+    };
+    refused(&["scan", "--no-cache", "pipe"], waits);
+    refused(&["lint", "project/Dockerfile"], waits);
+    refused(&["lint", "/dev/zero"], "larger than");
+    for option in ["--config", "--baseline", "--manifest", "--images-from", "--dockerfile", "--ca-cert"] {
+        let image = if matches!(option, "--manifest" | "--images-from") { "--offline" } else { "image" };
+        for (path, part) in [("pipe", waits), ("/dev/zero", "")] {
+            refused(&["scan", "--no-cache", option, path, image], part);
+        }
+    }
+    refused(&["diagnose", "--log", "pipe"], waits);
+    refused(&["diagnose", "--log", "/dev/zero"], "it is a device");
+    // A settings file that exists is never ignored.
+    pipe(&at(".imgarch.toml"));
+    refused(&["scan", "--no-cache", "image"], waits);
+}
+
+#[test]
+fn a_cache_of_pipes_is_an_empty_cache() {
+    let directory = tempfile::tempdir().unwrap();
+    let image = Small::new("amd64", ElfBuilder::amd64().build());
+    let digest = Digest::of(&image.layer());
+    write_layout(&directory.path().join("image"), &[image]);
+    let cache = directory.path().join("cache");
+    for kind in ["blobs", "layers"] {
+        let place = cache.join(kind).join("sha256").join(&digest.hex()[..2]);
+        fs::create_dir_all(&place).unwrap();
+        pipe(&place.join(digest.hex()));
+    }
+    let env = [("IMGARCH_CACHE_DIR", cache.to_str().unwrap())];
+    check(directory.path(), &["scan", "image"], &env, (0, ""));
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let dockerfile = directory.path().join("Dockerfile");
+    let text = "FROM --platform=linux/amd64 debian:12\nCMD [\"sh\"]\n";
+    fs::write(&dockerfile, text).unwrap();
+    // No file may grow beyond 0 bytes; the signal that the kernel sends for it is ignored, so that writes fail.
+    let script = "trap '' XFSZ; ulimit -f 0 && exec \"$@\"";
+    let output = Command::new("sh")
+        .args(["-c", script, "sh", env!("CARGO_BIN_EXE_imgarch"), "lint", "--fix", "Dockerfile"])
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    assert_eq!(fs::read_to_string(&dockerfile).unwrap(), text);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "{output:?}");
+    assert_ne!(said(&output).1, 0, "{output:?}");
+}
