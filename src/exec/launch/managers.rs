@@ -177,10 +177,14 @@ impl<'a> Machine<'a> {
         words: &[String],
         walk: &Walk,
     ) -> Option<Outcome> {
-        if let Some((directory, rest)) = directory(words)
-            && let Some(machine) = self.machine_in(&from_cwd(self, &directory))
-        {
-            return machine.follow_manager(log, manager, &rest, walk);
+        if let Some((directory, rest)) = directory(words) {
+            // Directories above it are not searched.
+            let directory = from_cwd(self, &directory);
+            let machine = self.machine_in(&directory);
+            return match machine.filter(|_| self.rootfs.resolve(format!("{directory}/package.json")).is_ok()) {
+                Some(machine) => machine.follow_manager(log, manager, &rest, walk),
+                None => log.open_end(manager.name(), format!("{directory} has no package.json in the image")),
+            };
         }
         let action = manager.action(words);
         let here = lossy(&self.cwd.path(self.rootfs));
