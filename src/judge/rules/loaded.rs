@@ -111,7 +111,7 @@ fn words(files: &Files<'_>, place: &Place) -> Vec<Finding> {
 }
 
 /// Libraries of `ENV LD_PRELOAD` and /etc/ld.so.preload that the image lacks. glibc's loader prints an error for each
-/// program and continues; musl's continues without a word. Seen with glibc 2.36 and musl 1.2.3.
+/// program and continues; musl's continues silently. Seen with glibc 2.36 and musl 1.2.3.
 fn preloads(files: &Files<'_>) -> Vec<Finding> {
     let is_musl = files.programs.libcs == [Libc::Musl];
     let file = config(files.rootfs, "/etc/ld.so.preload").filter(|_| !is_musl).unwrap_or_default();

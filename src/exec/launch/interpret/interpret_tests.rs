@@ -130,11 +130,11 @@ fn names_are_taken_out_of_texts_and_directories() {
 #[test]
 fn a_user_must_exist_unless_the_script_adds_one() {
     sh("exec chpst -u web /app", &[], "runs");
-    sh("exec chpst -u nobody /app", &[], "exit 111 unknown-user");
+    sh("exec chpst -u none /app", &[], "exit 111 unknown-user");
     sh("exec chpst -u 33:33 /app", &[], "runs");
-    sh("useradd nobody\nexec chpst -u nobody /app", &[], "runs");
+    sh("useradd none\nexec chpst -u none /app", &[], "runs");
     sh("exec gosu \"$RUN_AS\" /app", &[], "runs");
-    sh("exec gosu nobody:nogroup /app", &[], "exit 1 unknown-user");
+    sh("exec gosu none:none /app", &[], "exit 1 unknown-user");
 }
 
 #[test]

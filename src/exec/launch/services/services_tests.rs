@@ -125,7 +125,7 @@ fn supervisord_needs_the_users_of_its_programs() {
         short(&run(&["/usr/bin/supervisord", "-n"], &files).outcome)
     };
     assert_eq!((with("web").as_str(), with("33").as_str()), ("runs", "runs"));
-    assert_eq!(with("nobody"), "exit 2 unknown-user");
+    assert_eq!(with("none"), "exit 2 unknown-user");
 }
 
 #[test]

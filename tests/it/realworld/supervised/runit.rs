@@ -12,7 +12,7 @@ pub const GROUPS: &[Group] = &[
 const RUNIT: &[Service] = &[
     Service {
         name: "a run script with chpst",
-        files: &[("opt/service/a/run", Script("#!/bin/sh\nexec 2>&1\nexec chpst -u nobody /srv/app/svc\n"))],
+        files: &[("opt/service/a/run", Script("#!/bin/sh\nexec 2>&1\nexec chpst -u abc /srv/app/svc\n"))],
         call: &["/usr/bin/runsvdir", "-P", "/opt/service"],
         faults: &[
             ("no first line", &[("opt/service/a/run", Script("exec /srv/app/svc\n"))]),
@@ -38,7 +38,7 @@ const RUNIT: &[Service] = &[
     Service {
         name: "chpst",
         files: &[],
-        call: &["/usr/bin/chpst", "-u", "nobody", "-o", "1024", "/srv/app/svc"],
+        call: &["/usr/bin/chpst", "-u", "abc", "-o", "1024", "/srv/app/svc"],
         ..SERVICE
     },
     Service {
@@ -91,7 +91,7 @@ const DAEMONTOOLS: &[Service] = &[
         call: &["/usr/bin/supervise", "/opt/service/a"],
         ..SERVICE
     },
-    Service { name: "setuidgid", files: &[], call: &["/usr/bin/setuidgid", "nobody", "/srv/app/svc"], ..SERVICE },
+    Service { name: "setuidgid", files: &[], call: &["/usr/bin/setuidgid", "abc", "/srv/app/svc"], ..SERVICE },
     Service {
         name: "envdir",
         files: &[("etc/env/A", Settings("1"))],
@@ -130,7 +130,7 @@ const MONIT: &[Service] = &[
             (
                 "etc/mon.d/a.cfg",
                 Secret(
-                    "check process a matching \"nosuchproc\"\n  start program = \"/srv/run.sh\" as uid nobody and gid nogroup with timeout 3 seconds\n",
+                    "check process a matching \"nosuchproc\"\n  start program = \"/srv/run.sh\" as uid abc and gid abc with timeout 3 seconds\n",
                 ),
             ),
             ("srv/run.sh", Script("#!/bin/sh\nexec /srv/app/svc\n")),

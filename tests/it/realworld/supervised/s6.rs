@@ -19,10 +19,7 @@ const S6: &[Service] = &[
     },
     Service {
         name: "an execline script",
-        files: &[(
-            "etc/s6/a/run",
-            Script("#!/usr/bin/execlineb -P\nfdmove -c 2 1\ns6-setuidgid nobody\n/srv/app/svc\n"),
-        )],
+        files: &[("etc/s6/a/run", Script("#!/usr/bin/execlineb -P\nfdmove -c 2 1\ns6-setuidgid abc\n/srv/app/svc\n"))],
         call: &["/usr/bin/s6-svscan", "/etc/s6"],
         ..SERVICE
     },
@@ -122,7 +119,7 @@ const S6OVERLAY: &[Service] = &[
             ("etc/s6-overlay/s6-rc.d/a/type", Settings("longrun\n")),
             (
                 "etc/s6-overlay/s6-rc.d/a/run",
-                Script("#!/command/with-contenv sh\nexec s6-setuidgid nobody /srv/app/svc\n"),
+                Script("#!/command/with-contenv sh\nexec s6-setuidgid abc /srv/app/svc\n"),
             ),
             ("etc/s6-overlay/s6-rc.d/user/contents.d/a", Settings("")),
             ("etc/s6-overlay/s6-rc.d/user/type", Settings("bundle\n")),

@@ -11,7 +11,8 @@ const APACHE: &str = "ServerName a\nListen 8089\nMutex file:/tmp default\nPidFil
     LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so\n\
     LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so\n\
     LoadModule status_module /usr/lib/apache2/modules/mod_status.so\n";
-const FPM: &str = "[global]\nerror_log = /dev/stderr\n[www]\nlisten = 127.0.0.1:8090\nuser = nobody\npm = static\npm.max_children = 1\n";
+const FPM: &str =
+    "[global]\nerror_log = /dev/stderr\n[www]\nlisten = 127.0.0.1:8090\nuser = abc\npm = static\npm.max_children = 1\n";
 
 const SERVERS: &[Service] = &[
     Service {

@@ -153,7 +153,7 @@ const SUPERVISORD: &[Service] = &[
         name: "gosu",
         files: &[(
             "etc/sv.conf",
-            Settings("[supervisord]\nnodaemon=true\n[program:a]\ncommand=gosu nobody /srv/app/svc\n"),
+            Settings("[supervisord]\nnodaemon=true\n[program:a]\ncommand=gosu abc /srv/app/svc\n"),
         )],
         call: &["/usr/bin/supervisord", "-n", "-c", "/etc/sv.conf"],
         ..SERVICE
@@ -189,7 +189,7 @@ const SUPERVISORD: &[Service] = &[
         name: "a user",
         files: &[(
             "etc/sv.conf",
-            Settings("[supervisord]\nnodaemon=true\n[program:a]\nuser=nobody\ncommand=/srv/app/svc\n"),
+            Settings("[supervisord]\nnodaemon=true\n[program:a]\nuser=abc\ncommand=/srv/app/svc\n"),
         )],
         call: &["/usr/bin/supervisord", "-n", "-c", "/etc/sv.conf"],
         faults: &[(
