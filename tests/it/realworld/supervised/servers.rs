@@ -7,7 +7,7 @@ pub const GROUPS: &[Group] = &[Group { name: "nginx, Apache, PHP-FPM", services:
 
 const ECHO: &str = "usr/lib/nginx/modules/ngx_http_echo_module.so";
 const STATUS: &str = "usr/lib/apache2/modules/mod_status.so";
-const APACHE: &str = "ServerName a\nListen 8089\nMutex file:/tmp default\nPidFile /tmp/a.pid\nErrorLog /dev/stderr\n\
+const APACHE: &str = "ServerName a\nUser abc\nGroup abc\nListen 8089\nMutex file:/tmp default\nPidFile /tmp/a.pid\nErrorLog /dev/stderr\n\
     LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so\n\
     LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so\n\
     LoadModule status_module /usr/lib/apache2/modules/mod_status.so\n";
