@@ -2,7 +2,7 @@
 
 use super::pattern::{Hole, Pattern};
 
-/// What a text that names an image tells about it.
+/// The role of an image in the text that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameKind {
     /// The image that fails.

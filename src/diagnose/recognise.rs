@@ -188,7 +188,7 @@ impl Recogniser {
     }
 }
 
-/// What one line of a log contributes.
+/// The images and the new symptoms of one line.
 #[derive(Debug, Default)]
 struct LineContent {
     images: Vec<(NameKind, String)>,

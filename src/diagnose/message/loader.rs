@@ -32,7 +32,7 @@ message_table! { TABLE:
         "qemu-x86_64-static: Unable to reserve 0x7ffff7fff000 bytes of virtual address space";
     Qemu EmulatorCrash, "qemu: qemu_thread_create: Invalid argument",
         "qemu: qemu_thread_create: Invalid argument";
-    // Programs that take the emulator for themselves, or cannot live with its addresses.
+    // Programs that fail only under the emulator: they start themselves again, or need other addresses.
     Qemu EmulatorCrash, "qemu: unknown option",
         "qemu: unknown option 'type=utility'";
     Qemu EmulatorCrash, "Invalid mapping of address {=address} in reserved address space below",

@@ -83,7 +83,7 @@ fn tag(hash: u64) -> u32 {
 
 /// The first slot for a hash: its high bits, scaled to the number of slots.
 fn start(hash: u64, slots: usize) -> usize {
-    (u128::from(hash) * slots as u128 >> 64) as usize
+    ((u128::from(hash) * slots as u128) >> 64) as usize
 }
 
 fn following(at: usize, slots: usize) -> usize {

@@ -166,8 +166,7 @@ fn grep<'w>(name: &str, words: &'w [String]) -> Option<Filter<'w>> {
             }
             _ => {}
         }
-        let mut letters = letters.char_indices();
-        while let Some((at, letter)) = letters.next() {
+        for (at, letter) in letters.char_indices() {
             match letter {
                 'E' => is_extended = true,
                 'F' => is_fixed = true,
