@@ -104,7 +104,8 @@ fn hostile_layers_end_at_a_named_limit() {
         }
         tar.finish().unwrap();
     });
-    let cases: [(&[u8], u64, &[(&str, &str)], &str); 5] = [
+    type Variables<'v> = &'v [(&'v str, &'v str)];
+    let cases: [(&[u8], u64, Variables<'_>, &str); 5] = [
         (&bomb, bomb.len() as u64, &[("IMGARCH_LAYER_BYTES", "100000000")], "layer-bytes"),
         (&names, names.len() as u64, &[("IMGARCH_IMAGE_MEMORY", "3000000")], "image-memory"),
         (&names, names.len() as u64, &[("IMGARCH_LAYER_NAMES", "50000")], "layer-names"),
