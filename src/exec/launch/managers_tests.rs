@@ -63,6 +63,7 @@ fn a_script_of_the_project_is_followed_to_what_it_starts() {
     is_full(&["yarn", "gone"], "exit 1 missing-script");
     is_full(&["npm", "run", "dev"], "exit 127 not-in-path");
     is_full(&["npm", "run", "native"], "exit 126 foreign-architecture");
+    is_full(&["npm", "--prefix", "/srv/app", "run", "native"], "exit 126 foreign-architecture");
     is_full(&["npx", "foreign"], "exit 126 foreign-architecture");
     is_full(&["pnpm", "exec", "foreign"], "exit 126 foreign-architecture");
     is_full(&["npm", "run", "checked"], "exit 126 foreign-architecture");

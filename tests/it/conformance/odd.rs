@@ -67,7 +67,8 @@ fn layers_that_one_engine_refuses_are_warnings_that_name_it() {
     let refused = "follow the compressed stream: podman and containerd refuse the layer";
     let by_classic = "docker's classic store refuses the image";
     // Whether Docker's classic store, Docker's containerd store and podman accept it, and the finding.
-    let cases: [(&str, Vec<u8>, &[u8], usize, [bool; 3], &str); 6] = [
+    type Case<'a> = (&'a str, Vec<u8>, &'a [u8], usize, [bool; 3], &'a str);
+    let cases: [Case<'_>; 6] = [
         ("odd-none:1", gzip(&none), &none, 1, [true; 3], ""),
         ("odd-history:1", gzip(&history), &history, 2, [false, true, true], by_classic),
         ("odd-long:1", followed_by(&long, &[b'x'; 600]), &long, 1, [true, false, false], refused),
