@@ -137,6 +137,7 @@ const LANCE: &str = "import lancedb\nprint(lancedb.connect('/tmp/lance').uri)\n"
 const CTRANSLATE: &str = "import ctranslate2\nprint(ctranslate2.get_supported_compute_types('cpu'))\n";
 const TANTIVY: &str = "import tantivy\nprint(tantivy.SchemaBuilder().add_text_field('t').build())\n";
 const BLIS: &str = "import blis.py, numpy\nprint(blis.py.gemm(numpy.ones((8, 8)), numpy.ones((8, 8))).sum())\n";
+const VOYAGER: &str = "import numpy, voyager\nindex = voyager.Index(voyager.Space.Euclidean, num_dimensions=8)\nindex.add_item(numpy.ones(8, numpy.float32))\nprint(len(index))\n";
 const LITERT: &str = "import ai_edge_litert.interpreter as litert\nprint(litert.Interpreter)\n";
 const AWSCRT: &str = "import awscrt.checksums, awscrt.io\nprint(awscrt.checksums.crc32c(b'text' * 99))\n";
 /// pip would read the conditions of PyTorch's dependencies for the machine that it runs on.
@@ -457,6 +458,8 @@ pub const PACKAGES: &[Package] = &[
     ),
     debian("flac", Suite::Trixie, &["flac"], &["/usr/bin/flac", "--version"]),
     debian("node (trixie)", Suite::Trixie, NODE, &["/usr/bin/node", "-e", "console.log(1)"]),
+    pip("voyager", X86_64, &["voyager", "numpy==1.26.4"], VOYAGER),
+    pip("vosk", X86_64, &["vosk"], "import vosk\nprint(vosk.SetLogLevel(-1))\n"),
     arm64(
         "openssl",
         Suite::Bookworm,
