@@ -34,6 +34,9 @@ pub const IMAGE_NAMES: &[(&str, NameKind)] = &[
     ("{=image} \"{command}\" {age} Restarting (", NameKind::Failing),
     ("Unable to find image '{=image}' locally", NameKind::Mentioned),
     ("Downloaded newer image for {=image}", NameKind::Mentioned),
+    ("Container image \"{=image}\" already present", NameKind::Mentioned),
+    ("Successfully pulled image \"{=image}\"", NameKind::Mentioned),
+    ("Pulling image \"{=image}\"", NameKind::Mentioned),
     ("Image: {=image}", NameKind::Described),
     ("docker run {command}", NameKind::Command),
     ("docker pull {command}", NameKind::Command),
@@ -144,6 +147,15 @@ mod tests {
         check("Image: loaded", None);
         let pull = "Failed to pull image \"r.example/side:1\": no match for platform in manifest: not found";
         check(&format!("{one}  {pull}"), Some("r.example/side:1"));
+    }
+
+    #[test]
+    fn the_only_image_of_a_pods_events_is_the_one_that_fails() {
+        let events = "Normal  Pulling  2m  kubelet  Pulling image \"r.io/app:1\"\n\
+                      Normal  Pulled  2m  kubelet  Successfully pulled image \"r.io/app:1\" in 1.2s (1.2s including waiting)\n\
+                      Normal  Pulled  1m  kubelet  Container image \"r.io/app:1\" already present on machine\n";
+        check(events, Some("r.io/app:1"));
+        check(&format!("{events}Normal  Pulled  1m  kubelet  Container image \"r.io/b:1\" already present\n"), None);
     }
 
     #[test]
