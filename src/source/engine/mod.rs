@@ -175,6 +175,12 @@ impl Engine {
         }
         let refused = self.refused(name, answer);
         match self.available(name).as_slice() {
+            [] if self.version.is_some_and(|version| version < PLATFORM_VERSION) && is_content_absent(&refused) => {
+                Err(refused.with_hint(format!(
+                    "Docker before version 28 exports an image only if its platform for this machine was pulled; \
+                     imgarch scan docker://{name} reads it from its registry"
+                )))
+            }
             [] => Err(refused),
             [only] => {
                 let answer = self.send(&path, self.request(&path).query(&[("platform", only.to_string())]))?;
@@ -224,6 +230,12 @@ impl Engine {
         let cause = message.and_then(|value| value["message"].as_str().map(str::to_string));
         SourceError::Answer { name: name.to_string(), place, status, cause: cause.unwrap_or_default() }
     }
+}
+
+/// Whether a blob of the image is not in the engine's store. Source: containerd, core/content, "content digest %v: not
+/// found".
+fn is_content_absent(refused: &SourceError) -> bool {
+    matches!(refused, SourceError::Answer { cause, .. } if cause.contains("content digest") && cause.ends_with("not found"))
 }
 
 /// An archive as it arrives. An empty archive is an error.
