@@ -119,6 +119,8 @@ message_table! { TABLE:
         "s6-supervise app: fatal: unable to exec run: Exec format error";
     S6 errno, "unable to spawn {path} (waiting {text}): {errno}",
         "s6-supervise app: warning: unable to spawn ./run (waiting 60 seconds): Exec format error";
+    S6 errno, "unable to spawn {path} - waiting {text}: {errno}",
+        "s6-supervise app: warning: unable to spawn ./run - waiting 10 seconds: Exec format error";
     S6 errno, "unable to spawn {path}: {errno}",
         "s6-supervise app (child): warning: unable to spawn ./run: Exec format error";
     Runit errno, "unable to start {/path}: {errno}",

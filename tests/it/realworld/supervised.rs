@@ -86,6 +86,7 @@ const PACKAGES: &[&str] = &[
     "runit",
     "supervisor",
     "cron",
+    "openrc",
     "monit",
     "tini",
     "dumb-init",
@@ -101,7 +102,8 @@ const PACKAGES: &[&str] = &[
     "busybox",
     "perl",
 ];
-const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nabc:x:911:911::/:/bin/sh\n";
+const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/bin/sh\nabc:x:911:911::/:/bin/sh\n";
+const PAM: &str = "auth sufficient pam_permit.so\naccount sufficient pam_permit.so\nsession optional pam_permit.so\n";
 /// Creates `/mark/ran`.
 const MARK: &str = "int creat(const char *, unsigned); int close(int); int main(void) { close(creat(\"/mark/ran\", 0666)); \
     return 0; }";
@@ -111,6 +113,7 @@ const TREE: Tree = Tree {
         Put::File("usr/lib/mark", 0o755, Bytes::CompiledProgram(MARK, &[])),
         Put::File("etc/passwd", 0o644, Bytes::Text(PASSWD)),
         Put::File("etc/group", 0o644, Bytes::Text("root:x:0:\nnogroup:x:65534:\nabc:x:911:\n")),
+        Put::File("etc/pam.d/cron", 0o644, Bytes::Text(PAM)),
         Put::Link("usr/bin/awk", "mawk"),
     ],
     ..amd64("services", PACKAGES, "/bin/sh")

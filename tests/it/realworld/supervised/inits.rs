@@ -85,7 +85,7 @@ const WAIT: &[Service] = &[
     },
     Service {
         name: "a program, then the server",
-        files: &[("wait", Program)],
+        files: &[("wait", Link("/usr/bin/true"))],
         call: &["/bin/sh", "-c", "/wait && /srv/app/svc"],
         ..SERVICE
     },

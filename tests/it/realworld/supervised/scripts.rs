@@ -9,10 +9,13 @@ pub const GROUPS: &[Group] =
 const CONSOLE: &[Service] = &[
     Service {
         name: "gunicorn",
-        files: &[(
-            "usr/local/bin/gunicorn",
-            Script("#!/usr/bin/python3\nimport re, sys, os\nos.execv(\"/srv/app/svc\", [\"svc\"])\n"),
-        )],
+        files: &[
+            (
+                "usr/local/bin/gunicorn",
+                Script("#!/usr/bin/python3\nimport re, sys, os\nos.execv(\"/srv/app/svc\", [\"svc\"])\n"),
+            ),
+            ("srv/app/svc", Program),
+        ],
         call: &["gunicorn", "-b", ":80", "app:app"],
         program: "",
         faults: &[
@@ -45,10 +48,13 @@ const CONSOLE: &[Service] = &[
     },
     Service {
         name: "uvicorn",
-        files: &[(
-            "usr/local/bin/uvicorn",
-            Script("#!/usr/bin/python3\nimport re, sys, os\nos.execv(\"/srv/app/svc\", [\"svc\"])\n"),
-        )],
+        files: &[
+            (
+                "usr/local/bin/uvicorn",
+                Script("#!/usr/bin/python3\nimport re, sys, os\nos.execv(\"/srv/app/svc\", [\"svc\"])\n"),
+            ),
+            ("srv/app/svc", Program),
+        ],
         call: &["uvicorn", "app:app"],
         program: "",
         faults: &[
@@ -81,10 +87,13 @@ const CONSOLE: &[Service] = &[
     },
     Service {
         name: "celery",
-        files: &[(
-            "usr/local/bin/celery",
-            Script("#!/usr/bin/python3\nimport re, sys, os\nos.execv(\"/srv/app/svc\", [\"svc\"])\n"),
-        )],
+        files: &[
+            (
+                "usr/local/bin/celery",
+                Script("#!/usr/bin/python3\nimport re, sys, os\nos.execv(\"/srv/app/svc\", [\"svc\"])\n"),
+            ),
+            ("srv/app/svc", Program),
+        ],
         call: &["celery", "-A", "x", "worker"],
         program: "",
         faults: &[
