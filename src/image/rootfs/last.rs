@@ -9,7 +9,7 @@ pub(super) struct Last {
     pub directory: Vec<u8>,
     /// The end of each component in `directory`, and its node.
     pub nodes: Vec<(usize, u32)>,
-    /// [`RootFs::replaced`] at that time; the nodes are valid until it changes.
+    /// [`super::RootFs::replaced`] at that time; the nodes are valid until it changes.
     pub replaced: u64,
 }
 
