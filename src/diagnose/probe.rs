@@ -34,7 +34,7 @@ pub fn sign_of(sign: Sign, line: &str) -> Sign {
 
 fn is_of_probe(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
-    // The log of health checks in `docker inspect`, on lines of its own or in one object.
+    // The log of health checks in `docker inspect`, on separate lines or in one object.
     let is_health_log = lower.trim_start().starts_with("\"output\": \"")
         || lower.contains("\"exitcode\":") && lower.contains("\"output\":");
     is_health_log || MARKS.iter().any(|mark| lower.contains(mark))

@@ -50,7 +50,7 @@ pub enum Purpose {
     Started,
     /// A volume or a disk: nothing in it is started, and it may contain only data.
     Mounted,
-    /// A program gets the image's name in a variable or an option, and may start it with a command of its own.
+    /// A program gets the image's name in a variable or an option, and may start it with another command.
     Mentioned,
 }
 

@@ -266,7 +266,7 @@ impl<T> RootFs<T> {
         }
     }
 
-    /// Keeps a node's name in the tree itself, followed by its target. If there is no room, returns false and marks the
+    /// Keeps a node's name in the tree itself, followed by its target. If it is full, returns false and marks the
     /// node as gone.
     fn keep_name(&mut self, id: u32, name: &[u8], target: &[u8]) -> bool {
         if self.nodes[id as usize].name & KEPT != 0 && target.is_empty() {

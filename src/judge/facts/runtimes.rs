@@ -249,7 +249,7 @@ pub fn installed(programs: &Programs<'_>) -> Vec<(RuntimeKind, String)> {
     found
 }
 
-/// The architectures of each runtime's hosts. A process loads libraries of its own architecture only, although a node
+/// The architectures of each runtime's hosts. A process loads only libraries of the same architecture, although a node
 /// may run programs of another one.
 pub fn architectures(programs: &Programs<'_>) -> BTreeSet<(RuntimeKind, Arch)> {
     let mut found = BTreeSet::new();
