@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use imgarch::cli::{self, plugin::Invocation};
 
-#[expect(clippy::disallowed_macros, reason = "the one place that prints why a command failed")]
 fn main() -> ExitCode {
     let invocation = cli::plugin::invocation(std::env::args_os());
     let mut out = io::BufWriter::new(IgnoreBrokenPipe(io::stdout().lock()));
@@ -20,10 +19,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("error: {error}");
-            if let Some(hint) = error.hint() {
-                eprintln!("hint: {hint}");
-            }
+            cli::tell_error(&error);
             ExitCode::from(error.exit_code())
         }
     }

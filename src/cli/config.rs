@@ -16,7 +16,8 @@ pub struct ConfigCommand {
     config: ConfigArgs,
 }
 
-pub fn run(args: &ConfigCommand, environment: &Environment, out: &mut dyn Write) -> Result<u8, CliError> {
+/// Prints a table, or a line for each setting if a table is wider than `width`.
+pub fn run(args: &ConfigCommand, environment: &Environment, width: usize, out: &mut dyn Write) -> Result<u8, CliError> {
     let settings = Settings::load(&args.config, Typed::default(), &SourceArgs::default(), environment)?;
     let file = settings.file.as_ref().map_or_else(|| "none".to_string(), |path| path.display().to_string());
     writeln!(out, "configuration file: {}\n", visible(&file))?;
@@ -75,8 +76,14 @@ pub fn run(args: &ConfigCommand, environment: &Environment, out: &mut dyn Write)
         add(&format!("ignore {}", index + 1), ignore.to_string(), &SettingOrigin::File);
     }
     let widths = [0, 1].map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let origins = rows.iter().map(|row| row[2].chars().count()).max().unwrap_or(0);
+    let is_narrow = widths[0] + widths[1] + origins + 4 > width;
     for [name, value, origin] in &rows {
-        writeln!(out, "{name:w0$}  {value:w1$}  {origin}", w0 = widths[0], w1 = widths[1])?;
+        if is_narrow {
+            writeln!(out, "{name}: {value} ({origin})")?;
+        } else {
+            writeln!(out, "{name:w0$}  {value:w1$}  {origin}", w0 = widths[0], w1 = widths[1])?;
+        }
     }
     Ok(0)
 }

@@ -132,7 +132,7 @@ mod tests {
 
     fn explained_in(words: &[&str], width: usize) -> Result<String, String> {
         let args = ExplainArgs { code: words.iter().map(|word| word.to_string()).collect(), markdown: None };
-        let terminal = Terminal { width, color: false, progress: false, quiet: false };
+        let terminal = Terminal { width, color: false, progress: false, is_utf8: true, quiet: false };
         let mut out = Vec::new();
         run(&args, &terminal, &mut out).map_err(|error| error.to_string())?;
         Ok(String::from_utf8(out).unwrap())

@@ -43,7 +43,7 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 pub use environment::Environment;
-pub use terminal::Terminal;
+pub use terminal::{Terminal, tell_error};
 
 /// Find exec format errors in container images before deployment, and explain them afterwards.
 #[derive(Debug, Parser)]
@@ -181,7 +181,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
         Command::Diff(diff) => diff::run(&diff, environment, terminal, out),
         Command::Verify(verify) => verify::run(&verify, environment, terminal, out),
         Command::Cache(cache) => terminal.wrap(out, |out| cache::run(&cache, environment, out)),
-        Command::Config(config) => terminal.wrap(out, |out| config::run(&config, environment, out)),
+        Command::Config(config) => {
+            terminal.wrap(out, |out| config::run(&config, environment, terminal.screen_width(), out))
+        }
         Command::Schema => Ok(tools::schema(out)?),
         Command::Completions(completions) => Ok(tools::completions(&completions, out)?),
         Command::Man(man) => Ok(tools::man(&man, out)?),

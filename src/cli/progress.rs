@@ -50,7 +50,12 @@ impl Progress {
         let target =
             if terminal.progress { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        bar.set_style(style("{bar:24} {bytes}/{total_bytes} {bytes_per_sec}{prefix}  {wide_msg:.dim}"));
+        let is_narrow = terminal.width < NARROW;
+        let style = style(match is_narrow {
+            true => "{bar:8} {bytes}/{total_bytes}, {eta} left  {wide_msg:.dim}",
+            false => "{bar:24} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left{prefix}  {wide_msg:.dim}",
+        });
+        bar.set_style(if terminal.is_utf8 { style } else { style.progress_chars("=>-") });
         Progress {
             bar,
             layers: AtomicUsize::new(0),
@@ -61,7 +66,7 @@ impl Progress {
             started: Instant::now(),
             judging: OnceLock::new(),
             is_finished: AtomicBool::new(false),
-            is_narrow: terminal.width < NARROW,
+            is_narrow,
             lines: (!terminal.progress && !terminal.quiet).then(AtomicU64::default),
         }
     }
@@ -194,7 +199,7 @@ mod tests {
 
     #[test]
     fn images_are_opened_before_they_have_a_rate() {
-        let terminal = Terminal { width: 80, color: false, progress: false, quiet: true };
+        let terminal = Terminal { width: 80, color: false, progress: false, is_utf8: true, quiet: true };
         let progress = Progress::new(&terminal);
         assert_eq!(progress.images_text(), None);
         progress.expect_images(3);

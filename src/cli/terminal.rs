@@ -1,8 +1,9 @@
 //! The properties of this process's standard streams, read once.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
-use super::{ColorChoice, Environment, Global};
+use super::{CliError, ColorChoice, Environment, Global};
 use crate::report::PIPED_WIDTH;
 use crate::report::terminal::{Screen, fill_lines};
 
@@ -14,6 +15,8 @@ pub struct Terminal {
     pub color: bool,
     /// Whether to show progress bars on stderr.
     pub progress: bool,
+    /// Whether stderr shows characters outside ASCII.
+    pub is_utf8: bool,
     pub quiet: bool,
 }
 
@@ -25,8 +28,12 @@ impl Terminal {
 
     /// The screen of a report whose lines are not wrapped without a terminal.
     pub fn unbroken_if_piped(&self) -> Screen {
-        let width = if self.width == PIPED_WIDTH { usize::MAX } else { self.width };
-        Screen { width, color: self.color }
+        Screen { width: self.screen_width(), color: self.color }
+    }
+
+    /// The width of the terminal; without a terminal, lines have no limit.
+    pub fn screen_width(&self) -> usize {
+        if self.width == PIPED_WIDTH { usize::MAX } else { self.width }
     }
 
     /// Writes what `write` writes. On a terminal, its lines are wrapped.
@@ -59,6 +66,7 @@ impl Terminal {
                 ColorChoice::Auto => is_terminal && !is_plain,
             },
             progress: std::io::stderr().is_terminal() && !is_dumb && !global.quiet,
+            is_utf8: is_utf8(environment),
             quiet: global.quiet,
         }
     }
@@ -67,18 +75,49 @@ impl Terminal {
 impl Terminal {
     /// Writes notes to stderr, unless `--quiet` is set.
     pub fn notes(&self, notes: &[String]) {
-        let mut stderr = std::io::stderr().lock();
         for note in notes.iter().filter(|_| !self.quiet) {
-            // A failure to write to stderr cannot be reported.
-            let _ = writeln!(stderr, "note: {}", crate::report::escape::visible(note));
+            tell(&format!("note: {}\n", crate::report::escape::visible(note)));
         }
     }
 }
 
-/// Writes `text` to stderr and ignores errors, which could not be reported.
+/// Writes why a command failed to stderr, and how to fix it.
+pub fn tell_error(error: &CliError) {
+    tell(&format!("error: {error}\n"));
+    if let Some(hint) = error.hint() {
+        tell(&format!("hint: {hint}\n"));
+    }
+}
+
+/// Writes `text` to stderr and ignores errors, which could not be reported. On a terminal, sentences are wrapped.
 pub fn tell(text: &str) {
+    let width = stderr_width();
+    let is_sentence = ["error: ", "note: ", "hint: "].iter().any(|label| text.starts_with(label));
+    let text = match width {
+        Some(width) if is_sentence => Cow::Owned(fill_lines(text, width)),
+        Some(_) | None => Cow::Borrowed(text),
+    };
     let mut stderr = std::io::stderr().lock();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// Returns the width of the terminal on stderr; `None` if there is no terminal.
+#[expect(clippy::disallowed_methods, reason = "messages depend on the stream that they are written to")]
+fn stderr_width() -> Option<usize> {
+    let stderr = std::io::stderr();
+    if !stderr.is_terminal() {
+        return None;
+    }
+    rustix::termios::tcgetwinsize(stderr).ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns >= 20)
+}
+
+/// Whether the locale's encoding is UTF-8, as POSIX determines it: from the first variable that is set.
+fn is_utf8(environment: &Environment) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| environment.text(name));
+    locale.is_some_and(|name| {
+        let name = name.to_ascii_lowercase();
+        name.contains("utf-8") || name.contains("utf8")
+    })
 }
 
 /// Returns the width of the terminal on stdout. COLUMNS takes precedence.
@@ -86,4 +125,19 @@ fn columns(environment: &Environment) -> Option<usize> {
     let set = environment.text("COLUMNS").and_then(|text| text.parse().ok());
     let size = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
     set.or_else(size).filter(|columns| *columns >= 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_locale_variable_decides_on_the_encoding() {
+        let utf8 = |variables: &[(&str, &str)]| is_utf8(&Environment::of_variables(variables));
+        assert!(!utf8(&[]));
+        assert!(!utf8(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]));
+        assert!(!utf8(&[("LC_ALL", ""), ("LANG", "de_DE.ISO-8859-1")]));
+        assert!(utf8(&[("LC_ALL", ""), ("LANG", "de_DE.UTF-8")]));
+        assert!(utf8(&[("LC_CTYPE", "C.utf8"), ("LANG", "C")]));
+    }
 }
