@@ -2,7 +2,7 @@
 //! that compute addresses, and those that need more than ARMv4T. Bit 0 of an address selects Thumb, as in a pointer.
 //! Source: Arm Architecture Reference Manual, ARMv7-A edition, A5 to A7; Armv8 edition, F2 to F4.
 
-use super::blocks::{Callee, Decode, Flow, Step};
+use super::blocks::{Callee, Flow, Step};
 use crate::platform::CpuFeature;
 
 const SP: usize = 13;
@@ -193,7 +193,7 @@ fn thumb_address(address: u32) -> u64 {
 }
 
 impl Decoder {
-    fn arguments(&self) -> [Callee; 2] {
+    pub fn arguments(&self) -> [Callee; 2] {
         [0, 1].map(|register: usize| self.values[register].pointer())
     }
 
@@ -431,31 +431,21 @@ impl Decoder {
     }
 }
 
-impl Decode for Decoder {
-    fn reset(&mut self) {
-        *self = Decoder::default();
-    }
-
-    fn fork(&self) -> Box<dyn Decode> {
-        Box::new(self.clone())
-    }
-
-    fn step(&mut self, code: &[u8], address: u64) -> Option<Step> {
+impl Decoder {
+    /// The instruction at `address`. `None` if the bytes are not an instruction.
+    pub fn step(&mut self, code: &[u8], address: u64) -> Option<Step> {
         let at = u32::try_from(address & !1).ok()?;
         if address & 1 == 1 { self.step_thumb(code, at) } else { self.step_arm(code, at) }
     }
+}
 
-    fn tail_call(&self, target: u64) -> Flow {
-        Flow::Leave { callee: Callee::At(target), arguments: self.arguments() }
-    }
-
-    fn mnemonic(&self, code: &[u8], address: u64) -> String {
-        let need = match address & 1 {
-            1 => Thumb::read(code).and_then(needs_of_thumb),
-            _ => word_at(code, 0).and_then(needs_of_arm),
-        };
-        need.map_or(String::new(), |(_, name)| name.to_string())
-    }
+/// The name of an instruction that needs a feature.
+pub fn mnemonic(code: &[u8], address: u64) -> String {
+    let need = match address & 1 {
+        1 => Thumb::read(code).and_then(needs_of_thumb),
+        _ => word_at(code, 0).and_then(needs_of_arm),
+    };
+    need.map_or(String::new(), |(_, name)| name.to_string())
 }
 
 /// The slot of a PLT entry: `add ip, pc, #n; add ip, ip, #n; ldr pc, [ip, #n]!`, after `bx pc; nop` in Thumb code.

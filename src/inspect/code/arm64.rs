@@ -2,7 +2,7 @@
 //! that need a feature.
 //! Source: Arm Architecture Reference Manual, C4 "A64 instruction set encoding".
 
-use super::blocks::{Callee, Decode, Flow, Step};
+use super::blocks::{Callee, Flow, Step};
 use crate::platform::CpuFeature;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -184,7 +184,7 @@ fn displacement(word: u32, low: u32, bits: u32) -> u64 {
 }
 
 impl Decoder {
-    fn arguments(&self) -> [Callee; 2] {
+    pub fn arguments(&self) -> [Callee; 2] {
         [0, 1].map(|register: usize| self.values[register].pointer())
     }
 
@@ -250,16 +250,9 @@ impl Decoder {
     }
 }
 
-impl Decode for Decoder {
-    fn reset(&mut self) {
-        *self = Decoder::default();
-    }
-
-    fn fork(&self) -> Box<dyn Decode> {
-        Box::new(self.clone())
-    }
-
-    fn step(&mut self, code: &[u8], address: u64) -> Option<Step> {
+impl Decoder {
+    /// The instruction at `address`. `None` if the bytes are not an instruction.
+    pub fn step(&mut self, code: &[u8], address: u64) -> Option<Step> {
         let word = word(code)?;
         let relative = |low, bits| address.wrapping_add(displacement(word, low, bits));
         let register = (word & 31) as usize;
@@ -303,15 +296,12 @@ impl Decode for Decoder {
             stores: None,
         })
     }
+}
 
-    fn tail_call(&self, target: u64) -> Flow {
-        Flow::Leave { callee: Callee::At(target), arguments: self.arguments() }
-    }
-
-    fn mnemonic(&self, code: &[u8], _: u64) -> String {
-        let found = word(code).and_then(|word| Some((needs(word)?, word)));
-        found.map_or(String::new(), |(row, word)| name(row, word))
-    }
+/// The name of an instruction that needs a feature.
+pub fn mnemonic(code: &[u8]) -> String {
+    let found = word(code).and_then(|word| Some((needs(word)?, word)));
+    found.map_or(String::new(), |(row, word)| name(row, word))
 }
 
 /// The slot of a PLT entry: `[bti c] adrp x16; ldr x17, [x16, #n]; add; br x17`.

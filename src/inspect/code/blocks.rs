@@ -1,8 +1,11 @@
 //! Splits a function into basic blocks with their successors, and finds the blocks that every call passes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::{Bound, Range};
 
+use foldhash::fast::FixedState;
+
+use super::graph::{Edges, post_order};
 use crate::platform::CpuFeature;
 
 /// Maximum number of instructions that are decoded per function.
@@ -46,25 +49,61 @@ pub struct Test {
     pub is_taken_if_equal: bool,
 }
 
+/// The address and length of a decoded instruction, and its index in [`Steps::details`].
+#[derive(Clone, Copy, Debug)]
+struct Located {
+    at: u64,
+    length: u32,
+    detail: u32,
+}
+
+/// The index of an instruction that only continues at the next one, as most do.
+const PLAIN: u32 = u32::MAX;
+
+/// What an instruction does besides continuing at the next one.
+#[derive(Debug)]
+struct Detail {
+    flow: Flow,
+    needs: Option<CpuFeature>,
+    test: Option<Test>,
+}
+
 /// The instructions of a function, in runs of consecutive ones.
 #[derive(Debug, Default)]
 struct Steps {
-    list: Vec<(u64, Step)>,
+    list: Vec<Located>,
+    details: Vec<Detail>,
+    /// The variables that are written, each with the lowest address of an instruction that does.
+    stores: HashMap<u64, u64, FixedState>,
     /// The indexes of a run's instructions in `list`, by the address of the first.
     runs: BTreeMap<u64, Range<usize>>,
 }
 
 impl Steps {
+    fn push(&mut self, at: u64, step: &Step) {
+        if let Some(variable) = step.stores {
+            let first = self.stores.entry(variable).or_insert(at);
+            *first = (*first).min(at);
+        }
+        let length = u32::try_from(step.next.wrapping_sub(at)).unwrap_or(u32::MAX);
+        let is_plain = step.flow == Flow::Next && step.needs.is_none();
+        let detail = if is_plain { PLAIN } else { u32::try_from(self.details.len()).unwrap_or(PLAIN) };
+        if !is_plain {
+            self.details.push(Detail { flow: step.flow, needs: step.needs, test: step.test });
+        }
+        self.list.push(Located { at, length, detail });
+    }
+
     /// The index of the instruction at `at`, if it has been decoded.
     fn position(&self, at: u64) -> Option<usize> {
         let (_, run) = self.runs.range(..=at).next_back()?;
-        let found = self.list[run.clone()].binary_search_by_key(&at, |(address, _)| *address).ok()?;
+        let found = self.list[run.clone()].binary_search_by_key(&at, |step| step.at).ok()?;
         Some(run.start + found)
     }
 
     /// The index of the instruction at `at`, which usually follows the one with this index.
     fn position_after(&self, index: usize, at: u64) -> Option<usize> {
-        let is_next = self.list.get(index + 1).is_some_and(|(address, _)| *address == at);
+        let is_next = self.list.get(index + 1).is_some_and(|step| step.at == at);
         if is_next { Some(index + 1) } else { self.position(at) }
     }
 
@@ -107,17 +146,13 @@ pub enum Callee {
     Unknown,
 }
 
-/// Decodes the instructions of a path one by one, and tracks the registers' values along it.
-pub trait Decode {
-    /// Forgets the registers' values.
-    fn reset(&mut self);
-    /// A decoder for a path that branches off here.
-    fn fork(&self) -> Box<dyn Decode>;
+/// Decodes the instructions of a path one by one, and tracks the registers' values along it. A clone decodes a path that
+/// branches off.
+pub trait Decode: Clone {
     /// The instruction at `address`. `None` if the bytes are not an instruction.
     fn step(&mut self, code: &[u8], address: u64) -> Option<Step>;
     /// A jump to another function.
     fn tail_call(&self, target: u64) -> Flow;
-    fn mnemonic(&self, code: &[u8], address: u64) -> String;
 }
 
 /// The code around a function, provided by the search.
@@ -176,7 +211,8 @@ pub enum End {
 #[derive(Debug)]
 pub struct Function {
     pub entry: u64,
-    pub blocks: BTreeMap<u64, Block>,
+    /// By the address of the first instruction, in ascending order.
+    pub blocks: Vec<(u64, Block)>,
     /// Whether it queries the CPU, so that any of its branches may depend on the result.
     pub queries_cpu: bool,
     /// Instructions decoded.
@@ -185,13 +221,13 @@ pub struct Function {
 }
 
 impl Function {
-    /// Decodes the function at `entry`, following its jumps, at most `budget` instructions.
-    pub fn decode<'b>(entry: u64, decoder: &mut dyn Decode, code: &mut dyn Code<'b>, budget: usize) -> Function {
+    /// Decodes the function at `entry`, following its jumps, at most `budget` instructions. `decoder` knows no values.
+    pub fn decode<'b>(entry: u64, decoder: impl Decode, code: &mut dyn Code<'b>, budget: usize) -> Function {
         let limit = budget.min(FUNCTION);
-        let (mut steps, mut leaders) = (Steps::default(), BTreeSet::from([entry]));
-        decoder.reset();
-        let mut pending = VecDeque::from([(entry, decoder.fork())]);
-        let mut function = Function { entry, blocks: BTreeMap::new(), queries_cpu: false, cost: 0, is_partial: false };
+        let mut steps = Steps::default();
+        let mut leaders: HashSet<u64, FixedState> = HashSet::from_iter([entry]);
+        let mut pending = VecDeque::from([(entry, decoder)]);
+        let mut function = Function { entry, blocks: Vec::new(), queries_cpu: false, cost: 0, is_partial: false };
         // A block is decoded with the values of the first path that leads to it.
         while let Some((start, mut decoder)) = pending.pop_front() {
             if steps.position(start).is_some() {
@@ -228,7 +264,7 @@ impl Function {
                 function.cost += 1;
                 function.queries_cpu |= step.queries_cpu;
                 let (next, flow) = (step.next, step.flow);
-                steps.list.push((at, step));
+                steps.push(at, &step);
                 let targets: [Option<u64>; 2] = match flow {
                     Flow::Next => [None, None],
                     Flow::Call { callee, .. } if code.never_returns(callee) => break,
@@ -239,7 +275,7 @@ impl Function {
                 };
                 for target in targets.into_iter().flatten() {
                     if leaders.insert(target) {
-                        pending.push_back((target, decoder.fork()));
+                        pending.push_back((target, decoder.clone()));
                     }
                 }
                 if targets[0].is_some() {
@@ -251,117 +287,119 @@ impl Function {
                 steps.runs.insert(start, first..steps.list.len());
             }
         }
+        let mut leaders: Vec<u64> = leaders.into_iter().collect();
+        leaders.sort_unstable();
         function.form_blocks(&steps, &leaders, code);
         function
     }
 
-    fn form_blocks<'b>(&mut self, steps: &Steps, leaders: &BTreeSet<u64>, code: &mut dyn Code<'b>) {
-        let mut first_store = HashMap::new();
-        for (at, step) in &steps.list {
-            if let Some(variable) = step.stores {
-                let first = first_store.entry(variable).or_insert(*at);
-                *first = (*first).min(*at);
-            }
-        }
-        for leader in leaders {
+    /// `leaders` are the addresses at which blocks start, in ascending order.
+    fn form_blocks<'b>(&mut self, steps: &Steps, leaders: &[u64], code: &mut dyn Code<'b>) {
+        self.blocks.reserve(leaders.len());
+        for (number, leader) in leaders.iter().enumerate() {
             let (mut block, mut at, mut position) = (Block::default(), *leader, steps.position(*leader));
-            let leader_after = |at: u64| leaders.range((Bound::Excluded(at), Bound::Unbounded)).next().copied();
-            let mut end = leader_after(at);
+            let mut following = leaders[number + 1..].iter().copied().peekable();
             loop {
-                let Some((index, step)) = position.map(|index| (index, &steps.list[index].1)) else {
+                let Some((index, step)) = position.map(|index| (index, steps.list[index])) else {
                     // What follows was not decoded, so it may return.
                     block.end = if self.is_partial { End::Leave } else { End::Dead };
                     break;
                 };
-                block.events.extend(step.needs.map(|feature| Event::Needs(feature, at)));
-                match step.flow {
-                    Flow::Next => {}
-                    Flow::Call { callee, arguments } => {
-                        block.events.push(Event::Calls(callee, arguments));
-                        if code.never_returns(callee) {
-                            break;
-                        }
-                    }
-                    Flow::Jump(target) => {
-                        block.end = End::Goto(target);
+                let next = at.wrapping_add(u64::from(step.length));
+                if let Some(detail) = steps.details.get(step.detail as usize) {
+                    block.events.extend(detail.needs.map(|feature| Event::Needs(feature, at)));
+                    if self.ends_block(&mut block, (at, next), detail, steps, code) {
                         break;
                     }
-                    Flow::Branch { target, is_guard } => {
-                        let is_first = |test: &Test| {
-                            !self.queries_cpu && first_store.get(&test.variable).is_none_or(|store| *store > at)
-                        };
-                        let decided = step.test.filter(is_first).and_then(|test| {
-                            let is_equal = match (code.initial(test.variable, test.size)?, test.with) {
-                                (value, Compared::Number(number)) => value == number,
-                                // A variable that nothing has set yet.
-                                (0, Compared::Returned) => false,
-                                (_, Compared::Returned) => return None,
-                            };
-                            Some(if is_equal == test.is_taken_if_equal { target } else { step.next })
-                        });
-                        let branch =
-                            End::Branch { taken: target, other: step.next, is_guard: is_guard || self.queries_cpu };
-                        block.end = decided.map_or(branch, End::Goto);
-                        break;
-                    }
-                    Flow::Leave { callee, arguments } => {
-                        block.events.push(Event::Calls(callee, arguments));
-                        block.end = if code.never_returns(callee) { End::Dead } else { End::Leave };
-                        break;
-                    }
-                    Flow::Return => {
-                        block.end = End::Leave;
-                        break;
-                    }
-                    Flow::Trap => break,
                 }
-                at = step.next;
-                if end.is_some_and(|end| at >= end) {
-                    if leaders.contains(&at) {
-                        block.end = End::Goto(at);
-                        break;
-                    }
-                    end = leader_after(at);
+                at = next;
+                while following.next_if(|leader| *leader < at).is_some() {}
+                if following.peek() == Some(&at) {
+                    block.end = End::Goto(at);
+                    break;
                 }
                 position = steps.position_after(index, at);
             }
-            self.blocks.insert(*leader, block);
+            self.blocks.push((*leader, block));
         }
     }
 
-    fn successors(&self, block: u64) -> [Option<u64>; 2] {
-        match self.blocks.get(&block).map(|block| block.end) {
-            Some(End::Goto(next)) => [Some(next), None],
-            Some(End::Branch { taken, other, .. }) => [Some(taken), Some(other)],
-            Some(End::Leave | End::Dead) | None => [None, None],
+    /// Adds what an instruction does to its block. Returns whether the block ends with it. `at` and `next` are its
+    /// address and the one after it.
+    fn ends_block<'b>(
+        &self,
+        block: &mut Block,
+        (at, next): (u64, u64),
+        detail: &Detail,
+        steps: &Steps,
+        code: &mut dyn Code<'b>,
+    ) -> bool {
+        match detail.flow {
+            Flow::Next => return false,
+            Flow::Call { callee, arguments } => {
+                block.events.push(Event::Calls(callee, arguments));
+                return code.never_returns(callee);
+            }
+            Flow::Jump(target) => block.end = End::Goto(target),
+            Flow::Branch { target, is_guard } => {
+                let is_first =
+                    |test: &Test| !self.queries_cpu && steps.stores.get(&test.variable).is_none_or(|store| *store > at);
+                let decided = detail.test.filter(is_first).and_then(|test| {
+                    let is_equal = match (code.initial(test.variable, test.size)?, test.with) {
+                        (value, Compared::Number(number)) => value == number,
+                        // A variable that nothing has set yet.
+                        (0, Compared::Returned) => false,
+                        (_, Compared::Returned) => return None,
+                    };
+                    Some(if is_equal == test.is_taken_if_equal { target } else { next })
+                });
+                let branch = End::Branch { taken: target, other: next, is_guard: is_guard || self.queries_cpu };
+                block.end = decided.map_or(branch, End::Goto);
+            }
+            Flow::Leave { callee, arguments } => {
+                block.events.push(Event::Calls(callee, arguments));
+                block.end = if code.never_returns(callee) { End::Dead } else { End::Leave };
+            }
+            Flow::Return => block.end = End::Leave,
+            Flow::Trap => {}
+        }
+        true
+    }
+
+    fn index(&self, start: u64) -> Option<usize> {
+        self.blocks.binary_search_by_key(&start, |(start, _)| *start).ok()
+    }
+
+    /// The block that starts at this address.
+    pub fn block(&self, start: u64) -> Option<&Block> {
+        Some(&self.blocks[self.index(start)?].1)
+    }
+
+    /// The indexes of the blocks that may follow a block.
+    fn successors(&self, block: usize) -> [Option<usize>; 2] {
+        match self.blocks[block].1.end {
+            End::Goto(next) => [self.index(next), None],
+            End::Branch { taken, other, .. } => [self.index(taken), self.index(other)],
+            End::Leave | End::Dead => [None, None],
         }
     }
 
     /// For each block, the next one that every path to the function's exit passes. Paths that never return are ignored.
     /// `None` if this takes more than [`JOIN_STEPS`].
     /// Source: Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm", on the reversed graph.
-    fn joins(&self) -> Option<BTreeMap<u64, u64>> {
-        let starts: Vec<u64> = self.blocks.keys().copied().collect();
-        let index: BTreeMap<u64, usize> = starts.iter().enumerate().map(|(index, start)| (*start, index)).collect();
+    fn joins(&self) -> Option<Vec<Option<usize>>> {
         let leaves = |block: &Block| block.end == End::Leave;
-        let any = self.blocks.values().any(leaves);
-        let exit = starts.len();
-        let mut next: Vec<Vec<usize>> = Vec::with_capacity(exit + 1);
-        for (start, block) in &self.blocks {
-            let mut to: Vec<usize> =
-                self.successors(*start).into_iter().flatten().filter_map(|to| index.get(&to).copied()).collect();
+        let any = self.blocks.iter().any(|(_, block)| leaves(block));
+        let exit = self.blocks.len();
+        let next = |node: usize| {
+            let to = self.successors(node);
             // If no block returns, every block without a successor is an exit.
-            if leaves(block) || (!any && to.is_empty()) {
-                to.push(exit);
-            }
-            next.push(to);
-        }
-        next.push(Vec::new());
-        let mut before = vec![Vec::new(); exit + 1];
-        for (from, to) in next.iter().enumerate() {
-            to.iter().for_each(|to| before[*to].push(from));
-        }
-        let order = post_order(exit, &before);
+            let is_exit = leaves(&self.blocks[node].1) || (!any && to == [None, None]);
+            if is_exit { [Some(exit), None] } else { to }
+        };
+        let next: Vec<[Option<usize>; 2]> = (0..exit).map(next).collect();
+        let edges = next.iter().enumerate().flat_map(|(from, to)| to.iter().flatten().map(move |to| (*to, from)));
+        let order = post_order(exit, &Edges::new(exit + 1, edges));
         let mut rank = vec![usize::MAX; exit + 1];
         order.iter().enumerate().for_each(|(position, node)| rank[*node] = position);
         let mut join = vec![usize::MAX; exit + 1];
@@ -373,7 +411,7 @@ impl Function {
             }
             has_changed = false;
             for node in order.iter().rev().copied().filter(|node| *node != exit) {
-                let known = next[node].iter().copied().filter(|to| join[*to] != usize::MAX);
+                let known = next[node].iter().flatten().copied().filter(|to| join[*to] != usize::MAX);
                 let found = known.reduce(|mut a, mut b| {
                     while a != b && steps <= JOIN_STEPS {
                         let lower = if rank[a] < rank[b] { &mut a } else { &mut b };
@@ -388,26 +426,25 @@ impl Function {
                 }
             }
         }
-        let is_block = |node: usize| node != usize::MAX && node != exit;
-        let joins = (0..exit).filter(|node| is_block(join[*node])).map(|node| (starts[node], starts[join[node]]));
-        (steps <= JOIN_STEPS).then(|| joins.collect())
+        let found = |node: &usize| Some(*node).filter(|node| *node < exit);
+        (steps <= JOIN_STEPS).then(|| join[..exit].iter().map(found).collect())
     }
 
     /// The blocks that every call passes, and those that a call may pass regardless of the CPU.
     pub fn reach(&self) -> Reach {
         let joins = self.joins();
         let is_partial = joins.is_none();
-        let joins = joins.unwrap_or_default();
-        let certain: Vec<u64> = std::iter::successors(Some(self.entry), |block| joins.get(block).copied())
-            .take(self.blocks.len() + 1)
-            .collect();
-        let (mut probable, mut pending) = (BTreeSet::new(), vec![self.entry]);
+        let joins = joins.unwrap_or_else(|| vec![None; self.blocks.len()]);
+        let entry = self.index(self.entry);
+        let certain: Vec<usize> =
+            std::iter::successors(entry, |block| joins[*block]).take(self.blocks.len() + 1).collect();
+        let (mut probable, mut pending) = (vec![false; self.blocks.len()], Vec::from_iter(entry));
         while let Some(block) = pending.pop() {
-            if !probable.insert(block) {
+            if std::mem::replace(&mut probable[block], true) {
                 continue;
             }
-            match self.blocks.get(&block).map(|block| block.end) {
-                Some(End::Branch { is_guard: true, .. }) => pending.extend(joins.get(&block)),
+            match self.blocks[block].1.end {
+                End::Branch { is_guard: true, .. } => pending.extend(joins[block]),
                 _ => pending.extend(self.successors(block).into_iter().flatten()),
             }
         }
@@ -415,29 +452,22 @@ impl Function {
     }
 }
 
+/// Blocks of a function, by their indexes.
 #[derive(Debug)]
 pub struct Reach {
     /// In the order of execution.
-    pub certain: Vec<u64>,
-    pub probable: BTreeSet<u64>,
+    pub certain: Vec<usize>,
+    /// For each block, whether a call may pass it.
+    probable: Vec<bool>,
     /// Whether the blocks that every call passes are unknown, except the first one.
     pub is_partial: bool,
 }
 
-fn post_order(root: usize, edges: &[Vec<usize>]) -> Vec<usize> {
-    let (mut order, mut seen, mut stack) = (Vec::new(), vec![false; edges.len()], vec![(root, 0)]);
-    seen[root] = true;
-    while let Some((node, child)) = stack.pop() {
-        match edges[node].get(child) {
-            Some(next) => {
-                stack.push((node, child + 1));
-                if !seen[*next] {
-                    seen[*next] = true;
-                    stack.push((*next, 0));
-                }
-            }
-            None => order.push(node),
-        }
+impl Reach {
+    /// The blocks that a call may pass, except those that every call passes, in the order of their addresses.
+    pub fn others(&self) -> impl Iterator<Item = usize> {
+        let mut others = self.probable.clone();
+        self.certain.iter().for_each(|block| others[*block] = false);
+        (0..others.len()).filter(move |block| others[*block])
     }
-    order
 }

@@ -6,6 +6,8 @@ mod arm;
 mod arm64;
 mod binary;
 mod blocks;
+mod decoder;
+mod graph;
 mod layout;
 mod search;
 mod spread;

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use foldhash::fast::FixedState;
 
 use super::binary::{Binary, Pointer};
-use super::blocks::{Block, Callee, Code, Decode, Event, Flow, Function};
+use super::blocks::{Callee, Code, Decode, Event, Flow, Function};
+use super::decoder::CodeDecoder;
 use super::layout::Machine;
 use super::{CodeNeeds, CodeUse, Root, arm, arm64, spread, x86};
 use crate::platform::CpuFeature;
@@ -63,7 +64,6 @@ struct Pending {
 
 pub struct Search<'b> {
     binary: &'b Binary<'b>,
-    decoder: Box<dyn Decode>,
     roots: Vec<Root>,
     /// Functions that are certainly called, and those whose calls have been followed at all.
     called: HashSet<u64, FixedState>,
@@ -86,14 +86,9 @@ pub struct Budget {
 
 impl<'b> Search<'b> {
     pub fn new(binary: &'b Binary<'b>, budget: Budget) -> Search<'b> {
-        let decoder: Box<dyn Decode> = match binary.machine {
-            Machine::X86 => Box::new(x86::Decoder::default()),
-            Machine::Arm64 => Box::new(arm64::Decoder::default()),
-            Machine::Arm => Box::new(arm::Decoder::default()),
-        };
         let (roots, called, reached, pending, never) = Default::default();
         let needs = CodeNeeds::default();
-        Search { binary, decoder, roots, called, reached, pending, never, budget, left: budget.certain, needs }
+        Search { binary, roots, called, reached, pending, never, budget, left: budget.certain, needs }
     }
 
     /// Searches from the function at `address`, which the runtime calls.
@@ -174,11 +169,13 @@ impl<'b> Search<'b> {
     fn keep(&mut self, root: usize, feature: CpuFeature, address: u64, is_certain: bool) {
         let map = if is_certain { &mut self.needs.certain } else { &mut self.needs.probable };
         let order = u32::try_from(map.len()).unwrap_or(u32::MAX);
-        let (binary, decoder, roots) = (self.binary, &self.decoder, &self.roots);
+        let (binary, roots) = (self.binary, &self.roots);
         map.entry(feature).or_insert_with(|| CodeUse {
             order,
             address: binary.machine.plain(address),
-            mnemonic: binary.code(address).map_or(String::new(), |code| decoder.mnemonic(code, address)),
+            mnemonic: binary
+                .code(address)
+                .map_or(String::new(), |code| CodeDecoder::mnemonic(binary.machine, code, address)),
             root: roots[root].clone(),
             symbol: None,
         });
@@ -203,10 +200,8 @@ impl<'b> Search<'b> {
     }
 
     fn decode(&mut self, entry: u64) -> Function {
-        let mut decoder = std::mem::replace(&mut self.decoder, Box::new(x86::Decoder::default()));
         let budget = self.left;
-        let function = Function::decode(entry, decoder.as_mut(), self, budget);
-        self.decoder = decoder;
+        let function = Function::decode(entry, CodeDecoder::new(self.binary.machine), self, budget);
         // A call costs something even if it leads to bytes that are not an instruction.
         self.left = self.left.saturating_sub(function.cost.max(1));
         function
@@ -221,12 +216,10 @@ impl<'b> Search<'b> {
         let function = self.decode(entry);
         let reach = function.reach();
         self.needs.is_partial |= is_certain && (function.is_partial || reach.is_partial);
-        let events = |start: &u64| function.blocks.get(start).map_or(&[][..], |block| &block.events).iter().copied();
-        let always: HashSet<&u64> = reach.certain.iter().collect();
-        let others = reach.probable.iter().filter(|start| !always.contains(start));
+        let events = |block: usize| function.blocks[block].1.events.iter().copied();
         Some(Body {
-            certain: reach.certain.iter().flat_map(events).collect(),
-            probable: others.flat_map(events).collect(),
+            certain: reach.certain.iter().copied().flat_map(events).collect(),
+            probable: reach.others().flat_map(events).collect(),
         })
     }
 
@@ -290,7 +283,7 @@ impl<'b> Search<'b> {
     /// The `main` that an entry point passes to `__libc_start_main` as the first argument.
     fn handed_over(&mut self, entry: u64) -> Vec<u64> {
         let function = self.decode(entry);
-        let first = function.blocks.get(&entry).and_then(|block| block.calls().next());
+        let first = function.block(entry).and_then(|block| block.calls().next());
         let main = first.and_then(|arguments| self.argument(arguments[0]));
         // The argument may be a text, if the entry point is not the usual one.
         let is_function = |main: &u64| !self.binary.lists_functions() || self.binary.is_function_start(*main);
@@ -303,7 +296,7 @@ impl<'b> Search<'b> {
         if function.cost > STUB || function.blocks.len() > 1 {
             return Vec::new();
         }
-        let calls = function.blocks.values().flat_map(Block::calls);
+        let calls = function.blocks.iter().flat_map(|(_, block)| block.calls());
         let pointers = calls.filter_map(|arguments| self.argument(arguments[0]));
         pointers.filter(|inner| self.binary.is_function_start(*inner)).collect()
     }
@@ -313,8 +306,7 @@ impl<'b> Search<'b> {
             return *known;
         }
         self.never.insert(start, false);
-        let mut decoder = std::mem::replace(&mut self.decoder, Box::new(x86::Decoder::default()));
-        decoder.reset();
+        let mut decoder = CodeDecoder::new(self.binary.machine);
         let mut at = start;
         let mut answer = false;
         for _ in 0..NEVER_RETURNS {
@@ -330,14 +322,9 @@ impl<'b> Search<'b> {
                             answer = true;
                             break;
                         }
-                        Some(Pointer::Here(target)) if depth < 3 => {
-                            std::mem::swap(&mut self.decoder, &mut decoder);
-                            let ends = self.shows_no_return(target, depth + 1);
-                            std::mem::swap(&mut self.decoder, &mut decoder);
-                            if ends {
-                                answer = true;
-                                break;
-                            }
+                        Some(Pointer::Here(target)) if depth < 3 && self.shows_no_return(target, depth + 1) => {
+                            answer = true;
+                            break;
                         }
                         _ => {}
                     }
@@ -353,7 +340,6 @@ impl<'b> Search<'b> {
                 Flow::Return | Flow::Branch { .. } => break,
             }
         }
-        self.decoder = decoder;
         self.never.insert(start, answer);
         answer
     }

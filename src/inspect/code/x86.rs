@@ -3,7 +3,7 @@
 
 use iced_x86::{Code, ConditionCode, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
-use super::blocks::{Callee, Compared, Decode, Flow, Step, Test};
+use super::blocks::{Callee, Compared, Flow, Step, Test};
 use crate::platform::CpuFeature;
 
 /// What is known about a register's value.
@@ -240,7 +240,7 @@ impl Decoder {
         }
     }
 
-    fn arguments(&self) -> [Callee; 2] {
+    pub fn arguments(&self) -> [Callee; 2] {
         [Register::RDI, Register::RSI].map(|register| self.value(register).pointer())
     }
 
@@ -276,16 +276,9 @@ impl Decoder {
     }
 }
 
-impl Decode for Decoder {
-    fn reset(&mut self) {
-        *self = Decoder::default();
-    }
-
-    fn fork(&self) -> Box<dyn Decode> {
-        Box::new(self.clone())
-    }
-
-    fn step(&mut self, code: &[u8], address: u64) -> Option<Step> {
+impl Decoder {
+    /// The instruction at `address`. `None` if the bytes are not an instruction.
+    pub fn step(&mut self, code: &[u8], address: u64) -> Option<Step> {
         let instruction = decode(code, address)?;
         let test = self.test(&instruction);
         let flow = match instruction.flow_control() {
@@ -321,14 +314,10 @@ impl Decode for Decoder {
         let stores = is_store.then(|| instruction.ip_rel_memory_address());
         Some(Step { next: instruction.next_ip(), flow, needs: needs(&instruction), queries_cpu, test, stores })
     }
+}
 
-    fn tail_call(&self, target: u64) -> Flow {
-        Flow::Leave { callee: Callee::At(target), arguments: self.arguments() }
-    }
-
-    fn mnemonic(&self, code: &[u8], address: u64) -> String {
-        decode(code, address).map_or(String::new(), |found| format!("{:?}", found.mnemonic()).to_lowercase())
-    }
+pub fn mnemonic(code: &[u8], address: u64) -> String {
+    decode(code, address).map_or(String::new(), |found| format!("{:?}", found.mnemonic()).to_lowercase())
 }
 
 /// The feature without which a CPU raises #UD. Older CPUs run `tzcnt`, `lzcnt`, `endbr64` and the like as other
