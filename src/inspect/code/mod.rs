@@ -133,6 +133,11 @@ impl<'r> Kept<'r> {
 
     /// Reads the file to its end and searches its code.
     pub fn needs(&mut self) -> Option<CodeNeeds> {
+        if self.state == State::Wanted {
+            // Up to the limit, without a copy in between.
+            let room = self.limit.saturating_sub(self.bytes.len()) as u64;
+            (&mut *self.reader).take(room).read_to_end(&mut self.bytes).ok()?;
+        }
         let mut rest = [0; 64 << 10];
         while self.state == State::Wanted {
             match self.read(&mut rest) {
