@@ -41,6 +41,13 @@ pub struct Subject<'a> {
     pub diagnostics: Vec<Diagnostic<'a>>,
 }
 
+impl Subject<'_> {
+    /// Whether a platform was judged on a target of another name.
+    pub fn names_targets(&self) -> bool {
+        self.matrix.iter().any(|row| row.target != row.platform_name)
+    }
+}
+
 /// The outcome of one platform on one target. Texts are escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {

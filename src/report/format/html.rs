@@ -180,7 +180,11 @@ fn write_matrix(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    writeln!(out, "<table class=\"matrix\"><thead><tr><th scope=\"col\">platform</th><th scope=\"col\">on</th>")?;
+    let names_targets = subject.names_targets();
+    writeln!(out, "<div class=\"wide\"><table class=\"matrix\"><thead><tr><th scope=\"col\">platform</th>")?;
+    if names_targets {
+        writeln!(out, "<th scope=\"col\">on</th>")?;
+    }
     writeln!(
         out,
         "<th scope=\"col\">says</th><th scope=\"col\">is</th><th scope=\"col\" class=\"number\">programs</th>"
@@ -189,7 +193,10 @@ fn write_matrix(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
     for row in rows {
         let cell = |name: &str, text: &str| format!("<td data-name=\"{name}\"><span>{}</span></td>", escape(text));
         let class = if row.is_good { "good" } else { "bad" };
-        write!(out, "<tr>{}{}", cell("platform", &row.platform), cell("on", &row.target))?;
+        write!(out, "<tr>{}", cell("platform", &row.platform))?;
+        if names_targets {
+            write!(out, "{}", cell("on", &row.target))?;
+        }
         write!(out, "{}{}", cell("says", &row.says), cell("is", &row.is))?;
         write!(out, "<td data-name=\"programs\" class=\"number\"><span>{}</span></td>", thousands(row.programs))?;
         write!(out, "<td data-name=\"starts\"><span class=\"mono\">{}</span></td>", escape(&row.starts))?;
@@ -199,7 +206,7 @@ fn write_matrix(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
             "<td data-name=\"verdict\"><span><span class=\"mark {class}\">{verdict}</span></span></td></tr>"
         )?;
     }
-    writeln!(out, "</tbody></table>")
+    writeln!(out, "</tbody></table></div>")
 }
 
 fn write_unread(unread: &Diagnostic<'_>, out: &mut dyn Write) -> io::Result<()> {

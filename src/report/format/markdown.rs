@@ -64,14 +64,17 @@ fn write_matrix(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
     if subject.matrix.is_empty() {
         return Ok(());
     }
-    writeln!(out, "| platform | on | says | is | programs | starts | verdict |\n|---|---|---|---|--:|---|---|")?;
+    let names_targets = subject.names_targets();
+    let on = |cell: &str| if names_targets { format!(" {cell} |") } else { String::new() };
+    writeln!(out, "| platform |{} says | is | programs | starts | verdict |", on("on"))?;
+    writeln!(out, "|---|{}---|---|--:|---|---|", if names_targets { "---|" } else { "" })?;
     for row in &subject.matrix {
         let verdict = if row.is_good { text(&row.verdict) } else { format!("**{}**", text(&row.verdict)) };
         writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} | {verdict} |",
+            "| {} |{} {} | {} | {} | {} | {verdict} |",
             text(&row.platform),
-            text(&row.target),
+            on(&text(&row.target)),
             text(&row.says),
             text(&row.is),
             row.programs,
