@@ -101,7 +101,7 @@ fn named(files: &Files<'_>, other: &Other<'_>, is: &str) -> Option<Finding> {
 }
 
 /// Whether nothing on Linux runs it, not even a shell that treats it as a script.
-fn runs_nowhere(kind: &FileKind) -> bool {
+pub fn runs_nowhere(kind: &FileKind) -> bool {
     matches!(
         kind,
         FileKind::Empty

@@ -164,6 +164,12 @@ pub(super) fn adds_accounts(name: &str) -> bool {
     ["useradd", "adduser", "usermod", "groupadd", "addgroup", "groupmod", "newusers", "chpasswd"].contains(&base)
 }
 
+/// Whether a program may create directories, itself or by a command that it runs.
+pub(super) fn makes_directories(name: &str) -> bool {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    ["mkdir", "mktemp", "useradd", "adduser", "env", "find", "ionice", "nice", "timeout", "xargs"].contains(&base)
+}
+
 /// Whether a program does not create other programs.
 pub(crate) fn is_harmless(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);
