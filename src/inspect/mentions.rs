@@ -134,7 +134,8 @@ fn is_optional(path: &[u8], line: &[u8]) -> bool {
         // A module that cannot be loaded fails its line, with a leading `-` too. Seen with Linux-PAM 1.5.2.
         return line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).nth(1) == Some(b"optional");
     }
-    OPTIONAL.iter().any(contains)
+    // MariaDB prints `Couldn't load plugins` and starts. Seen with MariaDB 10.11.
+    line.starts_with(b"plugin-load") || line.starts_with(b"plugin_load") || OPTIONAL.iter().any(contains)
 }
 
 /// Returns libraries that known formats name without a directory or file extension.

@@ -128,9 +128,7 @@ fn a_foreign_file_that_configuration_names_is_in_reach() {
         ("opt/vk/libvk.so", text("usr/share/vulkan/icd.d/a.json", "{\"ICD\":{\"library_path\":\"/opt/vk/libvk.so\"}}")),
         ("opt/tool/server", text("srv/config.yaml", "server:\n  binary: /opt/tool/server\n")),
         ("lib/security/pam_own.so", text("etc/pam.d/login", "auth required pam_own.so\n")),
-        ("usr/lib/libnss_own.so.2", text("etc/nsswitch.conf", "passwd: files own\n")),
         ("opt/php/x.so", text("usr/local/etc/php/conf.d/x.ini", "zend_extension=/opt/php/x.so\n")),
-        ("opt/mysql/p.so", text("etc/my.cnf", "[mysqld]\nplugin-load-add=p.so\n")),
     ];
     for (path, config) in cases {
         let puts = [Program(path, foreign()), config.clone()];

@@ -107,11 +107,12 @@ fn a_module_must_be_an_elf_file() {
 
 #[test]
 fn a_plug_in_that_its_host_does_without_is_a_warning() {
-    // gdk-pixbuf, GIO, GTK, glibc's NSS and Linux-PAM print a message at most and continue.
+    // gdk-pixbuf, GIO, GTK, MariaDB, glibc's NSS and Linux-PAM print a message at most and continue.
     for (path, by, line) in [
         ("usr/lib/own/a.so", "usr/lib/gdk-pixbuf-2.0/2.10.0/loaders.cache", "\"/usr/lib/own/a.so\"\n"),
         ("usr/lib/own/a.so", "usr/share/vulkan/explicit_layer.d/a.json", "{\"library_path\": \"/usr/lib/own/a.so\"}\n"),
         ("usr/lib/security/pam_own.so", "etc/pam.d/login", "session optional pam_own.so\n"),
+        ("opt/mysql/p.so", "etc/my.cnf", "[mysqld]\nplugin-load-add=p.so\n"),
         ("usr/lib/libnss_own.so.2", "etc/nsswitch.conf", "hosts: files own dns\n"),
     ] {
         let puts = [Program(path, foreign()), text(by, line)];

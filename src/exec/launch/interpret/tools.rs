@@ -331,3 +331,10 @@ fn directory_of(path: &str) -> String {
         None => ".".to_string(),
     }
 }
+
+/// Whether bash's `type` refuses a word as an option.
+pub(super) fn is_bad_option(word: &str) -> bool {
+    word.len() > 1
+        && word != "--"
+        && word.strip_prefix('-').is_some_and(|letters| !letters.chars().all(|c| "afptP".contains(c)))
+}
