@@ -76,7 +76,10 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
         for mention in found.iter().filter(is_loaded) {
             let by = format!("{path}:{}", mention.line);
             let finding = match module(files, &mention.name) {
-                Module::Present => continue,
+                Module::NotExecutable { path, layer } if place.runtime == RuntimeKind::Redis => {
+                    not_executable(files, &by).at(&path, layer)
+                }
+                Module::Present | Module::NotExecutable { .. } => continue,
                 Module::Absent => absent(files, place.runtime, &by, &mention.name, *on_named).at(&path, view.layer),
                 Module::NotElf { path, layer, is } => {
                     let message = format!("{by} makes {} load this file, but it is {is}", place.runtime);
@@ -103,6 +106,14 @@ fn absent(files: &Files<'_>, program: RuntimeKind, by: &str, name: &str, on_name
     finding
 }
 
+/// Seen with Redis 7.0: `Module ... failed to load: It does not have execute permissions.`
+fn not_executable(files: &Files<'_>, by: &str) -> Finding {
+    let message = format!("{by} makes Redis load this file, but it is not executable; Redis 7 and later do not start");
+    let mut finding = not_elf(files, by, message).severity(Severity::Warning);
+    finding.hint = vec!["make the module executable: RUN chmod +x FILE".to_string()];
+    finding
+}
+
 fn not_elf(files: &Files<'_>, by: &str, message: String) -> Finding {
     let mut finding = Finding::new(Code::BrokenConfigured, message);
     finding.reached_by = files.chain.to_vec();
@@ -113,6 +124,11 @@ fn not_elf(files: &Files<'_>, by: &str, message: String) -> Finding {
 /// What the image has of a module.
 enum Module {
     Present,
+    /// An ELF file without a permission to execute it, which only Redis needs.
+    NotExecutable {
+        path: String,
+        layer: usize,
+    },
     Absent,
     /// A file that every loader refuses: `invalid ELF header`, `file too short`.
     NotElf {
@@ -143,6 +159,10 @@ fn module(files: &Files<'_>, name: &str) -> Module {
     for view in found.into_iter().map(|id| rootfs.view(id)) {
         let is = match (view.kind, view.fact) {
             (NodeKind::File, None | Some(FileKind::Data)) => "not an ELF file".to_string(),
+            (NodeKind::File, Some(FileKind::Elf(_))) if view.mode & 0o111 == 0 => {
+                let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
+                return Module::NotExecutable { path, layer: view.layer };
+            }
             (NodeKind::File, Some(FileKind::Elf(_))) => return Module::Present,
             // Every such file that configuration names has a finding.
             (NodeKind::File, Some(kind)) if runs_nowhere(kind) => return Module::Present,
@@ -168,7 +188,10 @@ fn words(files: &Files<'_>, place: &Place) -> Vec<Finding> {
     }
     let by = "the command line";
     let finding = |name: String| match module(files, &name) {
-        Module::Present => None,
+        Module::NotExecutable { path, layer } if place.runtime == RuntimeKind::Redis => {
+            Some(not_executable(files, by).at(&path, layer))
+        }
+        Module::Present | Module::NotExecutable { .. } => None,
         Module::Absent => Some(absent(files, place.runtime, by, &name, OnNamed::Ends)),
         Module::NotElf { path, layer, is } => {
             let message = format!("{by} makes {} load this file, but it is {is}", place.runtime);
@@ -193,7 +216,7 @@ fn preloads(files: &Files<'_>) -> Vec<Finding> {
     let finding = |(name, by): (String, &str)| {
         let module = module(files, &name);
         let (what, (result, severity)) = match (&module, is_musl) {
-            (Module::Present, _) => return None,
+            (Module::Present | Module::NotExecutable { .. }, _) => return None,
             (Module::Absent, true) => ("not in the image".to_string(), ("programs start without it", Severity::Note)),
             (Module::Absent, false) => ("not in the image".to_string(), GLIBC),
             (Module::NotElf { is, .. }, true) => (is.clone(), ("no program starts", Severity::Error)),

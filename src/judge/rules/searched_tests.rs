@@ -1,7 +1,7 @@
 //! Libraries in directories that options and variables add to a process's search, and programs of environments: each
 //! fault with its healthy twin, on an image for arm64.
 
-use super::later_tests::{Program, Put, findings, foreign, healthy, image, own, text};
+use super::later_tests::{Library, Program, Put, findings, foreign, healthy, image, own, text};
 use crate::judge::code::Severity;
 
 /// `severity code path` of each finding above a note.
@@ -100,8 +100,11 @@ fn a_module_must_be_an_elf_file() {
         let page = image(text("opt/own/b.so", "404: Not Found\n"));
         assert_eq!(found(&[], &[&call], &page).len(), 1, "{line}");
     }
-    let preload = ["LD_PRELOAD=/opt/own/b.so"];
+    // Redis needs the permission to execute it.
+    let redis = |module| [Program(rows[3].0, own().build()), text(rows[3].1, rows[3].2), module];
     let warning = ["warning broken-configured /opt/own/b.so"];
+    assert_eq!(found(&[], &["/usr/bin/redis-server"], &redis(Library("opt/own/b.so", own().build()))), warning);
+    let preload = ["LD_PRELOAD=/opt/own/b.so"];
     assert_eq!(found(&preload, &["/app"], &[text("opt/own/b.so", "a text")]), warning);
 }
 

@@ -159,6 +159,8 @@ impl Machine<'_> {
         }
         match self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true) {
             Ok(id) => self.rootfs.view(id).kind != NodeKind::Directory && !self.rootfs.is_unread(id),
+            // The target of /var/run.
+            Err(ResolveError::Missing(absent)) if absent == b"/run" => false,
             Err(ResolveError::Missing(_) | ResolveError::NotDirectory(_) | ResolveError::Loop) => true,
             Err(ResolveError::Unread(_) | ResolveError::Denied(_) | ResolveError::NameTooLong) => false,
         }
