@@ -137,7 +137,7 @@ mod tests {
     use crate::inspect::elf_builder::ElfBuilder;
     use crate::platform::{Arch, Node};
 
-    const GLIBC: &str = "opt/ld-linux-x86-64.so.2";
+    const GLIBC: &str = "lib64/ld-linux-x86-64.so.2";
     const MUSL: &str = "lib/ld-musl-x86_64.so.1";
 
     fn run(words: &[&str]) -> Trace {
@@ -148,8 +148,9 @@ mod tests {
         let (needs, lacks) = (program("liba.so.1"), program("libgone.so.1"));
         let library = ElfBuilder::amd64().soname("liba.so.1").build();
         let foreign = ElfBuilder::arm64().build();
-        let files: [(&str, u16, &[u8]); 7] = [
+        let files: [(&str, u16, &[u8]); 8] = [
             (GLIBC, 0o755, &glibc),
+            ("opt/ld-linux-x86-64.so.2", 0o755, &glibc),
             (MUSL, 0o755, &musl),
             // It need not be executable.
             ("opt/app", 0o644, &needs),
@@ -171,9 +172,13 @@ mod tests {
     #[test]
     fn a_loader_runs_the_program_with_its_own_search() {
         let glibc = |words: &[&str], expected: &str, says: &str| {
-            check(&[&["/opt/ld-linux-x86-64.so.2"], words].concat(), expected, says);
+            check(&[&["/lib64/ld-linux-x86-64.so.2"], words].concat(), expected, says);
         };
         glibc(&["--library-path", "/opt/lib", "/opt/app", "x"], "runs", "");
+        // Where a loader outside its usual directory searches is not known.
+        let own = "/opt/ld-linux-x86-64.so.2";
+        check(&[own, "--library-path", "/opt/lib", "/opt/app"], "runs", "");
+        check(&[own, "/opt/app"], "unknown library-unknown", "");
         glibc(&["--inhibit-cache", "--library-path", "/opt/lib", "--argv0", "a", "/opt/app"], "runs", "");
         let error = |program: &str, why: &str| format!("{program}: error while loading shared libraries: {why}");
         let absent = "cannot open shared object file: No such file or directory";
