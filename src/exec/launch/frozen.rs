@@ -1,5 +1,5 @@
 //! A directory that PyInstaller built: its program loads the Python library next to it.
-//! Source: PyInstaller's documentation, "How the One-Folder Program Works".
+//! Source: PyInstaller's documentation, "What PyInstaller Does and How It Does It".
 
 use crate::exec::kernel::binfmt::Machine;
 use crate::exec::log::{Link, Log};
