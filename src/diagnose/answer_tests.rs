@@ -38,8 +38,14 @@ fn report(outcome: Outcome, findings: Vec<Finding>) -> ImageReport {
         dockerfile_line: None,
         is_base: None,
     };
-    let target =
-        TargetReport { name: "m7g.large".into(), outcome, steps: Vec::new(), shown: Vec::new(), undecided: None };
+    let target = TargetReport {
+        name: "m7g.large".into(),
+        outcome,
+        steps: Vec::new(),
+        shown: Vec::new(),
+        undecided: None,
+        risks: Vec::new(),
+    };
     let platform = PlatformReport {
         digest: Some(Digest::of(b"manifest")),
         layers: vec![layer],

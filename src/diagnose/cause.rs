@@ -313,7 +313,7 @@ impl Suspect {
             UnknownUser => Suspect::MissingUser,
             RootRefused => Suspect::RunAsNonRoot,
             RelativeWorkingDir | BadWorkingDir => Suspect::BadWorkingDirectory,
-            CauseKind::MissingProgram | MissingFile | NotADirectory | SymlinkLoop | NameTooLong => {
+            CauseKind::MissingProgram | MissingFile | MissingDirectory | NotADirectory | SymlinkLoop | NameTooLong => {
                 Suspect::MissingProgram
             }
             CauseKind::MountedOver => Suspect::MountedOver,

@@ -45,6 +45,7 @@ fn report(name: &str, outcomes: &[(&str, Outcome)], problems: Vec<Problem>) -> I
         steps: Vec::new(),
         shown: Vec::new(),
         undecided: None,
+        risks: Vec::new(),
     };
     let platform = PlatformReport {
         promised: Some(Platform::parse("linux/arm64").unwrap()),

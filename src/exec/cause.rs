@@ -52,6 +52,8 @@ causes! {
     RelativeWorkingDir "relative-working-dir";
     /// The working directory is not a directory and cannot be created.
     BadWorkingDir "bad-working-dir";
+    /// A supervisor's configuration names a directory that does not exist: of a log, a socket or a service.
+    MissingDirectory "missing-directory";
 
     // Finding and opening a file.
     /// A program that the call or a command names by its path does not exist.

@@ -139,7 +139,14 @@ fn start(machine: &Machine<'_>, log: &mut Log, path: &[u8], call: &Exec, reach: 
     let argv: Vec<Vec<u8>> = call.argv.iter().map(|word| word.clone().into_bytes()).collect();
     match reach {
         Reach::Chain => {
-            let walk = Walk { env: call.env.clone(), depth: 0, is_open: false, user: None, has_new_accounts: false };
+            let walk = Walk {
+                env: call.env.clone(),
+                depth: 0,
+                is_open: false,
+                user: None,
+                has_new_accounts: false,
+                has_new_directories: false,
+            };
             let outcome = machine.walk(log, path, &argv, &walk, Link::Call);
             let is_open = matches!(log.followed, Followed::Partial { .. }) && !log.has_program;
             // Where following stops, the words of the call indicate what the container is for.

@@ -52,8 +52,18 @@ pub struct Mention {
     pub line: u32,
     /// An absolute path, or the file name of a shared library.
     pub name: String,
-    /// A server loads it at start and fails to start without it.
-    pub is_loaded: bool,
+    pub load: Load,
+}
+
+/// What happens to the program that reads a text, if it cannot load or run what the text names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Load {
+    /// It loads the module when it starts: a server exits, PHP prints a warning.
+    AtStart,
+    /// It fails when it reaches the file, or that is not known.
+    WhenUsed,
+    /// It continues without the file.
+    Optional,
 }
 
 /// The start of a text without a usable shebang. Distinguishes near misses of a script.

@@ -1,7 +1,7 @@
 //! Finds programs and libraries in configuration text: absolute paths, and file names of shared libraries. Only these
 //! names and their lines are kept, so that the configuration of an image costs a few KiB.
 
-use super::kind::Mention;
+use super::kind::{Load, Mention};
 
 /// Bytes of a configuration text to read.
 pub const MENTION_BYTES: u64 = 64 << 10;
@@ -43,6 +43,18 @@ const DATA: [&[u8]; 7] = [
     b"var/lib/dpkg/",
     b"var/lib/apt/",
 ];
+/// Lists of plug-ins whose readers print a message and continue without those that cannot be loaded: gdk-pixbuf, GTK,
+/// GIO, glibc's NSS and Vulkan's layers. Seen with gdk-pixbuf 2.42 and glibc 2.36.
+/// Source: Vulkan-Loader's LoaderLayerInterface.md.
+const OPTIONAL: [&[u8]; 6] = [
+    b"/loaders.cache",
+    b"/immodules.cache",
+    b"/giomodule.cache",
+    b"/nsswitch.conf",
+    b"/vulkan/implicit_layer.d/",
+    b"/vulkan/explicit_layer.d/",
+];
+
 /// Directories that never contain programs or libraries.
 const ELSEWHERE: [&str; 7] = ["/proc/", "/sys/", "/dev/", "/run/", "/tmp/", "/var/log/", "/var/run/"];
 
@@ -80,8 +92,12 @@ pub fn mentions(path: &[u8], text: &[u8]) -> Vec<Mention> {
                 return found;
             }
             if found.iter().all(|known| known.name != name) {
-                let is_loaded = conditions == 0 && name.ends_with(".so") && is_load(line);
-                found.push(Mention { line: number, is_loaded, name });
+                let load = match () {
+                    () if conditions == 0 && name.ends_with(".so") && is_load(line) => Load::AtStart,
+                    () if is_optional(path, line) => Load::Optional,
+                    () => Load::WhenUsed,
+                };
+                found.push(Mention { line: number, load, name });
             }
         }
     }
@@ -109,6 +125,17 @@ fn is_load(line: &[u8]) -> bool {
         [b"load_module", b"LoadModule", b"shared_preload_libraries", b"loadmodule", b"extension", b"zend_extension"];
     let ends = |rest: &[u8]| rest.first().is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'=');
     words.iter().any(|word| line.strip_prefix(*word).is_some_and(ends))
+}
+
+/// Whether the reader of the text continues without what the line names.
+fn is_optional(path: &[u8], line: &[u8]) -> bool {
+    let contains = |place: &&[u8]| path.windows(place.len()).any(|part| part == *place);
+    if contains(&b"pam.d/".as_slice()) {
+        // A module that cannot be loaded fails its line, with a leading `-` too. Seen with Linux-PAM 1.5.2.
+        return line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).nth(1) == Some(b"optional");
+    }
+    // MariaDB prints `Couldn't load plugins` and starts. Seen with MariaDB 10.11.
+    line.starts_with(b"plugin-load") || line.starts_with(b"plugin_load") || OPTIONAL.iter().any(contains)
 }
 
 /// Returns libraries that known formats name without a directory or file extension.
@@ -184,8 +211,9 @@ mod tests {
         assert_eq!(named("etc/nginx/nginx.conf", nginx), expected);
         let httpd = "LoadModule a_module modules/mod_a.so\n";
         assert_eq!(named("etc/apache2/mods-available/a.load", httpd), [(1, "mod_a.so".to_string())]);
-        let loaded =
-            |text: &str| mentions(b"etc/nginx/nginx.conf", text.as_bytes()).iter().any(|mention| mention.is_loaded);
+        let loaded = |text: &str| {
+            mentions(b"etc/nginx/nginx.conf", text.as_bytes()).iter().any(|mention| mention.load == Load::AtStart)
+        };
         assert!(loaded("load_module /opt/a.so;\n") && loaded("LoadModule a modules/a.so\n"));
         assert!(!loaded("<IfModule !prefork.c>\n  LoadModule a modules/a.so\n</IfModule>\n"));
         assert!(loaded("<IfModule x>\n</IfModule>\nLoadModule a modules/a.so\n"));
@@ -193,6 +221,21 @@ mod tests {
         let nss = "passwd: files\nhosts: files mdns4_minimal [NOTFOUND=return] dns\n";
         let names: Vec<String> = named("etc/nsswitch.conf", nss).into_iter().map(|(_, name)| name).collect();
         assert_eq!(names, ["libnss_files.so.2", "libnss_mdns4_minimal.so.2", "libnss_dns.so.2"]);
+    }
+
+    #[test]
+    fn plug_ins_that_a_program_does_without_are_optional() {
+        let optional = |path: &str, text: &str| -> Vec<bool> {
+            let found = mentions(path.as_bytes(), text.as_bytes());
+            found.into_iter().map(|mention| mention.load == Load::Optional).collect()
+        };
+        let pam =
+            "auth required pam_a.so\nauth sufficient pam_b.so\n-session required pam_c.so\nsession optional pam_d.so\n";
+        assert_eq!(optional("etc/pam.d/su", pam), [false, false, false, true]);
+        assert_eq!(optional("etc/nsswitch.conf", "hosts: files\n"), [true]);
+        assert_eq!(optional("usr/lib/x/gdk-pixbuf-2.0/2.10.0/loaders.cache", "\"/usr/lib/x/a.so\"\n"), [true]);
+        assert_eq!(optional("etc/vulkan/icd.d/a.json", "{\"library_path\": \"/opt/a.so\"}\n"), [false]);
+        assert_eq!(optional("etc/odbcinst.ini", "Driver=/opt/a.so\n"), [false]);
     }
 
     #[test]

@@ -66,6 +66,11 @@ const fn row_of(kind: CauseKind) -> Row {
             hint: Some("set WORKDIR to a directory that is in the image or that the runtime can create"),
             ..row(Code::EntrypointNotFound)
         },
+        MissingDirectory => Row {
+            hint: Some("create the directory in the image: RUN mkdir -p DIRECTORY"),
+            blame: Blame::Nothing,
+            ..plain()
+        },
         MountedOver => Row {
             hint: Some("copy it to a directory that engines do not mount over: /usr/local/bin"),
             ..row(Code::EntrypointNotFound)

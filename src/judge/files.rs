@@ -59,7 +59,7 @@ impl Files<'_> {
         match by.used {
             Use::Needed => Severity::Error,
             Use::Preloaded if self.programs.libcs == [Libc::Musl] => Severity::Error,
-            Use::Preloaded | Use::PreloadFile => Severity::Warning,
+            Use::Preloaded | Use::PreloadFile | Use::Optional => Severity::Warning,
         }
     }
 

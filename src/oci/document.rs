@@ -221,6 +221,9 @@ pub struct RunConfig {
     pub user: String,
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
+    /// The keys are paths of directories.
+    #[serde(deserialize_with = "or_default")]
+    pub volumes: BTreeMap<String, serde_json::Value>,
     #[serde(deserialize_with = "or_default")]
     pub healthcheck: Healthcheck,
     #[serde(deserialize_with = "or_default")]

@@ -34,6 +34,7 @@ fn judged(number: usize) -> (Use, ImageReport) {
         steps: Vec::new(),
         shown: Vec::new(),
         undecided: None,
+        risks: Vec::new(),
     });
     let mut report = ImageReport::new(image, Origin::Unopened);
     report.platforms.push(platform);

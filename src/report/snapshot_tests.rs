@@ -38,7 +38,7 @@ fn target(arch: Arch, outcome: Outcome) -> TargetReport {
     let is = format!("ELF {}, static", arch.name());
     let step = StepReport { how: "entrypoint".to_string(), path: "/usr/local/bin/app".to_string(), is };
     let name = Platform::linux(arch).to_string();
-    TargetReport { name, outcome, steps: vec![step], shown: Vec::new(), undecided: None }
+    TargetReport { name, outcome, steps: vec![step], shown: Vec::new(), undecided: None, risks: Vec::new() }
 }
 
 fn platform(arch: Arch, is: Arch) -> PlatformReport {

@@ -145,7 +145,8 @@ pub struct Group<'a, 'd> {
 
 type Cause<'d> = (RuleId, Severity, Option<usize>, Option<usize>, &'d str);
 
-/// Groups the findings that were not accepted by cause, the most severe first.
+/// Groups the findings that were not accepted by cause, the most severe first. An error of the whole image comes before
+/// those of its platforms: a digest that pins the wrong platform explains them.
 pub fn groups<'a, 'd>(subject: &'d Subject<'a>) -> Vec<Group<'a, 'd>> {
     let mut groups: Vec<Group<'a, 'd>> = Vec::new();
     let mut known: BTreeMap<Cause<'d>, usize> = BTreeMap::new();
@@ -162,7 +163,11 @@ pub fn groups<'a, 'd>(subject: &'d Subject<'a>) -> Vec<Group<'a, 'd>> {
             }
         }
     }
-    groups.sort_by_key(|group| (std::cmp::Reverse(group.first().severity), group.first().rule));
+    groups.sort_by_key(|group| {
+        let first = group.first();
+        let is_explained = first.severity == Severity::Error && first.platform.is_some();
+        (std::cmp::Reverse(first.severity), is_explained, first.rule)
+    });
     groups
 }
 

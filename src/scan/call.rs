@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::exec::{Exec, RootRefusal, UNKNOWN_TEXT};
-use crate::image::{Contents, Entry, EntryKind, RootFs};
+use crate::image::{Contents, Entry, EntryKind, ResolveError, RootFs};
 use crate::oci::RunConfig;
 use crate::platform::{CapabilityChange, Fact, Node, Target};
 
@@ -203,6 +203,22 @@ impl CallOverride {
             rootfs.leave_unread(path);
         }
     }
+}
+
+/// Creates the directories of the image's volumes that it lacks, as engines do when they start a container.
+pub fn create_volumes<T>(rootfs: &mut RootFs<T>, run: &RunConfig) {
+    let is_absent = |path: &&String| {
+        path.starts_with('/') && matches!(rootfs.resolve(path.as_str()), Err(ResolveError::Missing(_)))
+    };
+    let paths: Vec<Vec<u8>> = run.volumes.keys().filter(is_absent).map(|path| followed(rootfs, path)).collect();
+    if paths.is_empty() {
+        return;
+    }
+    let mut contents = Contents::default();
+    for path in &paths {
+        contents.push(&Entry::plain(path, EntryKind::Directory, 0o755), None);
+    }
+    rootfs.apply(Arc::new(contents));
 }
 
 /// A mount point relative to the root, with links followed as in runtimes, without slashes at either end.

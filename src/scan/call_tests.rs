@@ -101,3 +101,13 @@ fn a_volume_hides_the_images_content() {
     assert!(is_unread("/opt/tool") && is_unread("/entry.sh") && is_unread("/run/x"));
     assert!(rootfs.resolve("/opt/tool/x").is_err() && !is_unread("/opt"));
 }
+
+#[test]
+fn the_directories_of_volumes_exist() {
+    let mut contents = Contents::default();
+    contents.push(&Entry::plain(b"var", EntryKind::Directory, 0o755), None::<()>);
+    let mut rootfs = crate::image::merge([Arc::new(contents)]);
+    let run: RunConfig = serde_json::from_str(r#"{"Volumes": {"/var/log/app": {}, "/var": {}, "x": {}}}"#).unwrap();
+    create_volumes(&mut rootfs, &run);
+    assert!(rootfs.resolve("/var/log/app").is_ok() && rootfs.resolve("/x").is_err());
+}

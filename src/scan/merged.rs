@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::call::create_volumes;
 use super::layers::{ReadExtent, ReadLayer, Watched};
 use super::model::{LayerReport, PlatformReport, Problem};
 use super::platform::{Subject, judge_platform};
@@ -105,6 +106,7 @@ fn on_layers(
         let hint = rootfs.has_filled_memory().then(raise_memory);
         problems.push(Problem::new(format!("{why}: {} entries were left out", rootfs.left_out()), hint));
     }
+    create_volumes(&mut rootfs, &image.config.run);
     options.call.mount(&mut rootfs);
     odd.extend(odd_layer::odd_history(&image.config.history, image.layers.len()));
     let layers = layer_reports(image, options);

@@ -32,8 +32,8 @@ pub use cure::rebuild_command;
 pub use keeping::keep;
 pub use many::{OPENED_AT_ONCE, Task, scan, scan_all};
 pub use model::{
-    Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Undecided,
-    Verdict,
+    Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, RiskReport, StepReport, TargetReport,
+    Undecided, Verdict,
 };
 pub use results::Results;
 pub use shard::Shard;

@@ -132,6 +132,20 @@ pub struct TargetReport {
     pub shown: Vec<Shown>,
     /// Where the chain ends because it depends on run time; `None` if it was followed to its end.
     pub undecided: Option<Undecided>,
+    /// Programs that it starts, or may start, and that cannot run.
+    #[serde(default)]
+    pub risks: Vec<RiskReport>,
+}
+
+/// A program that cannot run, and what starts it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RiskReport {
+    /// `PATH:LINE` of the script or configuration file that starts it.
+    pub by: String,
+    /// Whether it is sure to be started.
+    pub is_certain: bool,
+    pub steps: Vec<StepReport>,
+    pub outcome: Outcome,
 }
 
 /// Where and why a call could not be followed further: it starts, and its next step depends on run time.

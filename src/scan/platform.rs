@@ -2,8 +2,8 @@
 
 use super::Options;
 use super::call::{Purpose, Sandbox, StatedBy};
-use super::model::{LayerReport, PlatformReport, Problem, StepReport, TargetReport, Undecided};
-use crate::exec::{Exec, Followed, messages};
+use super::model::{LayerReport, PlatformReport, Problem, RiskReport, StepReport, TargetReport, Undecided};
+use crate::exec::{Certainty, Exec, Followed, Step, messages};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
@@ -183,10 +183,16 @@ fn add(report: &mut PlatformReport, target: &Target, call: &Exec, judgement: Jud
     }
     crate::judge::finding::sort(&mut report.findings);
     let Some(trace) = judgement.trace else { return };
-    let steps = trace.steps.iter().map(|step| StepReport {
+    let step = |step: &Step| StepReport {
         how: entry::link_word(&step.link),
         path: step.path.clone().unwrap_or_else(|| step.typed.clone()),
         is: step.what.clone(),
+    };
+    let risks = trace.risks.iter().map(|risk| RiskReport {
+        by: format!("{}:{}", risk.by, risk.line),
+        is_certain: risk.certainty == Certainty::Certain,
+        steps: risk.steps.iter().map(step).collect(),
+        outcome: risk.outcome.clone(),
     });
     let undecided = match &trace.followed {
         Followed::Full => None,
@@ -194,7 +200,8 @@ fn add(report: &mut PlatformReport, target: &Target, call: &Exec, judgement: Jud
     };
     report.targets.push(TargetReport {
         name: target.name.clone(),
-        steps: steps.collect(),
+        steps: trace.steps.iter().map(step).collect(),
+        risks: risks.collect(),
         shown: messages::messages(&trace, call),
         outcome: trace.outcome,
         undecided,

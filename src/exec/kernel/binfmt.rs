@@ -228,6 +228,20 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// A program that a C library's loader maps itself, given in the loader's arguments.
+    pub(crate) fn by_loader(
+        &self,
+        log: &mut Log,
+        (id, path): (NodeId, &[u8]),
+        elf: &'a Elf,
+        loader: (Vec<u8>, NodeId, &'a Elf),
+        argv: Vec<Vec<u8>>,
+    ) -> Result<Started<'a>, Outcome> {
+        let accepted = elf::accept(elf, self.kernel, &mut self.facts(log))
+            .map_err(|refusal| Outcome::fails(refusal.errno, path, with_node(refusal.cause, self.kernel, self.node)))?;
+        Ok(Started { id, path: path.to_vec(), elf, loader: Some(loader), abi: accepted.abi, argv })
+    }
+
     fn load_elf(
         &self,
         log: &mut Log,

@@ -8,6 +8,7 @@ use crate::exec::kernel::binfmt::Machine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
 use crate::exec::launch::accounts;
+use crate::exec::launch::by_loader::is_loader;
 use crate::exec::launch::interpret::{self, ShellCall};
 use crate::exec::launch::interpreter::Interpreter;
 use crate::exec::launch::services;
@@ -53,11 +54,6 @@ enum SearchResult<'f> {
 /// also be a script, as Cosmopolitan's are.
 fn is_binary(kind: &FileKind) -> bool {
     matches!(kind, FileKind::Elf(_) | FileKind::MachO(_) | FileKind::Wasm | FileKind::JavaClass | FileKind::Zip(_))
-}
-
-/// Whether a program of this name is a C library's loader, which runs the program in its arguments.
-fn is_loader(name: &str) -> bool {
-    ["ld-linux", "ld-musl-", "ld64.so", "ld.so"].iter().any(|start| name.starts_with(start))
 }
 
 /// Whether the shell with this file name has the options of a known shell. zsh and ksh have their own.
@@ -124,7 +120,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Follows the programs that a running program starts. `None` if the call is for the program itself.
-    fn follow(&self, log: &mut Log, ran: Ran, walk: &Walk) -> Option<Outcome> {
+    pub(super) fn follow(&self, log: &mut Log, ran: Ran, walk: &Walk) -> Option<Outcome> {
         if walk.depth >= MAX_DEPTH {
             return log.open_end(ran.name, "its chain of programs is too long to follow");
         }
@@ -178,11 +174,12 @@ impl<'a> Machine<'a> {
             name if let Some(interpreter) = Interpreter::from_file_name(name) => {
                 self.follow_interpreted(log, &ran, interpreter, &walk)
             }
-            name if is_loader(name) && ran.argv.len() > 1 => {
-                log.open_end(name, "the loader maps the program in its arguments itself")
-            }
+            name if is_loader(name) && ran.argv.len() > 1 => self.follow_loader(log, &ran, &walk),
             "execlineb" => self.follow_execline(log, &ran, &walk),
-            _ => self.lacking_runtime(log, &ran, &walk).or_else(|| self.follow_handed(log, &ran, &walk)),
+            _ => self
+                .lacking_runtime(log, &ran, &walk)
+                .or_else(|| self.lacks_python_library(log))
+                .or_else(|| self.follow_handed(log, &ran, &walk)),
         }
     }
 

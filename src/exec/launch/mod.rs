@@ -1,8 +1,10 @@
 //! Models how a runtime finds the container's program, and how wrappers, shells and interpreters start the next one.
 
 mod accounts;
+mod by_loader;
 mod dotnet;
 pub(crate) mod follow;
+mod frozen;
 pub(crate) mod interpret;
 mod interpreted;
 mod interpreter;

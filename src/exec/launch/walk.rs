@@ -26,6 +26,8 @@ pub(crate) struct Walk {
     pub user: Option<String>,
     /// An earlier command may have added users or groups.
     pub has_new_accounts: bool,
+    /// An earlier command may have created directories.
+    pub has_new_directories: bool,
 }
 
 /// The program that starts a command: it decides how the command is searched for and how a failure is reported.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image::{FileView, NodeId, NodeKind, RootFs};
-use crate::inspect::{FileKind, Mention, mentions, names};
+use crate::inspect::{FileKind, Load, Mention, mentions, names};
 use crate::judge::facts::runtimes::is_library;
 
 /// Limit on the names that are followed in one image.
@@ -14,7 +14,7 @@ const NAMES: usize = 100_000;
 const DIRECTORIES: &[&str] = &["PLAYWRIGHT_BROWSERS_PATH", "PUPPETEER_CACHE_DIR"];
 
 /// What happens to a process whose configuration names a file that cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Use {
     /// It fails, at its start or when it reaches the file.
     Needed,
@@ -22,6 +22,8 @@ pub enum Use {
     Preloaded,
     /// `/etc/ld.so.preload`: glibc's loader prints a line and continues; musl's does not read it.
     PreloadFile,
+    /// It continues without the file.
+    Optional,
 }
 
 /// Where a file is named: `/etc/odbcinst.ini:4`, `ENV PUPPETEER_EXECUTABLE_PATH`.
@@ -87,7 +89,11 @@ impl Named {
                 continue;
             }
             for mention in found.iter().take(left) {
-                let used = if path == "/etc/ld.so.preload" { Use::PreloadFile } else { Use::Needed };
+                let used = match mention.load {
+                    _ if path == "/etc/ld.so.preload" => Use::PreloadFile,
+                    Load::AtStart | Load::WhenUsed => Use::Needed,
+                    Load::Optional => Use::Optional,
+                };
                 named.note(rootfs, &mention.name, &NamedBy { place: format!("{path}:{}", mention.line), used });
             }
             left = left.saturating_sub(found.len());
@@ -129,7 +135,7 @@ impl Named {
 
     fn note(&mut self, rootfs: &RootFs<FileKind>, name: &str, by: &NamedBy) {
         if !name.starts_with('/') {
-            self.libraries.entry(name.to_string()).or_insert_with(|| by.clone());
+            keep(&mut self.libraries, name.to_string(), by);
             self.modules.insert(name.to_string());
             return;
         }
@@ -137,7 +143,7 @@ impl Named {
         let view = rootfs.view(id);
         if view.kind == NodeKind::File && view.fact.is_some() {
             let path = String::from_utf8_lossy(&rootfs.path(id)).into_owned();
-            self.files.entry(path).or_insert_with(|| by.clone());
+            keep(&mut self.files, path, by);
         }
     }
 
@@ -149,11 +155,19 @@ impl Named {
     }
 }
 
+/// Keeps the setting with the worst effect, and of equal ones the first.
+fn keep(named: &mut BTreeMap<String, NamedBy>, name: String, by: &NamedBy) {
+    let known = named.entry(name).or_insert_with(|| by.clone());
+    if by.used < known.used {
+        *known = by.clone();
+    }
+}
+
 /// The modules that a word of a call makes PostgreSQL load: `shared_preload_libraries=a,b`. Source: postgres(1), `-c`.
 pub fn settings(word: &str) -> impl Iterator<Item = String> {
     let setting = word.trim_start_matches("--").trim_start_matches("-c").trim_start();
     let found = mentions(b"", setting.as_bytes()).into_iter();
-    found.filter(|mention| mention.is_loaded).map(|mention| mention.name)
+    found.filter(|mention| mention.load == Load::AtStart).map(|mention| mention.name)
 }
 
 /// Whether a configuration is in use: a file of an `*-available` directory only is if it is enabled, a unit of a package

@@ -22,6 +22,7 @@ const NODE: &str = "usr/bin/node";
 #[derive(Clone)]
 pub(super) enum Put {
     Program(&'static str, Vec<u8>),
+    Library(&'static str, Vec<u8>),
     Text(&'static str, String),
     /// A library whose code always executes an instruction of this feature.
     Needing(&'static str, Vec<u8>, CpuFeature),
@@ -29,7 +30,7 @@ pub(super) enum Put {
     Module(&'static str, ModuleInterface),
     Link(&'static str, &'static str),
 }
-pub(super) use Put::{Link, Module, Needing, Program, Text};
+pub(super) use Put::{Library, Link, Module, Needing, Program, Text};
 
 pub(super) fn foreign() -> Vec<u8> {
     ElfBuilder::amd64().build()
@@ -49,6 +50,7 @@ fn layer(puts: &[Put]) -> Arc<Contents<FileKind>> {
     for put in puts {
         let (path, kind, mode, bytes): (_, _, _, &[u8]) = match put {
             Needing(path, bytes, _) | Program(path, bytes) => (path, EntryKind::File, 0o755, bytes),
+            Library(path, bytes) => (path, EntryKind::File, 0o644, bytes),
             Module(path, _) => (path, EntryKind::File, 0o755, &module),
             Text(path, text) => (path, EntryKind::File, 0o644, text.as_bytes()),
             Link(path, target) => (path, EntryKind::Symlink(target.as_bytes()), 0o777, b""),
@@ -128,9 +130,7 @@ fn a_foreign_file_that_configuration_names_is_in_reach() {
         ("opt/vk/libvk.so", text("usr/share/vulkan/icd.d/a.json", "{\"ICD\":{\"library_path\":\"/opt/vk/libvk.so\"}}")),
         ("opt/tool/server", text("srv/config.yaml", "server:\n  binary: /opt/tool/server\n")),
         ("lib/security/pam_own.so", text("etc/pam.d/login", "auth required pam_own.so\n")),
-        ("usr/lib/libnss_own.so.2", text("etc/nsswitch.conf", "passwd: files own\n")),
         ("opt/php/x.so", text("usr/local/etc/php/conf.d/x.ini", "zend_extension=/opt/php/x.so\n")),
-        ("opt/mysql/p.so", text("etc/my.cnf", "[mysqld]\nplugin-load-add=p.so\n")),
     ];
     for (path, config) in cases {
         let puts = [Program(path, foreign()), config.clone()];

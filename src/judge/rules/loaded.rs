@@ -1,16 +1,17 @@
-//! Modules that configuration or the command line makes a server or PHP load at start, but that the image lacks. A
-//! server exits with an error; PHP starts without the module.
+//! Modules that configuration or the command line makes a server or PHP load at start, but that the image lacks or that
+//! are not ELF files. A server exits with an error; PHP starts without the module.
 
 use crate::exec::environment::variable;
 use crate::exec::kernel::access::config;
-use crate::image::ResolveError;
-use crate::inspect::{FileKind, Mention, mentions};
+use crate::image::{NodeId, NodeKind, ResolveError};
+use crate::inspect::{FileKind, Load, Mention, mentions};
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::named::settings;
 use crate::judge::facts::runtimes::{OnNamed, RUNTIMES, Runtime, RuntimeKind, is_library};
 use crate::judge::facts::tokens::Libc;
 use crate::judge::files::Files;
 use crate::judge::finding::Finding;
+use crate::judge::rules::others::{not_a_program, runs_nowhere};
 
 /// Parts of a path that mark the configuration of a program, and how its names end.
 struct Place {
@@ -71,10 +72,21 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
             _ => continue,
         };
         // Since PHP 8.5 opcache is a part of PHP itself.
-        let is_loaded = |mention: &&Mention| mention.is_loaded && mention.name != "opcache.so";
-        for mention in found.iter().filter(is_loaded).filter(|mention| !is_there(files, &mention.name)) {
+        let is_loaded = |mention: &&Mention| mention.load == Load::AtStart && mention.name != "opcache.so";
+        for mention in found.iter().filter(is_loaded) {
             let by = format!("{path}:{}", mention.line);
-            findings.push(absent(files, place.runtime, &by, &mention.name, *on_named).at(&path, view.layer));
+            let finding = match module(files, &mention.name) {
+                Module::NotExecutable { path, layer } if place.runtime == RuntimeKind::Redis => {
+                    not_executable(files, &by).at(&path, layer)
+                }
+                Module::Present | Module::NotExecutable { .. } => continue,
+                Module::Absent => absent(files, place.runtime, &by, &mention.name, *on_named).at(&path, view.layer),
+                Module::NotElf { path, layer, is } => {
+                    let message = format!("{by} makes {} load this file, but it is {is}", place.runtime);
+                    not_elf(files, &by, message).at(&path, layer).is(is, "a library")
+                }
+            };
+            findings.push(finding);
         }
     }
     findings
@@ -94,6 +106,75 @@ fn absent(files: &Files<'_>, program: RuntimeKind, by: &str, name: &str, on_name
     finding
 }
 
+/// Seen with Redis 7.0: `Module ... failed to load: It does not have execute permissions.`
+fn not_executable(files: &Files<'_>, by: &str) -> Finding {
+    let message = format!("{by} makes Redis load this file, but it is not executable; Redis 7 and later do not start");
+    let mut finding = not_elf(files, by, message).severity(Severity::Warning);
+    finding.hint = vec!["make the module executable: RUN chmod +x FILE".to_string()];
+    finding
+}
+
+fn not_elf(files: &Files<'_>, by: &str, message: String) -> Finding {
+    let mut finding = Finding::new(Code::BrokenConfigured, message);
+    finding.reached_by = files.chain.to_vec();
+    finding.reached_by.push(by.to_string());
+    finding
+}
+
+/// What the image has of a module.
+enum Module {
+    Present,
+    /// An ELF file without a permission to execute it, which only Redis needs.
+    NotExecutable {
+        path: String,
+        layer: usize,
+    },
+    Absent,
+    /// A file that every loader refuses: `invalid ELF header`, `file too short`.
+    NotElf {
+        path: String,
+        layer: usize,
+        is: String,
+    },
+}
+
+/// A module by its path, or by its file name: servers search for it in a directory that is compiled into them.
+fn module(files: &Files<'_>, name: &str) -> Module {
+    let rootfs = files.rootfs;
+    let found: Vec<NodeId> = match name.starts_with('/') {
+        true => match rootfs.resolve(name) {
+            Ok(id) => vec![id],
+            Err(ResolveError::Missing(_)) => return Module::Absent,
+            Err(_) => return Module::Present,
+        },
+        false => {
+            let named: Vec<_> = rootfs.named(name.rsplit('/').next().unwrap_or(name).as_bytes()).collect();
+            if named.is_empty() {
+                return Module::Absent;
+            }
+            named.iter().filter_map(|view| rootfs.resolve(rootfs.path(view.id)).ok()).collect()
+        }
+    };
+    let mut refused = None;
+    for view in found.into_iter().map(|id| rootfs.view(id)) {
+        let is = match (view.kind, view.fact) {
+            (NodeKind::File, None | Some(FileKind::Data)) => "not an ELF file".to_string(),
+            (NodeKind::File, Some(FileKind::Elf(_))) if view.mode & 0o111 == 0 => {
+                let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
+                return Module::NotExecutable { path, layer: view.layer };
+            }
+            (NodeKind::File, Some(FileKind::Elf(_))) => return Module::Present,
+            // Every such file that configuration names has a finding.
+            (NodeKind::File, Some(kind)) if runs_nowhere(kind) => return Module::Present,
+            (NodeKind::File, Some(kind)) => not_a_program(kind).unwrap_or_else(|| "a text".to_string()),
+            _ => return Module::Present,
+        };
+        let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
+        refused.get_or_insert(Module::NotElf { path, layer: view.layer, is });
+    }
+    refused.unwrap_or(Module::Present)
+}
+
 /// Modules that the words of the call name: `postgres -c shared_preload_libraries=pg_cron`, `redis-server --loadmodule
 /// /opt/a.so`.
 fn words(files: &Files<'_>, place: &Place) -> Vec<Finding> {
@@ -105,9 +186,19 @@ fn words(files: &Files<'_>, place: &Place) -> Vec<Finding> {
             _ => {}
         }
     }
-    let is_absent = |name: &String| name.ends_with(".so") && !is_there(files, name);
-    let absent = |name: String| absent(files, place.runtime, "the command line", &name, OnNamed::Ends);
-    named.into_iter().filter(is_absent).map(absent).collect()
+    let by = "the command line";
+    let finding = |name: String| match module(files, &name) {
+        Module::NotExecutable { path, layer } if place.runtime == RuntimeKind::Redis => {
+            Some(not_executable(files, by).at(&path, layer))
+        }
+        Module::Present | Module::NotExecutable { .. } => None,
+        Module::Absent => Some(absent(files, place.runtime, by, &name, OnNamed::Ends)),
+        Module::NotElf { path, layer, is } => {
+            let message = format!("{by} makes {} load this file, but it is {is}", place.runtime);
+            Some(not_elf(files, by, message).at(&path, layer).is(is, "a library"))
+        }
+    };
+    named.into_iter().filter(|name| name.ends_with(".so")).filter_map(finding).collect()
 }
 
 /// Libraries of `ENV LD_PRELOAD` and /etc/ld.so.preload that the image lacks. glibc's loader prints an error for each
@@ -122,28 +213,29 @@ fn preloads(files: &Files<'_>) -> Vec<Finding> {
         names.filter(|name| is_library(name)).map(|name| (name.to_string(), by)).collect()
     };
     let all = [named(value, "ENV LD_PRELOAD"), named(&file, "/etc/ld.so.preload")].concat();
-    let absent = all.into_iter().filter(|(name, _)| !is_there(files, name));
     let finding = |(name, by): (String, &str)| {
-        let (result, severity) = match is_musl {
-            true => ("programs start without it", Severity::Note),
-            false => ("the loader prints an error for each program, which starts without it", Severity::Warning),
+        let module = module(files, &name);
+        let (what, (result, severity)) = match (&module, is_musl) {
+            (Module::Present | Module::NotExecutable { .. }, _) => return None,
+            (Module::Absent, true) => ("not in the image".to_string(), ("programs start without it", Severity::Note)),
+            (Module::Absent, false) => ("not in the image".to_string(), GLIBC),
+            (Module::NotElf { is, .. }, true) => (is.clone(), ("no program starts", Severity::Error)),
+            (Module::NotElf { is, .. }, false) => (is.clone(), GLIBC),
         };
-        let message = format!("{by} names {name}, which is not in the image; {result}");
+        let message = format!("{by} names {name}, which is {what}; {result}");
         let mut finding = Finding::new(Code::BrokenConfigured, message).severity(severity);
+        if let Module::NotElf { path, layer, is } = module {
+            finding = finding.at(&path, layer).is(is, "a library");
+        }
         finding.expected.clone_from(&name);
         finding.hint =
             vec!["install the library in the final stage, or name it by its path on this platform".to_string()];
         finding.reached_by = vec![by.to_string(), name];
-        finding
+        Some(finding)
     };
-    absent.map(finding).collect()
+    all.into_iter().filter_map(finding).collect()
 }
 
-/// Whether the image has the module. A name without a directory is searched for in a directory compiled into the
-/// server.
-fn is_there(files: &Files<'_>, name: &str) -> bool {
-    match name.starts_with('/') {
-        true => !matches!(files.rootfs.resolve(name), Err(ResolveError::Missing(_))),
-        false => files.rootfs.named(name.rsplit('/').next().unwrap_or(name).as_bytes()).next().is_some(),
-    }
-}
+/// What glibc's loader does about a library that it cannot preload.
+const GLIBC: (&str, Severity) =
+    ("the loader prints an error for each program, which starts without it", Severity::Warning);

@@ -61,8 +61,10 @@ fn in_reach(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>) -> Option
     let mut finding = if let Some(by) = caller.filter(|_| is_executable) {
         let mut finding = Finding::new(Code::CalledNotAProgram, format!("{by} calls it, but it is {is}"));
         finding.reached_by = files.chain.to_vec();
-        finding.reached_by.extend(files.reach.caller(path).map(str::to_string));
-        finding.reached_by.push(path.to_string());
+        if !finding.reached_by.iter().any(|step| step == path) {
+            finding.reached_by.extend(files.reach.caller(path).map(str::to_string));
+            finding.reached_by.push(path.to_string());
+        }
         finding
     } else if is_executable && files.reach.is_on_path(path) {
         let mut finding = Finding::new(Code::BadProgramOnPath, format!("on PATH and executable, but it is {is}"));
@@ -101,7 +103,7 @@ fn named(files: &Files<'_>, other: &Other<'_>, is: &str) -> Option<Finding> {
 }
 
 /// Whether nothing on Linux runs it, not even a shell that treats it as a script.
-fn runs_nowhere(kind: &FileKind) -> bool {
+pub fn runs_nowhere(kind: &FileKind) -> bool {
     matches!(
         kind,
         FileKind::Empty

@@ -1,7 +1,7 @@
 //! Libraries in directories that options and variables add to a process's search, and programs of environments: each
 //! fault with its healthy twin, on an image for arm64.
 
-use super::later_tests::{Program, Put, findings, foreign, healthy, image, own, text};
+use super::later_tests::{Library, Program, Put, findings, foreign, healthy, image, own, text};
 use crate::judge::code::Severity;
 
 /// `severity code path` of each finding above a note.
@@ -73,6 +73,60 @@ fn a_server_needs_the_modules_that_its_configuration_loads() {
     assert_eq!(found(&[], &["/usr/sbin/apache2"], &available), [""; 0]);
     let enabled = httpd("etc/apache2/conf.d/b.load");
     assert_eq!(found(&[], &["/usr/sbin/apache2"], &enabled), ["error broken-configured /etc/apache2/conf.d/b.load"]);
+}
+
+#[test]
+fn a_module_must_be_an_elf_file() {
+    // nginx, Apache and Redis end with `file too short` or `invalid ELF header`; PHP and glibc's loader print it and
+    // continue. Seen with nginx 1.22, Apache 2.4, Redis 7.0, PHP 8.2 and glibc 2.36.
+    let rows = [
+        ("usr/sbin/nginx", "etc/nginx/nginx.conf", "load_module /opt/own/b.so;\n"),
+        ("usr/sbin/nginx", "etc/nginx/nginx.conf", "load_module modules/b.so;\n"),
+        ("usr/sbin/apache2", "etc/apache2/apache2.conf", "LoadModule b_module /opt/own/b.so\n"),
+        ("usr/bin/redis-server", "etc/redis/redis.conf", "loadmodule /opt/own/b.so\n"),
+        ("usr/bin/php8.2", "etc/php/8.2/cli/conf.d/b.ini", "extension=/opt/own/b.so\n"),
+        ("usr/bin/php8.2", "etc/php/8.2/cli/conf.d/b.ini", "extension=b\n"),
+        ("usr/lib/postgresql/15/bin/postgres", "srv/postgresql.conf", "shared_preload_libraries = 'b'\n"),
+    ];
+    for (server, conf, line) in rows {
+        let image = |module: Put| vec![Program(server, own().build()), module, text(conf, line)];
+        let call = format!("/{server}");
+        assert_eq!(found(&[], &[&call], &image(Program("opt/own/b.so", own().build()))), [""; 0], "{line}");
+        for content in ["a text", "\u{1}\u{2}data", "#!/bin/sh\n"] {
+            let broken = image(text("opt/own/b.so", content));
+            assert_eq!(found(&[], &[&call], &broken), ["error broken-configured /opt/own/b.so"], "{line}");
+        }
+        // An error page has one finding.
+        let page = image(text("opt/own/b.so", "404: Not Found\n"));
+        assert_eq!(found(&[], &[&call], &page).len(), 1, "{line}");
+    }
+    // Redis needs the permission to execute it.
+    let redis = |module| [Program(rows[3].0, own().build()), text(rows[3].1, rows[3].2), module];
+    let warning = ["warning broken-configured /opt/own/b.so"];
+    assert_eq!(found(&[], &["/usr/bin/redis-server"], &redis(Library("opt/own/b.so", own().build()))), warning);
+    let preload = ["LD_PRELOAD=/opt/own/b.so"];
+    assert_eq!(found(&preload, &["/app"], &[text("opt/own/b.so", "a text")]), warning);
+}
+
+#[test]
+fn a_plug_in_that_its_host_does_without_is_a_warning() {
+    // gdk-pixbuf, GIO, GTK, MariaDB, glibc's NSS and Linux-PAM print a message at most and continue.
+    for (path, by, line) in [
+        ("usr/lib/own/a.so", "usr/lib/gdk-pixbuf-2.0/2.10.0/loaders.cache", "\"/usr/lib/own/a.so\"\n"),
+        ("usr/lib/own/a.so", "usr/share/vulkan/explicit_layer.d/a.json", "{\"library_path\": \"/usr/lib/own/a.so\"}\n"),
+        ("usr/lib/security/pam_own.so", "etc/pam.d/login", "session optional pam_own.so\n"),
+        ("opt/mysql/p.so", "etc/my.cnf", "[mysqld]\nplugin-load-add=p.so\n"),
+        ("usr/lib/libnss_own.so.2", "etc/nsswitch.conf", "hosts: files own dns\n"),
+    ] {
+        let puts = [Program(path, foreign()), text(by, line)];
+        check(&[], &["/app"], &puts, &[&format!("warning foreign-configured /{path}")]);
+    }
+    let required = [
+        Program("usr/lib/security/pam_own.so", foreign()),
+        text("etc/pam.d/login", "session optional pam_own.so\n"),
+        text("etc/pam.d/su", "auth required pam_own.so\n"),
+    ];
+    check(&[], &["/app"], &required, &["error foreign-configured /usr/lib/security/pam_own.so"]);
 }
 
 #[test]

@@ -278,10 +278,24 @@ fn write_accepted(subject: &Subject<'_>, screen: Screen, out: &mut dyn Write) ->
 /// Writes the chain of each start and the message of every front end, for `--explain`.
 fn write_chain(platform: &PlatformReport, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     for target in &platform.targets {
-        writeln!(out, "explain {} on {}: {}", platform.name(), visible(&target.name), target.outcome.word())?;
+        let but = match target.risks.iter().any(|risk| risk.is_certain) && target.outcome.is_alive() {
+            true => ", but not everything that it starts",
+            false => "",
+        };
+        let word = target.outcome.word();
+        writeln!(out, "explain {} on {}: {word}{but}", platform.name(), visible(&target.name))?;
         let mut pair = |name: &str, value: &str| screen.pair(&visible(name), &visible(value), NAME_WIDTH, out);
         for step in &target.steps {
             pair(&step.how, &format!("{}   {}", step.path, step.is))?;
+        }
+        for risk in &target.risks {
+            pair(if risk.is_certain { "then" } else { "perhaps" }, &risk.by)?;
+            for step in &risk.steps {
+                pair(&step.how, &format!("{}   {}", step.path, step.is))?;
+            }
+            if let Some(cause) = risk.outcome.cause() {
+                pair("cause", &format!("{} ({})", cause.text, cause.code()))?;
+            }
         }
         if let Some(undecided) = &target.undecided {
             pair("followed to", &undecided.to_string())?;

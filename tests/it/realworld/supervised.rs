@@ -13,9 +13,11 @@ mod servers;
 mod supervisord;
 mod systemd;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -114,14 +116,22 @@ const TREE: Tree = Tree {
         Put::File("etc/passwd", 0o644, Bytes::Text(PASSWD)),
         Put::File("etc/group", 0o644, Bytes::Text("root:x:0:\nnogroup:x:65534:\nabc:x:911:\n")),
         Put::File("etc/pam.d/cron", 0o644, Bytes::Text(PAM)),
+        Put::File("etc/pam.d/other", 0o644, Bytes::Text(PAM)),
+        // Without it, glibc's getgrent reports ENOENT.
+        Put::File("etc/nsswitch.conf", 0o644, Bytes::Text("passwd: files\ngroup: files\nshadow: files\n")),
         Put::Link("usr/bin/awk", "mawk"),
     ],
     ..amd64("services", PACKAGES, "/bin/sh")
 };
 
-/// Time for a healthy service to start. A broken one gets three times what its twin took.
+/// Time for a healthy service to start. A broken one gets three times what its twin took, within these bounds. A
+/// scheduler starts its programs at the next full minute.
 const PATIENCE: Duration = Duration::from_secs(90);
 const LEAST: Duration = Duration::from_secs(3);
+const MOST: Duration = Duration::from_secs(70);
+/// Images between two lines of progress.
+const PROGRESS: usize = 20;
+const WORKERS: usize = 8;
 
 fn groups() -> impl Iterator<Item = &'static Group> {
     let all: [&'static [Group]; 8] = [
@@ -247,17 +257,98 @@ fn run(directory: &Path, root: &Path, variant: &Variant, patience: Duration) -> 
     if ran { Ok(start.elapsed()) } else { Err(printed) }
 }
 
-/// Runs a service and its variants. Returns where it differs from what is expected.
-fn executed(directory: &Path, root: &Path, service: &'static Service) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let mut patience = PATIENCE;
-    for variant in service.variants() {
-        let result = run(directory, root, &variant, patience);
-        match (&result, variant.fault) {
-            (Ok(took), None) => patience = (*took * 3).max(LEAST),
-            (Err(printed), Some(_)) if printed.contains(service.prints) => {}
-            _ => wrong.push(format!("{}: fault: {:?}, result: {result:?}", service.name, variant.fault)),
+/// What to start, and for how long it may take to run its program.
+struct Start {
+    service: usize,
+    variant: Variant,
+    patience: Duration,
+}
+
+/// Starts images in parallel. Returns the result of each.
+fn run_all(directory: &Path, root: &Path, starts: Vec<Start>) -> Vec<(Start, Result<Duration, String>)> {
+    let done = Progress { what: "started", of: starts.len(), count: AtomicUsize::new(0) };
+    let next = Mutex::new(starts.into_iter());
+    let work = || {
+        let mut results = Vec::new();
+        loop {
+            let Some(start) = next.lock().unwrap().next() else { return results };
+            let result = run(directory, root, &start.variant, start.patience);
+            results.push((start, result));
+            done.add();
         }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    })
+}
+
+/// Runs every service that can run here and its variants. Returns where they differ from what is expected.
+fn executed(directory: &Path, root: &Path) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut blame = |variant: &Variant, result: &Result<Duration, String>| {
+        wrong.push(format!("{}: fault: {:?}, result: {result:?}", variant.service.name, variant.fault));
+    };
+    let services: Vec<&Service> = groups().flat_map(|group| group.services).filter(|service| service.is_run).collect();
+    let (mut healthy, mut faulty) = (Vec::new(), Vec::new());
+    for (service, row) in services.iter().enumerate() {
+        for variant in row.variants() {
+            let starts = if variant.fault.is_none() { &mut healthy } else { &mut faulty };
+            starts.push(Start { service, variant, patience: PATIENCE });
+        }
+    }
+    let mut patience = vec![LEAST; services.len()];
+    for (start, result) in run_all(directory, root, healthy) {
+        match result {
+            Ok(took) => patience[start.service] = (took * 3).clamp(LEAST, MOST),
+            Err(_) => blame(&start.variant, &result),
+        }
+    }
+    faulty.iter_mut().for_each(|start| start.patience = patience[start.service]);
+    // Those that take longest go first.
+    faulty.sort_by_key(|start| std::cmp::Reverse(start.patience));
+    for (start, result) in run_all(directory, root, faulty) {
+        match &result {
+            Err(printed) if printed.contains(start.variant.service.prints) => {}
+            _ => blame(&start.variant, &result),
+        }
+    }
+    wrong
+}
+
+/// Writes a line to stderr for every few images, even if the output of tests is captured.
+struct Progress {
+    what: &'static str,
+    of: usize,
+    count: AtomicUsize,
+}
+
+impl Progress {
+    fn add(&self) {
+        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_multiple_of(PROGRESS) || count == self.of {
+            let _ = writeln!(std::io::stderr(), "services: {count} of {} images {}", self.of, self.what);
+        }
+    }
+}
+
+/// Scans every service and its variants. Returns where the findings differ from what is expected.
+fn scanned(directory: &Path, root: &Path) -> Vec<String> {
+    let image = image::Image::pack(&TREE, root);
+    let cache = directory.join("cache");
+    let variants: Vec<Variant> = groups().flat_map(|group| group.services).flat_map(Service::variants).collect();
+    let done = Progress { what: "scanned", of: variants.len(), count: AtomicUsize::new(0) };
+    let mut wrong = Vec::new();
+    for variant in variants {
+        let service = variant.service;
+        let puts: Vec<Put> = variant.files.iter().map(put).collect();
+        let config = json!({"Entrypoint": service.call, "Env": service.env, "WorkingDir": service.working_dir});
+        let found = scan(&cache, image.with_config(&puts.iter().collect::<Vec<_>>(), config));
+        let is_right = if variant.fault.is_some() { found.has_error } else { found.loud.is_empty() };
+        if !is_right {
+            wrong.push(format!("{}: fault: {:?}, found {:?}", service.name, variant.fault, found.loud));
+        }
+        done.add();
     }
     wrong
 }
@@ -272,32 +363,11 @@ fn services_start_unless_an_error_is_found() {
     let temporary = tempfile::tempdir().unwrap();
     let directory = std::env::var_os("IMGARCH_REALWORLD_DIR").map_or(temporary.path().to_path_buf(), Into::into);
     let root = trees::build(&directory, &TREE);
-    let image = image::Image::pack(&TREE, &root);
-    let cache = directory.join("cache");
-    let services = || groups().flat_map(|group| group.services);
-    let mut wrong = Vec::new();
-    for service in services() {
-        for variant in service.variants() {
-            let puts: Vec<Put> = variant.files.iter().map(put).collect();
-            let config = json!({"Entrypoint": service.call, "Env": service.env, "WorkingDir": service.working_dir});
-            let found = scan(&cache, image.with_config(&puts.iter().collect::<Vec<_>>(), config));
-            let is_right = if variant.fault.is_some() { found.has_error } else { found.loud.is_empty() };
-            if !is_right {
-                wrong.push(format!("{}: fault: {:?}, found {:?}", service.name, variant.fault, found.loud));
-            }
-        }
-    }
-    let next = Mutex::new(services().filter(|service| service.is_run));
-    let work = || {
-        let mut wrong = Vec::new();
-        loop {
-            let Some(service) = next.lock().unwrap().next() else { return wrong };
-            wrong.extend(executed(&directory, &root, service));
-        }
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..8).map(|_| scope.spawn(work)).collect();
-        wrong.extend(workers.into_iter().flat_map(|worker| worker.join().unwrap()));
+    let wrong = std::thread::scope(|scope| {
+        let run = scope.spawn(|| executed(&directory, &root));
+        let mut wrong = scanned(&directory, &root);
+        wrong.extend(run.join().unwrap());
+        wrong
     });
     println!("{}", table());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -6,7 +6,7 @@ use super::ending::End;
 use super::print::{echoed, printed};
 use super::state::{Flow, How, Start, State, Status, Value};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{Interpreter, Shell, Source};
+use super::{Interpreter, Shell, Source, tools};
 use crate::exec::environment::DEFAULT_PATH;
 use crate::shell;
 
@@ -63,6 +63,8 @@ impl Interpreter<'_, '_, '_> {
                 return self.start(state, Start { argv, sets, line, how: How::Exec, is_tested });
             }
             "command" | "builtin" => return self.command_word(state, words, sets, line, is_tested),
+            // bash refuses `--help` and other options with exit code 2; other shells have no such command.
+            "type" if words.first().is_some_and(|word| tools::is_bad_option(word)) => return done(state, Truth::No),
             "type" | "hash" if words.len() > 1 || name == "type" => {
                 let truth = words
                     .iter()
@@ -253,41 +255,6 @@ impl Interpreter<'_, '_, '_> {
             return (Truth::Maybe, None);
         }
         (if state.is_open { Truth::Usually(false) } else { Truth::No }, None)
-    }
-
-    fn change_directory(&mut self, mut state: State, name: &str, words: &[String]) -> Vec<State> {
-        let target = words.iter().find(|word| !word.starts_with('-') || word.len() == 1).cloned();
-        let target = match (name, target) {
-            ("popd", _) => HOLE.to_string(),
-            ("pushd", None) => HOLE.to_string(),
-            (_, None) => self.scalar(&state, "HOME"),
-            (_, Some(target)) => target,
-        };
-        if target == "-" || !text::is_known(&target) {
-            state.cwd = None;
-            state.status = Status::from_truth(Truth::Maybe);
-            return vec![state];
-        }
-        if text::plain(&target).is_empty() {
-            if text::is_soft(&target) {
-                state.cwd = None;
-            }
-            state.status = Status::from_truth(Truth::Yes);
-            return vec![state];
-        }
-        let path = self.absolute(&state, &target);
-        let found = path.as_ref().and_then(|path| self.find_node(path, true));
-        let truth = match (&path, found) {
-            (Some(_), Some(id)) if self.machine.rootfs.view(id).kind == crate::image::NodeKind::Directory => Truth::Yes,
-            (Some(_), Some(_)) => Truth::No,
-            // It is created or mounted, or the script ends.
-            _ => Truth::Maybe,
-        };
-        if truth != Truth::No {
-            state.cwd = path.map(|path| path.as_str().into());
-        }
-        state.status = Status::from_truth(truth);
-        vec![state]
     }
 
     fn read(&mut self, mut state: State, words: &[String]) -> Vec<State> {

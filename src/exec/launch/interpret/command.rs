@@ -17,6 +17,8 @@ use crate::shell::{AssignedValue, Command, CommandKind, List, RedirectKind, Simp
 
 /// The table of users. Tools that add users count as writing it.
 const PASSWD: &str = "/etc/passwd";
+/// Stands for all directories that a script creates, in the set of the paths that it writes.
+const DIRECTORIES: &str = "/*/";
 
 impl<'a> Interpreter<'_, 'a, '_> {
     /// Runs a command with its redirections.
@@ -240,10 +242,11 @@ impl<'a> Interpreter<'_, 'a, '_> {
             return vec![state];
         }
         let has_new_accounts = self.walk.has_new_accounts || state.written.contains(PASSWD);
-        let walk = Walk { env, is_open: state.is_open, has_new_accounts, ..self.walk.clone() };
+        let has_new_directories = self.walk.has_new_directories || state.written.contains(DIRECTORIES);
+        let walk = Walk { env, is_open: state.is_open, has_new_accounts, has_new_directories, ..self.walk.clone() };
         let label = self.source.path.clone();
         let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == How::Exec };
-        let flags = (walk.is_open, has_new_accounts, walk.depth, how as u8, line);
+        let flags = (walk.is_open, has_new_accounts, has_new_directories, walk.depth, how as u8, line);
         let call = (&argv, &walk.env, flags, &walk.user, &state.cwd, &label);
         // The map's own keys are random, so no image can hold two calls that are known to collide.
         let key = self.log.budget.memo.hasher().hash_one(call);
@@ -270,6 +273,9 @@ impl<'a> Interpreter<'_, 'a, '_> {
         let KnownCall { outcome, steps, says, followed } = followed;
         if tools::adds_accounts(&name) {
             Rc::make_mut(&mut state.written).insert(PASSWD.to_string());
+        }
+        if tools::makes_directories(&name) {
+            Rc::make_mut(&mut state.written).insert(DIRECTORIES.to_string());
         }
         let is_missing = outcome.cause().is_some_and(|cause| is_missing(cause.kind));
         if is_missing && state.has_unknown_commands && !name.contains('/') {

@@ -1,9 +1,11 @@
-//! Tools that list directories or start the programs in them: `ls`, `find`, `run-parts`.
+//! Commands on directories: `cd`, `ls`, and those that start the programs in them, `find` and `run-parts`.
+
+use std::rc::Rc;
 
 use super::lines::version_key;
 use super::pattern;
 use super::state::{How, Start, State, Status};
-use super::text::Truth;
+use super::text::{self, HOLE, Truth};
 use super::{Interpreter, MAX_TEXT};
 use crate::exec::outcome::{Death, Outcome};
 use crate::exec::{Cause, CauseKind};
@@ -53,6 +55,51 @@ impl Interpreter<'_, '_, '_> {
         state.print(&text);
         state.status = Status::from_truth(if is_missing { Truth::Usually(false) } else { Truth::Yes });
         true
+    }
+
+    /// `cd`, `pushd` and `popd`.
+    pub(super) fn change_directory(&mut self, mut state: State, name: &str, words: &[String]) -> Vec<State> {
+        let target = words.iter().find(|word| !word.starts_with('-') || word.len() == 1).cloned();
+        if name == "popd" && words.is_empty() {
+            let earlier = Rc::make_mut(&mut state.pushed).pop();
+            state.cwd = earlier.flatten();
+            state.status = Status::from_truth(if state.cwd.is_some() { Truth::Yes } else { Truth::Maybe });
+            return vec![state];
+        }
+        if name == "pushd" {
+            Rc::make_mut(&mut state.pushed).push(state.cwd.clone());
+        }
+        let target = match (name, target) {
+            ("popd", _) => HOLE.to_string(),
+            ("pushd", None) => HOLE.to_string(),
+            (_, None) => self.scalar(&state, "HOME"),
+            (_, Some(target)) => target,
+        };
+        if target == "-" || !text::is_known(&target) {
+            state.cwd = None;
+            state.status = Status::from_truth(Truth::Maybe);
+            return vec![state];
+        }
+        if text::plain(&target).is_empty() {
+            if text::is_soft(&target) {
+                state.cwd = None;
+            }
+            state.status = Status::from_truth(Truth::Yes);
+            return vec![state];
+        }
+        let path = self.absolute(&state, &target);
+        let found = path.as_ref().and_then(|path| self.find_node(path, true));
+        let truth = match (&path, found) {
+            (Some(_), Some(id)) if self.machine.rootfs.view(id).kind == crate::image::NodeKind::Directory => Truth::Yes,
+            (Some(_), Some(_)) => Truth::No,
+            // It is created or mounted, or the script ends.
+            _ => Truth::Maybe,
+        };
+        if truth != Truth::No {
+            state.cwd = path.map(|path| path.as_str().into());
+        }
+        state.status = Status::from_truth(truth);
+        vec![state]
     }
 
     /// `find DIR... TESTS -exec CMD {} ;`

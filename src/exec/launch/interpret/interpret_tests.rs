@@ -411,3 +411,15 @@ fn run_parts_passes_no_text_to_a_shell() {
     let entry = ("e", 0o755, "#!/bin/sh\nset -e\nrun-parts --exit-on-error /etc/start.d\nexec /app\n");
     assert_eq!(summary(&run_with(&[entry, job], &["/e"], &[])), "exit 1 no-shebang");
 }
+
+#[test]
+fn type_refuses_options() {
+    let script = "if type \"$1\" >/dev/null 2>&1; then exec \"$@\"; fi\nexec /foreign \"$@\"\n";
+    bash(script, &["--help"], FOREIGN);
+    bash("type -p none --help >/dev/null || exec /foreign\n", &[], FOREIGN);
+}
+
+#[test]
+fn popd_returns_to_the_directory_that_pushd_left() {
+    bash("cd /etc\npushd / >/dev/null\npopd >/dev/null\ncd ..\nexec ./foreign\n", &[], FOREIGN);
+}

@@ -157,6 +157,7 @@ impl Machine<'_> {
             args: Rc::new(args),
             functions: Rc::new(BTreeMap::new()),
             cwd: Some(String::from_utf8_lossy(&self.cwd.path(self.rootfs)).as_ref().into()),
+            pushed: Rc::default(),
             ends_on_error: call.ends_on_error,
             is_open: walk.is_open,
             has_unknown_commands: false,

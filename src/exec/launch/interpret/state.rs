@@ -23,6 +23,8 @@ pub struct State {
     pub functions: Rc<BTreeMap<String, Function>>,
     /// An absolute path. `None` if not known.
     pub cwd: Option<Rc<str>>,
+    /// The directories that `pushd` left.
+    pub pushed: Rc<Vec<Option<Rc<str>>>>,
     pub ends_on_error: bool,
     /// An earlier command may have created or changed any file.
     pub is_open: bool,
@@ -256,6 +258,9 @@ impl State {
         if self.cwd != other.cwd && !is_rare {
             self.cwd = None;
         }
+        if self.pushed != other.pushed {
+            self.pushed = Rc::default();
+        }
         self.ends_on_error &= other.ends_on_error;
         self.is_open |= other.is_open;
         self.has_unknown_commands |= other.has_unknown_commands;
@@ -286,6 +291,7 @@ impl State {
             && self.args == other.args
             && self.functions == other.functions
             && self.cwd == other.cwd
+            && self.pushed == other.pushed
             && self.ends_on_error == other.ends_on_error
             && self.output == other.output
             && self.input == other.input

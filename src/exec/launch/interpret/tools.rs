@@ -164,6 +164,12 @@ pub(super) fn adds_accounts(name: &str) -> bool {
     ["useradd", "adduser", "usermod", "groupadd", "addgroup", "groupmod", "newusers", "chpasswd"].contains(&base)
 }
 
+/// Whether a program may create directories, itself or by a command that it runs.
+pub(super) fn makes_directories(name: &str) -> bool {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    ["mkdir", "mktemp", "useradd", "adduser", "env", "find", "ionice", "nice", "timeout", "xargs"].contains(&base)
+}
+
 /// Whether a program does not create other programs.
 pub(crate) fn is_harmless(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);
@@ -324,4 +330,11 @@ fn directory_of(path: &str) -> String {
         None if path.starts_with('/') => "/".to_string(),
         None => ".".to_string(),
     }
+}
+
+/// Whether bash's `type` refuses a word as an option.
+pub(super) fn is_bad_option(word: &str) -> bool {
+    word.len() > 1
+        && word != "--"
+        && word.strip_prefix('-').is_some_and(|letters| !letters.chars().all(|c| "afptP".contains(c)))
 }

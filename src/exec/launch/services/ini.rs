@@ -1,5 +1,6 @@
 //! supervisord's and monit's configuration. Source: supervisord's documentation, "Configuration File"; monit(1).
 
+use super::supervisord::{Configuration, DIRECTORIES, Directory};
 use super::{MAX_FILES, Service, entries, from_cwd, matching, option, text_of, words_of};
 use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::Machine;
@@ -17,7 +18,7 @@ struct Section {
     keys: Vec<(String, String, usize)>,
 }
 
-pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String], env: &[String]) -> Option<Vec<Service>> {
+pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String], env: &[String]) -> Option<Configuration> {
     let main = match option(argv, &["--configuration", "-c"]) {
         Some(path) => from_cwd(machine, &path),
         None => {
@@ -48,7 +49,25 @@ pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String], env: &[String]
     let of_all = sections.iter().find(|section| section.name == "supervisord");
     let shared = of_all.map_or_else(Vec::new, |section| section.environment(&of_file));
     unread.extend(programs(&sections, env, &shared));
-    Some(unread)
+    Some(Configuration { services: unread, directories: directories(&sections, argv, env) })
+}
+
+/// The directories that supervisord needs when it reads its configuration, also those of services that it does not
+/// start.
+fn directories(sections: &[Section], argv: &[String], env: &[String]) -> Vec<Directory> {
+    let mut found = Vec::new();
+    for section in sections {
+        let kind = section.name.split(':').next().unwrap_or_default();
+        let here = section.path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let expansions = Expansions { env, here, program: section.name.split_once(':').map(|(_, program)| program) };
+        for row in DIRECTORIES.iter().filter(|row| row.sections.contains(&kind) && option(argv, row.options).is_none())
+        {
+            let Some((_, value, line)) = section.value(row.key) else { continue };
+            let value = expansions.expand(value);
+            found.push(Directory { row, value, section: section.name.clone(), by: section.path.clone(), line: *line });
+        }
+    }
+    found
 }
 
 /// The values of `%(NAME)s`. Source: supervisord's documentation, "Configuration File".

@@ -7,6 +7,7 @@ mod inits;
 mod pm2;
 mod scanned;
 mod scheduled;
+mod supervisord;
 mod units;
 
 pub(super) use execline::{commands as execline_commands, is_script as is_execline_script};
@@ -221,7 +222,13 @@ impl Machine<'_> {
     /// Follows the services that a supervisor starts. `argv` is its own name and its arguments. `None` if it runs.
     pub(crate) fn supervise(&self, log: &mut Log, kind: Supervisor, argv: &[String], walk: &Walk) -> Option<Outcome> {
         let services = match kind {
-            Supervisor::Supervisord => ini::supervisord(self, argv, &walk.env),
+            Supervisor::Supervisord => match ini::supervisord(self, argv, &walk.env) {
+                Some(configuration) => match self.refuses(log, &configuration, walk) {
+                    Some(outcome) => return Some(outcome),
+                    None => Some(configuration.services),
+                },
+                None => None,
+            },
             Supervisor::S6Svscan => {
                 let directory = argv.iter().skip(1).rfind(|word| !word.starts_with('-'));
                 scanned::services(self, directory.map_or(".", String::as_str))
@@ -243,16 +250,6 @@ impl Machine<'_> {
             return log
                 .open_end(argv.first().map_or("", String::as_str), "its configuration was not found in the image");
         };
-        if kind == Supervisor::Supervisord
-            && let Some((service, text)) = services.iter().find_map(|service| self.lacks_user(service, walk))
-        {
-            // Seen with supervisord 4.2. It accepts no number without an entry either.
-            let user = service.user.clone().unwrap_or_default();
-            log.says.push(format!("Error: Invalid user name {user} in section (file: '{}')", service.by));
-            let text = format!("the program at line {} runs as {user}: {text}", service.line);
-            let cause = Cause { kind: CauseKind::UnknownUser, text };
-            return Some(Outcome::Dies { death: Death::Exit(2), at: service.by.clone(), cause });
-        }
         let mut walk = Walk { depth: walk.depth + 1, user: None, ..walk.clone() };
         walk.is_open |= kind.is_late();
         if kind == Supervisor::S6Overlay {
@@ -272,15 +269,6 @@ impl Machine<'_> {
             walk.is_open |= runs == Runs::Before;
         }
         None
-    }
-
-    /// A service whose user is not in the image, and why.
-    fn lacks_user<'s>(&self, service: &'s Service, walk: &Walk) -> Option<(&'s Service, String)> {
-        let user = service.user.as_deref()?;
-        match self.account(user, walk) {
-            Account::Missing(text) => Some((service, text)),
-            Account::Uid(_) => None,
-        }
     }
 
     fn follow_service(&self, log: &mut Log, kind: Supervisor, service: Service, walk: &Walk) {
@@ -333,6 +321,12 @@ impl Machine<'_> {
             }
             return;
         };
+        if kind == Supervisor::Supervisord
+            && let Some(outcome) = self.lacks_directory(service.working_dir.as_deref(), &by, &walk)
+        {
+            log.risks.push(Risk { outcome, steps: Vec::new(), by, line, certainty: Certainty::Certain });
+            return;
+        }
         let mut own = Log { budget: std::mem::take(&mut log.budget), ..Log::default() };
         let bytes: Vec<Vec<u8>> = argv.iter().map(|word| word.clone().into_bytes()).collect();
         let outcome = machine.walk(&mut own, path.as_bytes(), &bytes, &walk, Link::Command(by.clone()));

@@ -409,3 +409,74 @@ fn no_service_uses_up_the_budget_of_the_others() {
     let trace = run(&["/usr/bin/s6-svscan", "/etc/s6"], &files);
     assert!(trace.risks.iter().any(|risk| risk.by == "/etc/s6/web/run"), "{:?}", trace.risks);
 }
+
+/// The line that supervisord prints when it refuses its configuration; empty if it starts.
+fn refusal(words: &[&str], extra: &[(&str, u16, &str)]) -> String {
+    let trace = run(words, extra);
+    match short(&trace.outcome).as_str() {
+        "runs" => String::new(),
+        "exit 2 missing-directory" => trace.says.last().cloned().unwrap_or_default(),
+        other => other.to_string(),
+    }
+}
+
+#[test]
+fn supervisord_needs_the_directories_that_its_configuration_names() {
+    // Every answer was seen with supervisord 4.2.
+    let text = |own: &str| format!("[supervisord]\nnodaemon=true\n{own}\n[program:a]\ncommand=/app\n");
+    let direct = ["supervisord", "-n", "-c", "/etc/sv.conf"];
+    let of = |own: &str, call: &[&str]| refusal(call, &[("etc/sv.conf", 0o644, own), ("var/log/x", 0o644, "")]);
+    let program = |line: &str| of(&format!("{}{line}\n", text("")), &direct);
+    let own = |line: &str| of(&text(line), &direct);
+    let log = "Error: The directory named as part of the path /none/a.log does not exist";
+    let in_section = format!("{log} in section 'program:a' (file: '/etc/sv.conf')");
+    assert_eq!(program("stdout_logfile=/none/a.log"), in_section);
+    assert_eq!(program("stderr_logfile=/none/a.log"), in_section);
+    assert_eq!(program("autostart=false\nstderr_logfile=/none/a.log"), in_section);
+    assert_eq!(own("logfile=/none/a.log"), log);
+    assert_eq!(own("pidfile=/none/a.log"), log);
+    assert_eq!(own("childlogdir=/none"), "Error: /none is not an existing directory");
+    assert_eq!(own("directory=/none"), "Error: /none is not an existing directory");
+    let socket = "Error: Cannot open an HTTP server: socket.error reported errno.ENOENT (2)";
+    assert_eq!(own("[unix_http_server]\nfile=/none/s.sock"), socket);
+    for line in
+        ["NONE", "AUTO", "syslog", "/dev/stdout", "/proc/1/fd/1", "/var/log/a.log", "a.log", "%(ENV_NONE)s/a", "/srv/a"]
+    {
+        assert_eq!(program(&format!("stdout_logfile={line}")), "", "{line}");
+    }
+    assert_eq!(own("logfile=/dev/null\npidfile=/run/s.pid"), "");
+    let option = ["supervisord", "-n", "-c", "/etc/sv.conf", "-l", "/dev/null"];
+    assert_eq!(of(&text("logfile=/none/a.log"), &option), "");
+}
+
+#[test]
+fn a_script_may_create_the_directories_first() {
+    let conf = "[supervisord]\n[program:a]\ncommand=/app\nstdout_logfile=/none/a.log\n";
+    let after = |script: &str| {
+        let script = format!("#!/bin/sh\n{script}\nexec supervisord -n -c /etc/sv.conf\n");
+        refusal(
+            &["/entry.sh"],
+            &[("etc/sv.conf", 0o644, conf), ("entry.sh", 0o755, &script), ("bin/mkdir", 0o755, "#!/bin/sh\n")],
+        )
+    };
+    assert!(after("echo start").starts_with("Error: The directory"));
+    assert_eq!(after("mkdir -p /none"), "");
+    assert_eq!(after("make() { mkdir -p \"$1\"; }\nfor d in /a /none; do make $d; done"), "");
+    assert_eq!(after("/app"), "");
+}
+
+#[test]
+fn supervisord_does_not_start_a_service_in_a_missing_directory() {
+    let supervised = |directory: &str, expected: &[&str]| {
+        let conf = format!("[supervisord]\n[program:a]\ncommand=/app\ndirectory={directory}\n");
+        check(&["supervisord", "-c", "/etc/sv.conf"], &[("etc/sv.conf", 0o644, &conf)], expected);
+    };
+    supervised("/etc", &[]);
+    // The working directory, which the runtime creates.
+    supervised("/srv", &[]);
+    let exits = ["/etc/sv.conf:3 exit 127 missing-directory"];
+    supervised("/none", &exits);
+    supervised("/app", &exits);
+    supervised("none", &exits);
+    supervised("%(ENV_NONE)s", &[]);
+}

@@ -104,8 +104,10 @@ fn by_owner<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::{Cause, CauseKind, Errno, Outcome};
+    use crate::judge::code::{Code, Severity};
     use crate::report::{Format, PIPED_WIDTH};
-    use crate::scan::{FailOn, ImageReport, Problem, Report};
+    use crate::scan::{FailOn, ImageReport, PlatformReport, Problem, Report, RiskReport, StepReport, TargetReport};
     use crate::source::Origin;
 
     #[test]
@@ -115,6 +117,70 @@ mod tests {
         let text = |(owner, names): &(String, String)| format!("{owner}{names}");
         let texts: Vec<String> = places.iter().map(text).collect();
         assert_eq!(texts, ["r.example/team: a:1, c@sha256:12", "b:2", "r.example/shop: d"]);
+    }
+
+    fn table(image: ImageReport, explain: bool) -> String {
+        let report = Report { images: vec![image], ..Report::default() };
+        let style = Style {
+            width: PIPED_WIDTH,
+            color: false,
+            all: false,
+            explain,
+            each_image: false,
+            fail_on: FailOn::Error,
+            took: std::time::Duration::ZERO,
+            now: 0,
+            dockerfile: None,
+        };
+        let mut out = Vec::new();
+        crate::report::write(&report, Format::Table, &style, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_digest_that_pins_the_wrong_platform_comes_first() {
+        let error = |code| crate::judge::finding::Finding::new(code, "x").severity(Severity::Error);
+        let mut image = ImageReport::new("r.example/app@sha256:12".to_string(), Origin::Unopened);
+        let mut platform = PlatformReport::new(None, None);
+        platform.findings.push(error(Code::EntrypointWrongArch));
+        image.platforms.push(platform);
+        image.findings.push(error(Code::DigestPinsPlatform));
+        let text = table(image, false);
+        let at = |code: &str| text.find(code).unwrap_or_else(|| panic!("{text}"));
+        assert!(at("[digest-pins-platform]") < at("[entrypoint-wrong-arch]"), "{text}");
+    }
+
+    #[test]
+    fn explain_shows_what_a_supervisor_starts() {
+        let cause = Cause { kind: CauseKind::ForeignArchitecture, text: "it is an AArch64 program".to_string() };
+        let step = |how: &str, path: &str| StepReport { how: how.into(), path: path.into(), is: "ELF".into() };
+        let risk = RiskReport {
+            by: "/etc/sv.conf:2".to_string(),
+            is_certain: true,
+            steps: vec![step("by supervisord", "/opt/server")],
+            outcome: Outcome::Fails { errno: Errno::ENOEXEC, at: "/opt/server".to_string(), cause },
+        };
+        let mut platform = PlatformReport::new(None, None);
+        platform.targets.push(TargetReport {
+            name: "linux/amd64".to_string(),
+            outcome: Outcome::Runs,
+            steps: vec![step("program", "/usr/bin/supervisord")],
+            shown: Vec::new(),
+            undecided: None,
+            risks: vec![risk],
+        });
+        let mut image = ImageReport::new("r.example/app".to_string(), Origin::Unopened);
+        image.platforms.push(platform);
+        let text = table(image, true);
+        let story = [
+            "linux/amd64: runs, but not everything that it starts",
+            "/usr/bin/supervisord   ELF",
+            "then                /etc/sv.conf:2",
+            "/opt/server   ELF",
+            "it is an AArch64 program (foreign-architecture)",
+        ];
+        let at: Vec<Option<usize>> = story.iter().map(|line| text.find(line)).collect();
+        assert!(at.iter().all(Option::is_some) && at.is_sorted(), "{text}");
     }
 
     #[test]

@@ -26,7 +26,11 @@ const SERVERS: &[Service] = &[
         )],
         call: &["nginx", "-g", "daemon off;"],
         program: "",
-        faults: &[("another architecture", &[(ECHO, ForeignOf(ECHO))]), ("missing module", &[(ECHO, Gone)])],
+        faults: &[
+            ("another architecture", &[(ECHO, ForeignOf(ECHO))]),
+            ("missing module", &[(ECHO, Gone)]),
+            ("a text in its place", &[(ECHO, Settings("a text\n"))]),
+        ],
         prints: "ngx_http_echo_module.so",
         ..SERVICE
     },
@@ -35,7 +39,11 @@ const SERVERS: &[Service] = &[
         files: &[("etc/apache2/own.conf", Settings(APACHE))],
         call: &["apache2", "-DFOREGROUND", "-f", "/etc/apache2/own.conf"],
         program: "",
-        faults: &[("another architecture", &[(STATUS, ForeignOf(STATUS))]), ("missing module", &[(STATUS, Gone)])],
+        faults: &[
+            ("another architecture", &[(STATUS, ForeignOf(STATUS))]),
+            ("missing module", &[(STATUS, Gone)]),
+            ("a text in its place", &[(STATUS, Settings("a text\n"))]),
+        ],
         prints: "mod_status.so",
         ..SERVICE
     },

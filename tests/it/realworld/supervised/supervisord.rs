@@ -201,4 +201,58 @@ const SUPERVISORD: &[Service] = &[
         )],
         ..SERVICE
     },
+    Service {
+        name: "a log file",
+        files: &[(
+            "etc/sv.conf",
+            Settings(
+                "[supervisord]\nnodaemon=true\n[program:a]\ncommand=/srv/app/svc\nstdout_logfile=/var/log/a.log\n",
+            ),
+        )],
+        call: &["/usr/bin/supervisord", "-n", "-c", "/etc/sv.conf"],
+        faults: &[(
+            "missing directory",
+            &[(
+                "etc/sv.conf",
+                Settings(
+                    "[supervisord]\nnodaemon=true\n[program:a]\ncommand=/srv/app/svc\nstdout_logfile=/var/log/none/a.log\n",
+                ),
+            )],
+        )],
+        ..SERVICE
+    },
+    Service {
+        name: "a log file whose directory the entry script creates",
+        files: &[
+            (
+                "etc/sv.conf",
+                Settings(
+                    "[supervisord]\nnodaemon=true\n[program:a]\ncommand=/srv/app/svc\nstdout_logfile=/var/log/app/a.log\n",
+                ),
+            ),
+            ("start.sh", Script("#!/bin/sh\nmkdir -p /var/log/app\nexec /usr/bin/supervisord -n -c /etc/sv.conf\n")),
+        ],
+        call: &["/start.sh"],
+        faults: &[(
+            "missing directory",
+            &[("start.sh", Script("#!/bin/sh\nexec /usr/bin/supervisord -n -c /etc/sv.conf\n"))],
+        )],
+        ..SERVICE
+    },
+    Service {
+        name: "the directory of a program",
+        files: &[(
+            "etc/sv.conf",
+            Settings("[supervisord]\nnodaemon=true\n[program:a]\ncommand=/srv/app/svc\ndirectory=/srv/app\n"),
+        )],
+        call: &["/usr/bin/supervisord", "-n", "-c", "/etc/sv.conf"],
+        faults: &[(
+            "missing directory",
+            &[(
+                "etc/sv.conf",
+                Settings("[supervisord]\nnodaemon=true\n[program:a]\ncommand=/srv/app/svc\ndirectory=/srv/none\n"),
+            )],
+        )],
+        ..SERVICE
+    },
 ];
