@@ -44,8 +44,8 @@ const DATA: [&[u8]; 7] = [
     b"var/lib/apt/",
 ];
 /// Lists of plug-ins whose readers print a message and continue without those that cannot be loaded: gdk-pixbuf, GTK,
-/// GIO, glibc's NSS and Vulkan's layers. Seen with gdk-pixbuf 2.42 and glibc 2.36.
-/// Source: Vulkan-Loader's LoaderLayerInterface.md.
+/// GIO, glibc's NSS and Vulkan's layers.
+/// Source: gdk-pixbuf-io.c, gtkimmodule.c, giomodule.c, glibc's nss/nss_module.c, Vulkan-Loader's LoaderLayerInterface.md.
 const OPTIONAL: [&[u8]; 6] = [
     b"/loaders.cache",
     b"/immodules.cache",
@@ -134,7 +134,7 @@ fn is_optional(path: &[u8], line: &[u8]) -> bool {
         // A module that cannot be loaded fails its line, with a leading `-` too. Seen with Linux-PAM 1.5.2.
         return line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).nth(1) == Some(b"optional");
     }
-    // MariaDB prints `Couldn't load plugins` and starts. Seen with MariaDB 10.11.
+    // MariaDB prints `Couldn't load plugins` and continues. Seen with MariaDB 10.11.
     line.starts_with(b"plugin-load") || line.starts_with(b"plugin_load") || OPTIONAL.iter().any(contains)
 }
 
