@@ -89,6 +89,7 @@ pub fn run(
         (None, None) => Some(LogContent::default()),
     };
     let is_cut = log.as_ref().is_some_and(|log| log.is_cut);
+    let pod = log.as_ref().and_then(|log| log.pod.clone());
     let answers = match log {
         Some(log) => of_log(args, &settings, environment, terminal, &log)?,
         None => match of_cluster(args, &settings, environment, terminal)? {
@@ -113,9 +114,14 @@ pub fn run(
     if answers.is_empty() {
         return Err(CliError::Unknown {
             text: "no message in the input explains why a program did not start".to_string(),
-            hint: Some(
-                "pass the container's log, from kubectl logs --previous or docker logs, or --image and --target".into(),
-            ),
+            hint: Some(match (pod, &args.image) {
+                (Some(pod), _) => format!("imgarch diagnose {pod}   # reads its image, node and log from the cluster"),
+                (None, Some(image)) => format!("imgarch scan {image}   # lists what is wrong with the image itself"),
+                (None, None) => {
+                    "pass the container's log, from kubectl logs --previous or docker logs, or --image and --target"
+                        .to_string()
+                }
+            }),
         });
     }
     report::write(&answers, args.format, terminal.width, out)?;
@@ -213,11 +219,14 @@ fn of_log(
         image: args.image.clone().or_else(|| log.image.clone()),
         target: target.as_ref().map(target::text),
         platform: target.as_ref().map(|target| target.platform.to_string()),
-        path: symptoms.iter().find_map(|symptom| symptom.path.clone()),
+        path: file::named_path(symptoms),
+        pod: log.pod.clone(),
         ..Names::default()
     };
     let judged = image.as_ref().map(|report| (report, target_name));
-    let evidence = Evidence { symptoms, circumstances, names, judged, file: file.as_ref(), ..Evidence::default() };
+    let source = log.source.clone();
+    let evidence =
+        Evidence { symptoms, circumstances, names, source, judged, file: file.as_ref(), ..Evidence::default() };
     Ok(answer(&evidence).into_iter().collect())
 }
 

@@ -6,9 +6,11 @@ use std::cmp::Reverse;
 #[cfg(feature = "kube")]
 use std::collections::BTreeMap;
 
-use super::cause::{FIND_IMAGE, Likelihood, Names, Suspect};
+use super::cause::{Likelihood, Suspect};
 use super::file::{self, StartPath, judged};
+use super::log_source::LogSource;
 use super::message::Sign;
+use super::names::Names;
 use super::rank::{Circumstances, Ranked, rank};
 use super::recognise::Symptom;
 use crate::exec::{Errno, Outcome};
@@ -54,6 +56,8 @@ pub struct Evidence<'a> {
     pub symptoms: &'a [Symptom],
     pub circumstances: Circumstances,
     pub names: Names,
+    /// The tool that wrote the log, if the messages are from one.
+    pub source: LogSource,
     /// A description of the nodes: "nodes ip-10-0-3-* are m7g.large (AWS Graviton3, arm64)".
     pub place: Option<String>,
     /// The image's report, and the name of the target for which it was judged.
@@ -86,16 +90,19 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     let probe = probe.filter(|_| first.suspect == Suspect::ProgramItself);
     let why = match probe {
         Some(probe) => of_probe(probe),
-        None if has_message => "the message indicates it; the image was not read".to_string(),
+        None if has_message => {
+            let path = evidence.names.path.as_ref().map_or_else(String::new, |path| format!("{path}, "));
+            format!("{path}according to the message; the image was not read")
+        }
         None => first.why.clone(),
     };
     let names = named(evidence);
-    let fill = |lines: &[&str]| lines.iter().filter_map(|line| names.fill(line)).collect::<Vec<_>>();
+    let fill = |lines: &[&str]| names.fill_all(lines);
     let mut check = fill(row.check);
     if names.image.is_none()
         && row.check.iter().chain(row.cure).any(|line| line.contains("{image}") || line.contains("{rebuild}"))
     {
-        check.push(FIND_IMAGE.to_string());
+        check.push(evidence.source.find_image(names.pod.as_deref()));
     }
     let is_certain = first.likelihood == Likelihood::Certain;
     let is_judged = evidence.judged.is_some();
@@ -119,7 +126,11 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
             Some(line) => vec![line],
             None if probe.is_some() => vec![PROBE_CURE.to_string()],
             // A rebuild's command names the tag, even if the image was read by a digest.
-            None if cure.is_empty() || row.cure.contains(&"{rebuild}") => fill(row.cure),
+            None if row.cure.contains(&"{rebuild}") => {
+                let filled = fill(row.cure);
+                if filled.is_empty() { vec![names.build()] } else { filled }
+            }
+            None if cure.is_empty() => fill(row.cure),
             None => cure,
         },
     })
@@ -150,7 +161,7 @@ pub fn by_cause(answers: &mut [Answer]) {
     }
     answers.sort_by_key(|answer| {
         let name = answer.suspect.name();
-        (Reverse(pods[name]), name, Reverse(answer.pods))
+        (Reverse(pods[name]), name, answer.suspect, Reverse(answer.pods))
     });
 }
 
@@ -282,11 +293,11 @@ fn settle_file(
     let why =
         format!("{} in {}: {}", finding.path.as_deref().unwrap_or(name), short(report, platform), finding.message);
     let first = Ranked { suspect: first.suspect, likelihood: first.likelihood.max(Likelihood::Likely), why };
-    let settled = Settled { excluded: vec![SAME_IN_REGISTRY.to_string()], ..Settled::new(first) };
+    let settled = Settled { excluded: vec![SAME_IN_IMAGE.to_string()], ..Settled::new(first) };
     Some(settled.with(platform, Some(finding)))
 }
 
-const SAME_IN_REGISTRY: &str = "a damaged copy on the node: the registry's copy has the same fault";
+const SAME_IN_IMAGE: &str = "a damaged copy on the node: the image itself has this fault";
 
 /// The answer for a start that fails in the image itself.
 fn fails(
@@ -305,7 +316,7 @@ fn fails(
     let path = blamed.and_then(|finding| finding.path.as_deref()).unwrap_or(at);
     let why = format!("{path} in {}: {}", short(report, platform), cause.text);
     let settled =
-        Settled { excluded: vec![SAME_IN_REGISTRY.to_string()], ..Settled::new(Ranked { suspect, likelihood, why }) };
+        Settled { excluded: vec![SAME_IN_IMAGE.to_string()], ..Settled::new(Ranked { suspect, likelihood, why }) };
     Some(settled.with(platform, finding_at(platform, path).or(blamed)))
 }
 

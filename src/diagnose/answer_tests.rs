@@ -75,6 +75,7 @@ fn answered(log: &str, judged: Option<&ImageReport>) -> Answer {
         symptoms: &symptoms,
         circumstances,
         names: names(),
+        source: LogSource::Kubernetes,
         place: None,
         judged: judged.map(|report| (report, Some("m7g.large"))),
         file: None,
@@ -105,7 +106,7 @@ fn the_images_own_bytes_make_it_certain_and_name_file_layer_and_step() {
         "{:?}",
         answer.evidence
     );
-    assert!(answer.excluded[0].contains("the registry's copy has the same fault"));
+    assert!(answer.excluded[0].contains("the image itself has this fault"));
     assert!(answer.check.is_empty() && answer.others.is_empty());
 }
 
@@ -144,6 +145,16 @@ fn a_base_name_is_found_at_the_path_that_a_scan_names() {
     let answer = answered_with_file(log, &image, None);
     assert_ne!(answer.suspect, Suspect::NodeCopy);
     assert!(answer.cause.starts_with("/etc/s6/web/run in sha256:"), "{}", answer.cause);
+}
+
+#[test]
+fn a_script_is_found_by_the_interpreter_that_it_cannot_start() {
+    let mut image = started("/usr/bin/s6-svscan");
+    let reached = ["ENTRYPOINT", "/usr/bin/s6-svscan", "/etc/s6/web/run", "/opt/bash"].map(str::to_string);
+    let finding = Finding::new(Code::EntrypointWrongArch, "it cannot start").at("/opt/bash", 0);
+    image.platforms[0].findings = vec![Finding { reached_by: reached.to_vec(), ..finding }];
+    let log = "s6-supervise web: fatal: unable to exec run: Exec format error";
+    assert_eq!(file::to_judge(&recognise(log), &image, None).as_deref(), Some("/etc/s6/web/run"));
 }
 
 #[test]

@@ -2,8 +2,6 @@
 //! `rank` orders the suspects; nothing here depends on messages.
 
 use crate::exec::CauseKind;
-use crate::scan::rebuild_command;
-use crate::source::{ImageRef, Origin};
 
 /// How likely a suspect is the cause. Ordered, the likeliest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,11 +25,11 @@ impl Likelihood {
 }
 
 /// The texts about a suspect. `{image}`, `{tagged}`, `{target}`, `{platform}`, `{path}`, `{node}`, `{pod}` and
-/// `{rebuild}` are filled in from [`Names`]. A line that needs an unknown name is left out.
+/// `{rebuild}` are filled in from [`super::names::Names`]. A line that needs an unknown name is left out.
 #[derive(Debug)]
 pub struct SuspectRow {
     pub suspect: Suspect,
-    /// Stable, kebab-case, as JSON shows it.
+    /// Stable, kebab-case, as JSON shows it. Causes of one kind share it.
     pub name: &'static str,
     /// One sentence: lower case, no period.
     pub sentence: &'static str,
@@ -113,12 +111,18 @@ suspects! {
         ["convert its line endings (dos2unix), keep them with `*.sh text eol=lf` in .gitattributes, and rebuild"];
     EmulatorOutside "emulator-outside",
         "the node's emulator is registered without the F flag, so the kernel looks for it inside the image",
-        ["cat /proc/sys/fs/binfmt_misc/qemu-*   # on the node: flags must contain F"],
+        [
+            "kubectl debug node/{node} -it --image=busybox -- sh -c 'cat /host/proc/sys/fs/binfmt_misc/qemu-*'   # flags must contain F",
+            "cat /proc/sys/fs/binfmt_misc/qemu-*   # on the node: flags must contain F"
+        ],
         ["docker run --privileged --rm tonistiigi/binfmt --install all   # on the node"];
     EmulatorMissing "emulator-missing",
         "the build runs programs for another architecture on a machine without an emulator for them",
         ["imgarch doctor"],
-        ["build with FROM --platform=$BUILDPLATFORM and cross-compile, use a native builder, or install emulators: docker run --privileged --rm tonistiigi/binfmt --install all"];
+        [
+            "docker run --privileged --rm tonistiigi/binfmt --install all   # installs emulators",
+            "or build with FROM --platform=$BUILDPLATFORM and cross-compile, or use a native builder"
+        ];
     BadLoader "bad-loader",
         "the program's dynamic loader is for another architecture, or is not a loader",
         ["imgarch scan {image} --target {target}"],
@@ -154,7 +158,7 @@ suspects! {
         ["imgarch scan {image} --target {target}"],
         ["copy it to a directory that engines do not mount over: /usr/local/bin"];
     MissingUser "missing-user",
-        "the image's USER, or the group in it, is not in its /etc/passwd or /etc/group",
+        "the user or group to run as is not in the image's /etc/passwd or /etc/group",
         ["imgarch scan {image} --target {target}"],
         ["create the user and group in the image (RUN adduser, RUN addgroup), or use numeric IDs: USER 1000:1000, `runAsUser: 1000`"];
     RunAsNonRoot "run-as-non-root",
@@ -200,14 +204,14 @@ suspects! {
     PinnedToOne "pinned-to-one-platform",
         "the reference is pinned to one platform's manifest, not to the index",
         ["imgarch scan {image}"],
-        ["pin the digest of the index, which `docker buildx imagetools inspect {tagged}` shows first", "pin the digest of the index, not of one platform's manifest"];
+        ["docker buildx imagetools inspect {tagged}   # shows the digest of the index first", "pin the digest of the index, not of one platform's manifest"];
     MetadataDisagrees "metadata-disagrees",
         "the image's config and its index name different platforms, so containerd unpacked nothing",
         ["imgarch scan {image}"],
         ["{rebuild}"];
     OldKernel "old-kernel",
         "the program's libc needs a newer kernel than the node has",
-        ["uname -r   # on the node"],
+        ["kubectl get node {node} -o jsonpath='{.status.nodeInfo.kernelVersion}'", "uname -r   # on the node"],
         ["update the node's kernel, or use a base image with an older libc"];
     CpuLevel "cpu-level",
         "the program needs a newer CPU than the node has",
@@ -215,7 +219,7 @@ suspects! {
         ["build for the oldest CPU it must run on (x86-64-v1, armv8-a), use a base image for that CPU, or restrict the nodes by instance type"];
     PageSize "page-size",
         "the program is built for smaller memory pages than the node's kernel uses",
-        ["getconf PAGESIZE   # on the node", "imgarch scan {image} --target {target},page=64k"],
+        ["kubectl debug node/{node} -it --image=debian:stable-slim -- getconf PAGESIZE", "getconf PAGESIZE   # on the node", "imgarch scan {image} --target {target},page=64k"],
         ["link with -z max-page-size=65536, configure jemalloc with --with-lg-page=16, or use a 4K kernel"];
     MissingLibrary "missing-library",
         "a library that the program needs is not in the image, or only for another architecture",
@@ -233,10 +237,14 @@ suspects! {
         "the program was linked against a different libc or library version than the image has",
         ["imgarch scan {image} --target {target}"],
         ["build on the base image that it runs on"];
-    StaticTls "static-tls",
+    StaticTls "mixed-libc",
         "a library needs thread-local storage that the loader reserves only at the start: it is loaded too late",
         ["imgarch scan {image} --target {target}"],
         ["load it first: LD_PRELOAD={path}", "with glibc 2.33 or newer, reserve more: GLIBC_TUNABLES=glibc.rtld.optional_static_tls=65536", "build the library without -ftls-model=initial-exec; libgomp, jemalloc and tcmalloc use it, mostly on arm64"];
+    ModuleVersion "foreign-package",
+        "a native module was built for another version of the runtime that loads it",
+        ["imgarch scan {image} --target {target}"],
+        ["install or rebuild it in the image with the runtime that runs it (npm rebuild, pip install --force-reinstall, gem pristine), or use one version of the runtime in all stages; do not copy it from a host"];
     ForeignPackage "foreign-package",
         "a package with native code was installed for another platform",
         ["imgarch scan {image} --target {target}"],
@@ -248,7 +256,11 @@ suspects! {
     Emulator "emulator",
         "the program dies under emulation",
         ["imgarch doctor"],
-        ["build and run it on a native node, or install a newer emulator: docker run --privileged --rm tonistiigi/binfmt --uninstall 'qemu-*', then --install all"];
+        [
+            "build and run it on a native node, or install a newer emulator:",
+            "docker run --privileged --rm tonistiigi/binfmt --uninstall 'qemu-*'",
+            "docker run --privileged --rm tonistiigi/binfmt --install all"
+        ];
     WrapperFallback "wrapper-fallback",
         "the program's launcher fell back to `/bin/sh FILE` after the kernel refused the file, which is for another architecture or not a program",
         ["imgarch scan {image} --target {target}"],
@@ -256,11 +268,11 @@ suspects! {
     OutOfMemory "out-of-memory",
         "the kernel killed the program because memory ran out; architecture is not the cause",
         ["kubectl describe pod {pod}"],
-        ["raise resources.limits.memory"];
+        ["raise its memory limit: resources.limits.memory in Kubernetes, mem_limit in Compose, --memory for docker run"];
     NodeLimits "node-limits",
         "at its start, the program needs addresses or memory that not every node has",
         ["imgarch scan {image} --target {target}"],
-        ["link it again with the linker's default addresses and without huge zeroed segments"];
+        ["raise limits on address space (ulimit -v), and use a kernel with 48-bit addresses", "link it again with the linker's default addresses and without huge zeroed segments"];
     Undecided "undecided",
         "a fact that decides whether the program starts is not known",
         ["imgarch scan {image} --target {target} --explain"],
@@ -331,80 +343,16 @@ impl Suspect {
     }
 }
 
-/// Names that are filled into the texts, so that commands can be pasted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
-    pub image: Option<String>,
-    /// Where the image was read from. `None`: it was not read, and a registry is assumed.
-    pub origin: Option<Origin>,
-    /// In the syntax of `--target`.
-    pub target: Option<String>,
-    pub platform: Option<String>,
-    pub path: Option<String>,
-    pub node: Option<String>,
-    /// With its namespace, as arguments of kubectl: `app-1 -n shop`.
-    pub pod: Option<String>,
-}
-
-/// The check if no message, pod or option names the image.
-pub const FIND_IMAGE: &str = "add --image to get commands; docker ps -a lists the images";
-
-impl Names {
-    fn origin(&self, image: &str) -> Origin {
-        let assumed = || match ImageRef::parse(image).reference() {
-            Some(reference) => Origin::Registry { reference, mirror: None },
-            None => Origin::Unopened,
-        };
-        match &self.origin {
-            // An image in a registry may have been read by the node's digest, but the rebuild needs its name.
-            None | Some(Origin::Registry { .. }) => assumed(),
-            Some(origin) => origin.clone(),
-        }
-    }
-
-    /// Fills in a row's text. `None` if the text needs an unknown name.
-    pub fn fill(&self, text: &str) -> Option<String> {
-        // Without a target, a scan judges every platform.
-        let text = match self.target {
-            None if !text.contains("{target},") => text.replace(" --target {target}", ""),
-            _ => text.to_string(),
-        };
-        // A digest without a tag cannot be rebuilt in place.
-        let is_tagged = |image: &&String| {
-            image.split_once('@').is_none_or(|(name, _)| name.rsplit('/').next().is_some_and(|last| last.contains(':')))
-        };
-        let rebuild = self.image.as_ref().filter(is_tagged).map(|image| match &self.platform {
-            Some(platform) => rebuild_command(image, &self.origin(image), platform),
-            None => format!("imgarch rebuild {}", image.split('@').next().unwrap_or(image)),
-        });
-        let tagged = self.image.as_ref().map(|image| image.split('@').next().unwrap_or(image).to_string());
-        let holes = [
-            ("{rebuild}", &rebuild),
-            ("{image}", &self.image),
-            ("{tagged}", &tagged),
-            ("{target}", &self.target),
-            ("{platform}", &self.platform),
-            ("{path}", &self.path),
-            ("{node}", &self.node),
-            ("{pod}", &self.pod),
-        ];
-        holes
-            .iter()
-            .filter(|(hole, _)| text.contains(hole))
-            .try_fold(text.clone(), |text, (hole, value)| Some(text.replace(hole, value.as_deref()?)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_suspect_has_a_check_a_cure_and_a_unique_name() {
-        let mut names: Vec<&str> = SUSPECTS.iter().map(|row| row.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), SUSPECTS.len());
+    fn every_suspect_has_a_check_a_cure_and_a_sentence() {
+        let mut sentences: Vec<&str> = SUSPECTS.iter().map(|row| row.sentence).collect();
+        sentences.sort_unstable();
+        sentences.dedup();
+        assert_eq!(sentences.len(), SUSPECTS.len());
         for row in SUSPECTS {
             assert!(!row.check.is_empty() && !row.cure.is_empty(), "{}", row.name);
             assert!(
@@ -412,59 +360,7 @@ mod tests {
                 "{}",
                 row.name
             );
-            assert_eq!(row.suspect.row().name, row.name);
+            assert_eq!(row.suspect.row().sentence, row.sentence);
         }
-    }
-
-    #[test]
-    fn no_filled_in_line_has_a_placeholder() {
-        const WORDS: &[&str] = &[
-            "RUN",
-            "COPY",
-            "FROM",
-            "USER",
-            "CMD",
-            "PATH",
-            "WORKDIR",
-            "ENTRYPOINT",
-            "PAGESIZE",
-            "CPU",
-            "ELF",
-            "LFS",
-            "GNU",
-        ];
-        let some = |text: &str| Some(text.to_string());
-        let names = Names {
-            image: some("user/app:1"),
-            origin: None,
-            target: some("linux/arm64"),
-            platform: some("linux/arm64"),
-            path: some("/app"),
-            node: some("n1"),
-            pod: some("app-1 -n shop"),
-        };
-        for line in SUSPECTS.iter().flat_map(|row| row.check.iter().chain(row.cure)) {
-            let filled = names.fill(line).unwrap();
-            let words = filled.split(|c: char| c.is_whitespace() || "'\"`=,:;.()".contains(c));
-            let is_placeholder = |word: &&str| word.len() > 2 && word.chars().all(|c| c.is_ascii_uppercase());
-            let found: Vec<&str> = words.filter(is_placeholder).filter(|word| !WORDS.contains(word)).collect();
-            assert!(
-                found.is_empty() && !filled.contains(['{', '}']) || filled.contains("jsonpath"),
-                "{filled}: {found:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_line_that_needs_an_unknown_name_is_left_out() {
-        let names = Names { image: Some("app:1@sha256:12".into()), ..Names::default() };
-        let filled = |text| names.fill(text);
-        assert_eq!(filled("imgarch scan {image} --target {target}").unwrap(), "imgarch scan app:1@sha256:12");
-        assert_eq!(filled("inspect {tagged}").unwrap(), "inspect app:1");
-        assert_eq!(filled("imgarch scan {image} --target {target},page=64k"), None);
-        assert_eq!(filled("kubectl logs {pod} --previous"), None);
-        assert_eq!(Names::default().fill("{rebuild}"), None);
-        assert_eq!(filled("{rebuild}").unwrap(), "imgarch rebuild app:1");
-        assert_eq!(Names::default().fill("see its log").unwrap(), "see its log");
     }
 }

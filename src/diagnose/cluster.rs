@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 pub use super::last_good::ReadImage;
 use super::last_good::{self, Failed};
+use super::log_source::LogSource;
 use super::message::Sign;
 use super::overview::is_selecting;
 use super::{
@@ -265,7 +266,7 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
         origin: None,
         target: target.as_ref().map(target::text),
         platform: target.as_ref().map(|target| target.platform.to_string()),
-        path: case.symptoms.iter().find_map(|symptom| symptom.path.clone()),
+        path: file::named_path(&case.symptoms),
         node: pod.spec.node_name.clone(),
         pod: Some(format!("{} -n {namespace}", pod.metadata.name)),
     };
@@ -275,6 +276,7 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
         symptoms: &case.symptoms,
         circumstances: failure.circumstances.clone(),
         names,
+        source: LogSource::Kubernetes,
         place: group.map(|group| place(group, case)),
         judged,
         file: file.as_ref(),

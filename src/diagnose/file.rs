@@ -25,6 +25,12 @@ pub fn named(symptoms: &[Symptom]) -> Option<&str> {
     names(is_of_start).or_else(|| names(is_of_lookup)).or_else(|| names(is_of_library))
 }
 
+/// The same, or any path that the messages name.
+pub fn named_path(symptoms: &[Symptom]) -> Option<String> {
+    let first = || symptoms.iter().find_map(|symptom| symptom.path.as_deref());
+    named(symptoms).or_else(first).map(str::to_string)
+}
+
 /// Whether the sign is of a process that never reached its own code.
 pub fn is_of_start(sign: Sign) -> bool {
     matches!(
@@ -53,6 +59,8 @@ fn is_of_library(sign: Sign) -> bool {
             | Sign::LibraryCorrupt
             | Sign::LibraryNotMapped
             | Sign::SymbolMissing
+            | Sign::ModuleVersion
+            | Sign::StaticTls
             | Sign::PreloadIgnored
     )
 }
@@ -97,9 +105,10 @@ pub fn to_judge(symptoms: &[Symptom], report: &ImageReport, target: Option<&str>
     if name.starts_with('/') {
         return Some(name.to_string());
     }
-    // A bare name is looked up on PATH. The directory of `./run` and the like is unknown.
+    // A bare name is looked up on PATH. The directory of `./run` and the like is unknown, unless a finding is at that
+    // file or at one that it starts.
     let found = finding(platform, name).and_then(|finding| finding.path.clone());
-    found.or_else(|| (!name.contains('/')).then(|| name.to_string()))
+    found.or_else(|| starter(platform, name)).or_else(|| (!name.contains('/')).then(|| name.to_string()))
 }
 
 /// Whether the start path has a file of that base name, and not that path: a link of the same file, or another file.
@@ -141,6 +150,14 @@ pub fn finding<'a>(platform: &'a PlatformReport, name: &str) -> Option<&'a Findi
         found.max_by_key(|finding| finding.severity)
     };
     at(|path, name| path == name).or_else(|| at(is_same))
+}
+
+/// The path with the base name of `name` through which the worst finding is reached.
+fn starter(platform: &PlatformReport, name: &str) -> Option<String> {
+    let mut findings: Vec<&Finding> = platform.findings.iter().collect();
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let reached = findings.into_iter().flat_map(|finding| &finding.reached_by);
+    reached.into_iter().find(|path| path.starts_with('/') && is_same(path, name)).cloned()
 }
 
 fn base_name(path: &str) -> &str {

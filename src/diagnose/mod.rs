@@ -14,9 +14,12 @@ mod image_name;
 #[cfg(feature = "kube")]
 mod last_good;
 mod line;
+mod log_source;
 pub mod message;
+pub mod names;
 #[cfg(feature = "kube")]
 pub mod overview;
+mod path_kind;
 pub mod pattern;
 mod probe;
 mod prose;
@@ -29,11 +32,12 @@ pub mod translation;
 pub use answer::{Answer, Evidence, answer};
 #[cfg(feature = "kube")]
 pub use case::{Failure, failures};
+pub use cause::Likelihood;
 #[cfg(feature = "kube")]
 pub use cause::Suspect;
-pub use cause::{Likelihood, Names};
 #[cfg(feature = "kube")]
 pub use group::{FailingGroup, failing_groups};
+pub use names::Names;
 pub use pattern::Hole;
 pub use rank::Circumstances;
 pub use reader::{LIMIT_TEXT, LogContent, read_log, read_text};

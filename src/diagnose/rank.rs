@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::cause::{Likelihood, Suspect};
 use super::file::is_runtime;
 use super::message::{Sign, Speaker};
+use super::path_kind::{base_name, is_base_script, is_data, is_program, is_script, is_shell};
 use super::pattern::Hole;
 use super::recognise::Symptom;
 use crate::exec::Errno;
@@ -101,56 +102,11 @@ fn cut(line: &str) -> String {
     }
 }
 
-fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or("")
-}
-
-/// Start scripts of popular base images. They begin with `#!` and have Unix line endings, so they are not at fault.
-const BASE_SCRIPTS: &[&str] = &[
-    "lambda-entrypoint.sh",
-    "docker-entrypoint.sh",
-    "docker-php-entrypoint",
-    "ros_entrypoint.sh",
-    "nvidia_entrypoint.sh",
-    "__cacert_entrypoint.sh",
-    "docker-entrypoint",
-    "dockerd-entrypoint.sh",
-    "docker-php-entrypoint.sh",
-    "kibana-docker",
-    "container-entrypoint",
-    "catalina.sh",
-    "jenkins.sh",
-    "jenkins-agent",
-    "kc.sh",
-    "start-notebook.sh",
-    "s6-overlay-suexec",
-];
-
-fn is_base_script(path: Option<&str>) -> bool {
-    path.is_some_and(|path| BASE_SCRIPTS.contains(&base_name(path)) || path.starts_with("/opt/bitnami/scripts/"))
-}
-
 /// Whether a runtime outside the container reports the failure. A program that reports it from inside runs, so that the
 /// image has programs for the node.
 fn is_from_outside(symptom: &Symptom, all: &[Symptom]) -> bool {
     let is_lambda = symptom.speaker == Speaker::Go && all.iter().any(|other| other.sign == Sign::EntrypointInvalid);
     is_runtime(symptom.speaker) || is_lambda
-}
-
-fn is_script(path: Option<&str>) -> bool {
-    let name = base_name(path.unwrap_or(""));
-    // Programs of Tekton and others also have this name.
-    if name == "entrypoint" && path.is_some_and(|path| path.contains("/bin/")) {
-        return false;
-    }
-    // s6 and runit name a service's script `run`.
-    [".sh", ".bash", ".py", ".rb", ".pl", ".js"].iter().any(|end| name.ends_with(end))
-        || name.contains("entrypoint")
-        || matches!(name, "run" | "finish")
-}
-
-fn is_shell(path: Option<&str>) -> bool {
-    path.is_some_and(|path| matches!(base_name(path), "sh" | "bash" | "dash" | "ash" | "busybox"))
 }
 
 /// Keywords that dash and busybox expect if a script's keyword ends in a carriage return, and those that they expect if
@@ -169,11 +125,6 @@ fn is_given_to_shell(symptom: &Symptom) -> bool {
     symptom.line.split_once(&given).is_some_and(|(_, rest)| !rest.starts_with(": "))
 }
 
-/// Whether a shell starts the path as a program, rather than reads it.
-fn is_program(path: &str) -> bool {
-    path.starts_with("./") || path.contains("/bin/") || path.contains("/sbin/")
-}
-
 /// bash, without a script's name and line: what an operator typed.
 fn is_typed(symptom: &Symptom) -> bool {
     symptom.speaker == Speaker::Bash
@@ -187,38 +138,6 @@ fn is_programs_own(symptom: &Symptom) -> bool {
         &["container", "OCI", "runc", "failed to start", ": unknown", "Error response from daemon"];
     let is_search = symptom.line.contains("executable file not found");
     symptom.speaker == Speaker::Runc && is_search && !has_any(&symptom.line, RUNTIMES)
-}
-
-/// Whether the path is of settings, state or devices, which are not started.
-fn is_data(path: &str) -> bool {
-    const DIRECTORIES: &[&str] = &["/etc/", "/proc/", "/sys/", "/dev/", "/var/log/", "/run/secrets/"];
-    const ENDINGS: &[&str] = &[
-        ".conf",
-        ".cfg",
-        ".cnf",
-        ".ini",
-        ".env",
-        ".json",
-        ".yaml",
-        ".yml",
-        ".toml",
-        ".xml",
-        ".properties",
-        ".txt",
-        ".log",
-        ".pid",
-        ".lock",
-        ".key",
-        ".pem",
-        ".crt",
-        ".sql",
-        ".db",
-    ];
-    let is_started = path.contains("/init.d/") || path.contains("/s6-overlay/") || path.contains("/services.d/");
-    // `.bashrc` and the like are read by shells.
-    base_name(path).starts_with('.')
-        || (DIRECTORIES.iter().any(|directory| path.starts_with(directory)) && !is_started && !is_script(Some(path)))
-        || ENDINGS.iter().any(|ending| path.ends_with(ending))
 }
 
 /// Whether the line is from a builder: BuildKit's plain progress (`#12 0.213 exec /bin/sh: ...`), with or without a
@@ -304,6 +223,10 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::InterpreterMissing if is_script(path) => vec![(MissingInterpreter, Likely), (MissingLoader, Possible)],
         Sign::InterpreterMissing => vec![(MissingLoader, Likely), (MissingInterpreter, Likely)],
         Sign::CarriageReturn => vec![(CarriageReturn, Certain)],
+        // A script that went on to start a program did not end at a command that it lacks.
+        Sign::CommandNotFound if all.iter().any(|other| matches!(other.sign, Sign::Exec(_) | Sign::NotExecutable)) => {
+            of_not_found(path).into_iter().map(|(suspect, likelihood)| (suspect, likelihood.min(Possible))).collect()
+        }
         Sign::CommandNotFound => of_not_found(path),
         Sign::ProbeCommandMissing => vec![(ProgramItself, Likely)],
         // The loader itself is missing: a glibc library on musl, or one for another architecture.
@@ -321,6 +244,12 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::SymbolVersion => vec![(OldLibc, Certain)],
         Sign::SymbolMissing => vec![(MixedLibc, Likely), (MissingLibrary, Possible)],
         Sign::StaticTls => vec![(StaticTls, Certain)],
+        // PHP and NumPy go on. A module that is loaded twice does not register itself either.
+        Sign::ModuleVersion if matches!(symptom.speaker, Speaker::Php | Speaker::NumPy | Speaker::Npm) => {
+            vec![(ModuleVersion, Likely)]
+        }
+        Sign::ModuleVersion => vec![(ModuleVersion, Certain)],
+        Sign::AddressSpaceMissing => vec![(NodeLimits, Likely), (PageSize, Possible)],
         Sign::KernelTooOld => vec![(OldKernel, Certain)],
         Sign::CpuLevel => vec![(CpuLevel, Certain)],
         Sign::PageSize => vec![(PageSize, Certain)],
@@ -350,7 +279,8 @@ fn of_errno(errno: Errno, symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, L
     let is_build = all.iter().any(|other| other.sign == Sign::BuildStepFailed || is_builders(&other.line));
     match errno {
         Errno::ENOEXEC if is_mismatch => vec![(WrongArchitecture, Certain), (PinnedToOne, Possible)],
-        Errno::ENOEXEC if is_build => {
+        // Without an emulator, the step's shell does not start. A file that this shell cannot start is another matter.
+        Errno::ENOEXEC if is_build && (path.is_none() || is_shell(path) || is_runtime(symptom.speaker)) => {
             vec![(EmulatorMissing, Likely), (WrongArchitecture, Possible), (NotAProgram, Possible)]
         }
         // Ansible and git run text files that have an execute bit.

@@ -79,6 +79,32 @@ fn a_build_without_an_emulator_is_distinguished_from_a_broken_image() {
 }
 
 #[test]
+fn a_command_that_a_script_lacks_is_not_why_it_cannot_start_a_program() {
+    let log = "/wait-for-it.sh: line 146: which: command not found\n\
+               /wait-for-it.sh: line 178: /srv/web: cannot execute binary file: Exec format error";
+    check(log, WrongArchitecture, Likely);
+    check("/wait-for-it.sh: line 146: which: command not found", NotOnPath, Likely);
+}
+
+#[test]
+fn a_file_that_a_build_steps_own_shell_cannot_start_is_for_another_architecture() {
+    let log = "/bin/sh: 1: /tmp/installer: Exec format error\nThe command '/bin/sh -c /tmp/installer /' returned a non-zero code: 126";
+    check(log, WrongArchitecture, Likely);
+}
+
+#[test]
+fn a_module_for_another_version_of_its_runtime_is_not_for_another_platform() {
+    let node = "Error: The module '/app/a.node'\nwas compiled against a different Node.js version using\nNODE_MODULE_VERSION 93.";
+    check(node, ModuleVersion, Certain);
+    assert_eq!(recognise(node)[0].path.as_deref(), Some("/app/a.node"));
+    // PHP goes on without the module.
+    check("PHP Warning:  PHP Startup: redis: Unable to initialize module", ModuleVersion, Likely);
+    let wrong =
+        "java.lang.UnsatisfiedLinkError: /tmp/libx.so: (Possible cause: can't load AMD 64 .so on a AARCH64 platform)";
+    check(wrong, ForeignLibrary, Certain);
+}
+
+#[test]
 fn a_build_by_buildah_or_kaniko_lacks_an_emulator_too() {
     let buildah = "exec container process `/bin/sh`: Exec format error\n\
                    Error: building at STEP \"RUN dnf -y install git\": while running runtime: exit status 1";

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use super::log_source::{self, LogSource};
 use super::recognise::{Recogniser, Symptom};
 
 /// Bytes of a log that are read at once.
@@ -21,6 +22,9 @@ pub struct LogContent {
     pub symptoms: Vec<Symptom>,
     /// The failing image, if the log names it.
     pub image: Option<String>,
+    /// The pod that the log names, as arguments of kubectl.
+    pub pod: Option<String>,
+    pub source: LogSource,
     /// Whether it contains anything except whitespace.
     pub has_text: bool,
     /// Whether a program printed something after an engine's warning that image and machine differ.
@@ -57,6 +61,7 @@ fn read_up_to(limit: u64, log: impl Read) -> io::Result<LogContent> {
     let mut filled = 0;
     let mut text: Vec<u8> = Vec::with_capacity(2 * PIECE);
     let mut encoding = None;
+    let mut head: Option<String> = None;
     loop {
         let count = log.read(&mut raw[filled..])?;
         filled += count;
@@ -67,6 +72,7 @@ fn read_up_to(limit: u64, log: impl Read) -> io::Result<LogContent> {
         let used = decode(encoding, &raw[..filled], &mut text);
         raw.copy_within(used..filled, 0);
         filled -= used;
+        head.get_or_insert_with(|| String::from_utf8_lossy(&text[..text.len().min(log_source::HEAD)]).into_owned());
         found.has_text |= text.iter().any(|byte| !byte.is_ascii_whitespace());
         if count == 0 {
             recogniser.feed(&text);
@@ -88,6 +94,9 @@ fn read_up_to(limit: u64, log: impl Read) -> io::Result<LogContent> {
     found.is_cut = log.limit() == 0 && log.get_mut().read(&mut [0])? > 0;
     found.image = recogniser.image().map(str::to_string);
     found.symptoms = recogniser.symptoms;
+    let head = head.unwrap_or_default();
+    found.source = log_source::source_of(&head, &found.symptoms);
+    found.pod = log_source::pod_of(&head, &found.symptoms);
     found.goes_on = recogniser.goes_on;
     Ok(found)
 }

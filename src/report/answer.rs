@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::escape::{plural, visible};
 use super::terminal::fill;
+use super::view::is_command;
 use crate::diagnose::{Answer, Likelihood};
 
 /// The output format of answers.
@@ -99,9 +100,12 @@ fn text(answer: &Answer, width: usize, out: &mut dyn Write) -> io::Result<()> {
     };
     let heading = format!("{subject}{hedge}{}", answer.suspect.row().sentence);
     writeln!(out, "{}\n", fill("", &visible(&heading), 2, width))?;
-    section("cause", &[format!("{}   [{}]", answer.cause, answer.likelihood.word())], Fold::Words(width), out)?;
-    section("evidence", &answer.evidence, Fold::Words(width), out)?;
-    section("not", &answer.excluded, Fold::Words(width), out)?;
+    section("cause", &[format!("{}   [{}]", answer.cause, answer.likelihood.word())], Fold::Prose(width), out)?;
+    section("now", &answer.now, Fold::Steps(width), out)?;
+    section("then", &answer.then, Fold::Steps(width), out)?;
+    section("check", &answer.check, Fold::Steps(width), out)?;
+    section("evidence", &answer.evidence, Fold::Prose(width), out)?;
+    section("not", &answer.excluded, Fold::Prose(width), out)?;
     let others: Vec<String> = answer
         .others
         .iter()
@@ -109,16 +113,15 @@ fn text(answer: &Answer, width: usize, out: &mut dyn Write) -> io::Result<()> {
         .take(OTHERS)
         .map(|other| format!("{}: {}", other.likelihood.word(), other.suspect.row().sentence))
         .collect();
-    section("or", &others, Fold::Words(width), out)?;
-    section("check", &answer.check, Fold::Never, out)?;
-    section("now", &answer.now, Fold::Never, out)?;
-    section("then", &answer.then, Fold::Never, out)
+    section("or", &others, Fold::Prose(width), out)
 }
 
-/// Whether lines are folded. Commands never are, because a folded command cannot be pasted.
+/// Which lines are folded. Commands never are, because a folded command cannot be pasted.
 #[derive(Clone, Copy)]
 enum Fold {
-    Words(usize),
+    Prose(usize),
+    /// Prose and commands.
+    Steps(usize),
     Never,
 }
 
@@ -127,8 +130,11 @@ fn section(label: &str, lines: &[String], fold: Fold, out: &mut dyn Write) -> io
     for line in lines {
         let lead = format!("  {label:<width$}", width = LABEL - 2);
         match fold {
+            Fold::Steps(_) if is_command(line) => writeln!(out, "{lead}{}", visible(line))?,
             // Continuation lines are indented more than the next item.
-            Fold::Words(width) => writeln!(out, "{}", fill(&lead, &visible(line), LABEL + 2, width))?,
+            Fold::Prose(width) | Fold::Steps(width) => {
+                writeln!(out, "{}", fill(&lead, &visible(line), LABEL + 2, width))?
+            }
             Fold::Never => writeln!(out, "{lead}{}", visible(line))?,
         }
         label = "";
@@ -183,7 +189,12 @@ mod tests {
         for line in text.lines().skip(2).filter(|line| !line.contains("imgarch ")) {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        assert!(text.contains("  check     add --image to get commands"), "{text}");
+        let at = |label: &str| text.find(label).unwrap_or_else(|| panic!("{text}"));
+        assert!(at("  cause ") < at("  then ") && at("  then ") < at("  evidence "), "{text}");
+        assert!(
+            text.contains("  check     add --image to get commands") && text.contains("  then      build the image"),
+            "{text}"
+        );
         assert!(!text.contains("IMAGE") && !text.contains("PLATFORM"), "{text}");
     }
 

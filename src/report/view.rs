@@ -34,15 +34,19 @@ pub fn matrix(image: &ImageReport) -> Vec<Row> {
 }
 
 /// The prefixes of commands in hints.
-const COMMANDS: [&str; 8] = [
+const COMMANDS: &[&str] = &[
+    "cat /",
     "docker buildx ",
     "docker login",
     "docker pull ",
     "docker run ",
-    "imgarch rebuild ",
-    "imgarch scan ",
+    "getcap ",
+    "getconf ",
+    "git ls-files ",
+    "imgarch ",
     "kubectl ",
     "skopeo ",
+    "uname ",
 ];
 
 /// Whether a line of a hint is a command.

@@ -10,6 +10,7 @@ mod conformance;
 #[cfg(target_os = "linux")]
 mod cpu;
 mod debian;
+mod diagnose;
 mod elf_builder;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod engine;

@@ -46,8 +46,6 @@ message_table! { UNRELATED:
         "error while loading shared libraries: libx.so.1: failed to map segment from shared object: Cannot allocate memory";
     Jvm Unrelated, "already loaded in another classloader",
         "java.lang.UnsatisfiedLinkError: Native Library /app/libx.so already loaded in another classloader";
-    NodeJs Unrelated, "was compiled against a different Node.js version using",
-        "Error: The module '/app/node_modules/bcrypt/lib/binding/bcrypt_lib.node' was compiled against a different Node.js version using";
 }
 
 #[rustfmt::skip]
@@ -162,6 +160,8 @@ message_table! { TABLE:
         "305264c3d123   app:1   \"/app\"   2 hours ago   Exited (127) 2 hours ago";
     Engine Exited, "Exit Code: {#exit}",
         "      Exit Code:    132";
+    Supervisord Exited, "command failed ({#exit})",
+        "[supervisor  ] could not load 'logmonitor.dep': command failed (126)";
     Engine Exited, "(exit code {#exit})",
         "ERROR: task 3628403e failed (exit code 132)";
     Ci Exited, "Process completed with exit code {#exit}",

@@ -201,8 +201,6 @@ message_table! { TABLE:
         "<internal:rubygems>:37:in `require': cannot load such file -- sqlite3/sqlite3_native (LoadError)";
     Ruby ModuleMissing, "cannot load such file -- puma/puma_http11",
         "<internal:rubygems>:37:in `require': cannot load such file -- puma/puma_http11 (LoadError)";
-    Perl SymbolMissing, "loadable library and perl binaries are mismatched",
-        "XS.c: loadable library and perl binaries are mismatched (got first handshake key 0xdb80080, needed 0xcd00080)";
     Perl errno, "Can't exec \"{path}\": {errno}",
         "Can't exec \"/app/tool\": Exec format error at run.pl line 3.";
     Erlang Exec(ENOEXEC), "erlexec: Error 8 executing '{path}'",

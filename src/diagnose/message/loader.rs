@@ -22,9 +22,9 @@ message_table! { TABLE:
         "This usually means that you're running an x86 program on an arm64 OS without multi-arch libraries.";
     Qemu EmulatorRefuses, "Invalid ELF image for this architecture",
         "/app: Invalid ELF image for this architecture";
-    Qemu IllegalInstruction, "qemu: uncaught target signal 4",
+    Qemu IllegalInstruction, "uncaught target signal 4",
         "qemu: uncaught target signal 4 (Illegal instruction) - core dumped";
-    Qemu EmulatorCrash, "qemu: uncaught target signal {signal}",
+    Qemu EmulatorCrash, "uncaught target signal {signal}",
         "qemu: uncaught target signal 11 (Segmentation fault) - core dumped";
     Qemu EmulatorCrash, "QEMU internal SIG{signal}",
         "qemu-x86_64-static: QEMU internal SIGSEGV {code=MAPERR, addr=0x20}";
@@ -122,6 +122,13 @@ message_table! { TABLE:
         "error while loading shared libraries: libcef.so: ELF load command address/offset not page-aligned";
     Glibc PageSize, "ELF load command address/offset not properly aligned",
         "error while loading shared libraries: libcef.so: ELF load command address/offset not properly aligned";
+    // Address space.
+    Program AddressSpaceMissing, "MmapAligned() failed - unable to allocate",
+        "tcmalloc/system-alloc.cc:755] MmapAligned() failed - unable to allocate with tag (hint=0x4d80c0000000, size=1073741824)";
+    Program AddressSpaceMissing, "ThreadSanitizer: unexpected memory mapping",
+        "FATAL: ThreadSanitizer: unexpected memory mapping 0x62f5e8ad2000-0x62f5e8b0a000";
+    Program AddressSpaceMissing, "Shadow memory range interleaves with an existing memory mapping",
+        "==1==Shadow memory range interleaves with an existing memory mapping. ASan cannot proceed correctly.";
     // Libraries.
     Jvm LibraryForeign, "Possible cause: can't load {found} .so on a {node} platform",
         "java.lang.UnsatisfiedLinkError: /tmp/librocksdbjni.so: /tmp/librocksdbjni.so: cannot open shared object file: No such file or directory (Possible cause: can't load AMD 64 .so on a AARCH64 platform)";
@@ -181,6 +188,9 @@ message_table! { TABLE:
         "/app: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.34' not found (required by /app)";
     Glibc SymbolVersion, "version 'GLIBC{version}' not found",
         "node: /lib/x86_64-linux-gnu/libc.so.6: version 'GLIBC_2.28' not found";
+    // A console that lost the quotes.
+    Glibc SymbolVersion, "version GLIBC{version} not found",
+        "/usr/bin/unpigz: /lib/aarch64-linux-gnu/libc.so.6: version GLIBC_2.33 not found (required by /usr/bin/unpigz)";
     Glibc LibraryMissing, "error while loading shared libraries: {path}: cannot open shared object file",
         "/app: error while loading shared libraries: libssl.so.1.1: cannot open shared object file: No such file or directory";
     Glibc LibraryMissing, "{path}: cannot open shared object file",

@@ -6,6 +6,7 @@ use crate::exec::Errno;
 mod ending;
 mod language;
 mod loader;
+mod module;
 mod pull;
 mod shell;
 mod speaker;
@@ -88,6 +89,10 @@ pub enum Sign {
     LoaderRefuses,
     /// A library that is loaded late needs thread-local storage that the loader reserves only at the start.
     StaticTls,
+    /// A native module was built for another version or build of its runtime.
+    ModuleVersion,
+    /// The program needs address space that the kernel or its limits do not give.
+    AddressSpaceMissing,
     /// The program's libc needs a newer kernel.
     KernelTooOld,
     /// The CPU lacks what the program needs, and the program reports it.
@@ -155,8 +160,16 @@ use message_table;
 
 /// All messages, the more specific before the more general, because the first match is used.
 pub fn messages() -> impl Iterator<Item = &'static Message> {
-    let tables =
-        [ending::UNRELATED, start::TABLE, pull::TABLE, loader::TABLE, language::TABLE, shell::TABLE, ending::TABLE];
+    let tables = [
+        ending::UNRELATED,
+        start::TABLE,
+        pull::TABLE,
+        module::TABLE,
+        loader::TABLE,
+        language::TABLE,
+        shell::TABLE,
+        ending::TABLE,
+    ];
     tables.into_iter().flatten()
 }
 

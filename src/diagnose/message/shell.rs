@@ -72,6 +72,8 @@ message_table! { TABLE:
         "bash: ./app: cannot execute binary file: Exec format error";
     Bash Exec(ENOEXEC), "{path}: cannot execute binary file",
         "/bin/sh: /usr/local/bin/app: cannot execute binary file";
+    Shell Exec(ENOEXEC), "{path}: not executable: {=bits} ELF file",
+        "/system/bin/sh: /data/app: not executable: 64-bit ELF file";
     MacOs Exec(ENOEXEC), "bad CPU type in executable",
         "zsh: bad CPU type in executable: ./app";
     Shell ProgramReadAsScript, "{path}: line 1: ELF: not found",

@@ -75,6 +75,9 @@ speakers! {
     MongoDb "MongoDB", "docker-library/mongo docker-entrypoint.sh";
     CpuCheck "a program's CPU check", "ClickHouse main.cpp, Qt qsimd.cpp, Chromium, polars _cpu_check.py, NVIDIA entrypoint.d";
     Ruby "Ruby", "Ruby errno; bundler lib/bundler/definition.rb";
+    Php "PHP", "php-src main/php_ini.c, ext/standard/dl.c, Zend/zend_extensions.c";
+    Server "a server", "postgres src/backend/utils/fmgr/dfmgr.c; nginx src/core/nginx.c; httpd modules/mappers/mod_so.c; MariaDB sql/sql_plugin.cc";
+    Language "a language runtime", "R src/library/base/R/library.R; Lua src/lauxlib.c";
     Perl "Perl", "perl doio.c (Can't exec), util.c (handshake)";
     Erlang "Erlang", "otp erts/etc/unix/erlexec.c";
     Rust "Rust", "Rust std::io::Error";

@@ -83,6 +83,16 @@ message_table! { TABLE:
         "Error: unable to find group staff: no matching entries in group file";
     Podman UserMissing, "unable to get gid {=user} from group file: no matching entries in group file",
         "Error: creating temporary passwd file for container c03c4adc71d6: unable to get gid nogroup from group file: no matching entries in group file";
+    S6 UserMissing, "s6-envuidgid: fatal: unknown user: {=user}",
+        "s6-envuidgid: fatal: unknown user: ghost";
+    Runit UserMissing, "chpst: fatal: unknown user/group: {=user}",
+        "chpst: fatal: unknown user/group: ghost";
+    Gosu UserMissing, "su-exec: getpwnam({=user}): {reason}",
+        "su-exec: getpwnam(ghost): No such file or directory";
+    Coreutils UserMissing, "user {=user} does not exist or the user entry does not contain",
+        "su: user ghost does not exist or the user entry does not contain all the required fields";
+    Supervisord UserMissing, "Invalid user name {=user} in section",
+        "Error: Invalid user name ghost in section 'program:app' (file: '/etc/supervisor/supervisord.conf')";
     Kubelet RootRefused, "container has runAsNonRoot and image will run as root",
         "Error: container has runAsNonRoot and image will run as root (pod: \"web-1_shop(1234)\", container: app)";
     Kubelet RootRefused, "container has runAsNonRoot and image has non-numeric user ({=user})",

@@ -197,7 +197,7 @@ fn a_pod_of_each_engine_is_traced_to_file_layer_and_build_step() {
         {
             assert!(evidence.contains(part), "{pod}: missing {part}: {evidence}");
         }
-        assert!(found[0]["excluded"].to_string().contains("the registry's copy has the same fault"));
+        assert!(found[0]["excluded"].to_string().contains("the image itself has this fault"));
         let rebuild = format!("imgarch rebuild {}/user/app:v1 --platform linux/arm64", registry.host);
         assert_eq!(found[0]["then"][0], json!(rebuild));
         assert!(found[0]["now"].to_string().contains("kubernetes.io/arch"), "{found:#?}");
