@@ -22,13 +22,15 @@ impl Interpreter<'_, '_, '_> {
     pub(super) fn filtered(&mut self, state: &State, name: &str, words: &[String]) -> Option<(String, Truth)> {
         let filter = Filter::parse(name, words)?;
         let input = self.lines_of(state, &filter.files)?;
-        let bytes: usize = input.iter().map(String::len).sum();
-        if !self.spend(EXPRESSION_STEPS + bytes / STEP_COMPARISONS) {
+        if !self.spend(EXPRESSION_STEPS * filter.expressions().max(1)) {
             return None;
         }
         let is_soft = input.iter().any(|line| text::is_soft(line));
         let input: Vec<String> = input.iter().map(|line| text::plain(line)).collect();
-        let (output, truth) = filter.run(&input)?;
+        let work = self.work();
+        let result = filter.run(&input, &work);
+        self.spend(work.done() / STEP_COMPARISONS);
+        let (output, truth) = result?;
         // A file may be mounted over.
         let truth = if filter.files.is_empty() && !is_soft { truth } else { truth.soften() };
         let soft = if is_soft && !output.is_empty() { SOFT.to_string() } else { String::new() };

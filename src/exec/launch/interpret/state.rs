@@ -287,6 +287,8 @@ impl State {
             && self.functions == other.functions
             && self.cwd == other.cwd
             && self.ends_on_error == other.ends_on_error
+            && self.ignores_case == other.ignores_case
+            && self.globs_to_nothing == other.globs_to_nothing
             && self.output == other.output
             && self.input == other.input
             && self.zero == other.zero
@@ -353,3 +355,7 @@ pub(super) struct Start {
     pub how: How,
     pub is_tested: bool,
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;
