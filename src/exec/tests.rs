@@ -276,7 +276,7 @@ fn a_handler_that_preserves_the_programs_name_passes_one_more_argument() {
         ("second", 0o755, &amd64),
         ("run", 0o755, b"#!/bin/sh\nexec \"${3:-/missing}\"\n"),
     ];
-    for (preserve_argv0, expected) in [(true, "runs"), (false, "exit 127 missing-program")] {
+    for (preserve_argv0, expected) in [(true, "runs"), (false, "exit 127 missing-file")] {
         let handler = Handler { preserve_argv0, ..qemu(false, "/run") };
         let node = Node { handlers: vec![handler], ..Node::plain(Arch::Amd64) };
         let outcome = trace(&tree(&files), &call(&["/app", "/second"]), &node).outcome;
