@@ -13,9 +13,11 @@ impl Interpreter<'_, '_, '_> {
         }
         let mut all = Vec::new();
         for file in operands.iter().filter(|file| ***file != "-") {
-            all.extend(self.file_text(state, file)?.lines().map(str::to_string));
+            // A text beyond the budget is not known either.
+            let text = self.file_text(state, file).filter(|text| text::is_known(text))?;
+            all.extend(text.lines().map(str::to_string));
         }
-        all.iter().all(|line| text::is_known(line)).then_some(all)
+        Some(all)
     }
 
     /// The output of a tool that changes or selects lines, and whether it found any. `None` if not known.
