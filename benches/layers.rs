@@ -2,7 +2,10 @@
 //! compared to decompressing and hashing the same bytes, which is the minimum for verifying digests. Growing images
 //! show that peak memory stays flat. Times are not asserted.
 //!
-//! `cargo bench --bench layers [-- MEGABYTES...]`
+//! With OCI layouts of gzip layers, it prints the processor time of a scan and of the work that no scan can do without:
+//! inflating, and the SHA-256 of the stored and of the unpacked bytes.
+//!
+//! `cargo bench --bench layers [-- MEGABYTES...|LAYOUT...]`
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -22,6 +25,8 @@ const MEGABYTES: [u64; 3] = [8, 64, 256];
 const RUNS: usize = 3;
 /// First argument of the child process that measures.
 const CHILD: &str = "measure-one";
+/// First argument of the child process that does a part of the work.
+const STEP: &str = "inflate-these";
 
 fn main() -> io::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -29,6 +34,15 @@ fn main() -> io::Result<()> {
         && first == CHILD
     {
         return measure(what, Path::new(path), digest, diff_id);
+    }
+    if let [first, what, paths @ ..] = &args[..]
+        && first == STEP
+    {
+        return paths.iter().try_for_each(|path| inflate(what, Path::new(path)));
+    }
+    let layouts: Vec<&String> = args.iter().filter(|arg| Path::new(arg).is_dir()).collect();
+    if !layouts.is_empty() {
+        return layouts.into_iter().try_for_each(|layout| compare(layout));
     }
     let chosen: Vec<u64> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
     let directory = tempfile::tempdir()?;
@@ -57,6 +71,82 @@ fn main() -> io::Result<()> {
             std::fs::remove_file(&layer.path)?;
         }
     }
+    Ok(())
+}
+
+/// Prints the processor time of each step, as a ratio to `igzip -dc` of the same layers.
+fn compare(layout: &str) -> io::Result<()> {
+    let layers = layers_of(Path::new(layout))?;
+    let this = std::env::current_exe()?.to_string_lossy().into_owned();
+    let step = |what: &str| [&[this.clone(), STEP.to_string(), what.to_string()], &layers[..]].concat();
+    let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<String>>();
+    let commands = [
+        ("igzip -dc", [words(&["igzip", "-dc"]), layers.clone()].concat()),
+        ("inflate", step("inflate")),
+        ("inflate, SHA-256 of the stored bytes", step("stored")),
+        ("inflate, SHA-256 of both", step("both")),
+        ("imgarch scan", words(&[env!("CARGO_BIN_EXE_imgarch"), "scan", "--no-cache", layout])),
+    ];
+    let mut times: Vec<Vec<f64>> = commands.iter().map(|_| Vec::new()).collect();
+    // The runs alternate, so that a change in the machine's speed affects all.
+    for _ in 0..2 * RUNS + 1 {
+        for ((_, command), times) in commands.iter().zip(&mut times) {
+            times.push(processor_seconds(command)?);
+        }
+    }
+    let medians: Vec<f64> = times.iter_mut().map(|times| median(times)).collect();
+    println!("{layout}: {} layers", layers.len());
+    for ((name, _), seconds) in commands.iter().zip(&medians) {
+        println!("  {name:36} {seconds:>7.3} s {:>6.2}", seconds / medians[0]);
+    }
+    Ok(())
+}
+
+fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// User and system time, as bash measures it. The command may fail: a scan with findings does.
+fn processor_seconds(command: &[String]) -> io::Result<f64> {
+    let script = "TIMEFORMAT='%U %S'; time \"$@\" > /dev/null 2>&1";
+    let output = Command::new("bash").args(["-c", script, "bash"]).args(command).output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    match (output.status.code(), numbers.as_slice()) {
+        (Some(0..=3), [user, system]) => Ok(user + system),
+        _ => Err(io::Error::other(format!("{}: {text}", command[0]))),
+    }
+}
+
+/// The paths of the layers of a layout's first image.
+fn layers_of(layout: &Path) -> io::Result<Vec<String>> {
+    let blob = |descriptor: &serde_json::Value| {
+        let digest = descriptor["digest"].as_str().unwrap_or_default().replace(':', "/");
+        layout.join("blobs").join(digest)
+    };
+    let index: serde_json::Value = serde_json::from_slice(&std::fs::read(layout.join("index.json"))?)?;
+    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(blob(&index["manifests"][0]))?)?;
+    let layers = manifest["layers"].as_array().into_iter().flatten();
+    Ok(layers.map(|layer| blob(layer).to_string_lossy().into_owned()).collect())
+}
+
+/// Inflates a file, and computes the digests that `what` names.
+fn inflate(what: &str, path: &Path) -> io::Result<()> {
+    let (is_stored_hashed, is_plain_hashed) = match what {
+        "inflate" => (false, false),
+        "stored" => (true, false),
+        "both" => (true, true),
+        _ => return Err(io::Error::other("unknown step")),
+    };
+    let file = HashedFile { file: File::open(path)?, hasher: is_stored_hashed.then(Hasher::sha256) };
+    let stored = BufReader::with_capacity(128 << 10, file);
+    let mut plain = is_plain_hashed.then(Hasher::sha256);
+    drain(flate2::bufread::MultiGzDecoder::new(stored), |data| {
+        if let Some(plain) = &mut plain {
+            plain.update(data);
+        }
+    })?;
     Ok(())
 }
 
@@ -276,7 +366,8 @@ fn scan(path: &Path, digest: Digest, diff_id: Digest) -> io::Result<()> {
 
 /// Decompresses and hashes on one thread, without a tar reader. Computes both digests, as a scan must.
 fn plain(path: &Path, format: &str, digest: &Digest, diff_id: &Digest) -> io::Result<()> {
-    let stored = BufReader::with_capacity(128 << 10, HashedFile { file: File::open(path)?, hasher: Hasher::sha256() });
+    let stored =
+        BufReader::with_capacity(128 << 10, HashedFile { file: File::open(path)?, hasher: Some(Hasher::sha256()) });
     let mut plain = Hasher::sha256();
     let stored = match format {
         "gzip" => drain(flate2::bufread::MultiGzDecoder::new(stored), |data| plain.update(data))?.into_inner(),
@@ -284,7 +375,8 @@ fn plain(path: &Path, format: &str, digest: &Digest, diff_id: &Digest) -> io::Re
         // The digest of an uncompressed layer is its diffID.
         _ => drain(stored, |_| {})?,
     };
-    let is_right = stored.into_inner().hasher.finish() == *digest && (format == "none" || plain.finish() == *diff_id);
+    let stored = stored.into_inner().hasher.map(Hasher::finish);
+    let is_right = stored.as_ref() == Some(digest) && (format == "none" || plain.finish() == *diff_id);
     if is_right { Ok(()) } else { Err(io::Error::other("wrong digest")) }
 }
 
@@ -300,13 +392,15 @@ fn drain<R: Read>(mut reader: R, mut hash: impl FnMut(&[u8])) -> io::Result<R> {
 
 struct HashedFile {
     file: File,
-    hasher: Hasher,
+    hasher: Option<Hasher>,
 }
 
 impl Read for HashedFile {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(into)?;
-        self.hasher.update(&into[..read]);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&into[..read]);
+        }
         Ok(read)
     }
 }

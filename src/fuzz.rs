@@ -18,7 +18,7 @@ use crate::platform::{Arch, Node};
 pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// All targets. Each has a program in `fuzz/fuzz_targets` and seeds in `fuzz/corpus`.
-pub const TARGETS: [FuzzTarget; 12] = [
+pub const TARGETS: [FuzzTarget; 13] = [
     ("inspect", file),
     ("dynamic", dynamic),
     ("code", code),
@@ -27,6 +27,7 @@ pub const TARGETS: [FuzzTarget; 12] = [
     ("merged", merged),
     ("shell", shell),
     ("script", script),
+    ("filters", filters),
     ("loader", loader),
     ("linted", linted),
     ("log", log),
@@ -194,8 +195,25 @@ fn tree(files: &[(&str, &[u8])]) -> RootFs<FileKind> {
 
 /// Follows text as the entry script of an image.
 pub fn script(input: &[u8]) {
+    follow(input, b"");
+}
+
+/// Follows a script that sends the text after the first line through the command in the first line.
+pub fn filters(input: &[u8]) {
+    let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let (command, text) = input.split_at(end);
+    let script = [b"X=$(cat /etc/text | ", command, b")\nexec \"/bin/$X\"\n"].concat();
+    follow(&script, text.strip_prefix(b"\n").unwrap_or(text));
+}
+
+fn follow(entry: &[u8], text: &[u8]) {
     let program = elf(62, b"");
-    let rootfs = tree(&[("bin/sh", &program), ("bin/bash", &program), ("app", &program), ("entry.sh", input)]);
+    let tools = ["sed", "grep", "awk", "tr", "cut", "sort", "uniq", "wc", "head", "tail", "cat", "find", "env"];
+    let paths = tools.map(|name| format!("bin/{name}"));
+    let mut files: Vec<(&str, &[u8])> = paths.iter().map(|path| (path.as_str(), program.as_slice())).collect();
+    files.extend([("bin/sh", program.as_slice()), ("bin/bash", &program), ("app", &program)]);
+    files.extend([("entry.sh", entry), ("etc/text", text)]);
+    let rootfs = tree(&files);
     let call = Exec {
         argv: ["/bin/bash", "/entry.sh", "/app"].map(String::from).to_vec(),
         env: vec!["PATH=/bin".to_string()],

@@ -1,5 +1,5 @@
 //! Tests the documents: every link to a file of this repository and to a heading is valid, the site lists every page,
-//! and the README stays short.
+//! the README stays short, and the tests that SECURITY.md names exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -110,4 +110,34 @@ fn the_site_and_the_readme_list_every_page() {
 fn the_readme_is_short() {
     let size = fs::metadata(Path::new(ROOT).join("README.md")).unwrap().len();
     assert!(size <= README_BYTES as u64, "README.md has {size} bytes; at most {README_BYTES} are allowed");
+}
+
+/// The text of all Rust files in a directory and its subdirectories.
+fn sources(directory: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text += &sources(&path);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text += &fs::read_to_string(&path).unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn every_promise_has_a_test_and_every_test_that_it_names_exists() {
+    let code = sources(&Path::new(ROOT).join("src")) + &sources(&Path::new(ROOT).join("tests"));
+    let text = fs::read_to_string(Path::new(ROOT).join("docs/SECURITY.md")).unwrap();
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() >= 20, "{} promises", rows.len());
+    for row in rows {
+        let tests = row.rsplit('|').nth(1).unwrap_or_default();
+        // The parts at odd positions are between backquotes.
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        let missing: Vec<&&str> = names.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }

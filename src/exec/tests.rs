@@ -265,6 +265,46 @@ fn a_handler_runs_files_that_it_matches_and_a_fixed_one_needs_nothing_in_the_ima
     check(&[("app", 0o755, &arm64), ("usr/bin/qemu", 0o755, &arm64)], &["/app"], &loose, "ELOOP too-many-interpreters");
 }
 
+/// With the flag P, the interpreter's arguments are the file, the program's own name and its arguments, and without it
+/// the name is missing. Source: Documentation/admin-guide/binfmt-misc.rst.
+#[test]
+fn a_handler_that_preserves_the_programs_name_passes_one_more_argument() {
+    let (arm64, amd64) = (ElfBuilder::arm64().build(), ElfBuilder::amd64().build());
+    let files: [(&str, u16, &[u8]); 4] = [
+        ("app", 0o755, &arm64),
+        ("bin/sh", 0o755, &amd64),
+        ("second", 0o755, &amd64),
+        ("run", 0o755, b"#!/bin/sh\nexec \"${3:-/missing}\"\n"),
+    ];
+    for (preserve_argv0, expected) in [(true, "runs"), (false, "exit 127 missing-file")] {
+        let handler = Handler { preserve_argv0, ..qemu(false, "/run") };
+        let node = Node { handlers: vec![handler], ..Node::plain(Arch::Amd64) };
+        let outcome = trace(&tree(&files), &call(&["/app", "/second"]), &node).outcome;
+        assert_eq!(short(&outcome), expected, "{preserve_argv0}");
+    }
+}
+
+/// Linux 6.1 ran a program with 1,170 program headers of 56 bytes, and refused one with 1,171 (ENOEXEC).
+#[test]
+fn a_table_of_program_headers_has_at_most_64_kib() {
+    let with = |count: usize| {
+        let mut bytes = ElfBuilder::amd64().build();
+        let (start, own) = (bytes.len().next_multiple_of(16), u16::from_le_bytes([bytes[56], bytes[57]]));
+        let old = u64::from_le_bytes(bytes[32..40].try_into().unwrap()) as usize;
+        let table = bytes[old..old + 56 * usize::from(own)].to_vec();
+        bytes.resize(start, 0);
+        bytes.extend(table);
+        bytes.resize(start + 56 * count, 0);
+        bytes[32..40].copy_from_slice(&(start as u64).to_le_bytes());
+        bytes[56..58].copy_from_slice(&(count as u16).to_le_bytes());
+        bytes
+    };
+    let node = Node::plain(Arch::Amd64);
+    let outcome = |count: usize| short(&execve(&tree(&[("app", 0o755, &with(count))]), &call(&["/app"]), &node));
+    assert_eq!(outcome(1171), "ENOEXEC corrupt-elf");
+    assert_ne!(outcome(1170), "ENOEXEC corrupt-elf");
+}
+
 #[test]
 fn a_declared_emulator_runs_files_that_the_kernel_refuses() {
     let node = Node { emulates: vec![Arch::Arm64], ..Node::plain(Arch::Amd64) };

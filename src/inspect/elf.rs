@@ -12,8 +12,8 @@ use scroll::Pread;
 
 use super::dynamic::DynamicTable;
 use super::kind::{
-    Dynamic, Elf, GoBuild, IsaNotes, LoaderDirectories, PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE,
-    Segment,
+    Dynamic, Elf, GoBuild, HEAD_BYTES, IsaNotes, LoaderDirectories, PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD,
+    PT_NOTE, Segment,
 };
 use super::window::Window;
 use super::{go, interface, notes};
@@ -94,7 +94,7 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
 }
 
 /// Reads only the head of a file that is at the start of `window`. Its dynamic section is not read and marked as
-/// partial. A file whose program headers or loader are not in its head is read like any other.
+/// partial. A file whose program headers, loader or early notes are not in its head is read like any other.
 pub fn inspect_start(path: &[u8], window: &mut Window<'_>) -> Elf {
     let start = Start::new(window.head());
     let kept = window.position()..window.size();
@@ -105,7 +105,11 @@ pub fn inspect_start(path: &[u8], window: &mut Window<'_>) -> Elf {
     let segments = program_headers(&start, window);
     let loader = segments.iter().find(|segment| segment.p_type == PT_INTERP);
     let loader_end = loader.and_then(|segment| segment.offset.checked_add(segment.filesz.min(INTERP_LIMIT)));
-    if is_beyond(loader_end) || may_be_debug_only(path, &segments, window.size()) {
+    let is_note = |segment: &&Segment| matches!(segment.p_type, PT_NOTE | PT_GNU_PROPERTY);
+    let note_ends = segments.iter().filter(is_note).filter_map(|segment| segment.offset.checked_add(segment.filesz));
+    // Notes at the end of a file are not read.
+    let notes_end = note_ends.filter(|end| *end <= HEAD_BYTES as u64).max();
+    if is_beyond(loader_end) || is_beyond(notes_end) || may_be_debug_only(path, &segments, window.size()) {
         return inspect(path, window);
     }
     let is_dynamic = segments.iter().any(|segment| segment.p_type == PT_DYNAMIC && segment.filesz > 0);

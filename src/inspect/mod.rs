@@ -52,13 +52,13 @@ fn starts_plainly(head: &[u8]) -> bool {
 /// size in bytes according to the archive. `reader` returns the content and is read only as far as necessary. A read
 /// error results in [`FileKind::Data`]: the owner of the reader gets the same error when it continues and reports it.
 pub fn inspect(path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Read) -> FileKind {
-    inspect_with(elf::inspect, path, size, is_executable, reader)
+    inspect_with(elf::inspect, HEAD_BYTES, path, size, is_executable, reader)
 }
 
-/// Like [`inspect`], but reads nothing after the first [`HEAD_BYTES`] of most ELF files: their dynamic sections remain
+/// Like [`inspect`], but reads nothing after the first `head` bytes of most ELF files: their dynamic sections remain
 /// unknown. `reader` may fail after that.
-pub fn inspect_start(path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Read) -> FileKind {
-    inspect_with(elf::inspect_start, path, size, is_executable, reader)
+pub fn inspect_start(head: usize, path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Read) -> FileKind {
+    inspect_with(elf::inspect_start, head, path, size, is_executable, reader)
 }
 
 /// Whether the text at `path` is read because of its name, whatever its first bytes are.
@@ -73,6 +73,7 @@ pub fn is_read_by_name(path: &[u8], is_executable: bool) -> bool {
 
 fn inspect_with(
     inspect_elf: fn(&[u8], &mut Window<'_>) -> Elf,
+    elf_head: usize,
     path: &[u8],
     size: u64,
     is_executable: bool,
@@ -84,7 +85,8 @@ fn inspect_with(
     let mut store = STORE.take().unwrap_or_default();
     let mut window = Window::open(reader, size, &mut store, SNIFF_BYTES);
     if !starts_plainly(window.head()) {
-        window.extend_head(HEAD_BYTES);
+        let is_elf = window.head().starts_with(b"\x7fELF");
+        window.extend_head(if is_elf { elf_head } else { HEAD_BYTES });
     }
     let kind = classify(inspect_elf, path, is_executable, &mut window);
     let kind = match (window.has_failed(), window.size()) {

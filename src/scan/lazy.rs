@@ -38,6 +38,9 @@ pub struct Tally {
     pub started: usize,
 }
 
+/// The first bytes of a program, which contain the headers of almost every ELF file and its loader's name: in a Debian
+/// image of 1,700 ELF files, 99 % have them in 828 bytes.
+const FIRST_BYTES: usize = 1 << 10;
 /// Files that are read in full at once.
 const AT_ONCE: usize = 4;
 
@@ -56,12 +59,11 @@ impl LazyRead {
         }
         let mut longer = Vec::new();
         let mut started = read.layer.read_starts(source, &portions, &mut |start| {
-            if !read.add(&start, depth) && start.bytes.len() < SCRIPT_BYTES && is_text(&start.bytes) {
-                longer.push((start.file, Portion::Start(SCRIPT_BYTES as u64)));
-            }
+            let is_enough = read.add(&start, FIRST_BYTES, depth);
+            longer.extend((!is_enough).then(|| longer_portion(&start, read.layer.entry(start.file).size)).flatten());
         });
         if started.is_ok() && read.layer.cost(&longer) <= layer.descriptor.size / 4 {
-            started = read.layer.read_starts(source, &longer, &mut |start| _ = read.add(&start, depth));
+            started = read.layer.read_starts(source, &longer, &mut |start| _ = read.add(&start, HEAD_BYTES, depth));
         }
         match started {
             Ok(()) => Some(read),
@@ -72,15 +74,16 @@ impl LazyRead {
         }
     }
 
-    /// Stores the fact that a file's start shows. Returns false if the start is too short.
-    fn add(&self, start: &FileStart, depth: Depth) -> bool {
+    /// Stores the fact that a file's start shows, of which `head` bytes are read if it is an ELF file. Returns false if the
+    /// start is too short.
+    fn add(&self, start: &FileStart, head: usize, depth: Depth) -> bool {
         let entry = self.layer.entry(start.file);
         let is_whole = start.bytes.len() as u64 == entry.size;
         let mut reader = StartReader { bytes: &start.bytes, is_whole, has_ended: false };
         let kind = match is_whole {
             true => keep_to(depth, &entry, &mut reader),
             false => {
-                let kind = inspect_start(entry.path, entry.size, is_executable(&entry), &mut reader);
+                let kind = inspect_start(head, entry.path, entry.size, is_executable(&entry), &mut reader);
                 worth_keeping(&entry, kind)
             }
         };
@@ -151,12 +154,20 @@ fn portion(entry: &Entry<'_>) -> Portion {
     }
     let is_program = is_executable(entry) || is_module_name(entry.path);
     let bytes = match is_program {
-        // If it is text, more of it is read later.
-        true => HEAD_BYTES,
+        // If it is something else than an ELF file, more of it is read later.
+        true => FIRST_BYTES,
         false if is_read_by_name(entry.path, false) => SCRIPT_BYTES,
         false => return Portion::Nothing,
     };
-    Portion::Start(entry.size.min(bytes as u64))
+    Portion::ProbableStart(entry.size.min(bytes as u64))
+}
+
+/// How much to read of a file of which too little was read at first: more if it may be a script or text. `None` if that
+/// much was read.
+fn longer_portion(start: &FileStart, size: u64) -> Option<(usize, Portion)> {
+    let is_text = !start.bytes.is_empty() && is_text(&start.bytes);
+    let wanted = size.min(if is_text { SCRIPT_BYTES } else { HEAD_BYTES } as u64);
+    ((start.bytes.len() as u64) < wanted).then_some((start.file, Portion::Start(wanted)))
 }
 
 /// Whether a file that starts like this may be a script or text, of which more is read than the head.

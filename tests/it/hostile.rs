@@ -76,13 +76,30 @@ fn layout_of(directory: &Path, layer: &[u8], size: u64) {
 fn hostile_start_scripts_end() {
     let cycle = (0..20).map(|at| (format!("s{at}"), format!("/s{} a; /s{} b\n", (at + 1) % 20, (at + 1) % 20)));
     let doubled = [("s0".to_string(), format!("X=xxxxxxxx\n{}exec \"$X\"\n", "X=$X$X\n".repeat(300)))];
-    for scripts in [cycle.collect::<Vec<_>>(), doubled.to_vec()] {
+    let fan = (0..20).map(|at| (format!("s{at}"), format!("/s{0} a; /s{0} b; /s{0} c; /s{0} d\n", at + 1)));
+    // A value of 32 KB, and tools that would print or compare far more.
+    let long = format!("X={}\nX=$X$X$X$X$X$X$X$X\n", "ab".repeat(2000));
+    let tools = [
+        "grep -E '(a|b)*b(a|b){280}c'",
+        "sed 's/a.*c\\|a/d/g'",
+        &format!("sed '{}'", "p;".repeat(4000)),
+        &format!("sed 's/.*/{}/'", "&".repeat(8000)),
+        &format!("tr '{}' x", "cdefghi".repeat(400)),
+    ];
+    let tools = tools
+        .map(|tool| [("s0".to_string(), format!("{long}{}exec /app\n", format!("Y=$(echo $X | {tool})\n").repeat(5)))]);
+    let compared = "[[ $X =~ (a|b)*b(a|b){280}c ]] && exit\n".repeat(180);
+    let compared = [("s0".to_string(), format!("{long}{compared}exec /app\n"))];
+    let scripts = [cycle.collect::<Vec<_>>(), fan.collect(), doubled.to_vec(), compared.to_vec()];
+    for scripts in scripts.into_iter().chain(tools.map(|scripts| scripts.to_vec())) {
         let directory = tempfile::tempdir().unwrap();
         let mut image = Small::new("amd64", ElfBuilder::amd64().build());
         image.entrypoint = "/s0";
-        image = image.file("bin/sh", 0o755, ElfBuilder::amd64().build());
+        for tool in ["bash", "grep", "sed", "tr"] {
+            image = image.file(&format!("bin/{tool}"), 0o755, ElfBuilder::amd64().build());
+        }
         for (name, text) in scripts {
-            image = image.file(&name, 0o755, format!("#!/bin/sh\n{text}").into_bytes());
+            image = image.file(&name, 0o755, format!("#!/bin/bash\n{text}").into_bytes());
         }
         write_layout(directory.path(), &[image]);
         let output = limited(directory.path(), &["scan", "--no-cache", "."], &[]);

@@ -337,4 +337,23 @@ mod tests {
         assert_eq!(doubts(vector, &without), ["/app was built for a CPU with V, which this node lacks"]);
         assert_eq!(doubts("rv64i2p0_m2p0_a2p0_f2p0_d2p0_c2p0", &rva(20)), Vec::<String>::new());
     }
+
+    /// The kernel does not read the ABI's flags. The CPUs before ARMv6 have no VFP, so the first instruction of one ends
+    /// the program with SIGILL. Source: ARM DDI 0100I, part C.
+    #[test]
+    fn a_hard_float_program_is_doubted_on_arm_before_version_6() {
+        const HARD_FLOAT: u32 = 0x0500_0400;
+        const SOFT_FLOAT: u32 = 0x0500_0200;
+        let doubts = |flags: u32, version: u8| {
+            let bytes = ElfBuilder::arm().flags(flags).build();
+            let kind = inspect(b"app", bytes.len() as u64, true, &mut &bytes[..]);
+            let mut contents = Contents::default();
+            contents.push(&Entry::plain(b"app", EntryKind::File, 0o755), Some(kind));
+            let node = Node { isa: Fact::Known(Isa::Arm(version)), ..Node::plain(Arch::Arm) };
+            trace(&merge([Arc::new(contents)]), &call(&["/app"]), &node).doubts.len()
+        };
+        let counts = |flags: u32| [5, 6, 7].map(|version| doubts(flags, version));
+        assert_eq!(counts(HARD_FLOAT), [1, 0, 0]);
+        assert_eq!(counts(SOFT_FLOAT), [0, 0, 0]);
+    }
 }

@@ -193,3 +193,31 @@ fn names_stay_within_their_limits() {
     let error = lazy.contents::<()>(&limits, |_, _| None).unwrap_err();
     assert!(matches!(error, LayerError::TooManyNames(60)), "{error}");
 }
+
+#[test]
+fn a_probable_start_takes_fewer_bytes_and_may_be_too_short() {
+    let plain = vec![b'a'; 400_000];
+    for (format, mask) in [(TocFormat::EStargz, 0xff), (TocFormat::ZstdChunked, 0x0f)] {
+        // A decoder returns parts of a block that is not compressed.
+        let start: Vec<u8> = noise(200_000, 3).iter().map(|byte| byte & mask).collect();
+        let mixed = [start, vec![b'a'; 800_000]].concat();
+        let mut memory = memory();
+        let layer = Written::new(format, &[file("plain", &plain), file("mixed", &mixed)], 1 << 20).add_to(&mut memory);
+        let lazy = open(&memory, &layer).unwrap();
+        let starts = |portion: Portion| {
+            let mut lengths = Vec::new();
+            let portions = [(0, portion), (1, portion)];
+            let read = lazy.read_starts(&memory, &portions, &mut |start| {
+                assert!([&plain, &mixed][start.file].starts_with(&start.bytes), "{format:?}");
+                lengths.push(start.bytes.len());
+            });
+            read.unwrap();
+            lengths
+        };
+        let (probable, sure) = (starts(Portion::ProbableStart(1024)), starts(Portion::Start(1024)));
+        assert!(probable[0] >= 1024 && probable[1] < 1024, "{format:?}: {probable:?}");
+        assert!(sure[0] >= 1024 && sure[1] >= 1024, "{format:?}: {sure:?}");
+        let cost = |portion: Portion| lazy.cost(&[(1, portion)]);
+        assert!(cost(Portion::ProbableStart(1024)) < cost(Portion::Start(1024)));
+    }
+}

@@ -35,12 +35,16 @@ pub struct LazyLayer {
     toc: Toc,
     /// Bytes requested so far.
     fetched: AtomicU64,
+    /// Bytes that may still be read in excess so that requests can be merged.
+    spare: AtomicU64,
 }
 
 /// How much of a file to read at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Portion {
     Nothing,
+    /// The first bytes, from as few stored bytes as most files need. A file that needs more is returned shorter.
+    ProbableStart(u64),
     /// The first bytes, as few as the format allows.
     Start(u64),
 }
@@ -60,7 +64,7 @@ const BATCH_BYTES: u64 = 8 << 20;
 /// Requests that are sent at once.
 const REQUESTS: usize = 8;
 /// Part of a layer, in bytes of the layer per byte, that may be read in excess so that requests can be merged.
-const SPARE_SHARE: u64 = 64;
+const SPARE_SHARE: u64 = 128;
 /// Largest request for consecutive chunks of one file.
 const LARGEST_REQUEST: u64 = 4 << 20;
 const SMALLEST_REQUEST: u64 = 64 << 10;
@@ -76,7 +80,10 @@ impl LazyLayer {
         let fetched = AtomicU64::new(0);
         let mut read = |range: Range<u64>| fetch(source, descriptor, &fetched, range);
         match Toc::read(descriptor, &mut read) {
-            Ok(toc) => Some(LazyLayer { descriptor: descriptor.clone(), index: layer.index, toc, fetched }),
+            Ok(toc) => {
+                let spare = AtomicU64::new(descriptor.size / SPARE_SHARE);
+                Some(LazyLayer { descriptor: descriptor.clone(), index: layer.index, toc, fetched, spare })
+            }
             Err(why) => {
                 tracing::debug!(digest = %descriptor.digest, why, "the layer is read in full");
                 None
@@ -131,7 +138,7 @@ impl LazyLayer {
             .collect();
         wanted.sort_by_key(|(.., pieces)| pieces[0].start);
         let all: Vec<Range<u64>> = wanted.iter().flat_map(|(.., pieces)| pieces.iter().cloned()).collect();
-        let gap = ranges::bridged_gap(&all, self.descriptor.size / SPARE_SHARE);
+        let gap = ranges::bridged_gap(&all, self.spare.load(Ordering::Relaxed));
         let mut rest = wanted.as_slice();
         while !rest.is_empty() {
             let mut bytes = 0;
@@ -143,7 +150,9 @@ impl LazyLayer {
             let (batch, later) = rest.split_at(count);
             rest = later;
             let pieces = batch.iter().flat_map(|(.., pieces)| pieces.iter().cloned()).collect();
-            let merged = ranges::merge(pieces, gap, LARGEST_REQUEST);
+            let (merged, excess) = ranges::merge(pieces, gap, LARGEST_REQUEST);
+            let spare = self.spare.load(Ordering::Relaxed);
+            self.spare.store(spare.saturating_sub(excess), Ordering::Relaxed);
             let bodies = self.fetch_all(source, &merged)?;
             for (file, portion, pieces) in batch {
                 let stored =
@@ -208,9 +217,18 @@ impl LazyLayer {
 
     /// The stored ranges that a portion of a file takes.
     fn pieces(&self, file: usize, portion: Portion) -> Vec<Range<u64>> {
-        let Portion::Start(wanted) = portion else { return Vec::new() };
+        let (wanted, is_probable) = match portion {
+            Portion::Nothing => return Vec::new(),
+            Portion::ProbableStart(wanted) => (wanted, true),
+            Portion::Start(wanted) => (wanted, false),
+        };
         let chunks = self.toc.chunks(file).iter().take_while(|chunk| chunk.at < wanted).filter(|chunk| !chunk.is_zeros);
-        chunks.map(|chunk| self.toc.format.piece(chunk, wanted - chunk.at)).collect()
+        let format = self.toc.format;
+        let piece = |chunk: &Chunk| match is_probable {
+            true => format.probable_piece(chunk, wanted - chunk.at),
+            false => format.piece(chunk, wanted - chunk.at),
+        };
+        chunks.map(piece).collect()
     }
 
     fn start<'b>(
@@ -219,7 +237,10 @@ impl LazyLayer {
         portion: Portion,
         mut stored: impl Iterator<Item = &'b [u8]>,
     ) -> Result<FileStart, LayerError> {
-        let Portion::Start(wanted) = portion else { unreachable!("a portion of nothing has no pieces") };
+        let wanted = match portion {
+            Portion::Nothing => unreachable!("a portion of nothing has no pieces"),
+            Portion::ProbableStart(wanted) | Portion::Start(wanted) => wanted,
+        };
         let (mut bytes, mut is_verified) = (Vec::new(), true);
         for chunk in self.toc.chunks(file).iter().take_while(|chunk| chunk.at < wanted) {
             let stored = if chunk.is_zeros { &[][..] } else { stored.next().expect("a piece for each chunk") };

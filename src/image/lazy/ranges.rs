@@ -18,19 +18,22 @@ pub(super) fn bridged_gap(ranges: &[Range<u64>], spare: u64) -> u64 {
 }
 
 /// Merges ranges that overlap or have at most `gap` bytes between them, in order. A merged range is not extended beyond
-/// `largest` bytes; a single one may be larger.
-pub(super) fn merge(mut ranges: Vec<Range<u64>>, gap: u64, largest: u64) -> Vec<Range<u64>> {
+/// `largest` bytes; a single one may be larger. Also returns the number of bytes between merged ranges.
+pub(super) fn merge(mut ranges: Vec<Range<u64>>, gap: u64, largest: u64) -> (Vec<Range<u64>>, u64) {
     ranges.sort_by_key(|range| (range.start, range.end));
-    let mut merged: Vec<Range<u64>> = Vec::new();
+    let (mut merged, mut excess) = (Vec::<Range<u64>>::new(), 0);
     for range in ranges {
         match merged.last_mut() {
             // A part of another range is never requested twice.
             Some(last) if range.start < last.end => last.end = last.end.max(range.end),
-            Some(last) if range.start - last.end <= gap && range.end - last.start <= largest => last.end = range.end,
+            Some(last) if range.start - last.end <= gap && range.end - last.start <= largest => {
+                excess += range.start - last.end;
+                last.end = range.end;
+            }
             _ => merged.push(range),
         }
     }
-    merged
+    (merged, excess)
 }
 
 /// The bytes of `wanted` in the bodies of merged ranges.
@@ -56,10 +59,11 @@ mod tests {
 
     #[test]
     fn merged_ranges_contain_every_range() {
-        let merged = merge(vec![25..30, 0..10, 5..8, 11..20, 100..200], 5, 1000);
-        assert_eq!(merged, [0..30, 100..200]);
-        assert_eq!(merge(vec![0..10, 11..20], 5, 15), [0..10, 11..20]);
-        assert_eq!(merge(vec![0..10, 8..20], 0, 15), std::slice::from_ref(&(0..20)), "an overlap is never split");
+        let (merged, excess) = merge(vec![25..30, 0..10, 5..8, 11..20, 100..200], 5, 1000);
+        assert_eq!((merged.as_slice(), excess), (&[0..30, 100..200][..], 6));
+        assert_eq!(merge(vec![0..10, 11..20], 5, 15), (vec![0..10, 11..20], 0));
+        let (overlap, excess) = merge(vec![0..10, 8..20], 0, 15);
+        assert_eq!((overlap.as_slice(), excess), (std::slice::from_ref(&(0..20)), 0), "an overlap is never split");
         let bodies: Vec<Vec<u8>> = merged.iter().map(|range| (range.start as u8..range.end as u8).collect()).collect();
         assert_eq!(find(&merged, &bodies, &(11..13)), Some(&[11, 12][..]));
         assert_eq!(find(&merged, &bodies, &(199..200)), Some(&[199][..]));

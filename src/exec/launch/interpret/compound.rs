@@ -277,7 +277,7 @@ impl Interpreter<'_, '_, '_> {
                 let mut truth = Truth::No;
                 for word in &arm.patterns {
                     let tokens = self.pattern(&mut state, word);
-                    truth = truth.or(tokens.map_or(Truth::Maybe, |tokens| self.matches(&tokens, subject)));
+                    truth = truth.or(tokens.map_or(Truth::Maybe, |tokens| self.compares(&state, &tokens, subject)));
                 }
                 let (held, failed) = state.fork(truth);
                 open = failed;
@@ -310,7 +310,7 @@ impl Interpreter<'_, '_, '_> {
                 match test {
                     shell::BinaryTest::Equal | shell::BinaryTest::NotEqual => {
                         let tokens = self.pattern(state, right);
-                        let truth = tokens.map_or(Truth::Maybe, |tokens| self.matches(&tokens, &subject));
+                        let truth = tokens.map_or(Truth::Maybe, |tokens| self.compares(state, &tokens, &subject));
                         if *test == shell::BinaryTest::Equal { truth } else { truth.not() }
                     }
                     shell::BinaryTest::Matches => self.matches_expression(state, &subject, right),

@@ -87,11 +87,13 @@ impl Interpreter<'_, '_, '_> {
     /// `[[ TEXT =~ WORD ]]`, which also sets BASH_REMATCH.
     pub(super) fn matches_expression(&mut self, state: &mut State, subject: &str, word: &Word) -> Truth {
         let expression = self.expression(state, word);
-        let is_spent = !self.spend(EXPRESSION_STEPS + subject.len() / STEP_COMPARISONS);
+        let is_spent = !self.spend(EXPRESSION_STEPS);
+        let work = self.work();
         let found = expression.filter(|_| text::is_known(subject) && !is_spent).and_then(|mut expression| {
             expression.ignores_case = state.ignores_case;
-            expression.find(&text::plain(subject))
+            expression.find(&text::plain(subject), &work)
         });
+        self.spend(work.done() / STEP_COMPARISONS);
         let (truth, groups) = match found {
             None => (Truth::Maybe, vec![MANY.to_string()]),
             Some(None) => (Truth::No, Vec::new()),
@@ -107,15 +109,22 @@ impl Interpreter<'_, '_, '_> {
         if text.len() > MAX_TEXT || self.log.budget.bytes > MAX_BYTES { HOLE.to_string() } else { text }
     }
 
+    /// Whether a whole text matches a pattern in `case` and `[[`, where `shopt -s nocasematch` applies.
+    pub(super) fn compares(&mut self, state: &State, tokens: &[Token], text: &str) -> Truth {
+        if !state.ignores_case {
+            return self.matches(tokens, text);
+        }
+        self.matches(&pattern::folded(tokens), &text.to_ascii_lowercase())
+    }
+
     /// Whether a whole text matches a pattern. Costs part of the call's budget.
     pub(super) fn matches(&mut self, tokens: &[Token], text: &str) -> Truth {
-        self.spend(tokens.len().saturating_mul(text.len()) / STEP_COMPARISONS);
-        pattern::matches(tokens, text)
+        if self.is_affordable(tokens, text) { pattern::matches(tokens, text) } else { Truth::Maybe }
     }
 
     fn trimmed(&mut self, tokens: &[Token], text: &str, is_suffix: bool, is_longest: bool) -> String {
-        self.spend(tokens.len().saturating_mul(text.len()) / STEP_COMPARISONS);
-        pattern::trimmed(tokens, text, is_suffix, is_longest)
+        let is_affordable = self.is_affordable(tokens, text);
+        if is_affordable { pattern::trimmed(tokens, text, is_suffix, is_longest) } else { HOLE.to_string() }
     }
 
     fn pieces(&mut self, state: &mut State, parts: &[Part], is_quoted: bool) -> Vec<Piece> {
@@ -276,7 +285,8 @@ impl Interpreter<'_, '_, '_> {
                 let (pattern, with) = (self.text(state, pattern), self.text(state, with));
                 let is_plain = [&value, &pattern, &with].iter().all(|text| text::is_known(text));
                 let is_too_long = || value.matches(&pattern).count().saturating_mul(with.len()) > MAX_TEXT;
-                if !is_plain || pattern.contains(['*', '?', '[']) || pattern.is_empty() || is_too_long() {
+                let is_literal = !pattern.contains(['*', '?', '[']) && !pattern.is_empty() && !state.ignores_case;
+                if !is_plain || !is_literal || is_too_long() {
                     HOLE.to_string()
                 } else {
                     match place {

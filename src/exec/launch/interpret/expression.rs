@@ -1,7 +1,10 @@
 //! Extended regular expressions, as `[[ TEXT =~ EXPRESSION ]]` uses them. Source: bash(1); POSIX XBD 9.4.
 
+use std::cell::Cell;
+
 use regex_automata::Input;
 use regex_automata::meta::{Config, Regex};
+use regex_automata::nfa::thompson::{self, NFA};
 use regex_automata::util::captures::Captures;
 use regex_automata::util::syntax;
 
@@ -87,19 +90,54 @@ impl Expression {
     /// `None` if the expression is not valid or too large.
     pub fn compile(&self) -> Option<Compiled> {
         let syntax = syntax::Config::new().dot_matches_new_line(true).case_insensitive(self.ignores_case);
+        let size = thompson::Config::new().nfa_size_limit(Some(MAX_COMPILED));
+        let automaton = NFA::compiler().syntax(syntax).configure(size).build(&self.text).ok()?;
         let limits = Config::new().nfa_size_limit(Some(MAX_COMPILED)).hybrid_cache_capacity(MAX_COMPILED);
-        Some(Compiled(Regex::builder().syntax(syntax).configure(limits).build(&self.text).ok()?))
+        let regex = Regex::builder().syntax(syntax).configure(limits).build(&self.text).ok()?;
+        Some(Compiled { regex, states: automaton.states().len() })
     }
 
     /// Returns the groups of the first match, the whole match first, or none if it does not match. `None` if the
-    /// expression is not valid or too large.
-    pub fn find(&self, subject: &str) -> Option<Option<Vec<String>>> {
-        Some(self.compile()?.find_at(subject, 0).map(|found| found.groups))
+    /// expression is not valid or too large, or a search costs too much.
+    pub fn find(&self, subject: &str, work: &Work) -> Option<Option<Vec<String>>> {
+        let found = self.compile()?.find_at(subject, 0, work).map(|found| found.groups);
+        (!work.is_exceeded()).then_some(found)
+    }
+}
+
+/// Limits the work of one tool, in comparisons of a state or an element of a pattern with a character. If the limit is
+/// exceeded, the tool's output is not known.
+pub(super) struct Work {
+    limit: usize,
+    done: Cell<usize>,
+}
+
+impl Work {
+    pub fn up_to(limit: usize) -> Work {
+        Work { limit, done: Cell::new(0) }
+    }
+
+    /// Adds work that is about to be done. False if that exceeds the limit.
+    pub fn add(&self, comparisons: usize) -> bool {
+        self.done.set(self.done.get().saturating_add(comparisons));
+        !self.is_exceeded()
+    }
+
+    pub fn done(&self) -> usize {
+        self.done.get()
+    }
+
+    pub fn is_exceeded(&self) -> bool {
+        self.done.get() > self.limit
     }
 }
 
 /// An expression that can be matched repeatedly.
-pub(super) struct Compiled(Regex);
+pub(super) struct Compiled {
+    regex: Regex,
+    /// Of the automaton. In the worst case each is compared with each byte of the subject.
+    states: usize,
+}
 
 /// A match: its place in bytes, and its groups, the whole match first.
 pub(super) struct Match {
@@ -108,14 +146,23 @@ pub(super) struct Match {
 }
 
 impl Compiled {
-    pub fn is_match(&self, subject: &str) -> bool {
-        self.0.is_match(subject)
+    /// False if the work exceeds its limit.
+    pub fn is_match(&self, subject: &str, work: &Work) -> bool {
+        work.add(self.cost(subject.len())) && self.regex.is_match(subject)
     }
 
-    /// Returns the first match that begins at or after `start`, a number of bytes.
-    pub fn find_at(&self, subject: &str, start: usize) -> Option<Match> {
-        let mut captures: Captures = self.0.create_captures();
-        self.0.search_captures(&Input::new(subject).range(start..), &mut captures);
+    fn cost(&self, bytes: usize) -> usize {
+        self.states.saturating_mul(bytes + 1)
+    }
+
+    /// Returns the first match that begins at or after `start`, a number of bytes. `None` if there is none, or the work
+    /// exceeds its limit.
+    pub fn find_at(&self, subject: &str, start: usize, work: &Work) -> Option<Match> {
+        if !work.add(self.cost(subject.len() - start)) {
+            return None;
+        }
+        let mut captures: Captures = self.regex.create_captures();
+        self.regex.search_captures(&Input::new(subject).range(start..), &mut captures);
         let range = captures.get_match()?.range();
         let groups = (0..captures.group_len())
             .map(|at| captures.get_group(at).map_or_else(String::new, |span| subject[span.range()].to_string()));
@@ -125,14 +172,14 @@ impl Compiled {
 
 #[cfg(test)]
 mod tests {
-    use super::Expression;
+    use super::{Expression, Work};
 
     fn check(parts: &[(&str, bool)], subject: &str, expected: Option<Option<&[&str]>>) {
         let mut expression = Expression::default();
         let is_pushed = parts.iter().all(|(part, is_quoted)| {
             if *is_quoted { expression.push_literal(part).is_some() } else { expression.push(part).is_some() }
         });
-        let found = if is_pushed { expression.find(subject) } else { None };
+        let found = if is_pushed { expression.find(subject, &Work::up_to(usize::MAX)) } else { None };
         let expected =
             expected.map(|groups| groups.map(|groups| groups.iter().map(|group| group.to_string()).collect()));
         assert_eq!(found, expected, "{parts:?} {subject:?}");
@@ -141,7 +188,9 @@ mod tests {
     #[test]
     fn basic_expressions_have_a_backslash_before_groups() {
         let find = |basic: &str, subject: &str| {
-            Expression::from_basic(basic).and_then(|expression| expression.find(subject)).map(|found| found.is_some())
+            Expression::from_basic(basic)
+                .and_then(|expression| expression.find(subject, &Work::up_to(usize::MAX)))
+                .map(|found| found.is_some())
         };
         for (basic, subject, expected) in [
             ("\\(a\\|b\\)c", "bc", Some(true)),
@@ -153,6 +202,18 @@ mod tests {
         ] {
             assert_eq!(find(basic, subject), expected, "{basic}");
         }
+    }
+
+    #[test]
+    fn a_search_that_costs_too_much_is_not_decided() {
+        let expression = Expression::from_extended("(a|b)*a(a|b){300}c").unwrap();
+        let subject = "ab".repeat(5000);
+        assert_eq!(expression.find(&subject, &Work::up_to(usize::MAX)), Some(None));
+        let work = Work::up_to(1 << 20);
+        assert_eq!(expression.find(&subject, &work), None);
+        assert!(work.done() > 1 << 20);
+        let literal = Expression::from_extended("abb").unwrap();
+        assert_eq!(literal.find(&subject, &Work::up_to(1 << 20)), Some(None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! grep, tr, awk; GNU grep's manual.
 
 use super::MAX_TEXT;
-use super::expression::{Compiled, Expression};
+use super::expression::{Compiled, Expression, Work};
 use super::sed::Sed;
 use super::text::{self, Truth};
 
@@ -76,13 +76,30 @@ impl<'w> Filter<'w> {
         }
     }
 
-    /// Returns the output, and whether the tool succeeds. `None` if the output is too long.
-    pub fn run(&self, input: &[String]) -> Option<(String, Truth)> {
+    /// Number of regular expressions.
+    pub fn expressions(&self) -> usize {
+        match &self.tool {
+            Tool::Sed(sed) => sed.expressions(),
+            Tool::Grep(_) | Tool::Awk { condition: Some(AwkCondition::Matching(_)), .. } => 1,
+            Tool::Translate { .. } | Tool::Awk { .. } | Tool::Unique | Tool::CountLines => 0,
+        }
+    }
+
+    /// Returns the output, and whether the tool succeeds. `None` if the output is too long, or the work exceeds its
+    /// limit.
+    pub fn run(&self, input: &[String], work: &Work) -> Option<(String, Truth)> {
+        self.output(input, work).filter(|_| !work.is_exceeded())
+    }
+
+    fn output(&self, input: &[String], work: &Work) -> Option<(String, Truth)> {
         let (lines, truth) = match &self.tool {
-            Tool::Sed(sed) => (sed.edit(input)?, Truth::Yes),
-            Tool::Grep(grep) => return Some(grep.run(input)),
+            Tool::Sed(sed) => (sed.edit(input, work)?, Truth::Yes),
+            Tool::Grep(grep) => return Some(grep.run(input, work)),
             Tool::Translate { from, to, squeezes } => {
                 let text: String = input.iter().map(|line| format!("{line}\n")).collect();
+                if !work.add(text.len().saturating_mul(from.len())) {
+                    return None;
+                }
                 return Some((translated(&text, from, to.as_deref(), *squeezes), Truth::Yes));
             }
             Tool::Awk { condition, field, separator, is_once } => {
@@ -98,7 +115,7 @@ impl<'w> Filter<'w> {
                     };
                     let is_taken = match condition {
                         None => true,
-                        Some(AwkCondition::Matching(expression)) => expression.is_match(line),
+                        Some(AwkCondition::Matching(expression)) => expression.is_match(line, work),
                         Some(AwkCondition::Line(number)) => at + 1 == *number,
                         Some(AwkCondition::Field(field, text)) => of(*field) == text,
                     };
@@ -120,9 +137,12 @@ impl<'w> Filter<'w> {
 }
 
 impl Grep {
-    fn run(&self, input: &[String]) -> (String, Truth) {
-        let found: Vec<&String> =
-            input.iter().filter(|line| self.expression.is_match(line) != self.is_inverted).take(self.limit).collect();
+    fn run(&self, input: &[String], work: &Work) -> (String, Truth) {
+        let found: Vec<&String> = input
+            .iter()
+            .filter(|line| self.expression.is_match(line, work) != self.is_inverted)
+            .take(self.limit)
+            .collect();
         let truth = Truth::from_bool(!found.is_empty());
         let output = match self {
             Grep { is_quiet: true, .. } => String::new(),
@@ -131,7 +151,8 @@ impl Grep {
                 let matches = found.iter().flat_map(|line| {
                     let mut start = 0;
                     std::iter::from_fn(move || {
-                        let found = self.expression.find_at(line, start).filter(|found| !found.range.is_empty())?;
+                        let found =
+                            self.expression.find_at(line, start, work).filter(|found| !found.range.is_empty())?;
                         start = found.range.end;
                         Some(format!("{}\n", &line[found.range]))
                     })
@@ -358,7 +379,7 @@ mod tests {
     fn run(line: &[&str], input: &str) -> Option<(String, Truth)> {
         let words: Vec<String> = line[1..].iter().map(|word| word.to_string()).collect();
         let input: Vec<String> = input.lines().map(str::to_string).collect();
-        Filter::parse(line[0], &words)?.run(&input)
+        Filter::parse(line[0], &words)?.run(&input, &Work::up_to(1 << 20))
     }
 
     /// Each answer is that of GNU sed 4.9, grep 3.8, coreutils 9.1 and mawk 1.3.4.
@@ -400,5 +421,27 @@ mod tests {
             assert_eq!(run(unsupported, "a"), None, "{unsupported:?}");
         }
         assert_eq!(run(&["grep", "-q", "b"], "a"), Some((String::new(), Truth::No)));
+    }
+
+    #[test]
+    fn a_tool_that_prints_or_compares_too_much_is_not_decided() {
+        let long = "a".repeat(5000);
+        let (prints, repeats) = ("p;".repeat(20), format!("s/.*/{}/", "&".repeat(100)));
+        let many = "p;".repeat(1000);
+        let letters = "bcdefgh".repeat(100);
+        let fields = format!("/(a|b)*b{}/ {{print}}", "(a|b)".repeat(80));
+        for line in [
+            &["sed", &prints][..],
+            &["sed", &many],
+            &["sed", &repeats],
+            &["sed", "s/a.*b\\|a/c/g"],
+            &["grep", "-oE", "a.*b|a"],
+            &["grep", "-E", "(a|b)*b(a|b){100}"],
+            &["awk", &fields],
+            &["tr", &letters, "x"],
+        ] {
+            assert_eq!(run(line, &long), None, "{:.60}", line[1]);
+            assert!(run(line, "abc").is_some() || line[1] == many, "{:.60}", line[1]);
+        }
     }
 }

@@ -305,9 +305,20 @@ fn hostile_scripts_end_within_their_budget() {
         "x".repeat(1000),
         format!("Y=${{X%%{}y}}\n", "*x".repeat(450)).repeat(50)
     );
-    for script in
-        [cycle, &double, &forks, loops, &fan, &args, &evil, &globs, &many, &split, &replaced, &printed, &trimmed]
-    {
+    let long = format!("#!/bin/bash\nX={}\nX=$X$X$X$X$X$X$X$X\n", "ab".repeat(2000));
+    let matched = format!("{long}{}exec /app\n", "[[ $X =~ (a|b)*b(a|b){280}c ]] && exit\n".repeat(180));
+    let filters = [
+        "grep -E '(a|b)*b(a|b){280}c'",
+        "sed 's/a.*c\\|a/d/g'",
+        &format!("sed '{}'", "p;".repeat(60)),
+        &format!("sed 's/.*/{}/'", "&".repeat(3000)),
+        &format!("tr '{}' x", "cdefghi".repeat(400)),
+    ];
+    let filtered = filters.map(|filter| format!("{long}{}exec /app\n", format!("Y=$(echo $X | {filter})\n").repeat(9)));
+    let classes = format!("{long}{}exec /app\n", format!("Y=${{X%%{}}}\n", "[".repeat(5000)).repeat(10));
+    let scripts =
+        [cycle, &double, &forks, loops, &fan, &args, &evil, &globs, &many, &split, &replaced, &printed, &trimmed];
+    for script in scripts.into_iter().chain([&*matched, &classes]).chain(filtered.iter().map(String::as_str)) {
         let (rootfs, call) = image(&[("e", 0o755, script)], &["/e", "x"], &[]);
         let node = Node::plain(Arch::Amd64);
         let (steps, bytes) = cost(&rootfs, &call, &node);
@@ -392,6 +403,52 @@ fn a_regular_expression_decides_and_sets_its_groups() {
         "exit 126 foreign-architecture",
     );
     bash("#!/bin/bash\nprintf -v bin '/%s' foreign\nexec \"$bin\"\n", &[], "exit 126 foreign-architecture");
+}
+
+/// Each line was run by bash 5.2, with `false` in place of /foreign.
+#[test]
+fn options_of_the_shell_are_set_and_unset() {
+    let outcome = |script: &str| short(&run(&format!("#!/bin/bash\n{script}\nexec /app\n"), &[]).outcome);
+    for stops in ["set -o errexit", "set -uo errexit", "set -eo pipefail", "set +e\nset -e", "set -u\nset -e -u"] {
+        assert_eq!(outcome(&format!("{stops}\n/foreign")), FOREIGN, "{stops}");
+    }
+    for continues in [
+        "set -o errexit\nset +o errexit",
+        "set -o pipefail",
+        "set -uo pipefail",
+        "set -e\nset +uo errexit",
+        "set -ux",
+        ":",
+    ] {
+        assert_eq!(outcome(&format!("{continues}\n/foreign")), "runs", "{continues}");
+    }
+    for holds in [
+        "[[ YES =~ ^yes$ ]]",
+        "[[ YES == y* ]]",
+        "[[ start == [S-T]TART ]]",
+        "! [[ YES != yes ]]",
+        "case YES in yes) true;; *) false;; esac",
+    ] {
+        assert_eq!(outcome(&format!("shopt -s nocasematch\nif {holds}; then exec /foreign; fi")), FOREIGN, "{holds}");
+        for unset in ["shopt -s nocasematch\nshopt -u nocasematch", "shopt -s nullglob", ":"] {
+            assert_eq!(outcome(&format!("{unset}\nif {holds}; then exec /foreign; fi")), "runs", "{unset} {holds}");
+        }
+    }
+    assert_eq!(outcome("shopt -s nocasematch\nif [ YES = yes ]; then exec /foreign; fi"), "runs");
+}
+
+/// Each line was run by bash 5.2.
+#[test]
+fn only_exported_variables_reach_a_program() {
+    let child = "exec bash -c 'exec \"${A:-/app}\"'";
+    for exports in
+        ["declare -x A=/foreign", "A=/foreign\ndeclare -x A", "declare -x \"A=/foreign\"", "typeset -x A=/foreign"]
+    {
+        bash(&format!("{exports}\n{child}"), &[], FOREIGN);
+    }
+    for keeps in ["declare A=/foreign", "readonly A=/foreign", "typeset A=/foreign", "A=/foreign"] {
+        bash(&format!("{keeps}\n{child}"), &[], "runs");
+    }
 }
 
 #[test]

@@ -13,22 +13,26 @@ impl Interpreter<'_, '_, '_> {
         }
         let mut all = Vec::new();
         for file in operands.iter().filter(|file| ***file != "-") {
-            all.extend(self.file_text(state, file)?.lines().map(str::to_string));
+            // A text beyond the budget is not known either.
+            let text = self.file_text(state, file).filter(|text| text::is_known(text))?;
+            all.extend(text.lines().map(str::to_string));
         }
-        all.iter().all(|line| text::is_known(line)).then_some(all)
+        Some(all)
     }
 
     /// The output of a tool that changes or selects lines, and whether it found any. `None` if not known.
     pub(super) fn filtered(&mut self, state: &State, name: &str, words: &[String]) -> Option<(String, Truth)> {
         let filter = Filter::parse(name, words)?;
         let input = self.lines_of(state, &filter.files)?;
-        let bytes: usize = input.iter().map(String::len).sum();
-        if !self.spend(EXPRESSION_STEPS + bytes / STEP_COMPARISONS) {
+        if !self.spend(EXPRESSION_STEPS * filter.expressions().max(1)) {
             return None;
         }
         let is_soft = input.iter().any(|line| text::is_soft(line));
         let input: Vec<String> = input.iter().map(|line| text::plain(line)).collect();
-        let (output, truth) = filter.run(&input)?;
+        let work = self.work();
+        let result = filter.run(&input, &work);
+        self.spend(work.done() / STEP_COMPARISONS);
+        let (output, truth) = result?;
         // A file may be mounted over.
         let truth = if filter.files.is_empty() && !is_soft { truth } else { truth.soften() };
         let soft = if is_soft && !output.is_empty() { SOFT.to_string() } else { String::new() };

@@ -4,6 +4,8 @@ use super::text::{self, HOLE, MANY, Truth};
 
 /// Maximum number of characters of a pattern and a text that are compared.
 const MAX_CHARS: usize = 1024;
+/// Maximum number of characters of a class.
+const MAX_CLASS: usize = 256;
 
 /// A pattern's element.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +19,31 @@ pub enum Token {
     Hole,
 }
 
-/// Parses a pattern from pieces, each with whether it was quoted. `None` for an extended pattern, which is not
-/// supported.
+/// The comparisons with one character that a pattern takes at most.
+pub fn weight(tokens: &[Token]) -> usize {
+    let weigh = |token: &Token| match token {
+        Token::Class(ranges, _) => ranges.len().max(1),
+        Token::Char(_) | Token::One | Token::Star | Token::Hole => 1,
+    };
+    tokens.iter().map(weigh).sum()
+}
+
+/// The pattern for texts in lower case, of which it matches those that the pattern matches in either case.
+pub fn folded(tokens: &[Token]) -> Vec<Token> {
+    let fold = |token: &Token| match token {
+        Token::Char(c) => Token::Char(c.to_ascii_lowercase()),
+        Token::Class(ranges, is_complement) => {
+            let lower = ranges.iter().filter(|(from, to)| from.is_ascii_uppercase() && to.is_ascii_uppercase());
+            let lower = lower.map(|(from, to)| (from.to_ascii_lowercase(), to.to_ascii_lowercase()));
+            Token::Class(ranges.iter().copied().chain(lower).collect(), *is_complement)
+        }
+        Token::One | Token::Star | Token::Hole => token.clone(),
+    };
+    tokens.iter().map(fold).collect()
+}
+
+/// Parses a pattern from pieces, each with whether it was quoted. `None` for an extended pattern, and one with a very
+/// long class, which are not supported.
 pub fn pattern(pieces: &[(String, bool)]) -> Option<Vec<Token>> {
     let mut tokens = Vec::new();
     for (text, is_quoted) in pieces {
@@ -32,11 +57,12 @@ pub fn pattern(pieces: &[(String, bool)]) -> Option<Vec<Token>> {
                 '?' | '*' | '+' | '@' | '!' if chars.get(at) == Some(&'(') => return None,
                 '?' => Token::One,
                 '*' => Token::Star,
-                '[' => match class(&chars[at..]) {
+                '[' => match class(&chars[at..chars.len().min(at + MAX_CLASS)]) {
                     Some((class, len)) => {
                         at += len;
                         class
                     }
+                    None if chars.len() > at + MAX_CLASS => return None,
                     None => Token::Char('['),
                 },
                 c => Token::Char(*c),
@@ -212,6 +238,21 @@ mod tests {
         ] {
             assert_eq!(matches(&tokens(glob), text), Truth::from_bool(expected), "{glob} {text}");
         }
+    }
+
+    #[test]
+    fn a_folded_pattern_ignores_case() {
+        for (glob, text, expected) in [("St*T", "start", true), ("[A-C]x", "bx", true), ("[!A-C]x", "bx", false)] {
+            assert_eq!(matches(&folded(&tokens(glob)), text), Truth::from_bool(expected), "{glob} {text}");
+        }
+    }
+
+    #[test]
+    fn a_very_long_class_is_not_supported() {
+        assert_eq!(pattern(&[("[".repeat(60_000), false)]), None);
+        assert_eq!(pattern(&[(format!("[{}]", "a".repeat(300)), false)]), None);
+        assert_eq!(matches(&tokens(&"[".repeat(200)), &"[".repeat(200)), Truth::Yes);
+        assert_eq!(weight(&tokens("[a-c0-9x]?*b")), 6);
     }
 
     #[test]

@@ -3,9 +3,11 @@
 use std::rc::Rc;
 
 use super::ending::{End, Ending};
+use super::expression::Work;
+use super::pattern::{self, Token};
 use super::state::{Flow, State, Status, WHOLE, joined};
 use super::text::{HOLE, Truth};
-use super::{Interpreter, MAX_BRANCHES, MAX_BYTES, MAX_STEPS, MAX_TURNS};
+use super::{Interpreter, MAX_BRANCHES, MAX_BYTES, MAX_STEPS, MAX_TURNS, STEP_COMPARISONS};
 use crate::exec::log::Budget;
 use crate::exec::outcome::Outcome;
 use crate::shell::{Command, Item, Joint, List, Pipeline};
@@ -66,6 +68,16 @@ impl Interpreter<'_, '_, '_> {
     pub(super) fn spend(&mut self, cost: usize) -> bool {
         self.log.budget.steps += cost;
         self.log.budget.left() > 0 && self.log.budget.bytes <= MAX_BYTES
+    }
+
+    /// The work that the budget allows.
+    pub(super) fn work(&self) -> Work {
+        Work::up_to(self.log.budget.left().saturating_mul(STEP_COMPARISONS))
+    }
+
+    /// Whether the budget allows to compare a text with a pattern.
+    pub(super) fn is_affordable(&mut self, tokens: &[Token], text: &str) -> bool {
+        self.spend(pattern::weight(tokens).saturating_mul(text.len()) / STEP_COMPARISONS)
     }
 
     /// The number of branches that are kept apart. The more of the budget is spent, the fewer: less is known then, but

@@ -1,7 +1,10 @@
 //! `sed`, as far as it prints: `s`, `p`, `d` and `q` with simple addresses. Source: POSIX XCU sed; GNU sed's manual.
 
 use super::MAX_TEXT;
-use super::expression::{Compiled, Expression};
+use super::expression::{Compiled, Expression, Work};
+
+/// Maximum number of commands. Entry scripts use a few.
+const MAX_COMMANDS: usize = 64;
 
 /// A parsed call.
 pub(super) struct Sed {
@@ -64,6 +67,9 @@ impl Sed {
             while !rest.is_empty() {
                 let (command, after) = sed_command(rest, is_extended)?;
                 commands.push(command);
+                if commands.len() > MAX_COMMANDS {
+                    return None;
+                }
                 rest = after.trim_start_matches([' ', '\t']);
                 if !rest.is_empty() && !rest.starts_with([';', '\n']) {
                     return None;
@@ -74,9 +80,18 @@ impl Sed {
         Some((Sed { commands, is_quiet }, files))
     }
 
-    /// Returns the lines that it prints. `None` if they are too long.
-    pub fn edit(&self, input: &[String]) -> Option<Vec<String>> {
-        let mut output = Vec::new();
+    /// Number of regular expressions.
+    pub fn expressions(&self) -> usize {
+        let count = |command: &SedCommand| {
+            let is_addressed = matches!(command.address, Some(Address::Matching(_)));
+            usize::from(is_addressed) + usize::from(matches!(command.action, Action::Substitute { .. }))
+        };
+        self.commands.iter().map(count).sum()
+    }
+
+    /// Returns the lines that it prints. `None` if they are too long, or the work exceeds its limit.
+    pub fn edit(&self, input: &[String], work: &Work) -> Option<Vec<String>> {
+        let mut output = Output { lines: Vec::new(), bytes: 0 };
         for (at, line) in input.iter().enumerate() {
             let (mut line, mut is_deleted, mut quits) = (line.clone(), false, false);
             for command in &self.commands {
@@ -84,32 +99,50 @@ impl Sed {
                     None => true,
                     Some(Address::Line(number)) => at + 1 == *number,
                     Some(Address::Last) => at + 1 == input.len(),
-                    Some(Address::Matching(expression)) => expression.is_match(&line),
+                    Some(Address::Matching(expression)) => expression.is_match(&line, work),
                 };
+                if !work.add(1) {
+                    return None;
+                }
                 match &command.action {
                     _ if !is_addressed => {}
-                    Action::Print => output.push(line.clone()),
+                    Action::Print => output.push(&line)?,
                     Action::Delete => is_deleted = true,
                     Action::Quit => quits = true,
                     Action::Substitute { expression, with, is_global, prints } => {
-                        let (edited, found) = substituted(&line, expression, with, *is_global);
+                        let (edited, found) = substituted(&line, expression, with, *is_global, work)?;
                         line = edited;
-                        output.extend((found && *prints).then(|| line.clone()));
+                        if found && *prints {
+                            output.push(&line)?;
+                        }
                     }
                 }
-                if is_deleted || quits || line.len() > MAX_TEXT {
+                if is_deleted || quits {
                     break;
                 }
             }
-            if line.len() > MAX_TEXT || output.len() > MAX_TEXT {
-                return None;
+            if !is_deleted && !self.is_quiet {
+                output.push(&line)?;
             }
-            output.extend((!is_deleted && !self.is_quiet).then_some(line));
             if quits {
                 break;
             }
         }
-        Some(output)
+        Some(output.lines)
+    }
+}
+
+/// Printed lines, of [`MAX_TEXT`] bytes at most.
+struct Output {
+    lines: Vec<String>,
+    bytes: usize,
+}
+
+impl Output {
+    /// `None` if there are too many.
+    fn push(&mut self, line: &str) -> Option<()> {
+        self.bytes += line.len() + 1;
+        (self.bytes <= MAX_TEXT).then(|| self.lines.push(line.to_string()))
     }
 }
 
@@ -202,10 +235,17 @@ fn replacement(text: &str) -> Option<Vec<Replacement>> {
     Some(parts)
 }
 
-fn substituted(line: &str, expression: &Compiled, with: &[Replacement], is_global: bool) -> (String, bool) {
+/// Returns the edited line, and whether there was a match. `None` if it is too long, or the work exceeds its limit.
+fn substituted(
+    line: &str,
+    expression: &Compiled,
+    with: &[Replacement],
+    is_global: bool,
+    work: &Work,
+) -> Option<(String, bool)> {
     let (mut edited, mut start, mut found_any) = (String::new(), 0, false);
     let mut last_end = None;
-    while let Some(found) = expression.find_at(line, start).filter(|_| edited.len() <= MAX_TEXT) {
+    while let Some(found) = expression.find_at(line, start, work) {
         // An empty match directly after another one does not count.
         if found.range.is_empty() && last_end == Some(found.range.start) {
             let Some(c) = line[start..].chars().next() else { break };
@@ -217,9 +257,12 @@ fn substituted(line: &str, expression: &Compiled, with: &[Replacement], is_globa
         found_any = true;
         edited.push_str(&line[start..found.range.start]);
         for part in with {
-            match part {
-                Replacement::Text(text) => edited.push_str(text),
-                Replacement::Group(group) => edited.push_str(found.groups.get(*group).map_or("", String::as_str)),
+            edited.push_str(match part {
+                Replacement::Text(text) => text,
+                Replacement::Group(group) => found.groups.get(*group).map_or("", String::as_str),
+            });
+            if edited.len() > MAX_TEXT {
+                return None;
             }
         }
         start = found.range.end;
@@ -233,5 +276,6 @@ fn substituted(line: &str, expression: &Compiled, with: &[Replacement], is_globa
             break;
         }
     }
-    (edited + &line[start..], found_any)
+    edited.push_str(&line[start..]);
+    (edited.len() <= MAX_TEXT && !work.is_exceeded()).then_some((edited, found_any))
 }

@@ -293,6 +293,8 @@ impl State {
             && self.cwd == other.cwd
             && self.pushed == other.pushed
             && self.ends_on_error == other.ends_on_error
+            && self.ignores_case == other.ignores_case
+            && self.globs_to_nothing == other.globs_to_nothing
             && self.output == other.output
             && self.input == other.input
             && self.zero == other.zero
@@ -359,3 +361,7 @@ pub(super) struct Start {
     pub how: How,
     pub is_tested: bool,
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;
