@@ -324,21 +324,3 @@ fn the_readme_is_short() {
     let readme = documents().remove(Path::new("README.md")).unwrap();
     assert!(readme.len() <= 9 << 10, "README.md has {} bytes", readme.len());
 }
-
-#[test]
-fn the_tests_that_the_security_promises_name_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let promises = fs::read_to_string(root.join("docs/SECURITY.md")).unwrap();
-    let rows = promises.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
-    let mut tests = Vec::new();
-    for row in rows {
-        let named: Vec<&str> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
-        assert!(!named.is_empty(), "no test: {row}");
-        tests.extend(named);
-    }
-    assert!(tests.len() > 30, "{}", tests.len());
-    let texts: Vec<String> = ["src", "tests"].into_iter().flat_map(|part| rust_files(part).into_values()).collect();
-    let is_there = |test: &&str| texts.iter().any(|text| text.contains(&format!("fn {test}()")));
-    let missing: Vec<&&str> = tests.iter().filter(|test| !is_there(test)).collect();
-    assert!(missing.is_empty(), "{missing:?}");
-}
