@@ -11,6 +11,7 @@ fn state(vars: &[(&str, &str, bool)]) -> State {
         args: Rc::new(vec!["a".to_string(), "b".to_string()]),
         functions: Rc::new(BTreeMap::new()),
         cwd: Some("/srv".into()),
+        pushed: Rc::default(),
         ends_on_error: false,
         is_open: false,
         has_unknown_commands: false,
