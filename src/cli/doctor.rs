@@ -75,7 +75,13 @@ pub fn run(
     }
     notes.extend(failed);
     match args.format {
-        AnswerFormat::Text => report::text(&checks, &notes, terminal.unbroken_if_piped(), out)?,
+        AnswerFormat::Text => {
+            let tool = args.with.map(|tool| ["--with".to_string(), tool.name().to_string()]);
+            let builder = args.builder.clone().map(|name| ["--builder".to_string(), name]);
+            let platforms = args.platform.iter().map(|platform| ["--platform".to_string(), platform.clone()]);
+            let options: Vec<String> = tool.into_iter().chain(builder).chain(platforms).flatten().collect();
+            report::text(&checks, &notes, &options, terminal.unbroken_if_piped(), out)?;
+        }
         AnswerFormat::Json => report::json(&checks, &notes, out)?,
     }
     Ok(u8::from(checks.iter().any(|check| check.state == State::Missing)))
