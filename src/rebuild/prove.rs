@@ -185,7 +185,7 @@ mod tests {
             // The list is stale: no handler is registered any more.
             let mut machine = Machine { handlers: Some(Vec::new()), tried: vec![(Arch::Arm64, tried)], ..here.clone() };
             let docker = Builds { stderr: REFUSED, asked: Mutex::default() };
-            prove(&mut machine, &docker, &[arm64.clone()], directory.path());
+            prove(&mut machine, &docker, std::slice::from_ref(&arm64), directory.path());
             assert_eq!(machine.proofs.len(), proofs, "{tried:?}");
         }
     }
