@@ -51,8 +51,8 @@ fn seen(answer: Answer, fine: &[i32]) -> String {
 }
 
 /// Messages in the same words for each release of the wrappers. Since coreutils 9.10 a program names itself without
-/// directories, since findutils 4.11 xargs says what failed, as coreutils does, and since 5.3 bash adds no line about
-/// "Success".
+/// directories, since findutils 4.11 xargs says what failed, as coreutils does, and since 5.3 bash does not repeat a
+/// refusal in a second line.
 fn of_any_release(said: &str) -> String {
     let line = |line: &str| {
         let (program, rest) = line.split_once(": ").unwrap_or((line, ""));
@@ -62,7 +62,9 @@ fn of_any_release(said: &str) -> String {
             _ => format!("{name}: {rest}"),
         }
     };
-    said.trim_end().lines().filter(|line| !line.ends_with(": Success")).map(line).collect::<Vec<_>>().join("\n")
+    let is_repeated =
+        |line: &&str| line.ends_with(": Success") || (line.contains(": exec: ") && line.contains(": cannot execute: "));
+    said.trim_end().lines().filter(|line| !is_repeated(line)).map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Executes and judges the tree. The outcome and the messages must agree.
