@@ -1,18 +1,12 @@
 //! `imgarch doctor`: reports what this machine lacks to build for other platforms, and the commands that fix it.
 
 use std::io::Write;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use super::outputs::AnswerFormat;
 use super::{CliError, Environment, Terminal, interrupt};
 use crate::platform::Platform;
 use crate::rebuild::{self, Check, CommandLine, Docker, Power, Remedy, State, ThisMachine, Tool, survey_this_machine};
 use crate::report::doctor as report;
-
-/// How long to wait for a builder to list the platform of a new emulator. BuildKit caches its list for 20 s.
-/// Source: moby/buildkit, util/archutil/detect.go, `CacheMaxAge`.
-const REFRESH: Duration = Duration::from_secs(25);
 
 /// What to examine, and whether to fix it.
 #[derive(Debug, clap::Args)]
@@ -76,25 +70,18 @@ pub fn run(
         if let Some(note) = fix(&docker, &remedy, out)? {
             failed.push(note);
         }
-        let start = Instant::now();
-        loop {
-            (machine, notes) = survey();
-            checks = rebuild::examine(&machine, &platforms);
-            let is_missing = |platform: &&Platform| {
-                let subject = platform.to_string();
-                checks.iter().any(|check| check.state == State::Missing && check.subject == subject)
-            };
-            // The kernel runs its programs, but the builder does not list it.
-            let is_stale = privileged.iter().filter(is_missing).any(|platform| machine.runs(platform));
-            if !is_stale || remedy.power != Power::Privileged || start.elapsed() >= REFRESH {
-                break;
-            }
-            thread::sleep(Duration::from_secs(2));
-        }
+        (machine, notes) = survey();
+        checks = rebuild::examine(&machine, &platforms);
     }
     notes.extend(failed);
     match args.format {
-        AnswerFormat::Text => report::text(&checks, &notes, terminal.unbroken_if_piped(), out)?,
+        AnswerFormat::Text => {
+            let tool = args.with.map(|tool| ["--with".to_string(), tool.name().to_string()]);
+            let builder = args.builder.clone().map(|name| ["--builder".to_string(), name]);
+            let platforms = args.platform.iter().map(|platform| ["--platform".to_string(), platform.clone()]);
+            let options: Vec<String> = tool.into_iter().chain(builder).chain(platforms).flatten().collect();
+            report::text(&checks, &notes, &options, terminal.unbroken_if_piped(), out)?;
+        }
         AnswerFormat::Json => report::json(&checks, &notes, out)?,
     }
     Ok(u8::from(checks.iter().any(|check| check.state == State::Missing)))

@@ -16,7 +16,8 @@ const HEADER: usize = 110;
 const NAME_LIMIT: u32 = 8 << 10;
 const TRAILER: &[u8] = b"TRAILER!!!";
 
-/// Whether an archive starts like cpio. `07070X` headers have no sizes: RPM writes them if a file is over 4 GiB.
+/// Whether an archive starts like cpio. `07070X` headers have no names or sizes: RPM 6
+/// writes them, and older versions if a file is over 4 GiB.
 pub(super) fn is_cpio(head: &[u8]) -> bool {
     [b"070701".as_slice(), b"070702", b"07070X"].iter().any(|magic| head.starts_with(magic))
 }
@@ -27,7 +28,7 @@ pub(super) fn next(reader: &mut dyn Read) -> Result<Option<Member>, LayerError> 
     fill(reader, &mut header)?;
     match &header[..6] {
         b"070701" | b"070702" => {}
-        b"07070X" => return Err(corrupt("files over 4 GiB are not supported")),
+        b"07070X" => return Err(corrupt("packages of RPM 6, and files over 4 GiB, are not supported")),
         _ => return Err(corrupt("a header has no magic number")),
     }
     let field = |index: usize| {

@@ -279,20 +279,20 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
     if let Some(Proof::Refused(why)) = proof {
         let text =
             format!("builder {} claims to support it, but a test program does not run there: {why}", builder.name);
-        return missing(&subject, text, install(platform, builder));
+        return missing(&subject, text, install(machine, platform, builder));
     }
     let proved = match proof {
         Some(Proof::Ran) => "; a test program ran there".to_string(),
         Some(Proof::Unknown(why)) => format!("; could not test whether its programs run there: {why}"),
         Some(Proof::Refused(_)) | None => String::new(),
     };
-    match builder.support(platform) {
+    match emulator::support(machine, platform).unwrap_or(Support::Foreign) {
         Support::Native { node } => good(&subject, format!("native on node {node}{proved}")),
         Support::Emulated { node } => {
             let emulator = platform.arch().map_or(Emulator::Unseen, |arch| emulator::of(machine, builder, arch));
             let by = match emulator {
                 Emulator::Broken(handler, fault) => {
-                    return missing(&subject, fault.text(handler), install(platform, builder));
+                    return missing(&subject, fault.text(handler), install(machine, platform, builder));
                 }
                 Emulator::Works(handler, trial) => {
                     let tried = if trial == Trial::Ran { ", which ran a test program" } else { "" };
@@ -303,8 +303,13 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
             let bypassed = builder.bypassed(platform).map_or(String::new(), |native| {
                 format!("; node {} is native, but buildx prefers the first node that lists a platform", native.name)
             });
-            let text = format!("emulated on node {node}{by}: RUN steps are several times slower{proved}{bypassed}");
-            Check { subject, state: State::Slow, text, remedies: native_node(platform, builder) }
+            let unlisted = match builder.support(platform) {
+                Support::Foreign => format!("; builder {} does not list it yet", builder.name),
+                Support::Native { .. } | Support::Emulated { .. } => String::new(),
+            };
+            let text =
+                format!("emulated on node {node}{by}: RUN steps are several times slower{proved}{bypassed}{unlisted}");
+            Check { subject, state: State::Slow, text, remedies: native_node(machine, platform, builder) }
         }
         Support::Foreign => {
             let not_running = builder.nodes.iter().all(|node| node.platforms.is_empty());
@@ -321,20 +326,10 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
             }
             let emulator = platform.arch().map_or(Emulator::Unseen, |arch| emulator::of(machine, builder, arch));
             let text = match emulator {
-                Emulator::Works(_, Trial::Ran) => {
-                    return missing(
-                        &subject,
-                        format!(
-                            "builder {} does not list it, but this machine runs its programs; BuildKit updates its list after 20 s",
-                            builder.name
-                        ),
-                        Vec::new(),
-                    );
-                }
                 Emulator::Broken(handler, fault) => fault.text(handler),
                 _ => "no node runs its programs: RUN steps of this platform end in exec format error".to_string(),
             };
-            missing(&subject, text, install(platform, builder))
+            missing(&subject, text, install(machine, platform, builder))
         }
     }
 }
@@ -347,7 +342,7 @@ fn emulator_name(arch: Arch) -> &'static str {
     }
 }
 
-fn install(platform: &Platform, builder: &Builder) -> Vec<Remedy> {
+fn install(machine: &Machine, platform: &Platform, builder: &Builder) -> Vec<Remedy> {
     let Some(arch) = platform.arch() else { return Vec::new() };
     let run = |tool: Tool, image: &str| Remedy {
         command: CommandLine::new([
@@ -374,10 +369,10 @@ fn install(platform: &Platform, builder: &Builder) -> Vec<Remedy> {
             "registers QEMU with the kernel, for example on Debian",
         ),
     };
-    std::iter::once(install).chain(native_node(platform, builder)).collect()
+    std::iter::once(install).chain(native_node(machine, platform, builder)).collect()
 }
 
-fn native_node(platform: &Platform, builder: &Builder) -> Vec<Remedy> {
+fn native_node(machine: &Machine, platform: &Platform, builder: &Builder) -> Vec<Remedy> {
     if matches!(builder.driver, Driver::Podman | Driver::Buildah) {
         let words = ["imgarch", "rebuild", "IMAGE", "--layout", "DIR"];
         let text = "merges an OCI layout that a machine of this platform built, for example its own CI runner";
@@ -393,7 +388,12 @@ fn native_node(platform: &Platform, builder: &Builder) -> Vec<Remedy> {
     }
     let words =
         ["docker", "buildx", "create", "--append", "--name", name, "--platform", &platform, "ssh://user@native-host"];
-    vec![by_hand(&words, "a native node builds at full speed")]
+    let full_speed = "a native node builds at full speed";
+    match builder.driver == Driver::Docker && !machine.has_own_builder {
+        // buildx appends only to a builder that exists.
+        true => vec![by_hand(&words, &format!("{full_speed}; create the builder {BUILDER} first"))],
+        false => vec![by_hand(&words, full_speed)],
+    }
 }
 
 #[cfg(test)]

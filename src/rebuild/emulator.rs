@@ -1,8 +1,8 @@
 //! Judges the emulators of this machine from known facts, because an emulator can be registered and still not work.
 //! Does not run programs.
 
-use super::machine::{Builder, Machine};
-use crate::platform::{Arch, Fact, Handler, binfmt};
+use super::machine::{Builder, Machine, Proof, Support};
+use crate::platform::{Arch, Fact, Handler, Platform, binfmt};
 
 /// How this machine's kernel handles programs of an architecture.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,29 @@ pub fn of<'a>(machine: &'a Machine, builder: &Builder, arch: Arch) -> Emulator<'
     };
     let trial = if tried == Some(Fact::Known(true)) { Trial::Ran } else { Trial::NotMade };
     fault.map_or(Emulator::Works(handler, trial), |fault| Emulator::Broken(handler, fault))
+}
+
+/// Returns how the builder can build `platform`; `None` without a builder. Ignores claims that were refuted.
+pub fn support(machine: &Machine, platform: &Platform) -> Option<Support> {
+    let builder = machine.builder.as_ref().ok()?;
+    match machine.proof(platform) {
+        Some(Proof::Refused(_)) => Some(Support::Foreign),
+        Some(Proof::Ran | Proof::Unknown(_)) | None => Some(unlisted(machine, builder, platform)),
+    }
+}
+
+/// As [`Builder::support`], but a platform that the builder does not list counts as emulated if its programs run on the
+/// kernel of the builder: BuildKit's list is up to 20 s old. Source: moby/buildkit, util/archutil/detect.go.
+fn unlisted(machine: &Machine, builder: &Builder, platform: &Platform) -> Support {
+    let support = builder.support(platform);
+    let is_linux = platform.os == "linux";
+    match (&support, platform.arch().filter(|_| is_linux).map(|arch| of(machine, builder, arch)), builder.nodes.first())
+    {
+        (Support::Foreign, Some(Emulator::Works(_, Trial::Ran)), Some(node)) if !node.platforms.is_empty() => {
+            Support::Emulated { node: node.name.clone() }
+        }
+        _ => support,
+    }
 }
 
 impl Fault {

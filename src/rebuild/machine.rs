@@ -113,24 +113,9 @@ impl Machine {
         }
     }
 
-    /// Whether a program of this platform ran on this machine's kernel.
-    pub fn runs(&self, platform: &Platform) -> bool {
-        let arch = platform.arch().filter(|_| platform.os == "linux");
-        arch.is_some_and(|arch| self.tried.contains(&(arch, Fact::Known(true))))
-    }
-
     /// Returns the result of running a program of this platform on the builder.
     pub fn proof(&self, platform: &Platform) -> Option<&Proof> {
         self.proofs.iter().find(|(proved, _)| proved == platform).map(|(_, proof)| proof)
-    }
-
-    /// Returns how the builder can build `platform`; `None` without a builder. Ignores claims that were refuted.
-    pub fn support(&self, platform: &Platform) -> Option<Support> {
-        let builder = self.builder.as_ref().ok()?;
-        match self.proof(platform) {
-            Some(Proof::Refused(_)) => Some(Support::Foreign),
-            Some(Proof::Ran | Proof::Unknown(_)) | None => Some(builder.support(platform)),
-        }
     }
 }
 

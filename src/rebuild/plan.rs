@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::command::{BuildCommands, build_commands};
 use super::doctor::{self, Check, State};
+use super::emulator;
 use super::history::LastBuild;
 use super::machine::{Builder, Machine, Support};
 use super::published::{Entry, Published};
@@ -392,7 +393,7 @@ fn doubt(scans: Scans<'_>, targets: &[Target], digest: &Digest) -> Option<Doubt>
 }
 
 fn cost(machine: &Machine, platform: &Platform, runs_on_target: bool) -> Cost {
-    match machine.support(platform) {
+    match emulator::support(machine, platform) {
         Some(Support::Native { node }) => Cost::Native { node },
         _ if !runs_on_target => Cost::CrossCompiled,
         Some(Support::Emulated { node }) => Cost::Emulated { node },

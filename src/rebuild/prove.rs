@@ -7,13 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::docker::{BUILD_LIMIT, CommandLine, CommandOutput, Docker};
+use super::emulator::{self, Emulator};
 use super::machine::{Machine, Proof, Support};
 use super::tool::Tool;
 use crate::host;
-use crate::platform::{Arch, Platform};
+use crate::platform::{Arch, Fact, Platform};
 
-/// Runs a program on the builder for each of `platforms` that it claims to support, unless the program was already
-/// tried on this machine's kernel. `directory` must be empty.
+/// Runs a program on the builder for each of `platforms` that it claims to support, unless it ran on the kernel of the
+/// builder, or an emulator there has a known fault. `directory` must be empty.
 pub fn prove(machine: &mut Machine, docker: &dyn Docker, platforms: &[Platform], directory: &Path) {
     for platform in platforms {
         let Some((program, exit_code)) = claimed(machine, platform).and_then(host::tiny_program) else { continue };
@@ -36,8 +37,10 @@ fn claimed(machine: &Machine, platform: &Platform) -> Option<Arch> {
     let builder = machine.builder.as_ref().ok()?;
     let arch = platform.arch().filter(|_| platform.os == "linux")?;
     let is_claimed = !matches!(builder.support(platform), Support::Foreign);
+    // BuildKit's image has emulators, so a program that this machine's kernel refuses may still run.
     let is_known = machine.proofs.iter().any(|(known, _)| known == platform)
-        || (machine.builds_here(builder) && machine.tried.iter().any(|(tried, _)| *tried == arch));
+        || (machine.builds_here(builder) && machine.tried.contains(&(arch, Fact::Known(true))))
+        || matches!(emulator::of(machine, builder, arch), Emulator::Broken(..));
     (is_claimed && !is_known).then_some(arch)
 }
 
@@ -100,7 +103,7 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
-    use super::super::machine::{Builder, BuilderNode, Client};
+    use super::super::machine::{Builder, BuilderNode, Client, Daemon, Store};
     use super::super::tool::Driver;
     use super::*;
 
@@ -167,6 +170,24 @@ mod tests {
             assert_eq!(*docker.asked.lock().unwrap(), [command]);
         }
         assert_eq!(fs::read(directory.path().join("program")).unwrap(), host::tiny_program(Arch::Arm64).unwrap().0);
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_is_proved_on_the_builder_that_lists_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let arm64 = Platform::parse("linux/arm64").unwrap();
+        let mut here = machine(&["linux/amd64", "linux/arm64"]);
+        let builder = here.builder.as_mut().unwrap();
+        (builder.driver, builder.nodes[0].endpoint) = (Driver::Docker, "default".into());
+        let (version, arch, store) = ("28".to_string(), Some(Arch::Amd64), Store::Containerd);
+        here.daemon = Ok(Daemon { version, arch, store, is_desktop: false, is_here: true });
+        for (tried, proofs) in [(Fact::Known(false), 1), (Fact::Unknown, 1), (Fact::Known(true), 0)] {
+            // The list is stale: no handler is registered any more.
+            let mut machine = Machine { handlers: Some(Vec::new()), tried: vec![(Arch::Arm64, tried)], ..here.clone() };
+            let docker = Builds { stderr: REFUSED, asked: Mutex::default() };
+            prove(&mut machine, &docker, std::slice::from_ref(&arm64), directory.path());
+            assert_eq!(machine.proofs.len(), proofs, "{tried:?}");
+        }
     }
 
     /// Output of podman 4.3 and buildah 1.28 with runc.

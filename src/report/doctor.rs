@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::escape::{plural, visible};
 use super::terminal::{Screen, fill, fill_command};
-use crate::rebuild::{Check, Power, Remedy, State};
+use crate::rebuild::{Check, CommandLine, Power, Remedy, State};
 
 /// Version of the JSON document. Fields can be added, but are never renamed or removed.
 const SCHEMA: u32 = 1;
@@ -14,8 +14,15 @@ const SCHEMA: u32 = 1;
 /// Column of the checks' texts, after the state and the subject.
 const TEXT_COLUMN: usize = 32;
 
-/// Writes the checks of `imgarch doctor`. Commands have their own lines, so that they can be pasted.
-pub fn text(checks: &[Check], notes: &[String], screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+/// Writes the checks of `imgarch doctor`. Commands have their own lines, so that they can be pasted. `options` selects
+/// the builder and the platforms that were examined.
+pub fn text(
+    checks: &[Check],
+    notes: &[String],
+    options: &[String],
+    screen: Screen,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     for check in checks {
         let word = match check.state {
             State::Good => "ok",
@@ -54,14 +61,16 @@ pub fn text(checks: &[Check], notes: &[String], screen: Screen, out: &mut dyn Wr
         let is_one = |check: &&&Check| check.remedies.iter().any(|remedy| remedy.power == power);
         missing.iter().find(is_one).map(|check| check.subject.clone())
     };
+    let fix = |more: &[&str]| {
+        let words = ["imgarch", "doctor"].into_iter().chain(options.iter().map(String::as_str)).chain(["--fix"]);
+        Some(CommandLine::new(words.chain(more.iter().copied())).to_string())
+    };
     let (text, command) = match (subject(Power::Plain), subject(Power::Privileged)) {
-        (Some(_), None) => ("this runs the commands that are not marked", Some("imgarch doctor --fix".to_string())),
-        (None, Some(platform)) => {
-            ("this runs the privileged command", Some(format!("imgarch doctor --fix --privileged {platform}")))
-        }
+        (Some(_), None) => ("this runs the commands that are not marked", fix(&[])),
+        (None, Some(platform)) => ("this runs the privileged command", fix(&["--privileged", &platform])),
         (Some(_), Some(platform)) => (
             "this runs the unmarked commands and, because of --privileged, the privileged one",
-            Some(format!("imgarch doctor --fix --privileged {platform}")),
+            fix(&["--privileged", &platform]),
         ),
         (None, None) => ("the commands must be run by hand", None),
     };
@@ -124,7 +133,6 @@ pub fn json(checks: &[Check], notes: &[String], out: &mut dyn Write) -> io::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rebuild::CommandLine;
 
     #[test]
     fn checks_are_wrapped_and_commands_have_their_own_lines() {
@@ -134,13 +142,19 @@ mod tests {
         let remedies = vec![Remedy { command, text, power: Power::Privileged }];
         let text = "no node runs its programs, and none of them has an emulator for it".to_string();
         let check = Check { subject: "linux/arm64".to_string(), state: State::Missing, text, remedies };
-        let shown = |width| {
+        let shown_with = |options: &[String], width| {
             let mut out = Vec::new();
             let notes = ["binfmt_misc is not mounted".to_string()];
-            super::text(std::slice::from_ref(&check), &notes, Screen { width, color: false }, &mut out).unwrap();
+            let screen = Screen { width, color: false };
+            super::text(std::slice::from_ref(&check), &notes, options, screen, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
+        let shown = |width| shown_with(&[], width);
         insta::assert_snapshot!(format!("{}\n{}", shown(80), shown(40)));
         assert_eq!(shown(usize::MAX).lines().count(), 6);
+        let podman = ["--with", "podman"].map(str::to_string);
+        assert!(
+            shown_with(&podman, 80).ends_with("\n    imgarch doctor --with podman --fix --privileged linux/arm64\n")
+        );
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::doctor::{WireCheck, wire_check};
 use super::escape::{plural, visible};
 use crate::oci::Reference;
+use crate::platform::Platform;
 use crate::rebuild::plan::{Build, Cost, Delivery, Doubt, Means, Plan};
 use crate::rebuild::published::{Entry, Published};
 use crate::rebuild::run::TagState;
@@ -22,9 +23,13 @@ pub fn plan_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "plan  {}", visible(&plan.request.reference.to_string()))?;
     for kept in &plan.keep {
         let name = kept.platform.as_ref().map_or_else(|| role(&kept.entry).to_string(), ToString::to_string);
-        let healthy = if kept.platform.is_some() { "healthy" } else { "" };
-        let state = kept.doubt.as_ref().map_or(healthy.to_string(), Doubt::to_string);
-        writeln!(out, "  keep     {name:14} {}  {}", kept.entry.descriptor.digest.short(), visible(&state))?;
+        let healthy = || match &kept.platform {
+            Some(_) => "healthy".to_string(),
+            None => attested(plan, &kept.entry).map_or(String::new(), |platform| format!("of {platform}")),
+        };
+        let state = kept.doubt.as_ref().map_or_else(healthy, Doubt::to_string);
+        let line = format!("  keep     {name:14} {}  {}", kept.entry.descriptor.digest.short(), visible(&state));
+        writeln!(out, "{}", line.trim_end())?;
     }
     for build in &plan.build {
         let word = match build.means {
@@ -66,6 +71,12 @@ pub fn plan_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     }
     seals_text(plan, None, out)?;
     obstacles(&plan.obstacles(), out)
+}
+
+/// Returns the platform that an attestation describes.
+fn attested<'a>(plan: &'a Plan, attestation: &Entry) -> Option<&'a Platform> {
+    let subject = attestation.attests()?;
+    plan.keep.iter().find(|kept| kept.entry.descriptor.digest.as_str() == subject)?.platform.as_ref()
 }
 
 /// Writes what must be signed and attached again, with the commands.

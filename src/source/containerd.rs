@@ -113,8 +113,10 @@ impl Containerd {
 
     fn export(&self, namespace: &str, name: &str) -> Result<ContainerdImage, SourceError> {
         let address = self.address.to_string_lossy();
-        let arguments =
-            ["--address", &address, "--namespace", namespace, "images", "export", "--all-platforms", "-", name];
+        let help = process::list("ctr", &["images", "export", "--help"], INSTALL)?;
+        let mut arguments = vec!["--address", &address, "--namespace", namespace, "images", "export"];
+        arguments.extend(can_export_locally(&help).then_some(LOCAL));
+        arguments.extend(["--all-platforms", "-", name]);
         process::start("ctr", &arguments, INSTALL).map(|output| ContainerdImage::Exported(Export(output)))
     }
 }
@@ -142,6 +144,16 @@ impl Source for ContentStore {
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
         stamp_blob(&self.blobs, &descriptor.digest, &self.blobs.display().to_string())
     }
+}
+
+/// Since containerd 1.7, `ctr` exports by the transfer service of containerd, unless it has this option. That export is
+/// cut off at random if it goes to stdout, with exit code 0: ctr 2.1.9 ends when containerd has sent the archive, and
+/// does not wait until its own copy of the stream is written.
+const LOCAL: &str = "--local";
+
+/// Reads the help of `ctr images export`: the versions without the option refuse it.
+fn can_export_locally(help: &str) -> bool {
+    help.split_whitespace().any(|word| word == LOCAL)
 }
 
 /// Reads the root to find its type and size, which a digest alone does not provide.
@@ -184,6 +196,14 @@ mod tests {
         assert_eq!(full_name("app:1").as_deref(), Some("docker.io/library/app:1"));
         assert_eq!(listed_digest(&list, "docker.io/library/app:1"), Some(digest));
         assert_eq!(listed_digest(&list, "docker.io/library/app"), None);
+    }
+
+    #[test]
+    fn the_option_for_a_local_export_is_found_in_the_help() {
+        let with = "   --all-platforms   Exports content from all platforms (default: false)\n   --local   Run export \
+            locally rather than through transfer API (default: false)\n";
+        assert!(can_export_locally(with));
+        assert!(!can_export_locally("   --all-platforms   Exports content from all platforms\n"));
     }
 
     #[test]

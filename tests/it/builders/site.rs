@@ -99,7 +99,11 @@ impl Site {
                 // Only Docker's format has ONBUILD, and only OCI's has the annotations that name the base.
                 let format = if name == "base" { "--format=docker" } else { "--format=oci" };
                 let own = ["build", &layers, "--isolation=chroot", "--network=host", "--pull=never", format];
-                self.buildah(&[&own[..], &["--file", &file, "--tag", &tag], arguments, &[&directory]].concat());
+                // buildah 1.43 raises these limits, which needs a right that not every machine's root has.
+                let limits = ["--ulimit=nproc=4096", "--ulimit=nofile=1024"];
+                self.buildah(
+                    &[&own[..], &limits, &["--file", &file, "--tag", &tag], arguments, &[&directory]].concat(),
+                );
                 self.buildah(&["push", "--tls-verify=false", &tag]);
             }
         }

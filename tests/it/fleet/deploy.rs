@@ -155,6 +155,14 @@ fn admission_policies_look_up_the_verdicts() {
     let looked_up =
         [&binding["spec"]["paramRef"]["name"], &kyverno["spec"]["rules"][0]["context"][0]["configMap"]["name"]];
     assert!(looked_up.iter().all(|name| name.as_str() == map["metadata"]["name"].as_str()), "{looked_up:?}");
+    // As in the other policy: without verdicts everything is admitted, and updates and ephemeral containers are checked.
+    let rule = &kyverno["spec"]["rules"][0];
+    assert_eq!(rule["context"][1]["variable"]["default"], Value::Mapping(Default::default()));
+    let resources = &rule["match"]["any"][0]["resources"];
+    let kinds: Vec<&str> = resources["kinds"].as_sequence().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(kinds, ["Pod"]);
+    let other = &policies[0]["spec"]["matchConstraints"]["resourceRules"][0]["operations"];
+    assert_eq!(&resources["operations"], other);
 }
 
 /// The values that a template uses, as paths.

@@ -50,6 +50,23 @@ fn seen(answer: Answer, fine: &[i32]) -> String {
     }
 }
 
+/// Messages in the same words for each release of the wrappers. Since coreutils 9.10 a program names itself without
+/// directories, since findutils 4.11 xargs says what failed, as coreutils does, and since 5.3 bash does not repeat a
+/// refusal in a second line.
+fn of_any_release(said: &str) -> String {
+    let line = |line: &str| {
+        let (program, rest) = line.split_once(": ").unwrap_or((line, ""));
+        let name = if program.contains(' ') { program } else { program.rsplit('/').next().unwrap_or(program) };
+        match rest.strip_prefix("failed to run command '").and_then(|rest| rest.split_once("': ")) {
+            Some((command, reason)) if name == "xargs" => format!("{name}: {command}: {reason}"),
+            _ => format!("{name}: {rest}"),
+        }
+    };
+    let is_repeated =
+        |line: &&str| line.ends_with(": Success") || (line.contains(": exec: ") && line.contains(": cannot execute: "));
+    said.trim_end().lines().filter(|line| !is_repeated(line)).map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// Executes and judges the tree. The outcome and the messages must agree.
 fn check(tree: &Tree, node: &Node, expect: &str) {
     let trace = judge(tree, node);
@@ -57,7 +74,8 @@ fn check(tree: &Tree, node: &Node, expect: &str) {
     assert_eq!(seen(answer, &[0, 42]), expect, "the kernel on {:?}: {said}", tree.argv);
     assert_eq!(expected(&trace.outcome), expect, "the model on {:?}: {trace:?}", tree.argv);
     if !trace.says.is_empty() {
-        assert_eq!(trace.says.join("\n").trim_end(), said.trim_end().replace(['‘', '’'], "'"), "{:?}", tree.argv);
+        let (model, real) = (trace.says.join("\n"), said.replace(['‘', '’'], "'"));
+        assert_eq!(of_any_release(&model), of_any_release(&real), "{:?}", tree.argv);
     }
 }
 

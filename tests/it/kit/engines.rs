@@ -122,10 +122,11 @@ const UNPACK: &str = r#"
 set -e
 pick=$1
 shift
+# `set -e` has no effect in a function whose exit code is tested.
 fetch() {
   for package; do
     version=$(apt-cache madison "$package" | awk '{ print $3 }' | sort -V | $pick -n 1)
-    apt-get -qq -o APT::Sandbox::User=root download "$package=$version"
+    apt-get -qq -o APT::Sandbox::User=root download "$package=$version" || return
     : > "${package}_$(echo "$version" | cut -d. -f1-2)"
   done
 }

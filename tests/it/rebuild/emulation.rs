@@ -106,7 +106,7 @@ fn an_emulator_is_trusted_after_it_ran_a_program_and_a_rebuild_with_it_runs() {
         let Some(_registered) = register(test, Path::new("/bin/true"), "F") else { return };
         doctor().check(1, &["a program of this platform does not run to completion with it"]);
     }
-    let Some(_registered) = register(test, Path::new(QEMU), "F") else { return };
+    let Some(registered) = register(test, Path::new(QEMU), "F") else { return };
     doctor()
         .check(0, &["emulated on node default by /usr/bin/qemu-riscv64-static (flags F), which ran a test program"]);
     rebuild()
@@ -118,4 +118,7 @@ fn an_emulator_is_trusted_after_it_ran_a_program_and_a_rebuild_with_it_runs() {
         let ran = Run::of(&site.command("docker").args(words).output().unwrap());
         assert_eq!(ran.code, Some(RAN), "{platform}: {ran:#?}");
     }
+    // BuildKit lists the platform for 20 s more.
+    drop(registered);
+    doctor().check(1, &[INSTALL]);
 }
