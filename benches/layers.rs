@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use imgarch::image::{Layer, Limits, merge, read_layer};
 use imgarch::inspect::{FileKind, inspect};
 use imgarch::oci::{Descriptor, DiffId, Digest, Hasher};
-use imgarch::source::{Source, SourceError};
+use imgarch::source::{ImageSource, SourceError};
 
 const FORMATS: [&str; 3] = ["gzip", "zstd", "none"];
 /// Sizes of the uncompressed layer.
@@ -317,7 +317,7 @@ impl<W: Write> Write for Tee<W> {
 /// A source with one blob in a file.
 struct OneFile(PathBuf);
 
-impl Source for OneFile {
+impl ImageSource for OneFile {
     fn root(&self) -> Result<Descriptor, SourceError> {
         Err(SourceError::Unsupported { what: "a root".into(), cause: "this is one layer".into() })
     }

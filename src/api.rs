@@ -8,8 +8,8 @@ use crate::image::{ImageError, Limits, merge, read_directory};
 use crate::lint::{Linted, Outside, format_of};
 use crate::platform::Target;
 use crate::scan::{Options, Report, Unwatched, Watch, keep};
-use crate::source::input::{Opener, RegistryOpener};
-use crate::source::registry::{Client, RegistryOptions};
+use crate::source::input::{ImageOpener, RegistryOpener};
+use crate::source::registry::{RegistryClient, RegistryOptions};
 use crate::source::rootfs_dir::Mounts;
 
 /// Reads an image and judges each of its platforms.
@@ -18,9 +18,9 @@ use crate::source::rootfs_dir::Mounts;
 /// prefix. Registries are accessed without credentials. The report lists content that could not be read; its verdict is
 /// then unknown.
 pub fn scan(image: &str, options: &Options) -> Report {
-    let client = Client::new(RegistryOptions::default()).expect("the default options name no file to read");
+    let client = RegistryClient::new(RegistryOptions::default()).expect("the default options name no file to read");
     let open: RegistryOpener = Box::new(move |reference| Box::new(client.image(reference)));
-    let opener = Opener { registry: Some(open), ..Opener::default() };
+    let opener = ImageOpener { registry: Some(open), ..ImageOpener::default() };
     let watch: Arc<dyn Watch> = Arc::new(Unwatched);
     crate::scan::scan(&[image.to_string()], &|name| opener.open(name), options, &watch)
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use crate::diagnose::reader::read_log;
 use crate::exec::loader::conf::{ld_so_conf, musl_path};
 use crate::exec::{Exec, trace};
-use crate::image::{Contents, Entry, EntryKind, Limits, Packing, RootFs, merge, normalise, unpack, walk_tar};
+use crate::image::{
+    ArchiveCompression, Contents, EntryKind, LayerMember, Limits, RootFs, merge, normalise, unpack, walk_tar,
+};
 use crate::inspect::{Depth, FileKind, inspect, inspect_to};
 use crate::lint::{Outside, SourceFormat, lint};
 use crate::oci::Reference;
@@ -129,7 +131,9 @@ pub fn tar(input: &[u8]) {
 /// Decompresses bytes.
 pub fn unpacked(input: &[u8]) {
     let Some((choice, bytes)) = input.split_first() else { return };
-    let packing = [Packing::Gzip, Packing::Zstd, Packing::Bzip2, Packing::Xz][usize::from(choice & 3)];
+    let packing =
+        [ArchiveCompression::Gzip, ArchiveCompression::Zstd, ArchiveCompression::Bzip2, ArchiveCompression::Xz]
+            [usize::from(choice & 3)];
     let limits = limits();
     if let Ok(reader) = unpack(packing, bytes, &limits) {
         let mut data = Vec::new();
@@ -163,7 +167,7 @@ pub fn merged(input: &[u8]) {
             _ => EntryKind::File,
         };
         let layer = layers.last_mut().expect("the list starts with one layer");
-        layer.push(&Entry::plain(&path, kind, 0o755), None);
+        layer.push(&LayerMember::plain(&path, kind, 0o755), None);
     }
     resolve_all(&merge(layers.into_iter().map(Arc::new)));
 }
@@ -187,8 +191,8 @@ fn tree(files: &[(&str, &[u8])]) -> RootFs<FileKind> {
     let mut contents = Contents::default();
     for (path, bytes) in files {
         let kind = inspect(path.as_bytes(), bytes.len() as u64, true, &mut &bytes[..]);
-        let entry = Entry::plain(path.as_bytes(), EntryKind::File, 0o755);
-        contents.push(&Entry { size: bytes.len() as u64, ..entry }, Some(kind));
+        let entry = LayerMember::plain(path.as_bytes(), EntryKind::File, 0o755);
+        contents.push(&LayerMember { size: bytes.len() as u64, ..entry }, Some(kind));
     }
     merge([Arc::new(contents)])
 }

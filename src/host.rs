@@ -35,7 +35,7 @@ pub enum HostError {
 
 /// The local machine, and notes on what could not be read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reading {
+pub struct HostReading {
     pub target: Target,
     /// Lower-case messages such as "cannot list this machine's emulators: binfmt_misc is not mounted".
     pub notes: Vec<String>,
@@ -43,7 +43,7 @@ pub struct Reading {
 
 /// Reads this machine's architecture, page size, CPU level, 32-bit support, kernel and binfmt_misc handlers. Probes are
 /// written to `temporary` and run there.
-pub fn read(temporary: &Path) -> Result<Reading, HostError> {
+pub fn read(temporary: &Path) -> Result<HostReading, HostError> {
     if std::env::consts::OS != "linux" {
         return Err(HostError::NotLinux(std::env::consts::OS));
     }
@@ -77,7 +77,7 @@ pub fn read(temporary: &Path) -> Result<Reading, HostError> {
     };
     let variant = if arch == Arch::Arm { cpu::arm_variant(&cpuinfo) } else { None };
     let platform = Platform::new("linux", arch.oci(), variant);
-    Ok(Reading { target: Target { name: "host".to_string(), platform, node, engine: None }, notes })
+    Ok(HostReading { target: Target { name: "host".to_string(), platform, node, engine: None }, notes })
 }
 
 /// Runs a probe to find out whether this machine runs programs of `arch`, natively or with an emulator. `None` if there

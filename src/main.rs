@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            cli::tell_error(&error);
+            cli::print_error(&error);
             ExitCode::from(error.exit_code())
         }
     }

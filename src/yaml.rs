@@ -1,5 +1,5 @@
 //! YAML and JSON with the position of each node, which serde's readers drop. Merge keys and aliases are resolved.
-//! [`Node::to_json`] returns the content without positions.
+//! [`YamlNode::to_json`] returns the content without positions.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -8,7 +8,7 @@ use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag};
 
 /// A node and its byte range in the text. An alias has the range of its anchor's node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
+pub struct YamlNode {
     pub span: Range<usize>,
     pub value: Value,
 }
@@ -16,8 +16,8 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     Scalar { text: String, style: ScalarStyle },
-    List { items: Vec<Node>, is_block: bool },
-    Map { pairs: Vec<(Node, Node)>, is_block: bool },
+    List { items: Vec<YamlNode>, is_block: bool },
+    Map { pairs: Vec<(YamlNode, YamlNode)>, is_block: bool },
 }
 
 /// Error: the text is not valid YAML.
@@ -41,14 +41,14 @@ const MAX_NODES: usize = 200_000;
 const MAX_DEPTH: usize = 128;
 
 /// Parses the documents of a text.
-pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
+pub fn parse(text: &str) -> Result<Vec<YamlNode>, YamlError> {
     parse_within(text, MAX_NODES)
 }
 
 /// Parses the documents of a text that has at most `max_nodes` nodes, including those of aliases.
-pub fn parse_within(text: &str, max_nodes: usize) -> Result<Vec<Node>, YamlError> {
+pub fn parse_within(text: &str, max_nodes: usize) -> Result<Vec<YamlNode>, YamlError> {
     let (open, documents, anchors) = (Vec::new(), Vec::new(), HashMap::new());
-    let mut builder = Builder { open, documents, anchors, nodes: 0, max_nodes };
+    let mut builder = TreeBuilder { open, documents, anchors, nodes: 0, max_nodes };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| YamlError {
             at: error.marker().byte_offset().unwrap_or(0).min(text.len()),
@@ -70,19 +70,19 @@ struct OpenNode {
     start: usize,
     is_map: bool,
     is_block: bool,
-    children: Vec<Node>,
+    children: Vec<YamlNode>,
     tag: Option<&'static str>,
 }
 
-struct Builder {
+struct TreeBuilder {
     open: Vec<OpenNode>,
-    documents: Vec<Node>,
-    anchors: HashMap<usize, Node>,
+    documents: Vec<YamlNode>,
+    anchors: HashMap<usize, YamlNode>,
     nodes: usize,
     max_nodes: usize,
 }
 
-impl Builder {
+impl TreeBuilder {
     fn add_event(&mut self, event: Event<'_>, range: Range<usize>) -> Result<(), String> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -90,7 +90,7 @@ impl Builder {
                 // A literal has no quotes in its span.
                 let style = if is_text { ScalarStyle::Literal } else { style };
                 let value = Value::Scalar { text: text.into_owned(), style };
-                self.add(tagged(Node { span: range, value }, compose_tag(tag.as_deref())), anchor, 1)
+                self.add(tagged(YamlNode { span: range, value }, compose_tag(tag.as_deref())), anchor, 1)
             }
             Event::Alias(anchor) => {
                 // An alias inside its own anchor refers to an unfinished node.
@@ -112,7 +112,7 @@ impl Builder {
                     false => Value::List { items: open.children, is_block: open.is_block },
                     true => Value::Map { pairs: pairs(open.children), is_block: open.is_block },
                 };
-                let node = Node { span: open.start..end.max(open.start), value };
+                let node = YamlNode { span: open.start..end.max(open.start), value };
                 self.add(tagged(node, open.tag), open.anchor, 1)
             }
             _ => Ok(()),
@@ -141,7 +141,7 @@ impl Builder {
         Ok(())
     }
 
-    fn add(&mut self, node: Node, anchor: usize, count: usize) -> Result<(), String> {
+    fn add(&mut self, node: YamlNode, anchor: usize, count: usize) -> Result<(), String> {
         self.nodes += count;
         if self.nodes > self.max_nodes {
             return Err(format!("more than {} nodes", self.max_nodes));
@@ -162,14 +162,15 @@ fn compose_tag(tag: Option<&Tag>) -> Option<&'static str> {
     [RESET_TAG, OVERRIDE_TAG].into_iter().find(|known| known.strip_prefix('!') == Some(suffix))
 }
 
-fn tagged(node: Node, tag: Option<&str>) -> Node {
+fn tagged(node: YamlNode, tag: Option<&str>) -> YamlNode {
     let Some(tag) = tag else { return node };
     let span = node.span.clone();
-    let key = Node { span: span.clone(), value: Value::Scalar { text: tag.to_string(), style: ScalarStyle::Plain } };
-    Node { span, value: Value::Map { pairs: vec![(key, node)], is_block: false } }
+    let key =
+        YamlNode { span: span.clone(), value: Value::Scalar { text: tag.to_string(), style: ScalarStyle::Plain } };
+    YamlNode { span, value: Value::Map { pairs: vec![(key, node)], is_block: false } }
 }
 
-fn pairs(children: Vec<Node>) -> Vec<(Node, Node)> {
+fn pairs(children: Vec<YamlNode>) -> Vec<(YamlNode, YamlNode)> {
     let mut children = children.into_iter();
     std::iter::from_fn(|| children.next().zip(children.next())).collect()
 }
@@ -196,11 +197,11 @@ fn plain(text: &str) -> serde_json::Value {
     integer.ok().or_else(|| whole.parse::<f64>().ok().map(Into::into)).unwrap_or_else(|| text.into())
 }
 
-impl Node {
+impl YamlNode {
     fn count(&self) -> usize {
         match &self.value {
             Value::Scalar { .. } => 1,
-            Value::List { items, .. } => 1 + items.iter().map(Node::count).sum::<usize>(),
+            Value::List { items, .. } => 1 + items.iter().map(YamlNode::count).sum::<usize>(),
             Value::Map { pairs, .. } => 1 + pairs.iter().map(|(key, value)| key.count() + value.count()).sum::<usize>(),
         }
     }
@@ -213,14 +214,14 @@ impl Node {
         }
     }
 
-    pub fn items(&self) -> &[Node] {
+    pub fn items(&self) -> &[YamlNode] {
         match &self.value {
             Value::List { items, .. } => items,
             _ => &[],
         }
     }
 
-    pub fn pairs(&self) -> &[(Node, Node)] {
+    pub fn pairs(&self) -> &[(YamlNode, YamlNode)] {
         match &self.value {
             Value::Map { pairs, .. } => pairs,
             _ => &[],
@@ -228,7 +229,7 @@ impl Node {
     }
 
     /// The key and value of a mapping's entry. Entries merged by `<<` apply if the mapping itself has none.
-    pub fn entry(&self, name: &str) -> Option<&(Node, Node)> {
+    pub fn entry(&self, name: &str) -> Option<&(YamlNode, YamlNode)> {
         let own = self.pairs().iter().find(|(key, _)| key.text() == Some(name));
         own.or_else(|| {
             let merged = self.pairs().iter().filter(|(key, _)| key.text() == Some("<<")).map(|(_, value)| value);
@@ -236,18 +237,18 @@ impl Node {
         })
     }
 
-    pub fn value(&self, name: &str) -> Option<&Node> {
+    pub fn value(&self, name: &str) -> Option<&YamlNode> {
         self.entry(name).map(|(_, value)| value)
     }
 
     /// The value at a path of keys.
-    pub fn at(&self, path: &[&str]) -> Option<&Node> {
+    pub fn at(&self, path: &[&str]) -> Option<&YamlNode> {
         path.iter().try_fold(self, |node, name| node.value(name))
     }
 
     /// The text of a scalar, or of each scalar in a list: YAML files use both for one or many values.
     pub fn texts(&self) -> Vec<&str> {
-        self.text().into_iter().chain(self.items().iter().filter_map(Node::text)).collect()
+        self.text().into_iter().chain(self.items().iter().filter_map(YamlNode::text)).collect()
     }
 
     /// Converts to JSON without positions. Plain scalars become null, booleans and numbers by YAML 1.2's core schema.
@@ -256,7 +257,7 @@ impl Node {
         match &self.value {
             Value::Scalar { text, style: ScalarStyle::Plain } => plain(text),
             Value::Scalar { text, .. } => text.clone().into(),
-            Value::List { items, .. } => items.iter().map(Node::to_json).collect(),
+            Value::List { items, .. } => items.iter().map(YamlNode::to_json).collect(),
             Value::Map { .. } => {
                 let mut map = serde_json::Map::new();
                 self.merge_into(&mut map);
@@ -266,7 +267,7 @@ impl Node {
     }
 
     fn merge_into(&self, map: &mut serde_json::Map<String, serde_json::Value>) {
-        let is_merge = |(key, _): &&(Node, Node)| key.text() == Some("<<");
+        let is_merge = |(key, _): &&(YamlNode, YamlNode)| key.text() == Some("<<");
         for (_, merged) in self.pairs().iter().filter(is_merge) {
             // The first of several mappings wins, so it is merged last.
             merged.items().iter().rev().chain([merged]).for_each(|one| one.merge_into(map));
@@ -284,7 +285,7 @@ impl Node {
         let keys = self.pairs().iter().filter_map(|(key, _)| key.text());
         let own = keys.filter(|key| *key != "<<").find(|key| !known.insert(*key));
         let values = self.pairs().iter().map(|(_, value)| value);
-        own.or_else(|| values.chain(self.items()).find_map(Node::duplicate_key))
+        own.or_else(|| values.chain(self.items()).find_map(YamlNode::duplicate_key))
     }
 
     /// The byte range of a scalar without its quotes.

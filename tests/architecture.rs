@@ -324,3 +324,27 @@ fn the_readme_is_short() {
     let readme = documents().remove(Path::new("README.md")).unwrap();
     assert!(readme.len() <= 9 << 10, "README.md has {} bytes", readme.len());
 }
+
+/// Names of types that replace each other: only one of them is compiled.
+const ALTERNATIVES: &[&str] = &["Objects"];
+
+/// The name of the type that a line declares at the top level of its file.
+fn declared_type(line: &str) -> Option<&str> {
+    let visible = ["pub ", "pub(crate) ", "pub(super) "].iter().find_map(|visibility| line.strip_prefix(visibility));
+    let declaration = visible.unwrap_or(line);
+    let name = ["struct ", "enum ", "trait ", "type "].iter().find_map(|kind| declaration.strip_prefix(kind))?;
+    name.split(|c: char| !c.is_alphanumeric()).next()
+}
+
+#[test]
+fn a_type_name_has_one_meaning() {
+    let mut files: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+    for (path, text) in sources() {
+        for name in product(&path, &text).lines().filter_map(declared_type) {
+            files.entry(name.to_string()).or_default().insert(path.clone());
+        }
+    }
+    assert!(files.len() > 500, "the types were found");
+    files.retain(|name, files| files.len() > 1 && !ALTERNATIVES.contains(&name.as_str()));
+    assert!(files.is_empty(), "types of the same name: {files:#?}");
+}

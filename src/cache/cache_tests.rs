@@ -2,7 +2,7 @@ use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::image::{Entry, EntryKind};
+use crate::image::{EntryKind, LayerMember};
 use crate::inspect::inspect;
 
 /// A layer with every kind of member and of fact that can be built in code.
@@ -23,16 +23,16 @@ fn contents() -> Contents<FileKind> {
         (b"bin/page", b"<!DOCTYPE html><html></html>"),
     ];
     let mut contents = Contents::default();
-    contents.push(&Entry::plain(b"bin", EntryKind::Directory, 0o755), None);
+    contents.push(&LayerMember::plain(b"bin", EntryKind::Directory, 0o755), None);
     for (path, bytes) in files {
         let size = bytes.len() as u64;
-        let entry = Entry { size, uid: 1000, ..Entry::plain(path, EntryKind::File, 0o4755) };
+        let entry = LayerMember { size, uid: 1000, ..LayerMember::plain(path, EntryKind::File, 0o4755) };
         contents.push(&entry, Some(inspect(path, size, true, &mut &*bytes)));
     }
-    contents.push(&Entry::plain(b"bin/link", EntryKind::Symlink(b"app"), 0o777), None);
-    contents.push(&Entry::plain(b"bin/hard", EntryKind::HardLink(b"bin/app"), 0o755), None);
-    contents.push(&Entry::plain(b"gone", EntryKind::Whiteout, 0), None);
-    contents.push(&Entry::plain(b"opaque", EntryKind::Opaque, 0), None);
+    contents.push(&LayerMember::plain(b"bin/link", EntryKind::Symlink(b"app"), 0o777), None);
+    contents.push(&LayerMember::plain(b"bin/hard", EntryKind::HardLink(b"bin/app"), 0o755), None);
+    contents.push(&LayerMember::plain(b"gone", EntryKind::Whiteout, 0), None);
+    contents.push(&LayerMember::plain(b"opaque", EntryKind::Opaque, 0), None);
     contents
 }
 
@@ -44,21 +44,21 @@ fn listed(contents: &Contents<FileKind>) -> Vec<String> {
 }
 
 /// The result of reading a layer whose stored bytes have this digest.
-fn checked(digest: &Digest, diff_id: &DiffId) -> Checked {
+fn checked(digest: &Digest, diff_id: &DiffId) -> MeasuredLayer {
     let compression = crate::image::Compression::Gzip;
     let (digest, diff_id) = (digest.clone(), diff_id.clone());
-    Checked { digest, diff_id, stored_bytes: STORED, uncompressed_bytes: TAR, compression }
+    MeasuredLayer { digest, diff_id, stored_bytes: STORED, uncompressed_bytes: TAR, compression }
 }
 
 const STORED: u64 = 1000;
 const TAR: u64 = 5000;
 
 fn digest() -> Digest {
-    Digest::of(b"stored")
+    Digest::from_bytes(b"stored")
 }
 
 fn diff_id() -> DiffId {
-    DiffId(Digest::of(b"tar"))
+    DiffId(Digest::from_bytes(b"tar"))
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_layer_reads_back_as_it_was() {
     let found = cache.find(&digest(), STORED).unwrap();
     assert_eq!(listed(&found.contents), listed(&contents()));
     assert_eq!(found.diff_id, diff_id());
-    assert!(cache.find(&Digest::of(b"another"), STORED).is_none());
+    assert!(cache.find(&Digest::from_bytes(b"another"), STORED).is_none());
     assert_eq!(cache.usage().unwrap().layers, 1);
 }
 
@@ -93,10 +93,10 @@ fn a_record_that_is_damaged_or_of_another_build_is_ignored() {
     assert!(cache.find(&digest(), STORED).is_some());
     assert!(Cache::new(directory.path(), 1 << 20, "another").find(&digest(), STORED).is_none());
     // A file that is moved to another layer's name is not accepted there.
-    let other = directory.path().join(layer::layer_key(&DiffId(Digest::of(b"other"))));
+    let other = directory.path().join(layer::layer_key(&DiffId(Digest::from_bytes(b"other"))));
     std::fs::create_dir_all(other.parent().unwrap()).unwrap();
     std::fs::rename(&path, &other).unwrap();
-    assert!(cache.find(&Digest::of(b"other"), STORED).is_none());
+    assert!(cache.find(&Digest::from_bytes(b"other"), STORED).is_none());
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_blob_record_that_is_damaged_or_of_another_blob_is_ignored() {
         std::fs::write(&path, &damaged).unwrap();
         assert!(cache.find(&digest(), STORED).is_none(), "byte {at}");
     }
-    let other = Digest::of(b"other");
+    let other = Digest::from_bytes(b"other");
     std::fs::create_dir_all(directory.path().join(layer::blob_key(&other)).parent().unwrap()).unwrap();
     std::fs::write(directory.path().join(layer::blob_key(&other)), &bytes).unwrap();
     assert!(cache.find(&other, STORED).is_none());
@@ -122,7 +122,7 @@ fn a_blob_record_that_is_damaged_or_of_another_blob_is_ignored() {
 fn a_layer_in_two_compressions_is_kept_once_and_found_by_its_plain_tar() {
     let directory = tempfile::tempdir().unwrap();
     let cache = Cache::new(directory.path(), 1 << 20, "");
-    let (gzip, zstd) = (Digest::of(b"gzip"), Digest::of(b"zstd"));
+    let (gzip, zstd) = (Digest::from_bytes(b"gzip"), Digest::from_bytes(b"zstd"));
     for stored in [&gzip, &zstd] {
         cache.keep(&checked(stored, &diff_id()), &contents()).unwrap();
     }
@@ -138,7 +138,7 @@ fn a_layer_in_two_compressions_is_kept_once_and_found_by_its_plain_tar() {
 fn the_cache_stays_within_its_limit_and_drops_the_least_recently_used() {
     let directory = tempfile::tempdir().unwrap();
     let cache = Cache::new(directory.path(), 1 << 20, "");
-    let names: Vec<Digest> = (0..4u8).map(|at| Digest::of(&[at])).collect();
+    let names: Vec<Digest> = (0..4u8).map(|at| Digest::from_bytes(&[at])).collect();
     let keep = |cache: &Cache, name: &Digest| cache.keep(&checked(name, &DiffId(name.clone())), &contents()).unwrap();
     for (age, name) in names.iter().rev().enumerate() {
         keep(&cache, name);
@@ -160,7 +160,7 @@ fn the_cache_stays_within_its_limit_and_drops_the_least_recently_used() {
 }
 
 /// A record that someone with write access to a store could forge: its digest is right, and it has one member.
-fn forged(entry: &Entry<'_>, fact: Option<FileKind>) -> Vec<u8> {
+fn forged(entry: &LayerMember<'_>, fact: Option<FileKind>) -> Vec<u8> {
     let mut contents = Contents::default();
     contents.push(entry, fact);
     layer::encode(&contents, "b", &checked(&digest(), &diff_id())).unwrap().unwrap()
@@ -168,17 +168,17 @@ fn forged(entry: &Entry<'_>, fact: Option<FileKind>) -> Vec<u8> {
 
 #[test]
 fn a_forged_record_cannot_contain_names_that_a_tar_cannot() {
-    let is_taken = |entry: &Entry<'_>, fact| layer::decode(&forged(entry, fact), "b", &diff_id()).is_some();
-    let file = |path| Entry::plain(path, EntryKind::File, 0o755);
+    let is_taken = |entry: &LayerMember<'_>, fact| layer::decode(&forged(entry, fact), "b", &diff_id()).is_some();
+    let file = |path| LayerMember::plain(path, EntryKind::File, 0o755);
     assert!(is_taken(&file(b"bin/app"), Some(FileKind::Empty)));
-    assert!(is_taken(&Entry::plain(b"", EntryKind::Opaque, 0), None));
+    assert!(is_taken(&LayerMember::plain(b"", EntryKind::Opaque, 0), None));
     for path in [&b"../etc"[..], b"/etc", b"a//b", b"a/./b", b"a/..", b"a/"] {
         assert!(!is_taken(&file(path), None), "{path:?}");
-        assert!(!is_taken(&Entry::plain(b"a", EntryKind::HardLink(path), 0), None), "{path:?}");
+        assert!(!is_taken(&LayerMember::plain(b"a", EntryKind::HardLink(path), 0), None), "{path:?}");
     }
-    assert!(is_taken(&Entry::plain(b"a", EntryKind::Symlink(b"../../etc"), 0o777), None));
-    assert!(!is_taken(&Entry::plain(b"a", EntryKind::Directory, 0o755), Some(FileKind::Empty)));
-    assert!(!is_taken(&Entry { mode: 0o10000, ..file(b"a") }, None));
+    assert!(is_taken(&LayerMember::plain(b"a", EntryKind::Symlink(b"../../etc"), 0o777), None));
+    assert!(!is_taken(&LayerMember::plain(b"a", EntryKind::Directory, 0o755), Some(FileKind::Empty)));
+    assert!(!is_taken(&LayerMember { mode: 0o10000, ..file(b"a") }, None));
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_list_of_verified_files_that_is_a_fifo_is_neither_read_nor_written() {
     place_odd_file("fifo", &directory.path().join("seen"));
     let file = directory.path().join("file");
     std::fs::write(&file, "x").unwrap();
-    let stamp = Stamp::of(&File::open(&file).unwrap(), 0).unwrap();
+    let stamp = Stamp::from_file(&File::open(&file).unwrap(), 0).unwrap();
     let cache = Cache::new(directory.path(), 1 << 20, "");
     assert!(!cache.has_seen(&digest(), &stamp));
     assert!(cache.see(&digest(), &stamp).is_err());
@@ -212,7 +212,7 @@ fn a_list_of_verified_files_that_grew_too_long_is_shortened_and_used() {
     let list = directory.path().join("seen");
     let file = directory.path().join("file");
     std::fs::write(&file, "x").unwrap();
-    let stamp = Stamp::of(&File::open(&file).unwrap(), 0).unwrap();
+    let stamp = Stamp::from_file(&File::open(&file).unwrap(), 0).unwrap();
     Cache::new(directory.path(), 1 << 20, "").see(&digest(), &stamp).unwrap();
     let known = std::fs::read(&list).unwrap();
     for filler in [&b"0123456789abcdef0123456789abcdef\n"[..], b"\xff"] {
@@ -242,8 +242,8 @@ mod shared {
         StoreOptions { timeout: Duration::from_secs(2), ..StoreOptions::default() }
     }
 
-    fn store(place: &str, access: Access) -> Store {
-        Store::open(place, access, &options()).unwrap()
+    fn store(place: &str, access: StoreAccess) -> RecordStore {
+        RecordStore::open(place, access, &options()).unwrap()
     }
 
     #[test]
@@ -251,10 +251,10 @@ mod shared {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("not there yet/a b%20#é");
         let place = place.to_str().unwrap();
-        let first = Cache::shared(Vec::new(), Some(store(place, Access::Write)), "");
+        let first = Cache::shared(Vec::new(), Some(store(place, StoreAccess::Write)), "");
         first.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
         assert_eq!(first.take_notes(), Vec::<String>::new());
-        let from = |build| Cache::shared(vec![store(place, Access::Read)], None, build);
+        let from = |build| Cache::shared(vec![store(place, StoreAccess::Read)], None, build);
         let found = from("").find(&digest(), STORED).unwrap();
         assert_eq!((listed(&found.contents), found.diff_id), (listed(&contents()), diff_id()));
         let other = from("another");
@@ -266,10 +266,10 @@ mod shared {
     fn records_from_a_store_are_not_kept_locally() {
         let (own, shared) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let place = shared.path().to_str().unwrap();
-        Cache::shared(Vec::new(), Some(store(place, Access::Write)), "")
+        Cache::shared(Vec::new(), Some(store(place, StoreAccess::Write)), "")
             .keep(&checked(&digest(), &diff_id()), &contents())
             .unwrap();
-        let cache = Cache::new(own.path(), 1 << 20, "").with_stores(vec![store(place, Access::Read)], None);
+        let cache = Cache::new(own.path(), 1 << 20, "").with_stores(vec![store(place, StoreAccess::Read)], None);
         assert!(cache.find(&digest(), STORED).is_some());
         assert_eq!(cache.usage().unwrap(), Usage::default());
     }
@@ -278,7 +278,7 @@ mod shared {
     fn a_damaged_record_in_a_store_is_reported_and_not_used() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().to_str().unwrap();
-        let cache = Cache::shared(vec![store(place, Access::Read)], Some(store(place, Access::Write)), "");
+        let cache = Cache::shared(vec![store(place, StoreAccess::Read)], Some(store(place, StoreAccess::Write)), "");
         cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
         let path = directory.path().join(cache.place_in_store()).join(layer::layer_key(&diff_id()));
         let bytes = std::fs::read(&path).unwrap();
@@ -293,7 +293,8 @@ mod shared {
         for odd in ["fifo", "/dev/zero"] {
             let directory = tempfile::tempdir().unwrap();
             let place = directory.path().to_str().unwrap();
-            let cache = Cache::shared(vec![store(place, Access::Read)], Some(store(place, Access::Write)), "");
+            let cache =
+                Cache::shared(vec![store(place, StoreAccess::Read)], Some(store(place, StoreAccess::Write)), "");
             cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
             let path = directory.path().join(cache.place_in_store()).join(layer::layer_key(&diff_id()));
             std::fs::remove_file(&path).unwrap();
@@ -307,7 +308,11 @@ mod shared {
     #[test]
     fn a_failing_store_is_reported_once_and_not_used_again() {
         let unreachable = "http://user:secret@127.0.0.1:1/x";
-        let cache = Cache::shared(vec![store(unreachable, Access::Read)], Some(store(unreachable, Access::Write)), "");
+        let cache = Cache::shared(
+            vec![store(unreachable, StoreAccess::Read)],
+            Some(store(unreachable, StoreAccess::Write)),
+            "",
+        );
         for _ in 0..3 {
             assert!(cache.find(&digest(), STORED).is_none());
             cache.keep(&checked(&digest(), &diff_id()), &contents()).unwrap();
@@ -319,7 +324,7 @@ mod shared {
 
     #[test]
     fn a_directory_that_is_missing_is_reported() {
-        let missing = Cache::shared(vec![store("/nowhere/at/all", Access::Read)], None, "");
+        let missing = Cache::shared(vec![store("/nowhere/at/all", StoreAccess::Read)], None, "");
         assert!(missing.find(&digest(), STORED).is_none());
         assert!(missing.take_notes()[0].contains("no such directory"));
     }

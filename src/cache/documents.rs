@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Cache;
 use crate::oci::{Descriptor, Digest, Document};
 use crate::source::{
-    DOCUMENT_LIMIT, DocumentReadError, Section, Source, SourceError, Stamp, document_type, read_document,
+    DOCUMENT_LIMIT, DocumentReadError, FileSection, ImageSource, SourceError, Stamp, document_type, read_document,
 };
 
 /// The subdirectory of documents, named by the digest of their bytes.
@@ -16,14 +16,14 @@ pub(super) const DOCUMENTS: &str = "documents";
 
 /// A source that looks up documents in a cache first and adds new ones to it.
 pub struct Remembered {
-    source: Box<dyn Source>,
+    source: Box<dyn ImageSource>,
     cache: Arc<Cache>,
     /// Resolved once, so that a tag that moves during a run does not mix two images.
     root: Mutex<Option<Descriptor>>,
 }
 
 impl Remembered {
-    pub fn new(source: Box<dyn Source>, cache: &Arc<Cache>) -> Remembered {
+    pub fn new(source: Box<dyn ImageSource>, cache: &Arc<Cache>) -> Remembered {
         Remembered { source, cache: Arc::clone(cache), root: Mutex::default() }
     }
 
@@ -37,7 +37,7 @@ impl Remembered {
     }
 }
 
-impl Source for Remembered {
+impl ImageSource for Remembered {
     fn root(&self) -> Result<Descriptor, SourceError> {
         let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(root) = &*root {
@@ -78,7 +78,7 @@ impl Source for Remembered {
         }
     }
 
-    fn section(&self, descriptor: &Descriptor) -> Result<Option<Section>, SourceError> {
+    fn section(&self, descriptor: &Descriptor) -> Result<Option<FileSection>, SourceError> {
         self.source.section(descriptor)
     }
 
@@ -106,7 +106,7 @@ impl Cache {
         let own = self.directory.as_ref().and_then(|directory| directory.read(&key)).filter(is_right);
         own.or_else(|| {
             let place = self.place_in_store();
-            let read = |store: &super::Store| store.read(&format!("{place}/{key}"), DOCUMENT_LIMIT);
+            let read = |store: &super::RecordStore| store.read(&format!("{place}/{key}"), DOCUMENT_LIMIT);
             self.from.iter().filter_map(read).find(is_right)
         })
     }
@@ -138,10 +138,10 @@ mod tests {
         roots: Arc<AtomicUsize>,
     }
 
-    impl Source for Counted {
+    impl ImageSource for Counted {
         fn root(&self) -> Result<Descriptor, SourceError> {
             self.roots.fetch_add(1, Ordering::SeqCst);
-            Ok(Descriptor::new(INDEX, Digest::of(&self.bytes), self.bytes.len() as u64))
+            Ok(Descriptor::new(INDEX, Digest::from_bytes(&self.bytes), self.bytes.len() as u64))
         }
 
         fn peek_root(&self) -> Result<Option<Descriptor>, SourceError> {
@@ -171,7 +171,7 @@ mod tests {
     fn a_root_that_is_known_by_its_digest_is_not_read_again() {
         let directory = tempfile::tempdir().unwrap();
         let cache = Arc::new(Cache::new(directory.path(), 1 << 20, ""));
-        let expected = Descriptor::new(INDEX, Digest::of(&index()), index().len() as u64);
+        let expected = Descriptor::new(INDEX, Digest::from_bytes(&index()), index().len() as u64);
         let head = |media_type: &str| Some(Descriptor { media_type: media_type.into(), ..expected.clone() });
         assert_eq!(root(&cache, head(INDEX)), (expected.clone(), 1));
         assert_eq!(root(&cache, head(INDEX)), (expected.clone(), 0));
@@ -179,7 +179,7 @@ mod tests {
         let lying = Descriptor::new("text/html", expected.digest.clone(), 7);
         assert_eq!(root(&cache, Some(lying)), (expected.clone(), 0));
         assert_eq!(root(&cache, None), (expected.clone(), 1));
-        let other = Descriptor::new(INDEX, Digest::of(b"another"), 7);
+        let other = Descriptor::new(INDEX, Digest::from_bytes(b"another"), 7);
         assert_eq!(root(&cache, Some(other)), (expected, 1));
     }
 
@@ -187,7 +187,7 @@ mod tests {
     fn a_document_that_does_not_match_its_digest_is_ignored() {
         let directory = tempfile::tempdir().unwrap();
         let cache = Arc::new(Cache::new(directory.path(), 1 << 20, ""));
-        let digest = Digest::of(&index());
+        let digest = Digest::from_bytes(&index());
         cache.keep_document(&digest, &index());
         assert_eq!(cache.document(&digest), Some(index()));
         let path = directory.path().join(super::super::layer::key(DOCUMENTS, &digest));

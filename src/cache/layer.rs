@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use super::CachedLayer;
-use crate::image::{Checked, Contents, Entry, EntryKind, Limits, PATH_LIMIT};
+use crate::image::{Contents, EntryKind, LayerMember, Limits, MeasuredLayer, PATH_LIMIT};
 use crate::inspect::FileKind;
 use crate::oci::{DiffId, Digest};
 use crate::platform::FileCapabilities;
@@ -124,7 +124,7 @@ impl<'a> From<MemberKind<'a>> for EntryKind<'a> {
     }
 }
 
-pub fn encode_blob(build: &str, checked: &Checked) -> io::Result<Vec<u8>> {
+pub fn encode_blob(build: &str, checked: &MeasuredLayer) -> io::Result<Vec<u8>> {
     let (digest, diff_id) = (checked.digest.as_str(), checked.diff_id.0.as_str());
     let record = BlobRecord { build, digest, diff_id, stored_bytes: checked.stored_bytes };
     Ok(sealed(BLOB_MAGIC, &postcard::to_stdvec(&record).map_err(io::Error::other)?))
@@ -141,13 +141,13 @@ pub fn decode_blob(bytes: &[u8], build: &str, digest: &Digest) -> Option<(DiffId
 
 /// Prefixes `body` with the magic and the digest of the body.
 fn sealed(magic: &[u8], body: &[u8]) -> Vec<u8> {
-    [magic, Digest::of(body).as_str().as_bytes(), body].concat()
+    [magic, Digest::from_bytes(body).as_str().as_bytes(), body].concat()
 }
 
 /// Computes the digest of a sealed record whose body was appended later.
 fn resealed(magic: &[u8], mut record: Vec<u8>) -> Vec<u8> {
     let body = magic.len() + SUM_BYTES;
-    let sum = Digest::of(&record[body..]);
+    let sum = Digest::from_bytes(&record[body..]);
     record[magic.len()..body].copy_from_slice(sum.as_str().as_bytes());
     record
 }
@@ -155,11 +155,11 @@ fn resealed(magic: &[u8], mut record: Vec<u8>) -> Vec<u8> {
 /// Returns the body of a sealed record. `None` if the magic or the digest does not match.
 fn unsealed<'a>(magic: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
     let (sum, body) = bytes.strip_prefix(magic)?.split_at_checked(SUM_BYTES)?;
-    (sum == Digest::of(body).as_str().as_bytes()).then_some(body)
+    (sum == Digest::from_bytes(body).as_str().as_bytes()).then_some(body)
 }
 
 /// Encodes the record of a layer. `None` if it is too large to keep.
-pub fn encode(contents: &Contents<FileKind>, build: &str, checked: &Checked) -> io::Result<Option<Vec<u8>>> {
+pub fn encode(contents: &Contents<FileKind>, build: &str, checked: &MeasuredLayer) -> io::Result<Option<Vec<u8>>> {
     let limits = Limits::default();
     if contents.names() > limits.max_names || contents.text_bytes() > limits.max_text {
         return Ok(None);
@@ -238,7 +238,7 @@ pub fn decode(bytes: &[u8], build: &str, diff_id: &DiffId) -> Option<CachedLayer
 /// Decodes members, of which only a window is held at a time: anyone may have written a shared record.
 fn decode_members(mut members: impl Read) -> Option<Contents<FileKind>> {
     let (contents, limits) = (Contents::default(), Limits::default());
-    let mut decoded = Decoded { contents, path: Vec::new(), fact_bytes: 0, limits };
+    let mut decoded = DecodedMembers { contents, path: Vec::new(), fact_bytes: 0, limits };
     let (mut window, mut is_whole) = (Vec::new(), false);
     while !is_whole {
         let want = (window.len() + WINDOW) as u64;
@@ -261,14 +261,14 @@ fn decode_members(mut members: impl Read) -> Option<Contents<FileKind>> {
 }
 
 /// The members decoded so far.
-struct Decoded {
+struct DecodedMembers {
     contents: Contents<FileKind>,
     path: Vec<u8>,
     fact_bytes: usize,
     limits: Limits,
 }
 
-impl Decoded {
+impl DecodedMembers {
     /// Adds a member. Paths are checked as strictly as in a tar, and the same limits apply.
     fn push(&mut self, record: MemberRecord<'_, FileKind>) -> Option<()> {
         let shared = usize::from(record.shared);
@@ -286,7 +286,7 @@ impl Decoded {
             return None;
         }
         let MemberRecord { mode, uid, gid, size, capabilities, fact, .. } = record;
-        let entry = Entry { path: &self.path, kind, mode, uid, gid, size, capabilities };
+        let entry = LayerMember { path: &self.path, kind, mode, uid, gid, size, capabilities };
         let is_target_below = !matches!(entry.kind, EntryKind::HardLink(target) if !is_below_root(target));
         if !is_below_root(entry.path) || !is_target_below || entry.mode > 0o7777 {
             return None;
@@ -303,7 +303,7 @@ impl Decoded {
     }
 }
 
-/// Whether a path is as [`Entry::path`] promises: no leading or double slash, no `.` and no `..`. The empty path is the
+/// Whether a path is as [`LayerMember::path`] promises: no leading or double slash, no `.` and no `..`. The empty path is the
 /// root.
 fn is_below_root(path: &[u8]) -> bool {
     path.is_empty() || path.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."))

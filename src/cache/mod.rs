@@ -19,10 +19,10 @@ use std::sync::Mutex;
 use directory::RecordDirectory;
 pub use directory::hold_writes;
 pub use documents::Remembered;
-use seen::Seen;
-pub use store::{Access, Store, StoreFailure, StoreOptions, shown};
+use seen::SeenLayers;
+pub use store::{RecordStore, StoreAccess, StoreFailure, StoreOptions, shown};
 
-use crate::image::{Checked, Contents};
+use crate::image::{Contents, MeasuredLayer};
 use crate::inspect::FileKind;
 use crate::oci::{DiffId, Digest};
 use crate::source::Stamp;
@@ -37,10 +37,10 @@ const RECORD_LIMIT: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct Cache {
     directory: Option<RecordDirectory>,
-    seen: Option<Seen>,
+    seen: Option<SeenLayers>,
     /// Searched in this order, after the local directory.
-    from: Vec<Store>,
-    to: Option<Store>,
+    from: Vec<RecordStore>,
+    to: Option<RecordStore>,
     build: String,
     /// Messages for the user.
     notes: Mutex<Vec<String>>,
@@ -62,7 +62,7 @@ pub struct Usage {
 }
 
 /// The result of looking up a blob.
-enum Lookup {
+enum BlobLookup {
     Known(Box<CachedLayer>),
     Unknown,
     /// A record exists but is invalid.
@@ -73,17 +73,17 @@ impl Cache {
     /// Returns a cache in `directory`, which is created on the first write. `build` distinguishes programs that have
     /// the same version but inspect files differently. `limit` is in bytes; [`Cache::trim`] enforces it.
     pub fn new(directory: &Path, limit: u64, build: &str) -> Cache {
-        let (seen, directory) = (Some(Seen::new(directory)), Some(RecordDirectory::new(directory, limit)));
+        let (seen, directory) = (Some(SeenLayers::new(directory)), Some(RecordDirectory::new(directory, limit)));
         Cache { directory, seen, ..Cache::shared(Vec::new(), None, build) }
     }
 
     /// Returns a cache without a local directory.
-    pub fn shared(from: Vec<Store>, to: Option<Store>, build: &str) -> Cache {
+    pub fn shared(from: Vec<RecordStore>, to: Option<RecordStore>, build: &str) -> Cache {
         Cache { directory: None, seen: None, from, to, build: format!("{VERSION} {build}"), notes: Mutex::default() }
     }
 
     /// Adds stores: `from` is searched after the local directory, `to` receives what this run reads itself.
-    pub fn with_stores(self, from: Vec<Store>, to: Option<Store>) -> Cache {
+    pub fn with_stores(self, from: Vec<RecordStore>, to: Option<RecordStore>) -> Cache {
         Cache { from, to, ..self }
     }
 
@@ -99,20 +99,20 @@ impl Cache {
         let blob = Blob { build: &self.build, digest, stored_bytes };
         if let Some(directory) = &self.directory {
             match blob.look_up(|key| directory.read(key)) {
-                Lookup::Known(found) => return Some(*found),
-                Lookup::Unknown => {}
-                Lookup::Damaged => tracing::debug!(%digest, "a cache record is damaged or from another build"),
+                BlobLookup::Known(found) => return Some(*found),
+                BlobLookup::Unknown => {}
+                BlobLookup::Damaged => tracing::debug!(%digest, "a cache record is damaged or from another build"),
             }
         }
         self.from.iter().find_map(|store| {
             let place = self.place_in_store();
             match blob.look_up(|key| store.read(&format!("{place}/{key}"), RECORD_LIMIT)) {
-                Lookup::Known(found) => {
+                BlobLookup::Known(found) => {
                     tracing::debug!(store = store.name(), "found in a shared cache");
                     Some(*found)
                 }
-                Lookup::Unknown => None,
-                Lookup::Damaged => {
+                BlobLookup::Unknown => None,
+                BlobLookup::Damaged => {
                     let name = store.name();
                     let text = format!("cache {name}: the record of layer {digest} is damaged; it was not used");
                     self.notes.lock().expect("no holder of the lock panics").push(text);
@@ -134,7 +134,7 @@ impl Cache {
 
     /// Keeps a layer that was read whole and verified. An error comes from the local directory; failures of a store are
     /// reported by [`Cache::take_notes`].
-    pub fn keep(&self, checked: &Checked, contents: &Contents<FileKind>) -> io::Result<()> {
+    pub fn keep(&self, checked: &MeasuredLayer, contents: &Contents<FileKind>) -> io::Result<()> {
         let Some(of_layer) = layer::encode(contents, &self.build, checked)? else { return Ok(()) };
         let of_blob = layer::encode_blob(&self.build, checked)?;
         if of_layer.len() as u64 > RECORD_LIMIT {
@@ -156,14 +156,14 @@ impl Cache {
     fn place_in_store(&self) -> String {
         match self.build.split_once(' ') {
             Some((version, "")) => format!("imgarch-{version}"),
-            _ => format!("imgarch-{VERSION}-{}", &Digest::of(self.build.as_bytes()).hex()[..12]),
+            _ => format!("imgarch-{VERSION}-{}", &Digest::from_bytes(self.build.as_bytes()).hex()[..12]),
         }
     }
 
     /// Returns the messages about shared stores, each once.
     pub fn take_notes(&self) -> Vec<String> {
         let mut notes = std::mem::take(&mut *self.notes.lock().expect("no holder of the lock panics"));
-        notes.extend(self.from.iter().chain(&self.to).filter_map(Store::take_failure));
+        notes.extend(self.from.iter().chain(&self.to).filter_map(RecordStore::take_failure));
         notes
     }
 
@@ -174,7 +174,7 @@ impl Cache {
 
     /// Deletes every record in the local directory and returns what it held. Shared stores are not changed.
     pub fn clear(&self) -> io::Result<Usage> {
-        self.seen.as_ref().map_or(Ok(()), Seen::clear)?;
+        self.seen.as_ref().map_or(Ok(()), SeenLayers::clear)?;
         self.directory.as_ref().map_or(Ok(Usage::default()), RecordDirectory::clear)
     }
 
@@ -194,25 +194,25 @@ struct Blob<'a> {
 
 impl Blob<'_> {
     /// Looks up the blob through `read`. An uncompressed layer has the same digest as a blob and as a layer.
-    fn look_up(&self, read: impl Fn(&str) -> Option<Vec<u8>>) -> Lookup {
+    fn look_up(&self, read: impl Fn(&str) -> Option<Vec<u8>>) -> BlobLookup {
         let of_blob = match read(&layer::blob_key(self.digest)) {
             None => None,
             Some(bytes) => match layer::decode_blob(&bytes, self.build, self.digest) {
                 Some(found) => Some(found),
-                None => return Lookup::Damaged,
+                None => return BlobLookup::Damaged,
             },
         };
         let (diff_id, is_packed) = match of_blob {
-            Some((_, size)) if size != self.stored_bytes => return Lookup::Unknown,
+            Some((_, size)) if size != self.stored_bytes => return BlobLookup::Unknown,
             Some((diff_id, _)) => (diff_id, true),
             None => (DiffId(self.digest.clone()), false),
         };
         match read(&layer::layer_key(&diff_id)) {
-            None => Lookup::Unknown,
+            None => BlobLookup::Unknown,
             Some(bytes) => match layer::decode(&bytes, self.build, &diff_id) {
-                None => Lookup::Damaged,
-                Some(found) if !is_packed && found.uncompressed_bytes != self.stored_bytes => Lookup::Unknown,
-                Some(found) => Lookup::Known(Box::new(found)),
+                None => BlobLookup::Damaged,
+                Some(found) if !is_packed && found.uncompressed_bytes != self.stored_bytes => BlobLookup::Unknown,
+                Some(found) => BlobLookup::Known(Box::new(found)),
             },
         }
     }

@@ -23,15 +23,15 @@ const READ_BYTES: u64 = (LINE as u64 + 1) * MAX_LINES as u64;
 const LONG_BYTES: u64 = READ_BYTES + READ_BYTES / 2;
 
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct SeenLayers {
     path: PathBuf,
     /// Loaded on first use.
     lines: Mutex<Option<HashSet<String>>>,
 }
 
-impl Seen {
-    pub(super) fn new(directory: &Path) -> Seen {
-        Seen { path: directory.join("seen"), lines: Mutex::default() }
+impl SeenLayers {
+    pub(super) fn new(directory: &Path) -> SeenLayers {
+        SeenLayers { path: directory.join("seen"), lines: Mutex::default() }
     }
 
     /// Whether the file was verified in exactly this state.
@@ -92,5 +92,5 @@ impl Seen {
 }
 
 fn line(digest: &Digest, stamp: &Stamp) -> String {
-    Digest::of(format!("{digest} {stamp}").as_bytes()).hex()[..LINE].to_string()
+    Digest::from_bytes(format!("{digest} {stamp}").as_bytes()).hex()[..LINE].to_string()
 }

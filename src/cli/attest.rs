@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::settings::Settings;
 use super::{CliError, Environment, Terminal, gate};
 use crate::oci::Reference;
-use crate::report::{Style, attest};
+use crate::report::{ReportStyle, attest};
 use crate::scan::Report;
 use crate::source::SourceError;
 
@@ -24,7 +24,7 @@ pub struct AttestArgs {
 /// Writes and pushes the requested statements.
 pub fn run(
     report: &Report,
-    style: &Style<'_>,
+    style: &ReportStyle<'_>,
     args: &AttestArgs,
     settings: &Settings,
     environment: &Environment,

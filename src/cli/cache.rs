@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::opening::SourceArgs;
 use super::settings::{ConfigArgs, Settings, Typed};
 use super::{CliError, Environment, Terminal};
-use crate::cache::{Access, Cache, Store, StoreOptions};
+use crate::cache::{Cache, RecordStore, StoreAccess, StoreOptions};
 use crate::files;
 use crate::scan::Options;
 
@@ -15,13 +15,13 @@ use crate::scan::Options;
 #[derive(Debug, clap::Args)]
 pub struct CacheArgs {
     #[command(subcommand)]
-    action: Option<Action>,
+    action: Option<CacheAction>,
     #[command(flatten)]
     config: ConfigArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Action {
+enum CacheAction {
     /// Delete all cached layers.
     Clear,
 }
@@ -42,23 +42,23 @@ pub fn run(args: &CacheArgs, environment: &Environment, out: &mut dyn Write) -> 
     };
     let usage = match args.action {
         None => cache.usage().map_err(refuse)?,
-        Some(Action::Clear) => cache.clear().map_err(refuse)?,
+        Some(CacheAction::Clear) => cache.clear().map_err(refuse)?,
     };
     let layers = crate::report::escape::plural(usage.layers, "layer");
     let (bytes, limit) = (indicatif::BinaryBytes(usage.bytes), indicatif::BinaryBytes(settings.cache_bytes.value));
     match args.action {
         None => writeln!(out, "{}\n{layers}, {bytes} of at most {limit}", directory.display())?,
-        Some(Action::Clear) => writeln!(out, "deleted {layers}, {bytes}")?,
+        Some(CacheAction::Clear) => writeln!(out, "deleted {layers}, {bytes}")?,
     }
     Ok(0)
 }
 
 /// Opens a store to write results to or read them from. Operations that the store does not support fail when attempted.
-pub fn store(settings: &Settings, place: &str, access: Access) -> Result<Store, CliError> {
+pub fn store(settings: &Settings, place: &str, access: StoreAccess) -> Result<RecordStore, CliError> {
     if settings.offline.value && place.contains("://") && !place.starts_with("file://") {
         return Err(CliError::usage(format!("{} cannot be used offline", crate::cache::shown(place))));
     }
-    Store::open(place, access, &store_options(settings)).map_err(|error| CliError::usage(error.to_string()))
+    RecordStore::open(place, access, &store_options(settings)).map_err(|error| CliError::usage(error.to_string()))
 }
 
 /// Maximum size of a file of certificates, in bytes.
@@ -81,17 +81,17 @@ fn store_options(settings: &Settings) -> StoreOptions {
 /// Opens the cache that the settings name: this machine's directory, shared stores, or both.
 pub fn open(settings: &Settings) -> Result<Option<Arc<Cache>>, CliError> {
     let options = store_options(settings);
-    let store = |place: &String, access| -> Result<Option<Store>, CliError> {
+    let store = |place: &String, access| -> Result<Option<RecordStore>, CliError> {
         // A directory needs no network.
         if settings.offline.value && place.contains("://") && !place.starts_with("file://") {
             return Ok(None);
         }
-        Store::open(place, access, &options).map(Some).map_err(|error| CliError::usage(error.to_string()))
+        RecordStore::open(place, access, &options).map(Some).map_err(|error| CliError::usage(error.to_string()))
     };
     // Opening the writable store creates it if it is a directory, so it exists when it is also opened for reading.
-    let to = settings.cache_to.value.as_ref().map(|place| store(place, Access::Write)).transpose()?.flatten();
-    let from = settings.cache_from.value.iter().map(|place| store(place, Access::Read));
-    let from: Vec<Store> = from.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    let to = settings.cache_to.value.as_ref().map(|place| store(place, StoreAccess::Write)).transpose()?.flatten();
+    let from = settings.cache_from.value.iter().map(|place| store(place, StoreAccess::Read));
+    let from: Vec<RecordStore> = from.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     Ok(match &settings.cache.value {
         Some(directory) => {
             let own = Cache::new(directory, settings.cache_bytes.value, &build());

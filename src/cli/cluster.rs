@@ -7,13 +7,13 @@ use std::time::Instant;
 use super::fleet::PartArgs;
 use super::settings::{CacheFlags, ConfigArgs, Settings, Typed};
 use super::targets::{self, ClusterArgs};
-use super::work::{How, Work};
+use super::work::{ScanWork, Work};
 use super::{CliError, Environment, Terminal, cache, opening};
 use crate::diagnose::overview::{self, overview};
 use crate::kube::Scope;
 use crate::kube::inventory::{Inventory, Secrets};
 use crate::report::cluster as report;
-use crate::report::{Format, Style};
+use crate::report::{ReportFormat, ReportStyle};
 use crate::scan::{FailOn, ImageReport, Options, Problem, Report, Shard};
 use crate::source::Origin;
 
@@ -90,9 +90,9 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<u8, CliError> {
     let started = Instant::now();
-    let format = Format::parse(&args.format).ok_or_else(|| CliError::Usage {
+    let format = ReportFormat::parse(&args.format).ok_or_else(|| CliError::Usage {
         text: format!("unknown format {:?}", args.format),
-        hint: Some(format!("expected one of {}", Format::names().join(", "))),
+        hint: Some(format!("expected one of {}", ReportFormat::names().join(", "))),
     })?;
     let typed = Typed {
         fail_on: args.fail_on.map(FailOn::from),
@@ -119,7 +119,7 @@ pub fn run(
     if !seen.unread.is_empty() {
         work.add_separate(unread(cluster.server(), &seen.unread));
     }
-    let how = How {
+    let how = ScanWork {
         opener: &opener,
         settings: &settings,
         options: &base,
@@ -128,7 +128,7 @@ pub fn run(
         leaves_out_artifacts: false,
     };
     let mut judged = work.judge(&how, &args.part, environment, terminal)?;
-    let mut found = overview(&overview::Seen {
+    let mut found = overview(&overview::ClusterFacts {
         uses: &judged.uses,
         reports: &judged.report.images,
         nodes: &seen.nodes,
@@ -141,7 +141,7 @@ pub fn run(
         found.others.retain(|failing| own.contains(failing.used_by.as_str()));
     }
     (found.pods, found.homeless, found.unread) = (seen.pod_count, homeless, seen.unread);
-    let style = Style {
+    let style = ReportStyle {
         width: terminal.width,
         color: terminal.color,
         all: false,
@@ -154,8 +154,8 @@ pub fn run(
     };
     let code = exit_code(&judged.report, style.fail_on, &found.unread);
     match format {
-        Format::Json => report::json(&found, cluster.server(), &judged.report, code, &style, out)?,
-        Format::Table if !args.full => {
+        ReportFormat::Json => report::json(&found, cluster.server(), &judged.report, code, &style, out)?,
+        ReportFormat::Table if !args.full => {
             let shown = report::ClusterReport { overview: &found, uses: &judged.uses, reports: &judged.report.images };
             report::text(&shown, code, &style, out)?;
         }

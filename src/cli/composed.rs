@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::manifests::{FileGroup, read_all};
 use super::{CliError, Environment, Terminal};
-use crate::kube::Role;
+use crate::kube::ContainerRole;
 use crate::kube::compose::ServiceBuild;
-use crate::kube::manifest::Manifest;
+use crate::kube::manifest::WorkloadManifest;
 use crate::oci::Reference;
-use crate::rebuild::{RecipeRequest, Tool, recipe_of};
+use crate::rebuild::{BuildTool, RecipeRequest, recipe_of};
 
 /// The Compose files that `docker compose` reads in the working directory. Source: compose-go, cli/options.go,
 /// `DefaultFileNames` and `DefaultOverrideFileNames`.
@@ -34,7 +34,7 @@ pub fn is_manifest(path: &Path) -> bool {
 
 /// The images of these files, and how the services of Compose files are built.
 #[derive(Default)]
-struct Project {
+struct ComposeProject {
     images: Vec<String>,
     builds: Vec<ServiceBuild>,
     /// The Compose files with a build.
@@ -48,11 +48,11 @@ pub fn jobs(
     files: &[PathBuf],
     only: Option<&str>,
     context: Option<&str>,
-    tool: Tool,
+    tool: BuildTool,
     environment: &Environment,
     terminal: &Terminal,
 ) -> Result<Vec<Job>, CliError> {
-    let mut project = Project::default();
+    let mut project = ComposeProject::default();
     project.add(files, environment, terminal)?;
     let has_builds = !project.builds.is_empty();
     let existing = |names: &[&str]| names.iter().map(PathBuf::from).find(|path| path.is_file());
@@ -104,7 +104,7 @@ pub fn jobs(
     Ok(jobs)
 }
 
-impl Project {
+impl ComposeProject {
     fn add(&mut self, files: &[PathBuf], environment: &Environment, terminal: &Terminal) -> Result<(), CliError> {
         for FileGroup { files, content, .. } in read_all(files, environment, terminal)? {
             self.add_manifest(files, content);
@@ -112,14 +112,19 @@ impl Project {
         Ok(())
     }
 
-    fn add_manifest(&mut self, files: Vec<PathBuf>, read: Manifest) {
+    fn add_manifest(&mut self, files: Vec<PathBuf>, read: WorkloadManifest) {
         if !read.builds.is_empty() {
             self.files.extend(files);
         }
         self.builds.extend(read.builds);
         // The services of a Compose file that are not built run images of others.
         for workload in read.workloads.iter().filter(|workload| workload.kind != "service") {
-            let starts = |role: Role| matches!(role, Role::Main | Role::Init | Role::Sidecar | Role::Ephemeral);
+            let starts = |role: ContainerRole| {
+                matches!(
+                    role,
+                    ContainerRole::Main | ContainerRole::Init | ContainerRole::Sidecar | ContainerRole::Ephemeral
+                )
+            };
             let containers = workload.containers.iter().filter(|container| starts(container.role));
             self.images.extend(containers.map(|container| container.image.clone()));
         }

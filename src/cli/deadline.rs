@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::interrupt;
 use super::progress::Progress;
-use super::terminal::tell;
+use super::terminal::write_message;
 use crate::scan::Deadline;
 
 /// Time to judge and report what was read.
@@ -24,7 +24,7 @@ pub fn begin(seconds: u64, progress: &Arc<Progress>) -> Option<Deadline> {
         std::thread::spawn(move || {
             std::thread::sleep(deadline.left().saturating_add(GRACE));
             progress.finish();
-            tell(&format!(
+            write_message(&format!(
                 "error: the run exceeded its deadline of {seconds} s: {}\nhint: {}\n",
                 progress.text(),
                 crate::image::EXTEND_DEADLINE

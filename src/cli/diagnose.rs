@@ -59,8 +59,8 @@ pub struct DiagnoseArgs {
     #[arg(long, conflicts_with = "image")]
     no_image: bool,
     /// Output format.
-    #[arg(long, value_enum, default_value_t = report::AnswerFormat::Text)]
-    format: report::AnswerFormat,
+    #[arg(long, value_enum, default_value_t = report::AnswerStyle::Text)]
+    format: report::AnswerStyle,
     #[command(flatten)]
     cluster: ClusterArgs,
     #[command(flatten)]
@@ -266,9 +266,9 @@ fn of_cluster(
     environment: &Environment,
     terminal: &Terminal,
 ) -> Result<Option<Vec<Answer>>, CliError> {
-    use crate::diagnose::cluster::{self, ClusterError, Question};
+    use crate::diagnose::cluster::{self, ClusterError, PodQuestion};
     let connected = targets::connect(&args.cluster, environment)?;
-    let question = Question {
+    let question = PodQuestion {
         subject: args.subject.as_deref(),
         namespace: args.namespace.as_deref(),
         all_namespaces: args.all_namespaces,

@@ -5,7 +5,9 @@ use std::io::Write;
 use super::outputs::AnswerFormat;
 use super::{CliError, Environment, Terminal, interrupt};
 use crate::platform::Platform;
-use crate::rebuild::{self, Check, CommandLine, Docker, Power, Remedy, State, ThisMachine, Tool, survey_this_machine};
+use crate::rebuild::{
+    self, BuildTool, Check, CheckState, CommandLine, Docker, Power, Remedy, ThisMachine, survey_this_machine,
+};
 use crate::report::doctor as report;
 
 /// What to examine, and whether to fix it.
@@ -22,8 +24,8 @@ pub struct DoctorArgs {
     platform: Vec<String>,
     /// Program that builds: docker (with buildx), podman or buildah [default: docker, or podman or buildah if docker is
     /// not installed].
-    #[arg(long, value_name = "TOOL", value_parser = Tool::parse)]
-    with: Option<Tool>,
+    #[arg(long, value_name = "TOOL", value_parser = BuildTool::parse)]
+    with: Option<BuildTool>,
     /// buildx builder to examine [default: the current builder].
     #[arg(long, value_name = "NAME")]
     builder: Option<String>,
@@ -84,12 +86,12 @@ pub fn run(
         }
         AnswerFormat::Json => report::json(&checks, &notes, out)?,
     }
-    Ok(u8::from(checks.iter().any(|check| check.state == State::Missing)))
+    Ok(u8::from(checks.iter().any(|check| check.state == CheckState::Missing)))
 }
 
 /// Returns the first command that fixes a problem, may be run, and was not run before.
 fn next_remedy(checks: &[Check], privileged: &[Platform], done: &[CommandLine]) -> Option<Remedy> {
-    let missing = checks.iter().filter(|check| check.state == State::Missing);
+    let missing = checks.iter().filter(|check| check.state == CheckState::Missing);
     let mut allowed = missing.filter_map(|check| {
         let is_named = privileged.iter().any(|platform| platform.to_string() == check.subject);
         let is_new = |remedy: &&Remedy| is_allowed(remedy, is_named) && !done.contains(&remedy.command);

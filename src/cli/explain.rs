@@ -5,7 +5,7 @@ use std::io::Write;
 use super::{CliError, Terminal};
 use crate::judge::code::{CODES, Code, CodeRow};
 use crate::judge::facts::purpose;
-use crate::lint::{Fixable, RULES, Rule};
+use crate::lint::{Fixable, LintRule, RULES};
 use crate::report::docs;
 use crate::report::rules::RuleId;
 
@@ -18,20 +18,20 @@ pub struct ExplainArgs {
     /// Print a documentation page as Markdown: all codes, or all rules of `imgarch lint`.
     #[arg(long, value_name = "PAGE", conflicts_with = "code", num_args = 0..=1, require_equals = true,
         default_missing_value = "codes")]
-    markdown: Option<Page>,
+    markdown: Option<DocumentPage>,
 }
 
 /// Documentation pages that are generated from tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Page {
+enum DocumentPage {
     Codes,
     Lint,
 }
 
 pub fn run(args: &ExplainArgs, terminal: &Terminal, out: &mut dyn Write) -> Result<u8, CliError> {
     match args.markdown {
-        Some(Page::Codes) => out.write_all(docs::codes().as_bytes())?,
-        Some(Page::Lint) => out.write_all(docs::lint_rules().as_bytes())?,
+        Some(DocumentPage::Codes) => out.write_all(docs::codes().as_bytes())?,
+        Some(DocumentPage::Lint) => out.write_all(docs::lint_rules().as_bytes())?,
         None => terminal.wrap(out, |out| explain(args, out))?,
     }
     Ok(0)
@@ -99,7 +99,7 @@ fn write_row(row: &CodeRow, out: &mut dyn Write) -> std::io::Result<()> {
 }
 
 /// Writes the explanation of an `imgarch lint` rule.
-fn write_rule(rule: &Rule, out: &mut dyn Write) -> std::io::Result<()> {
+fn write_rule(rule: &LintRule, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "{} ({}, lint)\n", rule.name, rule.severity.word())?;
     writeln!(out, "  what   {}", rule.title)?;
     writeln!(out, "  help   {}", rule.help)?;

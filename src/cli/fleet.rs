@@ -12,8 +12,8 @@ use crate::report::escape::{plural, visible};
 use crate::scan::pool::{Bounds, side_by_side};
 use crate::scan::{OPENED_AT_ONCE, Shard};
 use crate::source::SourceError;
-use crate::source::input::{Input, Opener};
-use crate::source::registry::Client;
+use crate::source::input::{ImageOpener, OpenedInput};
+use crate::source::registry::RegistryClient;
 
 /// Flags for scanning many images.
 #[derive(Debug, Default, clap::Args)]
@@ -87,8 +87,8 @@ pub fn note_artifacts(kinds: &[String], terminal: &Terminal) {
 /// Lists the tags that `--registry` selects.
 pub fn images_of_registry(
     args: &FleetArgs,
-    client: &Arc<Client>,
-    opener: &Opener,
+    client: &Arc<RegistryClient>,
+    opener: &ImageOpener,
     terminal: &Terminal,
 ) -> Result<Vec<String>, CliError> {
     let Some(place) = &args.registry else { return Ok(Vec::new()) };
@@ -100,7 +100,7 @@ pub fn images_of_registry(
             hint: Some("as in --registry registry.example:5000/team".into()),
         });
     }
-    let filter = Filter::new(args)?;
+    let filter = NameFilter::new(args)?;
     let repositories = repositories(client, host, prefix)?;
     // A registry can return any string as a name, and the name becomes part of the next request's URL.
     let is_name = |name: &String| Reference::parse(&format!("{host}/{name}")).is_ok();
@@ -151,7 +151,7 @@ fn failed(error: SourceError) -> CliError {
 
 /// Lists the repositories at or below `prefix`. If the registry cannot list repositories, tries `prefix` as a
 /// repository.
-fn repositories(client: &Arc<Client>, host: &str, prefix: &str) -> Result<Vec<String>, CliError> {
+fn repositories(client: &Arc<RegistryClient>, host: &str, prefix: &str) -> Result<Vec<String>, CliError> {
     match client.repositories(host) {
         Ok(names) => {
             let is_below = |name: &String| {
@@ -194,20 +194,20 @@ fn cosign_kind(tag: &str) -> Option<&'static str> {
 }
 
 /// The compiled `--include` and `--exclude` globs.
-struct Filter {
+struct NameFilter {
     include: Vec<GlobMatcher>,
     exclude: Vec<GlobMatcher>,
     /// True if an include glob names tags, so a repository's name alone does not decide.
     includes_tags: bool,
 }
 
-impl Filter {
-    fn new(args: &FleetArgs) -> Result<Filter, CliError> {
+impl NameFilter {
+    fn new(args: &FleetArgs) -> Result<NameFilter, CliError> {
         let compile = |pattern: &String| {
             let glob = GlobBuilder::new(pattern).literal_separator(true).build();
             glob.map(|glob| glob.compile_matcher()).map_err(|error| CliError::usage(format!("{pattern:?}: {error}")))
         };
-        Ok(Filter {
+        Ok(NameFilter {
             include: args.include.iter().map(compile).collect::<Result<_, _>>()?,
             exclude: args.exclude.iter().map(compile).collect::<Result<_, _>>()?,
             includes_tags: args.include.iter().any(|pattern| pattern.contains(':')),
@@ -233,7 +233,7 @@ fn is_any(globs: &[GlobMatcher], name: &str) -> bool {
 
 /// When a tag's image was built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Built {
+enum BuildTime {
     /// A signature, SBOM or chart. It is skipped later and must not displace an image.
     NoImage,
     NotRecorded,
@@ -244,7 +244,7 @@ enum Built {
 
 /// Returns the `newest` most recently built tags of each repository, in list order. Among tags built at the same time,
 /// later entries of the list win.
-fn newest_of(repositories: Vec<Vec<String>>, newest: usize, opener: &Opener) -> Vec<String> {
+fn newest_of(repositories: Vec<Vec<String>>, newest: usize, opener: &ImageOpener) -> Vec<String> {
     let read = |image: &String| built(image, opener);
     let tags: Vec<(usize, String)> = repositories
         .into_iter()
@@ -252,29 +252,29 @@ fn newest_of(repositories: Vec<Vec<String>>, newest: usize, opener: &Opener) -> 
         .flat_map(|(repository, tags)| tags.into_iter().map(move |tag| (repository, tag)))
         .collect();
     let built = side_by_side(tags.iter().collect(), LISTED, |_| 0, |_, (_, image): &(usize, String)| read(image));
-    let mut by_repository: BTreeMap<usize, Vec<(Built, usize)>> = BTreeMap::new();
+    let mut by_repository: BTreeMap<usize, Vec<(BuildTime, usize)>> = BTreeMap::new();
     for (at, ((repository, _), built)) in tags.iter().zip(built).enumerate() {
         by_repository.entry(*repository).or_default().push((built, at));
     }
     let mut kept: Vec<usize> = Vec::new();
     for mut of_repository in by_repository.into_values() {
         of_repository.sort_by(|a, b| b.cmp(a));
-        let unread = of_repository.iter().filter(|(built, _)| *built == Built::Unread).count();
+        let unread = of_repository.iter().filter(|(built, _)| *built == BuildTime::Unread).count();
         kept.extend(of_repository.iter().take(newest.saturating_add(unread)).map(|(_, at)| at));
     }
     kept.sort_unstable();
     kept.into_iter().map(|at| tags[at].1.clone()).collect()
 }
 
-fn built(image: &str, opener: &Opener) -> Built {
-    let Ok(opened) = opener.open(&format!("docker://{image}")) else { return Built::Unread };
-    let Input::Image(source) = opened.input else { return Built::Unread };
+fn built(image: &str, opener: &ImageOpener) -> BuildTime {
+    let Ok(opened) = opener.open(&format!("docker://{image}")) else { return BuildTime::Unread };
+    let OpenedInput::Image(source) = opened.input else { return BuildTime::Unread };
     match select(&*source, &Wanted::default()) {
-        Err(ImageError::Artifact { .. }) => Built::NoImage,
-        Err(_) => Built::Unread,
+        Err(ImageError::Artifact { .. }) => BuildTime::NoImage,
+        Err(_) => BuildTime::Unread,
         Ok(selection) => {
             let times = selection.images.iter().filter_map(|image| image.config.created.parse().ok());
-            times.max().map_or(Built::NotRecorded, Built::At)
+            times.max().map_or(BuildTime::NotRecorded, BuildTime::At)
         }
     }
 }
@@ -287,7 +287,7 @@ mod tests {
     fn a_filter_matches_repositories_and_tags() {
         let filter = |include: &[&str], exclude: &[&str]| {
             let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
-            Filter::new(&FleetArgs { include: owned(include), exclude: owned(exclude), ..FleetArgs::default() })
+            NameFilter::new(&FleetArgs { include: owned(include), exclude: owned(exclude), ..FleetArgs::default() })
                 .unwrap()
         };
         let all = filter(&[], &[]);

@@ -7,7 +7,7 @@ use super::settings::Settings;
 use super::{CliError, Environment, Terminal, write};
 use crate::config::{self, Baseline, Policy};
 use crate::files;
-use crate::report::{self, Format, Style};
+use crate::report::{self, ReportFormat, ReportStyle};
 use crate::scan::Report;
 
 /// Flags for accepted findings.
@@ -66,10 +66,10 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 }
 
 /// Appends the Markdown report to the step summary if this runs in a GitHub workflow.
-pub fn write_step_summary(report: &Report, style: &Style<'_>, environment: &Environment) -> Result<(), CliError> {
+pub fn write_step_summary(report: &Report, style: &ReportStyle<'_>, environment: &Environment) -> Result<(), CliError> {
     let Some(path) = environment.path("GITHUB_STEP_SUMMARY") else { return Ok(()) };
     let mut text = Vec::new();
-    report::write(report, Format::Markdown, style, &mut text)?;
+    report::write(report, ReportFormat::Markdown, style, &mut text)?;
     let file = std::fs::File::options().append(true).create(true).open(&path);
     file.and_then(|mut file| file.write_all(&text)).map_err(|error| CliError::Unknown {
         text: format!("writing the step summary {}: {error}", path.display()),

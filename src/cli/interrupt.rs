@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tempfile::TempDir;
 
-use super::terminal::tell;
+use super::terminal::write_message;
 
 /// Temporary directories to remove.
 static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -65,7 +65,7 @@ pub fn watch() {
 fn report_interrupted() {
     let (written, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        tell("error: interrupted\n");
+        write_message("error: interrupted\n");
         // The process may be gone.
         let _ = written.send(());
     });

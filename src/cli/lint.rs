@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use super::outputs::outputs;
 use super::settings::{ConfigArgs, Settings, Typed};
-use super::terminal::tell;
+use super::terminal::write_message;
 use super::{CliError, Environment, Terminal, opening};
 use crate::judge::code::Severity;
 use crate::lint::{
-    self, DiscoverError, GitIndex, Linted, Outside, Project, Safety, SourceFile, SourceFormat, host_files,
+    self, DiscoverError, GitIndex, LintProject, Linted, Outside, Safety, SourceFile, SourceFormat, host_files,
 };
 use crate::oci::Reference;
 use crate::platform::Platform;
@@ -56,7 +56,7 @@ pub struct LintArgs {
     /// With --fix: only show the diff.
     #[arg(long, requires = "fix")]
     dry_run: bool,
-    #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = report::Format::help())]
+    #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = report::ReportFormat::help())]
     format: Vec<String>,
     /// Write the report to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
@@ -85,9 +85,10 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<u8, CliError> {
     let started = Instant::now();
-    let outputs = outputs(&args.format, args.output.as_deref(), report::Format::parse, &report::Format::names())?;
+    let outputs =
+        outputs(&args.format, args.output.as_deref(), report::ReportFormat::parse, &report::ReportFormat::names())?;
     // A diff may only be written to stdout together with the table.
-    let shows_diff = !outputs.iter().any(|(format, path)| path.is_none() && *format != report::Format::Table);
+    let shows_diff = !outputs.iter().any(|(format, path)| path.is_none() && *format != report::ReportFormat::Table);
     let platforms =
         args.platform.iter().map(|text| Platform::parse(text).map_err(|error| CliError::usage(error.to_string())));
     let platforms: Vec<Platform> = platforms.collect::<Result<_, _>>()?;
@@ -103,8 +104,8 @@ pub fn run(
     }
     let mut seen = BTreeSet::new();
     files.retain(|file| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone())));
-    for lint::Skipped { path, why } in &skipped {
-        tell(&format!("note: {} is skipped: {why}\n", report::escape::visible(&path.display().to_string())));
+    for lint::SkippedFile { path, why } in &skipped {
+        write_message(&format!("note: {} is skipped: {why}\n", report::escape::visible(&path.display().to_string())));
     }
     if files.is_empty() && skipped.iter().all(|skipped| skipped.why == lint::NOT_READ) {
         return Err(CliError::Usage {
@@ -113,10 +114,10 @@ pub fn run(
         });
     }
     // Read when a finding depends on it.
-    let projects: OnceCell<Vec<Project>> = OnceCell::new();
-    let projects = || projects.get_or_init(|| args.paths.iter().map(|path| Project::read(path)).collect());
+    let projects: OnceCell<Vec<LintProject>> = OnceCell::new();
+    let projects = || projects.get_or_init(|| args.paths.iter().map(|path| LintProject::read(path)).collect());
     let indexes: OnceCell<Vec<GitIndex>> = OnceCell::new();
-    let indexes = || indexes.get_or_init(|| args.paths.iter().filter_map(|path| GitIndex::of(path)).collect());
+    let indexes = || indexes.get_or_init(|| args.paths.iter().filter_map(|path| GitIndex::find(path)).collect());
     // Many files of a project name the same images.
     let pins: RefCell<BTreeMap<String, Result<lint::Pin, String>>> = RefCell::default();
     // The Dockerfiles that copy more files than are read, each with what it copies.
@@ -178,7 +179,7 @@ pub fn run(
     }
     for (path, copied) in partial.borrow().iter() {
         let text = format!("{}: {copied} has more than {} files", path.display(), lint::CONTEXT_LIMIT);
-        tell(&format!("note: {}; the others are not checked\n", report::escape::visible(&text)));
+        write_message(&format!("note: {}; the others are not checked\n", report::escape::visible(&text)));
     }
     let threshold = args.fail_on.threshold();
     let exit_code = exit_code(&all, threshold);
@@ -229,7 +230,7 @@ fn rewrite(file: &Linted, args: &LintArgs, shows_diff: bool, out: &mut dyn Write
     let diff = lint::unified_diff(&file.path.display().to_string(), &file.text, &fixed.text);
     match shows_diff {
         true => out.write_all(diff.as_bytes()).and_then(|()| out.flush())?,
-        false => tell(&diff),
+        false => write_message(&diff),
     }
     if !args.dry_run {
         super::write::replace(&file.path, fixed.text.as_bytes()).map_err(|error| write_error(&file.path, &error))?;

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::work::Work;
 use super::{CliError, Environment, Terminal, targets};
-use crate::kube::compose::Outside;
-use crate::kube::manifest::{Manifest, ManifestFile};
+use crate::kube::compose::ComposeSurroundings;
+use crate::kube::manifest::{ManifestFile, WorkloadManifest};
 use crate::kube::object::NodeObject;
-use crate::kube::{ManifestError, Nodes, Survey, Use, manifest};
+use crate::kube::{ImageUse, ManifestError, Nodes, Survey, manifest};
 use crate::platform::Target;
-use crate::report::Format;
+use crate::report::ReportFormat;
 use crate::report::escape::plural;
 use crate::scan::{ImageReport, Problem};
 use crate::source::Origin;
@@ -74,7 +74,7 @@ pub(super) fn read_all(
     files: &[PathBuf],
     environment: &Environment,
     terminal: &Terminal,
-) -> Result<Vec<FileGroup<Manifest>>, CliError> {
+) -> Result<Vec<FileGroup<WorkloadManifest>>, CliError> {
     let refuse = |error: ManifestError, hint: Option<String>| CliError::Usage { text: error.to_string(), hint };
     let mut groups: Vec<FileGroup<(ManifestFile, Option<String>)>> = Vec::new();
     for file in files {
@@ -101,7 +101,7 @@ pub(super) fn read_all(
         let FileGroup { name, files, content: (file, hint) } = group;
         let directory = files[0].parent().map(Path::to_path_buf).unwrap_or_default();
         let directory_name = directory_name(&files[0]);
-        let outside = Outside { variable: &variable, directory, directory_name, read: &read_other };
+        let outside = ComposeSurroundings { variable: &variable, directory, directory_name, read: &read_other };
         let content = file.read(&outside).map_err(|error| refuse(error, hint))?;
         terminal.notes(&content.notes);
         Ok(FileGroup { name, files, content })
@@ -117,7 +117,7 @@ fn directory_name(file: &Path) -> String {
 
 /// Adds a hint to the error if the name of a format was given as a manifest, as `-f json` is in other tools.
 fn not_a_format(file: &Path, error: CliError) -> CliError {
-    let format = file.to_str().filter(|name| Format::names().contains(name));
+    let format = file.to_str().filter(|name| ReportFormat::names().contains(name));
     match format {
         Some(name) => CliError::Usage {
             text: error.to_string(),
@@ -174,7 +174,7 @@ impl Manifests<'_> {
         environment: &Environment,
         terminal: &Terminal,
         unread: &mut Vec<ImageReport>,
-    ) -> Result<Vec<Use>, CliError> {
+    ) -> Result<Vec<ImageUse>, CliError> {
         let mut survey = Survey::default();
         for FileGroup { name, content: read, .. } in read_all(self.files, environment, terminal)? {
             if !read.unread.is_empty() {

@@ -8,8 +8,8 @@ use super::outputs::outputs;
 use super::scan::FailOnArg;
 use super::settings::{ConfigArgs, Settings, Typed};
 use super::{CliError, Environment, Terminal, cache, fleet, gate, opening, scan};
-use crate::cache::Access;
-use crate::report::{Format, Style};
+use crate::cache::StoreAccess;
+use crate::report::{ReportFormat, ReportStyle};
 use crate::scan::{FailOn, results};
 
 /// Reports the results that the shards of a run saved with `scan --results PLACE`, like one scan of all images. If an
@@ -18,7 +18,7 @@ use crate::scan::{FailOn, results};
 pub struct MergeArgs {
     /// Location of the results: a directory, s3://BUCKET/PREFIX, gs:// or az://.
     place: String,
-    #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = Format::help())]
+    #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = ReportFormat::help())]
     format: Vec<String>,
     /// Write the report to this file instead of stdout.
     #[arg(long, short = 'o', value_name = "FILE")]
@@ -51,11 +51,11 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<u8, CliError> {
     let started = Instant::now();
-    let outputs = outputs(&args.format, args.output.as_deref(), Format::parse, &Format::names())?;
+    let outputs = outputs(&args.format, args.output.as_deref(), ReportFormat::parse, &ReportFormat::names())?;
     let typed =
         Typed { fail_on: args.fail_on.map(FailOn::from), baseline: args.gate.baseline.clone(), ..Typed::default() };
     let settings = Settings::load(&args.config, typed, &opening::SourceArgs::default(), environment)?;
-    let store = cache::store(&settings, &args.place, Access::Read)?;
+    let store = cache::store(&settings, &args.place, StoreAccess::Read)?;
     let oldest = args.max_age.map_or(0, |age| environment.unix_seconds().saturating_sub(age));
     let mut merged = results::merge(&store, &cache::build(), oldest).map_err(|error| CliError::Unknown {
         text: error.to_string(),
@@ -64,7 +64,7 @@ pub fn run(
     fleet::note_artifacts(&merged.artifacts, terminal);
     let report = &mut merged.report;
     gate::apply(report, &settings, &args.gate, terminal)?;
-    let style = Style {
+    let style = ReportStyle {
         width: terminal.width,
         color: terminal.color,
         all: args.all,

@@ -43,7 +43,7 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 pub use environment::Environment;
-pub use terminal::{Terminal, tell_error};
+pub use terminal::{Terminal, print_error};
 
 /// Find exec format errors in container images before deployment, and explain them afterwards.
 #[derive(Debug, Parser)]
@@ -51,7 +51,7 @@ pub use terminal::{Terminal, tell_error};
 #[command(after_help = "Exit codes: 0 fine; 1 findings at or above --fail-on; 2 wrong usage; 3 could not tell.")]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
     #[command(flatten)]
     global: Global,
 }
@@ -80,7 +80,7 @@ pub enum ColorChoice {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Check that the programs of images start and keep running on their platforms and nodes.
     Scan(Box<scan::ScanArgs>),
     /// Find what breaks on other architectures in Dockerfiles, compose files, bake files and workflows.
@@ -167,25 +167,25 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<u8, CliError> {
     tracing::install(args.global.verbose, terminal);
     interrupt::watch();
     match args.command {
-        Command::Scan(scan) => scan::run(&scan, environment, terminal, out),
-        Command::Rebuild(rebuild) => rebuild::run(&rebuild, environment, terminal, out),
-        Command::Doctor(doctor) => doctor::run(&doctor, environment, terminal, out),
-        Command::Lint(lint) => lint::run(&lint, environment, terminal, out),
-        Command::Diagnose(diagnose) => diagnose::run(&diagnose, environment, terminal, out),
+        CliCommand::Scan(scan) => scan::run(&scan, environment, terminal, out),
+        CliCommand::Rebuild(rebuild) => rebuild::run(&rebuild, environment, terminal, out),
+        CliCommand::Doctor(doctor) => doctor::run(&doctor, environment, terminal, out),
+        CliCommand::Lint(lint) => lint::run(&lint, environment, terminal, out),
+        CliCommand::Diagnose(diagnose) => diagnose::run(&diagnose, environment, terminal, out),
         #[cfg(feature = "kube")]
-        Command::Cluster(cluster) => cluster::run(&cluster, environment, terminal, out),
-        Command::Nodes(nodes) => nodes::run(&nodes, environment, terminal, out),
-        Command::Workflow(workflow) => workflow::run(&workflow, environment, out),
-        Command::Explain(explain) => explain::run(&explain, terminal, out),
-        Command::Merge(merge) => merge::run(&merge, environment, terminal, out),
-        Command::Diff(diff) => diff::run(&diff, environment, terminal, out),
-        Command::Verify(verify) => verify::run(&verify, environment, terminal, out),
-        Command::Cache(cache) => terminal.wrap(out, |out| cache::run(&cache, environment, out)),
-        Command::Config(config) => {
+        CliCommand::Cluster(cluster) => cluster::run(&cluster, environment, terminal, out),
+        CliCommand::Nodes(nodes) => nodes::run(&nodes, environment, terminal, out),
+        CliCommand::Workflow(workflow) => workflow::run(&workflow, environment, out),
+        CliCommand::Explain(explain) => explain::run(&explain, terminal, out),
+        CliCommand::Merge(merge) => merge::run(&merge, environment, terminal, out),
+        CliCommand::Diff(diff) => diff::run(&diff, environment, terminal, out),
+        CliCommand::Verify(verify) => verify::run(&verify, environment, terminal, out),
+        CliCommand::Cache(cache) => terminal.wrap(out, |out| cache::run(&cache, environment, out)),
+        CliCommand::Config(config) => {
             terminal.wrap(out, |out| config::run(&config, environment, terminal.screen_width(), out))
         }
-        Command::Schema => Ok(tools::schema(out)?),
-        Command::Completions(completions) => Ok(tools::completions(&completions, out)?),
-        Command::Man(man) => Ok(tools::man(&man, out)?),
+        CliCommand::Schema => Ok(tools::schema(out)?),
+        CliCommand::Completions(completions) => Ok(tools::completions(&completions, out)?),
+        CliCommand::Man(man) => Ok(tools::man(&man, out)?),
     }
 }

@@ -9,11 +9,11 @@ use super::{CliError, Environment};
 use crate::cache::{Cache, Remembered};
 use crate::source::containerd::Containerd;
 use crate::source::engine::EngineSettings;
-use crate::source::input::{Opener, RegistryOpener};
+use crate::source::input::{ImageOpener, RegistryOpener};
 use crate::source::registry::{
-    Client, CredentialPaths, CredentialStore, Credentials, HostOptions, RegistryOptions, RetryPolicy, Trust,
+    CredentialPaths, CredentialStore, Credentials, HostOptions, RegistryClient, RegistryOptions, RetryPolicy, TlsTrust,
 };
-use crate::source::{Source, SourceError};
+use crate::source::{ImageSource, SourceError};
 
 /// Flags for image sources.
 #[derive(Debug, Default, clap::Args)]
@@ -86,7 +86,7 @@ impl SourceSettings {
     }
 
     /// Returns the opener for the images that users name. With a cache, registry documents are cached.
-    pub fn opener(&self, cache: Option<&Arc<Cache>>) -> Result<Opener, CliError> {
+    pub fn opener(&self, cache: Option<&Arc<Cache>>) -> Result<ImageOpener, CliError> {
         let registry = match self.is_offline {
             true => None,
             false => {
@@ -96,7 +96,7 @@ impl SourceSettings {
                 })?;
                 let cache = cache.cloned();
                 let open: RegistryOpener = Box::new(move |reference| {
-                    let image: Box<dyn Source> = Box::new(client.image(reference));
+                    let image: Box<dyn ImageSource> = Box::new(client.image(reference));
                     match &cache {
                         Some(cache) => Box::new(Remembered::new(image, cache)),
                         None => image,
@@ -105,12 +105,12 @@ impl SourceSettings {
                 Some(open)
             }
         };
-        Ok(Opener { registry, engines: self.engines.clone(), containerd: self.containerd.clone() })
+        Ok(ImageOpener { registry, engines: self.engines.clone(), containerd: self.containerd.clone() })
     }
 
     /// Creates a registry client.
-    pub fn client(&self) -> Result<Arc<Client>, SourceError> {
-        Client::new(self.registries.clone())
+    pub fn client(&self) -> Result<Arc<RegistryClient>, SourceError> {
+        RegistryClient::new(self.registries.clone())
     }
 }
 
@@ -130,7 +130,7 @@ fn registry_options(settings: RegistrySettings, environment: &Environment) -> Re
     }
     credentials.helper_timeout = settings.timeout;
     RegistryOptions {
-        trust: if settings.is_insecure { Trust::Insecure } else { Trust::Verified },
+        trust: if settings.is_insecure { TlsTrust::Insecure } else { TlsTrust::Verified },
         ca_certs: settings.ca_certs,
         hosts: settings.hosts,
         cert_folders: cert_folders(&paths),

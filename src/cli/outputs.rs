@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::CliError;
 
 /// A format and its file; `None` is stdout.
-pub type Output<F> = (F, Option<PathBuf>);
+pub type ReportOutput<F> = (F, Option<PathBuf>);
 
 /// Parses `--format` and `--output`. `--output` is the file of the only format without one. `names` are the formats
 /// that `parse` accepts.
@@ -14,7 +14,7 @@ pub fn outputs<F>(
     output: Option<&Path>,
     parse: fn(&str) -> Option<F>,
     names: &[&str],
-) -> Result<Vec<Output<F>>, CliError> {
+) -> Result<Vec<ReportOutput<F>>, CliError> {
     let mut outputs = Vec::new();
     for text in formats {
         let (name, path) = text.split_once('=').map_or((text.as_str(), None), |(name, path)| (name, Some(path.into())));
@@ -53,11 +53,11 @@ pub enum AnswerFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Format;
+    use crate::report::ReportFormat;
 
     fn files(formats: &[&str], output: Option<&str>) -> Result<Vec<Option<PathBuf>>, String> {
         let formats: Vec<String> = formats.iter().map(|text| text.to_string()).collect();
-        let outputs = outputs(&formats, output.map(Path::new), Format::parse, &Format::names());
+        let outputs = outputs(&formats, output.map(Path::new), ReportFormat::parse, &ReportFormat::names());
         outputs.map(|all| all.into_iter().map(|(_, path)| path).collect()).map_err(|error| error.to_string())
     }
 

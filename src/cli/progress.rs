@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Terminal;
-use super::terminal::tell;
+use super::terminal::write_message;
 use crate::scan::Watch;
 
 /// Shows the progress of a run.
@@ -98,7 +98,7 @@ impl Progress {
             lines.store(due, Ordering::Relaxed);
             let is_begun = self.layers.load(Ordering::Relaxed) > 0;
             let text = self.images_text().or_else(|| is_begun.then(|| self.text()));
-            tell(&format!("note: {}\n", text.as_deref().unwrap_or("opening images")));
+            write_message(&format!("note: {}\n", text.as_deref().unwrap_or("opening images")));
         }
     }
 

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::manifests::Manifests;
-use super::outputs::{Output, outputs};
+use super::outputs::{ReportOutput, outputs};
 use super::progress::Progress;
 use super::settings::{self, Settings, Typed};
-use super::work::{How, Work};
+use super::work::{ScanWork, Work};
 use super::{CliError, Environment, Terminal, attest, cache, deadline, fleet, gate, opening, targets};
 use crate::files;
 use crate::judge::facts::purpose;
 use crate::platform::{Platform, Target};
-use crate::report::{self, Format, Style};
-use crate::scan::{self, CallOverride, FailOn, ImageReport, Mounts, Options, Reading, Report, Trust, Watch};
-use crate::source::input::Opener;
+use crate::report::{self, ReportFormat, ReportStyle};
+use crate::scan::{self, CallOverride, DigestTrust, FailOn, ImageReport, Mounts, Options, ReadDepth, Report, Watch};
+use crate::source::input::ImageOpener;
 use crate::source::transport::TRANSPORTS;
 
 /// What to scan, what to judge it against, and how to report it.
@@ -51,7 +51,7 @@ pub struct ScanArgs {
     /// Use this argument instead of the image's CMD, like `args` in Kubernetes; repeat for each word.
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     arg: Vec<String>,
-    #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = Format::help())]
+    #[arg(long, value_name = "NAME[=FILE]", default_value = "table", help = ReportFormat::help())]
     format: Vec<String>,
     /// Write the report to this file instead of stdout.
     #[arg(long, short, value_name = "FILE")]
@@ -149,7 +149,7 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<u8, CliError> {
     let started = Instant::now();
-    let outputs = outputs(&args.format, args.output.as_deref(), Format::parse, &Format::names())?;
+    let outputs = outputs(&args.format, args.output.as_deref(), ReportFormat::parse, &ReportFormat::names())?;
     let mut images = images(args)?;
     let typed = Typed {
         targets: args.target.clone(),
@@ -175,7 +175,7 @@ pub fn run(
     work.add_images(images);
     let manifests = Manifests { files: &args.manifest, targets: &target_texts };
     let (nodes, others) = manifests.add_to(&mut work, environment, terminal)?;
-    let how = How {
+    let how = ScanWork {
         opener: &opener,
         settings: &settings,
         options: &options,
@@ -190,7 +190,7 @@ pub fn run(
     }
     gate::apply(report, &settings, &args.gate, terminal)?;
     let fail_on = settings.fail_on.value;
-    let style = Style {
+    let style = ReportStyle {
         width: terminal.width,
         color: terminal.color,
         all: args.all,
@@ -202,7 +202,7 @@ pub fn run(
         dockerfile: args.dockerfile.as_deref().and_then(std::path::Path::to_str),
     };
     write_outputs(report, &outputs, &style, out)?;
-    if outputs.iter().any(|(format, _)| *format == Format::Github) {
+    if outputs.iter().any(|(format, _)| *format == ReportFormat::Github) {
         gate::write_step_summary(report, &style, environment)?;
     }
     attest::run(report, &style, &args.attest, &settings, environment, terminal)?;
@@ -220,13 +220,19 @@ pub fn exit_code(report: &Report, fail_on: FailOn, strict: bool) -> u8 {
 }
 
 /// Reads and judges these images within the run's deadline, showing progress.
-pub fn read(opener: &Opener, settings: &Settings, terminal: &Terminal, images: &[String], options: &Options) -> Report {
+pub fn read(
+    opener: &ImageOpener,
+    settings: &Settings,
+    terminal: &Terminal,
+    images: &[String],
+    options: &Options,
+) -> Report {
     watched(settings, terminal, options, |options, watch| scan::scan(images, &|name| opener.open(name), options, watch))
 }
 
 /// Reads and judges one image, like [`read`].
 pub fn read_one(
-    opener: &Opener,
+    opener: &ImageOpener,
     settings: &Settings,
     terminal: &Terminal,
     image: &str,
@@ -253,8 +259,8 @@ fn watched<T>(
 
 pub fn write_outputs(
     report: &Report,
-    outputs: &[Output<Format>],
-    style: &Style,
+    outputs: &[ReportOutput<ReportFormat>],
+    style: &ReportStyle,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     for (format, path) in outputs {
@@ -262,7 +268,7 @@ pub fn write_outputs(
             None => report::write(report, *format, style, out)?,
             Some(path) => {
                 let mut text = Vec::new();
-                report::write(report, *format, &Style { color: false, ..*style }, &mut text)?;
+                report::write(report, *format, &ReportStyle { color: false, ..*style }, &mut text)?;
                 super::write::replace(path, &text).map_err(|error| CliError::Unknown {
                     text: format!("writing {}: {error}", path.display()),
                     hint: None,
@@ -343,8 +349,8 @@ fn options(
         rules_off: args.off.iter().cloned().collect::<BTreeSet<_>>(),
         dockerfile,
         mounts: if args.cross_file_systems { Mounts::Followed } else { Mounts::LeftOut },
-        trust: if args.trust_local { Trust::Local } else { Trust::None },
-        reading: if args.lazy { Reading::Lazy } else { Reading::Full },
+        trust: if args.trust_local { DigestTrust::Local } else { DigestTrust::None },
+        reading: if args.lazy { ReadDepth::Lazy } else { ReadDepth::Full },
         ..settings.options()
     })
 }

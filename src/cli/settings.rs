@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::opening::{RegistrySettings, SourceArgs, SourceSettings};
 use super::{CliError, Environment};
-use crate::config::{Config, ConfigError, Date, FILE_NAME, HostSettings, Ignore, Policy};
+use crate::config::{ConfigError, ConfigSettings, Date, FILE_NAME, HostSettings, Ignore, Policy};
 use crate::files;
 use crate::image::{Limits, MemoryBudget};
 use crate::judge::code::{Code, Severity};
@@ -133,7 +133,7 @@ impl Settings {
     ) -> Result<Settings, CliError> {
         let (file, config) = match find(args, environment) {
             Some(path) => (Some(path.clone()), read(&path)?),
-            None => (None, Config::default()),
+            None => (None, ConfigSettings::default()),
         };
         let directory = file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_path_buf();
         let given = |list: Vec<String>| (!list.is_empty()).then_some(list);
@@ -376,11 +376,11 @@ fn find(args: &ConfigArgs, environment: &Environment) -> Option<PathBuf> {
     })
 }
 
-fn read(path: &Path) -> Result<Config, CliError> {
+fn read(path: &Path) -> Result<ConfigSettings, CliError> {
     let refuse = |text: String, hint: Option<String>| CliError::Usage { text, hint };
     let read = files::read_named_text(path, FILE_LIMIT);
     let text = read.map_err(|error| refuse(format!("reading {}: {error}", path.display()), None))?;
-    Config::parse(&text)
+    ConfigSettings::parse(&text)
         .map_err(|error: ConfigError| refuse(format!("{}: {error}", path.display()), error.hint().map(str::to_string)))
 }
 

@@ -143,7 +143,7 @@ pub fn without_kube() -> CliError {
 /// Connects as kubectl would: --kubeconfig, then KUBECONFIG, then ~/.kube/config, then the pod's service account.
 #[cfg(feature = "kube")]
 pub fn connect(args: &ClusterArgs, environment: &Environment) -> Result<crate::kube::Cluster, CliError> {
-    use crate::kube::{Access, Cluster};
+    use crate::kube::{Cluster, ClusterAccess};
     let home = environment.path("HOME").map(|home| home.join(".kube/config"));
     let is_in_cluster = environment.path("KUBERNETES_SERVICE_HOST").is_some();
     let files = match (&args.kubeconfig, environment.paths("KUBECONFIG")) {
@@ -153,8 +153,8 @@ pub fn connect(args: &ClusterArgs, environment: &Environment) -> Result<crate::k
     };
     let has_file = files.iter().any(|file| file.exists());
     let access = match !has_file && is_in_cluster && args.kubeconfig.is_none() {
-        true => Access::InCluster,
-        false => Access::Kubeconfig { files, context: args.context.clone() },
+        true => ClusterAccess::InCluster,
+        false => ClusterAccess::Kubeconfig { files, context: args.context.clone() },
     };
     Cluster::connect(&access).map_err(|error| refused(&error))
 }

@@ -76,21 +76,21 @@ impl Terminal {
     /// Writes notes to stderr, unless `--quiet` is set.
     pub fn notes(&self, notes: &[String]) {
         for note in notes.iter().filter(|_| !self.quiet) {
-            tell(&format!("note: {}\n", crate::report::escape::visible(note)));
+            write_message(&format!("note: {}\n", crate::report::escape::visible(note)));
         }
     }
 }
 
 /// Writes why a command failed to stderr, and how to fix it.
-pub fn tell_error(error: &CliError) {
-    tell(&format!("error: {error}\n"));
+pub fn print_error(error: &CliError) {
+    write_message(&format!("error: {error}\n"));
     if let Some(hint) = error.hint() {
-        tell(&format!("hint: {hint}\n"));
+        write_message(&format!("hint: {hint}\n"));
     }
 }
 
 /// Writes `text` to stderr and ignores errors, which could not be reported. On a terminal, sentences are wrapped.
-pub fn tell(text: &str) {
+pub fn write_message(text: &str) {
     let width = stderr_width();
     let is_sentence = ["error: ", "note: ", "hint: "].iter().any(|label| text.starts_with(label));
     let text = match width {

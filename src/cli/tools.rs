@@ -12,7 +12,7 @@ use crate::judge::code::CODES;
 use crate::judge::facts::purpose;
 use crate::lint::RULES;
 use crate::platform::PROFILES;
-use crate::report::Format;
+use crate::report::ReportFormat;
 use crate::report::json::JSON_SCHEMA;
 
 #[derive(Debug, clap::Args)]
@@ -53,7 +53,7 @@ fn with_values(command: Command) -> Command {
 /// The values of an argument with this name.
 fn values(argument: &str) -> Option<Vec<&'static str>> {
     match argument {
-        "format" => Some(Format::names()),
+        "format" => Some(ReportFormat::names()),
         "target" => Some(PROFILES.iter().map(|profile| profile.name).collect()),
         "off" => Some(purpose::rule_names().into_keys().collect()),
         "code" => Some(CODES.iter().map(|row| row.name).chain(RULES.iter().map(|row| row.name)).collect()),

@@ -9,7 +9,7 @@ use super::{CliError, Environment, Terminal, opening};
 use crate::oci::Reference;
 use crate::report::attest;
 use crate::report::escape::visible;
-use crate::source::{DocumentReadError, ImageRef, Source, Transport};
+use crate::source::{DocumentReadError, ImageRef, ImageSource, Transport};
 
 /// Reads the statement that `imgarch scan --attest-push` pushed for an image. The exit code is that of the attested
 /// scan, or 3 without a statement. Only a signature proves who wrote it: `cosign verify-attestation`.

@@ -7,12 +7,12 @@ use super::fleet::PartArgs;
 use super::progress::Progress;
 use super::settings::Settings;
 use super::{CliError, Environment, Terminal, cache, deadline};
-use crate::cache::Access;
-use crate::kube::{Nodes, Use, UseTask, use_tasks};
+use crate::cache::StoreAccess;
+use crate::kube::{ImageUse, Nodes, UseTask, use_tasks};
 use crate::report::escape::thousands;
-use crate::scan::results::{Results, Share, ShareImage};
-use crate::scan::{ImageReport, Options, Report, Shard, Task, Watch, scan_all};
-use crate::source::input::Opener;
+use crate::scan::results::{ResultStore, Share, ShareImage};
+use crate::scan::{ImageReport, Options, Report, ScanTask, Shard, Watch, scan_all};
+use crate::source::input::ImageOpener;
 
 /// The work of one shard. Images are numbered across all shards.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Work {
     /// Number of images in all shards.
     count: usize,
     images: Vec<(usize, String)>,
-    uses: Vec<(usize, Use)>,
+    uses: Vec<(usize, ImageUse)>,
     /// Reports of inputs that were not read and are not judged.
     unread: Vec<(usize, ImageReport)>,
     /// Reports of unread inputs that the caller reports separately. They are part of the saved results.
@@ -29,8 +29,8 @@ pub struct Work {
 }
 
 /// Where images are read, and how they are judged.
-pub struct How<'a> {
-    pub opener: &'a Opener,
+pub struct ScanWork<'a> {
+    pub opener: &'a ImageOpener,
     pub settings: &'a Settings,
     /// The options for named images.
     pub options: &'a Options,
@@ -46,8 +46,8 @@ pub struct Judged {
     /// Reports of the named images, of each use, then of unread inputs.
     pub report: Report,
     #[cfg_attr(not(feature = "kube"), allow(dead_code, reason = "only `cluster` reads the uses"))]
-    pub uses: Vec<Use>,
-    results: Option<Arc<Results>>,
+    pub uses: Vec<ImageUse>,
+    results: Option<Arc<ResultStore>>,
 }
 
 impl Work {
@@ -61,7 +61,7 @@ impl Work {
         self.images.extend((first..).zip(images).filter(|(_, image)| shard.has(image)));
     }
 
-    pub fn add_uses(&mut self, uses: Vec<Use>) {
+    pub fn add_uses(&mut self, uses: Vec<ImageUse>) {
         let (shard, first) = (self.shard, self.count);
         self.count += uses.len();
         self.uses.extend((first..).zip(uses).filter(|(_, one)| shard.has(&one.image)));
@@ -85,7 +85,7 @@ impl Work {
     /// Judges everything, showing progress.
     pub fn judge(
         self,
-        how: &How<'_>,
+        how: &ScanWork<'_>,
         part: &PartArgs,
         environment: &Environment,
         terminal: &Terminal,
@@ -103,8 +103,8 @@ impl Work {
         let deadline = deadline::begin(how.settings.deadline.value, &progress);
         let options = Options { deadline, ..how.options.clone() };
         let use_options = Options { deadline, ..how.use_options.clone() };
-        let mut tasks: Vec<(usize, Task)> =
-            self.images.iter().map(|(at, image)| (*at, Task::new(image, &options))).collect();
+        let mut tasks: Vec<(usize, ScanTask)> =
+            self.images.iter().map(|(at, image)| (*at, ScanTask::new(image, &options))).collect();
         let mut uses = Vec::new();
         let (use_tasks, notes) = use_tasks(how.opener, self.uses, how.nodes, &use_options);
         terminal.notes(&notes);
@@ -153,9 +153,9 @@ impl Work {
     }
 }
 
-fn begin(place: &str, how: &How<'_>, options: &Options, share: &Share<'_>) -> Result<Results, CliError> {
-    let store = cache::store(how.settings, place, Access::Write)?;
-    Results::begin(store, &cache::build(), options, share).map_err(|error| CliError::Unknown {
+fn begin(place: &str, how: &ScanWork<'_>, options: &Options, share: &Share<'_>) -> Result<ResultStore, CliError> {
+    let store = cache::store(how.settings, place, StoreAccess::Write)?;
+    ResultStore::begin(store, &cache::build(), options, share).map_err(|error| CliError::Unknown {
         text: format!("saving results to {}: {error}", crate::cache::shown(place)),
         hint: None,
     })

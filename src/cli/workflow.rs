@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::settings::{ConfigArgs, Settings, Typed};
-use super::terminal::tell;
+use super::terminal::write_message;
 use super::{CliError, Environment, opening};
 use crate::files;
 use crate::judge::code::Severity;
-use crate::lint::{self, Needs, Outside, Position, Recipe, SourceFormat};
+use crate::lint::{self, BakeRecipe, BuildNeeds, Outside, Position, SourceFormat};
 use crate::platform::Platform;
 use crate::platform::target::{self, TargetText};
 use crate::report::escape::visible;
-use crate::workflow::{self, Project, Service, Shape};
+use crate::workflow::{self, CiService, Shape, WorkflowProject};
 
 /// Which CI service to write for, and what to build.
 #[derive(Debug, clap::Args)]
@@ -80,8 +80,8 @@ enum ServiceArg {
 
 pub fn run(args: &WorkflowArgs, environment: &Environment, out: &mut dyn Write) -> Result<u8, CliError> {
     let service = match args.service {
-        ServiceArg::Github => Service::Github,
-        ServiceArg::Gitlab => Service::Gitlab,
+        ServiceArg::Github => CiService::Github,
+        ServiceArg::Gitlab => CiService::Gitlab,
         ServiceArg::Dockerfile if args.write => {
             return Err(CliError::Usage {
                 text: "--write does not support `dockerfile`".to_string(),
@@ -108,7 +108,7 @@ pub fn run(args: &WorkflowArgs, environment: &Environment, out: &mut dyn Write) 
     if let Some(recipe) = &recipe {
         let unread = recipe.unread.join(", ");
         if !unread.is_empty() {
-            tell(&format!(
+            write_message(&format!(
                 "note: {unread} of bake target {} is an expression and is not taken over\n",
                 visible(&recipe.name)
             ));
@@ -147,7 +147,7 @@ pub fn run(args: &WorkflowArgs, environment: &Environment, out: &mut dyn Write) 
             secrets.push(id.clone());
         }
     }
-    let project = Project {
+    let project = WorkflowProject {
         image,
         also,
         unbuilt: needs.copied.into_iter().filter(|source| !is_in_git(&context, source)).collect(),
@@ -164,7 +164,7 @@ pub fn run(args: &WorkflowArgs, environment: &Environment, out: &mut dyn Write) 
         shape: if args.simple { Shape::Simple } else { Shape::Matrix },
     };
     if !project.unbuilt.is_empty() {
-        tell(&format!(
+        write_message(&format!(
             "warning: the Dockerfile copies what git does not have: {}; write the step that is marked TODO\n",
             visible(&project.unbuilt.join(" "))
         ));
@@ -231,7 +231,7 @@ fn image_of_remote(url: &str) -> Option<String> {
 }
 
 /// The image's names: those that are given, the bake target's, or the one that git's remote stands for.
-fn images(args: &WorkflowArgs, recipe: Option<&Recipe>) -> Result<(String, Vec<String>), CliError> {
+fn images(args: &WorkflowArgs, recipe: Option<&BakeRecipe>) -> Result<(String, Vec<String>), CliError> {
     let named = if args.image.is_empty() { recipe.map_or(&[][..], |recipe| &recipe.images) } else { &args.image };
     if let [first, others @ ..] = named {
         return Ok((first.clone(), others.to_vec()));
@@ -245,7 +245,7 @@ fn images(args: &WorkflowArgs, recipe: Option<&Recipe>) -> Result<(String, Vec<S
 }
 
 /// The bake target that is named, or the only one of a bake file where nothing else names a Dockerfile.
-fn recipe(args: &WorkflowArgs) -> Result<Option<Recipe>, CliError> {
+fn recipe(args: &WorkflowArgs) -> Result<Option<BakeRecipe>, CliError> {
     if args.bake.is_none() && (args.file.is_some() || args.context.is_some()) {
         return Ok(None);
     }
@@ -284,11 +284,11 @@ fn read(path: &Path) -> std::io::Result<String> {
 const FILE_LIMIT: u64 = 4 << 20;
 
 /// What the Dockerfile needs. What lint finds wrong with it is reported: the workflow would build broken images.
-fn advise(dockerfile: &str, platforms: &[Platform]) -> Result<Needs, CliError> {
+fn advise(dockerfile: &str, platforms: &[Platform]) -> Result<BuildNeeds, CliError> {
     let path = Path::new(dockerfile);
     let text =
         read(path).map_err(|error| CliError::Unknown { text: format!("{}: {error}", path.display()), hint: None })?;
-    let project = lint::Project::read(path);
+    let project = lint::LintProject::read(path);
     let passes = |name: &str| project.passes(path, name);
     let outside = Outside { passes: &passes, platforms: platforms.to_vec(), ..Outside::nothing() };
     let linted = lint::lint(path, &text, SourceFormat::Dockerfile, &outside);
@@ -296,10 +296,10 @@ fn advise(dockerfile: &str, platforms: &[Platform]) -> Result<Needs, CliError> {
     let problems = linted.problems.iter().map(|problem| (problem.at, problem.message.as_str()));
     let first = errors.iter().map(|error| (error.span.start, error.message.as_str())).chain(problems).next();
     if let Some((at, message)) = first {
-        let line = Position::of(&text, at).line;
+        let line = Position::from_offset(&text, at).line;
         let more = errors.len().saturating_sub(1);
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        tell(&format!(
+        write_message(&format!(
             "warning: imgarch lint rejects {dockerfile}: line {line}: {}{more}; run: imgarch lint {dockerfile}\n",
             visible(message)
         ));

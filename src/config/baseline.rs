@@ -64,7 +64,7 @@ impl Baseline {
             for (platform, finding) in image.all_findings().filter(|(_, finding)| finding.severity > Severity::Note) {
                 let platform = platform.map(PlatformReport::name);
                 findings.push(BaselineEntry {
-                    fingerprint: fingerprint::of(&image.name, platform.as_deref(), finding),
+                    fingerprint: fingerprint::fingerprint(&image.name, platform.as_deref(), finding),
                     image: fingerprint::subject(&image.name),
                     platform,
                     code: finding.code.name().to_string(),

@@ -13,13 +13,13 @@ use crate::scan::FailOn;
 
 /// The settings in the file. Settings that are not in the file are `None` or empty.
 #[derive(Debug, Default)]
-pub struct Config {
+pub struct ConfigSettings {
     /// Targets in the syntax of `--target`.
     pub targets: Vec<String>,
     pub fail_on: Option<FailOn>,
     pub severities: BTreeMap<Code, Severity>,
     pub ignores: Vec<Ignore>,
-    pub registries: RegistrySettings,
+    pub registries: RegistriesSection,
     pub limits: LimitSettings,
     pub cache: CacheSettings,
 }
@@ -39,7 +39,7 @@ pub struct Ignore {
 /// `[registries]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct RegistrySettings {
+pub struct RegistriesSection {
     /// Allow plain HTTP and unverified TLS certificates.
     pub insecure: Option<bool>,
     /// PEM files. Relative paths start at the configuration file's directory.
@@ -113,7 +113,7 @@ struct FileText {
     fail_on: Option<String>,
     severity: BTreeMap<String, String>,
     ignore: Vec<IgnoreText>,
-    registries: RegistrySettings,
+    registries: RegistriesSection,
     limits: LimitSettings,
     cache: CacheSettings,
 }
@@ -143,8 +143,8 @@ impl fmt::Display for Ignore {
     }
 }
 
-impl Config {
-    pub fn parse(text: &str) -> Result<Config, ConfigError> {
+impl ConfigSettings {
+    pub fn parse(text: &str) -> Result<ConfigSettings, ConfigError> {
         let file: FileText = toml::from_str(text).map_err(|error| {
             let text = error.to_string().trim_end().to_string();
             let hint = suggestion(error.message());
@@ -158,7 +158,7 @@ impl Config {
             severities.insert(code(&key, name)?, severity);
         }
         let ignores = file.ignore.into_iter().enumerate().map(|(index, text)| ignore(index, text));
-        Ok(Config {
+        Ok(ConfigSettings {
             targets: file.targets,
             fail_on,
             severities,
@@ -255,13 +255,13 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        let error = Config::parse(text).unwrap_err();
+        let error = ConfigSettings::parse(text).unwrap_err();
         format!("{error} / {}", error.hint().unwrap_or("no hint")).replace('\n', " ")
     }
 
     #[test]
     fn a_whole_file_is_read() {
-        let config = Config::parse(
+        let config = ConfigSettings::parse(
             "targets = [\"graviton4\"]\nfail-on = \"warning\"\n[severity]\nforeign-file = \"error\"\n\
              [[ignore]]\ncode = \"foreign-file\"\npath = \"/opt/**\"\nreason = \"vendored\"\nexpires = \"2027-01-31\"\n\
              [registries]\nca-cert = [\"ca.pem\"]\n[registries.mirrors]\n\"docker.io\" = [\"mirror.example\"]\n\
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(config.ignores[0].expires, Date::parse("2027-01-31"));
         assert_eq!(config.registries.mirrors["docker.io"], ["mirror.example"]);
         assert_eq!(config.limits.jobs, Some(4));
-        assert!(Config::parse("").unwrap().ignores.is_empty());
+        assert!(ConfigSettings::parse("").unwrap().ignores.is_empty());
     }
 
     #[test]

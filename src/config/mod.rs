@@ -8,7 +8,7 @@ mod policy;
 
 pub use baseline::Baseline;
 pub use date::Date;
-pub use file::{Config, ConfigError, HostSettings, Ignore, fail_on};
+pub use file::{ConfigError, ConfigSettings, HostSettings, Ignore, fail_on};
 pub use policy::{Policy, apply};
 
 /// The file's name, searched for from the working directory upwards.

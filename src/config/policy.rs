@@ -9,7 +9,7 @@ use super::file::Ignore;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::{self, Finding};
 use crate::scan::fingerprint;
-use crate::scan::{Accepted, Report};
+use crate::scan::{AcceptedFinding, Report};
 
 /// The settings to apply to a report.
 #[derive(Debug, Default)]
@@ -46,14 +46,20 @@ struct PolicyRun<'a> {
 }
 
 impl PolicyRun<'_> {
-    fn sift(&mut self, image: &str, platform: Option<&str>, findings: &mut Vec<Finding>, into: &mut Vec<Accepted>) {
+    fn sift(
+        &mut self,
+        image: &str,
+        platform: Option<&str>,
+        findings: &mut Vec<Finding>,
+        into: &mut Vec<AcceptedFinding>,
+    ) {
         let mut kept = Vec::new();
         for mut finding in findings.drain(..) {
             if let Some(severity) = self.policy.severities.get(&finding.code) {
                 finding.severity = *severity;
             }
             match self.reason(image, platform, &finding) {
-                Some(reason) => into.push(Accepted { platform: platform.map(str::to_string), finding, reason }),
+                Some(reason) => into.push(AcceptedFinding { platform: platform.map(str::to_string), finding, reason }),
                 None => kept.push(finding),
             }
         }
@@ -69,7 +75,7 @@ impl PolicyRun<'_> {
                 reason.get_or_insert_with(|| ignore.reason.clone());
             }
         }
-        let print = fingerprint::of(image, platform, finding);
+        let print = fingerprint::fingerprint(image, platform, finding);
         let is_known = self.policy.baseline.as_ref().is_some_and(|baseline| baseline.contains(&print));
         if is_known {
             self.of_baseline.insert(print);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::Config;
+use crate::config::ConfigSettings;
 use crate::scan::{FailOn, ImageReport, Problem};
 use crate::source::Origin;
 
@@ -9,7 +9,7 @@ fn report(findings: Vec<Finding>) -> Report {
 }
 
 fn policy(text: &str) -> Policy {
-    let config = Config::parse(text).unwrap();
+    let config = ConfigSettings::parse(text).unwrap();
     Policy { severities: config.severities, ignores: config.ignores, baseline: None }
 }
 

@@ -7,7 +7,7 @@ use crate::diagnose::recognise::recognise;
 use crate::exec::tests::{call, tree};
 use crate::exec::{self, Cause, CauseKind, Exec, RootRefusal, messages};
 use crate::inspect::elf_builder::ElfBuilder;
-use crate::judge::entry::{self, Start};
+use crate::judge::entry::{self, JudgedCall};
 use crate::judge::labels::Agreement;
 use crate::oci::Digest;
 use crate::platform::{Arch, Platform, Target};
@@ -31,7 +31,7 @@ fn names() -> Names {
 fn report(outcome: Outcome, findings: Vec<Finding>) -> ImageReport {
     let layer = LayerReport {
         index: 0,
-        digest: Digest::of(b"layer"),
+        digest: Digest::from_bytes(b"layer"),
         diff_id: None,
         size: 1,
         step: Some("COPY bin/app /usr/local/bin/app".into()),
@@ -47,7 +47,7 @@ fn report(outcome: Outcome, findings: Vec<Finding>) -> ImageReport {
         risks: Vec::new(),
     };
     let platform = PlatformReport {
-        digest: Some(Digest::of(b"manifest")),
+        digest: Some(Digest::from_bytes(b"manifest")),
         layers: vec![layer],
         programs: 1,
         agreement: Agreement::Fits,
@@ -247,7 +247,7 @@ fn without_evidence_there_is_no_answer() {
 fn judged_answers(files: &[(&str, u16, &[u8])], call: &Exec) -> Vec<(String, Answer)> {
     let target = Target::of_platform(&Platform::linux(Arch::Amd64)).expect("a target");
     let (rootfs, trace) = (tree(files), exec::trace(&tree(files), call, &target.node));
-    let start = Start { call, said_by: "CMD", target: &target };
+    let start = JudgedCall { call, said_by: "CMD", target: &target };
     let mut image = report(trace.outcome.clone(), entry::findings(&start, &trace, &rootfs));
     let shown = messages::messages(&trace, call);
     image.platforms[0].targets[0].shown = shown.clone();

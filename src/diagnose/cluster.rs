@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 pub use super::last_good::ReadImage;
-use super::last_good::{self, Failed};
+use super::last_good::{self, FailedPod};
 use super::log_source::LogSource;
 use super::message::Sign;
 use super::overview::is_selecting;
@@ -12,13 +12,13 @@ use super::{
 };
 use crate::kube::object::PodObject;
 use crate::kube::workload::owner;
-use crate::kube::{Cluster, Group, KubeError, Nodes, Scope, nodes, revision};
+use crate::kube::{Cluster, KubeError, Nodes, NodesAlike, Scope, nodes, revision};
 use crate::platform::target;
 use crate::scan::{CallOverride, ImageReport};
 
 /// Which pods to look at.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct PodQuestion<'a> {
     /// A pod, or a workload as `KIND/NAME`; `None`: every pod of the namespaces.
     pub subject: Option<&'a str>,
     /// `None`: the context's namespace.
@@ -39,7 +39,7 @@ pub enum ClusterError {
 }
 
 /// A failing container with everything known about it, and every pod that fails in the same way.
-struct Case {
+struct FailingCase {
     failure: Failure,
     symptoms: Vec<Symptom>,
     pods: Vec<PodObject>,
@@ -68,7 +68,7 @@ pub type ShowAnswer<'a> = &'a (dyn Fn(&Answer) + Sync);
 /// reports. `notes` receives what could not be read and only makes the answers less complete.
 pub fn diagnose(
     cluster: &Cluster,
-    question: Question<'_>,
+    question: PodQuestion<'_>,
     read: Option<ReadImage<'_>>,
     show: ShowAnswer<'_>,
     notes: &mut Vec<String>,
@@ -79,7 +79,7 @@ pub fn diagnose(
 
 fn diagnose_all(
     cluster: &Cluster,
-    question: Question<'_>,
+    question: PodQuestion<'_>,
     read: Option<ReadImage<'_>>,
     show: ShowAnswer<'_>,
     notes: &mut Vec<String>,
@@ -104,7 +104,7 @@ fn diagnose_all(
         return Err(ClusterError::NothingFails { what, pods: pods.len() });
     }
     let sources = Sources { cluster, nodes, read, is_wide: question.all_namespaces };
-    let answered = |case: &Case| {
+    let answered = |case: &FailingCase| {
         let mut notes = Vec::new();
         let answer = answer_case(&sources, case, title.as_deref(), &mut notes);
         answer.iter().for_each(show);
@@ -122,7 +122,7 @@ fn diagnose_all(
 
 /// The requested pods, and the title of their workload.
 fn pods(
-    question: Question<'_>,
+    question: PodQuestion<'_>,
     cluster: &Cluster,
     namespace: &str,
 ) -> Result<(Option<String>, Vec<PodObject>), ClusterError> {
@@ -159,7 +159,7 @@ fn pods(
 
 /// Failing containers. Those of one owner that fail in the same way are one case. The log and the events of one pod
 /// represent its group, and groups are read in parallel.
-fn cases(cluster: &Cluster, pods: &[PodObject], nodes: &Nodes, notes: &mut Vec<String>) -> Vec<Case> {
+fn cases(cluster: &Cluster, pods: &[PodObject], nodes: &Nodes, notes: &mut Vec<String>) -> Vec<FailingCase> {
     let machine = |pod: &PodObject| {
         let group = pod.spec.node_name.as_deref().and_then(|node| nodes.group_of(node));
         group.map_or_else(String::new, |group| group.target.platform.to_string())
@@ -170,8 +170,8 @@ fn cases(cluster: &Cluster, pods: &[PodObject], nodes: &Nodes, notes: &mut Vec<S
         let mut notes = Vec::new();
         (case(cluster, group, machine, &mut notes), notes)
     };
-    let read: Vec<(Case, Vec<String>)> = groups.into_par_iter().map(read).collect();
-    let mut cases: Vec<Case> = Vec::new();
+    let read: Vec<(FailingCase, Vec<String>)> = groups.into_par_iter().map(read).collect();
+    let mut cases: Vec<FailingCase> = Vec::new();
     for (case, found) in read {
         notes.extend(found);
         match cases.iter_mut().find(|known| is_alike(known, &case)) {
@@ -185,18 +185,19 @@ fn cases(cluster: &Cluster, pods: &[PodObject], nodes: &Nodes, notes: &mut Vec<S
 
 /// Whether two cases are of the same container of a workload with the same messages. They may have ended differently,
 /// but for the same reason.
-fn is_alike(one: &Case, other: &Case) -> bool {
-    let name = |case: &Case| {
+fn is_alike(one: &FailingCase, other: &FailingCase) -> bool {
+    let name = |case: &FailingCase| {
         let pod = &case.pods[0];
         (pod.metadata.namespace.clone(), owner(pod), case.failure.container.name.clone(), case.machine.clone())
     };
-    let image =
-        |case: &Case| case.failure.image_by_digest.clone().unwrap_or_else(|| case.failure.container.image.clone());
-    let signs = |case: &Case| case.symptoms.iter().map(|symptom| symptom.sign).collect::<Vec<_>>();
+    let image = |case: &FailingCase| {
+        case.failure.image_by_digest.clone().unwrap_or_else(|| case.failure.container.image.clone())
+    };
+    let signs = |case: &FailingCase| case.symptoms.iter().map(|symptom| symptom.sign).collect::<Vec<_>>();
     name(one) == name(other) && image(one) == image(other) && signs(one) == signs(other)
 }
 
-fn case(cluster: &Cluster, group: FailingGroup<'_>, machine: String, notes: &mut Vec<String>) -> Case {
+fn case(cluster: &Cluster, group: FailingGroup<'_>, machine: String, notes: &mut Vec<String>) -> FailingCase {
     let FailingGroup { mut failure, pods, of } = group;
     let pod = pods[0];
     let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
@@ -212,7 +213,7 @@ fn case(cluster: &Cluster, group: FailingGroup<'_>, machine: String, notes: &mut
         let found = failures(pod, &events).into_iter().find(|found| found.container.name == failure.container.name);
         symptoms = found.map(|found| recognise(&found.messages)).unwrap_or_default();
     }
-    Case { failure, symptoms, pods: pods.into_iter().cloned().collect(), of, machine }
+    FailingCase { failure, symptoms, pods: pods.into_iter().cloned().collect(), of, machine }
 }
 
 /// The end of the previous run's log, or of the current run's if there was no previous one.
@@ -238,7 +239,12 @@ fn log(
     }
 }
 
-fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &mut Vec<String>) -> Option<Answer> {
+fn answer_case(
+    sources: &Sources<'_>,
+    case: &FailingCase,
+    title: Option<&str>,
+    notes: &mut Vec<String>,
+) -> Option<Answer> {
     let failure = &case.failure;
     let pod = &case.pods[0];
     let group = pod.spec.node_name.as_deref().and_then(|node| sources.nodes.group_of(node));
@@ -289,7 +295,7 @@ fn answer_case(sources: &Sources<'_>, case: &Case, title: Option<&str>, notes: &
     let mut found = Answer { pods: case.pods.len(), namespace: wide, again, ..answer(&evidence)? };
     found.now = now(&found, pod, namespace, report.as_ref());
     if let (Some(report), Some(read), true) = (&report, sources.read, another_image_helps(found.suspect)) {
-        let failed = Failed { pod, failure, target: target.as_ref(), report };
+        let failed = FailedPod { pod, failure, target: target.as_ref(), report };
         if let Some(good) = last_good::find(sources.cluster, &failed, read, notes) {
             found.evidence.push(good.evidence);
             // A rollback by one revision may not be enough, so name the last good revision.
@@ -311,7 +317,7 @@ fn another_image_helps(suspect: Suspect) -> bool {
 }
 
 /// `deployment/checkout (3 of 6 pods), container app, CrashLoopBackOff`.
-fn subject(case: &Case, title: Option<&str>) -> String {
+fn subject(case: &FailingCase, title: Option<&str>) -> String {
     let pod = &case.pods[0];
     let owner = title.map_or_else(|| owner(pod), str::to_string);
     let pods = match (case.pods.len(), case.of) {
@@ -322,7 +328,7 @@ fn subject(case: &Case, title: Option<&str>) -> String {
     format!("{owner}{pods}, {role} {}, {}", case.failure.container.name, case.failure.state)
 }
 
-fn place(group: &Group, case: &Case) -> String {
+fn place(group: &NodesAlike, case: &FailingCase) -> String {
     let mut names: Vec<&str> = case.pods.iter().filter_map(|pod| pod.spec.node_name.as_deref()).collect();
     names.sort_unstable();
     names.dedup();

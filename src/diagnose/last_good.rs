@@ -25,7 +25,7 @@ pub struct LastGood {
 }
 
 /// The failing pod and its image.
-pub struct Failed<'a> {
+pub struct FailedPod<'a> {
     pub pod: &'a PodObject,
     pub failure: &'a Failure,
     pub target: Option<&'a Target>,
@@ -34,7 +34,12 @@ pub struct Failed<'a> {
 
 /// Finds the latest older revision that starts. A forbidden request is noted and ends the search, because the result
 /// only adds to an answer.
-pub fn find(cluster: &Cluster, failed: &Failed<'_>, read: ReadImage<'_>, notes: &mut Vec<String>) -> Option<LastGood> {
+pub fn find(
+    cluster: &Cluster,
+    failed: &FailedPod<'_>,
+    read: ReadImage<'_>,
+    notes: &mut Vec<String>,
+) -> Option<LastGood> {
     let owner = owner(failed.pod);
     let Some((kind @ ("deployment" | "statefulset" | "daemonset"), name)) = owner.split_once('/') else {
         return None;
@@ -76,7 +81,7 @@ struct Good {
 fn judged(
     (own, older): (&Revision, &Revision),
     pods: &[PodObject],
-    failed: &Failed<'_>,
+    failed: &FailedPod<'_>,
     read: ReadImage<'_>,
     notes: &mut Vec<String>,
 ) -> Option<Good> {
@@ -114,7 +119,7 @@ fn judged(
 }
 
 /// What the new image lacks.
-fn loss(failed: &Failed<'_>) -> String {
+fn loss(failed: &FailedPod<'_>) -> String {
     let platform = failed.target.map_or_else(|| "these nodes".to_string(), |target| target.platform.to_string());
     match failed.report.findings.iter().any(|finding| finding.code == Code::NoPlatformForTarget) {
         true => format!("has nothing for {platform}"),
@@ -136,7 +141,7 @@ fn pinned(image: &str, digest: &str) -> String {
     format!("{}@{digest}", &name[..tag.unwrap_or(name.len())])
 }
 
-fn commands(good: &Good, owner: &str, place: &str, failed: &Failed<'_>) -> Vec<String> {
+fn commands(good: &Good, owner: &str, place: &str, failed: &FailedPod<'_>) -> Vec<String> {
     let mut commands = Vec::new();
     if let Some(image) = &good.image {
         let container = &failed.failure.container.name;

@@ -11,7 +11,7 @@ use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::kube::object::PodObject;
 use crate::kube::workload::owner;
-use crate::kube::{Nodes, Use};
+use crate::kube::{ImageUse, Nodes};
 use crate::oci::Digest;
 use crate::scan::{ImageReport, PlatformReport, Verdict};
 
@@ -50,7 +50,7 @@ pub struct Trouble {
     pub digest: Option<Digest>,
     /// Containers of `used_by` that are failing now. Empty for a future failure.
     pub now: Vec<Failing>,
-    pub places: Vec<Place>,
+    pub places: Vec<NodeGroup>,
     /// One sentence, lower case.
     pub why: String,
     /// The message that the first front end prints. Empty if it prints nothing.
@@ -61,7 +61,7 @@ pub struct Trouble {
 
 /// Nodes of one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct NodeGroup {
     pub target: String,
     pub nodes: Vec<String>,
 }
@@ -97,8 +97,8 @@ pub struct Untold {
 
 /// The objects and reports that the caller read.
 #[derive(Debug)]
-pub struct Seen<'a> {
-    pub uses: &'a [Use],
+pub struct ClusterFacts<'a> {
+    pub uses: &'a [ImageUse],
     /// One for each use.
     pub reports: &'a [ImageReport],
     pub nodes: &'a Nodes,
@@ -106,7 +106,7 @@ pub struct Seen<'a> {
     pub workloads: usize,
 }
 
-pub fn overview(seen: &Seen<'_>) -> Overview {
+pub fn overview(seen: &ClusterFacts<'_>) -> Overview {
     let failing = failing(seen.pods, seen.nodes);
     let mut found = Overview {
         nodes: seen.nodes.groups.iter().map(|group| group.nodes.len()).sum(),
@@ -150,11 +150,11 @@ pub fn overview(seen: &Seen<'_>) -> Overview {
 }
 
 /// Title of a use, and the image's name in the pod.
-type Key = (String, String);
+type UseKey = (String, String);
 
 /// Failing containers by their uses.
-fn failing(pods: &[PodObject], nodes: &Nodes) -> BTreeMap<Key, Failing> {
-    let mut all: BTreeMap<Key, Failing> = BTreeMap::new();
+fn failing(pods: &[PodObject], nodes: &Nodes) -> BTreeMap<UseKey, Failing> {
+    let mut all: BTreeMap<UseKey, Failing> = BTreeMap::new();
     let mut siblings: BTreeMap<(Option<&str>, String), usize> = BTreeMap::new();
     for pod in pods {
         *siblings.entry((pod.metadata.namespace.as_deref(), owner(pod))).or_default() += 1;
@@ -192,13 +192,13 @@ pub fn is_selecting(owner: &str) -> bool {
         .any(|kind| owner.starts_with(kind))
 }
 
-fn failing_of<'a>(one: &Use, failing: &'a BTreeMap<Key, Failing>) -> Vec<(&'a Key, &'a Failing)> {
+fn failing_of<'a>(one: &ImageUse, failing: &'a BTreeMap<UseKey, Failing>) -> Vec<(&'a UseKey, &'a Failing)> {
     let keys = one.used_by.iter().flat_map(|title| one.names.iter().map(|image| (title.clone(), image.clone())));
-    keys.collect::<BTreeSet<Key>>().iter().filter_map(|key| failing.get_key_value(key)).collect()
+    keys.collect::<BTreeSet<UseKey>>().iter().filter_map(|key| failing.get_key_value(key)).collect()
 }
 
 /// Why a use does not start. Each reason is listed once with its places.
-fn troubles(one: &Use, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<Key, Failing>) -> Vec<Trouble> {
+fn troubles(one: &ImageUse, report: &ImageReport, nodes: &Nodes, failing: &BTreeMap<UseKey, Failing>) -> Vec<Trouble> {
     let mut reasons: Vec<Trouble> = Vec::new();
     let now: Vec<Failing> = failing_of(one, failing).into_iter().map(|(_, failing)| failing.clone()).collect();
     let mut add = |target: &str, why: String, shown: String, act: &[String]| {
@@ -270,7 +270,7 @@ fn worst<'a>(platform: &'a PlatformReport, without: &[Code]) -> Option<&'a Findi
 }
 
 /// The first fact about a use that could not be read or decided.
-fn untold(one: &Use, report: &ImageReport) -> Option<Untold> {
+fn untold(one: &ImageUse, report: &ImageReport) -> Option<Untold> {
     let problems = report.problems.iter().chain(report.platforms.iter().flat_map(|platform| &platform.problems));
     let outcomes = report.platforms.iter().flat_map(|platform| &platform.targets).map(|target| &target.outcome);
     let undecided = outcomes.filter_map(|outcome| match outcome {
@@ -285,9 +285,9 @@ fn untold(one: &Use, report: &ImageReport) -> Option<Untold> {
 }
 
 /// The nodes of a target's group, if it has one.
-fn place(target: &str, nodes: &Nodes) -> Place {
+fn place(target: &str, nodes: &Nodes) -> NodeGroup {
     let group = nodes.groups.iter().find(|group| nodes.title(group) == target);
-    Place { target: target.to_string(), nodes: group.map_or_else(Vec::new, |group| group.nodes.clone()) }
+    NodeGroup { target: target.to_string(), nodes: group.map_or_else(Vec::new, |group| group.nodes.clone()) }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Hand-made uses, scans and pods, with the overview that is expected for them.
 
 use super::*;
-use crate::exec::messages::Speaker;
+use crate::exec::messages::MessageSource;
 use crate::exec::{Cause, CauseKind, Errno};
 use crate::kube::object::{NodeObject, read};
 use crate::kube::{Survey, nodes};
@@ -67,7 +67,7 @@ fn report(name: &str, outcomes: &[(&str, Outcome)], problems: Vec<Problem>) -> I
         name: name.into(),
         origin: Origin::Unopened,
         note: None,
-        digest: Some(Digest::of(name.as_bytes())),
+        digest: Some(Digest::from_bytes(name.as_bytes())),
         platforms: vec![platform],
         findings: Vec::new(),
         problems,
@@ -90,7 +90,7 @@ fn seen(pods: &[PodObject], judge: impl Fn(&str) -> ImageReport) -> Overview {
     pods.iter().for_each(|pod| survey.add_pod(pod, &nodes));
     let uses = survey.uses();
     let reports: Vec<ImageReport> = uses.iter().map(|one| judge(&one.image)).collect();
-    overview(&Seen { uses: &uses, reports: &reports, nodes: &nodes, pods, workloads: 1 })
+    overview(&ClusterFacts { uses: &uses, reports: &reports, nodes: &nodes, pods, workloads: 1 })
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_crashing_workload_names_its_nodes_and_its_cause() {
     assert_eq!((found.images, found.healthy, found.troubled, found.unknown), (1, 0, 1, 0));
     let trouble = &found.troubles[0];
     assert_eq!(trouble.why, "/app: an x86-64 program");
-    assert_eq!(trouble.places, [Place { target: "linux/arm64".into(), nodes: vec!["a1".into(), "a2".into()] }]);
+    assert_eq!(trouble.places, [NodeGroup { target: "linux/arm64".into(), nodes: vec!["a1".into(), "a2".into()] }]);
     let now = &trouble.now[0];
     assert_eq!((now.state.as_str(), now.failing, now.of, now.pod.as_str()), ("CrashLoopBackOff", 1, 2, "p1"));
     assert_eq!(now.subject, "deployment/app");
@@ -122,12 +122,12 @@ fn an_index_without_a_platform_is_reported_for_the_nodes_of_its_target() {
     let found = seen(&pods, |name| {
         let finding = Finding::new(Code::NoPlatformForTarget, "linux/arm64 finds nothing to run in the index");
         let text = "no match for platform in manifest".to_string();
-        let shown = vec![Shown { speaker: Speaker::Kubelet, frontend: "kubelet".into(), text, exit_code: None }];
+        let shown = vec![Shown { speaker: MessageSource::Kubelet, frontend: "kubelet".into(), text, exit_code: None }];
         let findings = vec![Finding { target: Some("linux/arm64".into()), shown, ..finding }];
         ImageReport { platforms: Vec::new(), findings, ..report(name, &[], Vec::new()) }
     });
     let trouble = &found.troubles[0];
-    assert_eq!(trouble.places, [Place { target: "linux/arm64".into(), nodes: vec!["a1".into(), "a2".into()] }]);
+    assert_eq!(trouble.places, [NodeGroup { target: "linux/arm64".into(), nodes: vec!["a1".into(), "a2".into()] }]);
     assert_eq!(trouble.shown, "no match for platform in manifest");
 }
 

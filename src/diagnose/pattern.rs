@@ -38,7 +38,7 @@ impl Hole {
 }
 
 /// A pattern's holes and their values, in the pattern's order.
-pub type Holes<'a> = Vec<(Hole, &'a str)>;
+pub type HoleValues<'a> = Vec<(Hole, &'a str)>;
 
 /// Maximum number of occurrences of a literal that are tried for one hole, so that a hostile line is cheap.
 const TRIES: usize = 16;
@@ -90,18 +90,18 @@ const STRING_ENDS: &[&str] = &["\",\"", "\", \"", "\"}"];
 pub const QUOTES: &str = "\"'`‘’“”«»„「」\u{fffd}";
 
 #[derive(Debug)]
-enum Part {
+enum PatternPart {
     /// In ASCII lower case.
     Text(String),
     Hole(Hole, HoleKind),
 }
 
-impl Part {
+impl PatternPart {
     /// Whether a literal that ends with a letter ends at the end of a word.
     fn ends_word(&self, rest: &str) -> bool {
         match self {
-            Part::Text(text) => !text.ends_with(|c: char| c.is_ascii_alphanumeric()) || !continues_word(rest),
-            Part::Hole(..) => true,
+            PatternPart::Text(text) => !text.ends_with(|c: char| c.is_ascii_alphanumeric()) || !continues_word(rest),
+            PatternPart::Hole(..) => true,
         }
     }
 }
@@ -116,7 +116,7 @@ pub fn continues_word(rest: &str) -> bool {
 /// literal. A pattern that ends with `$` matches only at the end of the line.
 #[derive(Debug)]
 pub struct Pattern {
-    parts: Vec<Part>,
+    parts: Vec<PatternPart>,
     is_anchored: bool,
 }
 
@@ -133,11 +133,11 @@ impl Pattern {
                     Some(b'=') => HoleKind::Word,
                     _ => HoleKind::Any,
                 };
-                parts.push(Part::Hole(Hole::from_name(name.trim_start_matches(['#', '/', '='])), kind));
+                parts.push(PatternPart::Hole(Hole::from_name(name.trim_start_matches(['#', '/', '='])), kind));
                 rest = tail;
             } else {
                 let end = rest.find('{').unwrap_or(rest.len());
-                parts.push(Part::Text(rest[..end].to_ascii_lowercase()));
+                parts.push(PatternPart::Text(rest[..end].to_ascii_lowercase()));
                 rest = &rest[end..];
             }
         }
@@ -147,8 +147,8 @@ impl Pattern {
     /// The longest literal that no quoting, escaping or colour can interrupt. Every matching line contains it.
     pub fn anchor(&self) -> &str {
         let texts = self.parts.iter().filter_map(|part| match part {
-            Part::Text(text) => Some(text.as_str()),
-            Part::Hole(..) => None,
+            PatternPart::Text(text) => Some(text.as_str()),
+            PatternPart::Hole(..) => None,
         });
         // `\r` is a carriage return in a log that did not escape it.
         let texts = texts.flat_map(|text| text.split("\\r"));
@@ -157,9 +157,14 @@ impl Pattern {
     }
 
     /// Finds the first match in `line` whose holes `accept` accepts. `lower` is `line` in ASCII lower case.
-    pub fn find<'a>(&self, line: &'a str, lower: &str, accept: impl Fn(&Holes<'a>) -> bool) -> Option<Holes<'a>> {
-        let matched = |at: usize, parts: &[Part], lead: Option<(Hole, &'a str)>| {
-            let mut holes: Holes<'a> = lead.into_iter().collect();
+    pub fn find<'a>(
+        &self,
+        line: &'a str,
+        lower: &str,
+        accept: impl Fn(&HoleValues<'a>) -> bool,
+    ) -> Option<HoleValues<'a>> {
+        let matched = |at: usize, parts: &[PatternPart], lead: Option<(Hole, &'a str)>| {
+            let mut holes: HoleValues<'a> = lead.into_iter().collect();
             let end = rest_of(parts, line, lower, at, &mut holes)?;
             let left = line[end..].trim_start();
             let ends = !self.is_anchored
@@ -169,10 +174,10 @@ impl Pattern {
             (ends && accept(&holes)).then_some(holes)
         };
         match self.parts.as_slice() {
-            [Part::Text(text), rest @ ..] => occurrences(lower, text, 0)
+            [PatternPart::Text(text), rest @ ..] => occurrences(lower, text, 0)
                 .filter(|at| begins_word(text, &lower[..*at]))
                 .find_map(|at| matched(at + text.len(), rest, None)),
-            [Part::Hole(name, kind), Part::Text(text), rest @ ..] => occurrences(lower, text, 0)
+            [PatternPart::Hole(name, kind), PatternPart::Text(text), rest @ ..] => occurrences(lower, text, 0)
                 .filter_map(|at| Some((at, Some(last_word(&line[..at])).filter(|value| kind.accepts(value))?)))
                 .find_map(|(at, value)| matched(at + text.len(), rest, Some((*name, value)))),
             _ => None,
@@ -181,20 +186,26 @@ impl Pattern {
 }
 
 /// Matches `parts` from `at` and returns where they end.
-fn rest_of<'a>(parts: &[Part], line: &'a str, lower: &str, at: usize, holes: &mut Holes<'a>) -> Option<usize> {
+fn rest_of<'a>(
+    parts: &[PatternPart],
+    line: &'a str,
+    lower: &str,
+    at: usize,
+    holes: &mut HoleValues<'a>,
+) -> Option<usize> {
     match parts {
         [] => Some(at),
-        [Part::Text(text), rest @ ..] => {
+        [PatternPart::Text(text), rest @ ..] => {
             lower[at..].starts_with(text.as_str()).then_some(())?;
             rest_of(rest, line, lower, at + text.len(), holes)
         }
-        [Part::Hole(name, kind)] => {
+        [PatternPart::Hole(name, kind)] => {
             let value = kind.last(&line[at..]);
             kind.accepts(value).then(|| holes.push((*name, value)))?;
             Some(line.len())
         }
-        [Part::Hole(name, kind), rest @ ..] => {
-            let [Part::Text(text), ..] = rest else { return None };
+        [PatternPart::Hole(name, kind), rest @ ..] => {
+            let [PatternPart::Text(text), ..] = rest else { return None };
             let known = holes.len();
             for end in occurrences(lower, text, at) {
                 let value = line[at..end].trim();

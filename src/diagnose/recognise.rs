@@ -39,12 +39,12 @@ struct Patterns {
     anchors: AhoCorasick,
     texts: Vec<String>,
     /// The owner of each anchor.
-    owners: Vec<Owner>,
+    owners: Vec<AnchorOwner>,
     image_names: Vec<(Pattern, NameKind)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
+enum AnchorOwner {
     /// A row of the message table.
     Row(usize),
     /// A translated text.
@@ -58,12 +58,12 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     let mut anchors: Vec<&str> = rows.iter().map(|(pattern, _)| pattern.anchor()).collect();
     let image_names: Vec<(Pattern, NameKind)> =
         IMAGE_NAMES.iter().map(|(text, kind)| (Pattern::parse(text), *kind)).collect();
-    let mut owners: Vec<Owner> = (0..rows.len()).map(Owner::Row).collect();
+    let mut owners: Vec<AnchorOwner> = (0..rows.len()).map(AnchorOwner::Row).collect();
     anchors.extend(image_names.iter().map(|(pattern, _)| pattern.anchor()));
-    owners.extend((0..image_names.len()).map(Owner::ImageName));
+    owners.extend((0..image_names.len()).map(AnchorOwner::ImageName));
     for (text, _) in translation::texts() {
         anchors.push(text.split([':', '：']).max_by_key(|part| part.len()).unwrap_or(text).trim());
-        owners.push(Owner::Translation);
+        owners.push(AnchorOwner::Translation);
     }
     let automaton = anchor_automaton(&anchors, None);
     Patterns { texts: anchors.into_iter().map(str::to_string).collect(), rows, anchors: automaton, owners, image_names }
@@ -131,12 +131,12 @@ impl Recogniser {
     fn read_line(&self, text: &str, anchors: &AhoCorasick) -> LineContent {
         let mut content = LineContent::default();
         for part in line::parts(text) {
-            let searched = Searched::new(&part, anchors);
+            let searched = SearchedLine::new(&part, anchors);
             content.images.extend(image_name(&searched));
-            let is_foreign = !part.is_ascii() || searched.owners.contains(&Owner::Translation);
+            let is_foreign = !part.is_ascii() || searched.owners.contains(&AnchorOwner::Translation);
             let english = is_foreign.then(|| translation::to_english(&part)).flatten();
             content.symptoms.extend(match &english {
-                Some(english) => self.new_symptom(&Searched::new(english, anchors), &part, text),
+                Some(english) => self.new_symptom(&SearchedLine::new(english, anchors), &part, text),
                 None => self.new_symptom(&searched, &part, text),
             });
         }
@@ -144,7 +144,7 @@ impl Recogniser {
     }
 
     /// The symptom of a line, if it is not known yet. `shown` is the line as printed, and `whole` the log's line.
-    fn new_symptom(&self, line: &Searched<'_>, shown: &str, whole: &str) -> Option<Symptom> {
+    fn new_symptom(&self, line: &SearchedLine<'_>, shown: &str, whole: &str) -> Option<Symptom> {
         let (symptom, anchor) = recognise_line(line, shown)?;
         let symptom = Symptom { sign: probe::sign_of(symptom.sign, whole), ..symptom };
         let is_wanted = symptom.sign != Sign::Unrelated && self.is_new(&symptom);
@@ -237,37 +237,37 @@ fn has_output(text: &[u8]) -> bool {
 }
 
 /// A line and what its anchors belong to.
-struct Searched<'a> {
+struct SearchedLine<'a> {
     text: &'a str,
     /// In ASCII lower case.
     lower: String,
-    owners: Vec<Owner>,
+    owners: Vec<AnchorOwner>,
 }
 
-impl Searched<'_> {
-    fn new<'a>(text: &'a str, anchors: &AhoCorasick) -> Searched<'a> {
+impl SearchedLine<'_> {
+    fn new<'a>(text: &'a str, anchors: &AhoCorasick) -> SearchedLine<'a> {
         let hits = anchors.find_overlapping_iter(text);
         let owners = hits.map(|hit| PATTERNS.owners[hit.pattern().as_usize()]).collect();
-        Searched { text, lower: text.to_ascii_lowercase(), owners }
+        SearchedLine { text, lower: text.to_ascii_lowercase(), owners }
     }
 }
 
 /// The image that a line names.
-fn image_name(line: &Searched<'_>) -> Option<(NameKind, String)> {
+fn image_name(line: &SearchedLine<'_>) -> Option<(NameKind, String)> {
     line.owners.iter().find_map(|owner| match *owner {
-        Owner::ImageName(row) => {
+        AnchorOwner::ImageName(row) => {
             let (pattern, kind) = &PATTERNS.image_names[row];
             Some((*kind, image_name::named(pattern, *kind, line.text, &line.lower)?))
         }
-        Owner::Row(_) | Owner::Translation => None,
+        AnchorOwner::Row(_) | AnchorOwner::Translation => None,
     })
 }
 
 /// The symptom of the first row that matches a line, and the row's anchor. `shown` is the line as printed.
-fn recognise_line(line: &Searched<'_>, shown: &str) -> Option<(Symptom, &'static str)> {
+fn recognise_line(line: &SearchedLine<'_>, shown: &str) -> Option<(Symptom, &'static str)> {
     let owned = line.owners.iter().filter_map(|owner| match *owner {
-        Owner::Row(row) => Some(row),
-        Owner::Translation | Owner::ImageName(_) => None,
+        AnchorOwner::Row(row) => Some(row),
+        AnchorOwner::Translation | AnchorOwner::ImageName(_) => None,
     });
     let mut rows: Vec<usize> = owned.collect();
     rows.sort_unstable();

@@ -1,9 +1,9 @@
 //! Models the steps between execve and the program's own code: its loader, its libraries, its CPU.
 
-use crate::exec::cpu::code::{self, Checked};
+use crate::exec::cpu::code::{self, CodeCheck};
 use crate::exec::cpu::notes;
 use crate::exec::kernel::assumed::assume;
-use crate::exec::kernel::binfmt::{Execed, Machine, Started};
+use crate::exec::kernel::binfmt::{ExecMachine, Execed, LoadedProgram};
 use crate::exec::kernel::map;
 use crate::exec::launch::walk::Ran;
 use crate::exec::loader::{self, Ended, Loaded};
@@ -14,7 +14,7 @@ use crate::image::NodeId;
 use crate::inspect::{FileKind, PT_DYNAMIC};
 use crate::platform::{Arch, Capabilities, Node, compat};
 
-impl<'a> Machine<'a> {
+impl<'a> ExecMachine<'a> {
     /// Runs execve and the steps after it, up to the program's own code.
     pub(crate) fn start(
         &self,
@@ -52,7 +52,12 @@ impl<'a> Machine<'a> {
     }
 
     /// Loads the libraries of a started program and checks its CPU requirements. `env` is the program's environment.
-    pub(crate) fn load_libraries(&self, log: &mut Log, started: &Started<'a>, env: &[String]) -> Result<(), Outcome> {
+    pub(crate) fn load_libraries(
+        &self,
+        log: &mut Log,
+        started: &LoadedProgram<'a>,
+        env: &[String],
+    ) -> Result<(), Outcome> {
         let page = self.assumed.page;
         let loaded = loader::load(self.rootfs, started, (&self.cwd, &self.who), env, (page, self.node.isa))
             .map_err(|ended| log.end(ended.outcome, ended.says))?;
@@ -64,14 +69,14 @@ impl<'a> Machine<'a> {
         let verdict = notes::check(self.rootfs, started, loaded.as_ref(), self.node);
         let checked = code::check(started, loaded.as_ref(), self.node);
         // An instruction that ends the program says more than the level in its notes.
-        let is_said = |doubt: &Cause| doubt.kind == CauseKind::CpuLevel && matches!(checked, Some(Checked::Ends(_)));
+        let is_said = |doubt: &Cause| doubt.kind == CauseKind::CpuLevel && matches!(checked, Some(CodeCheck::Ends(_)));
         log.doubts.extend(verdict.doubts.into_iter().filter(|doubt| !is_said(doubt)));
         if let Some((outcome, says)) = verdict.ends {
             return Err(log.end(outcome, says));
         }
         match checked {
-            Some(Checked::Ends(outcome)) => Err(outcome),
-            Some(Checked::Doubt(doubt)) => {
+            Some(CodeCheck::Ends(outcome)) => Err(outcome),
+            Some(CodeCheck::Doubt(doubt)) => {
                 log.doubts.push(doubt);
                 Ok(())
             }
@@ -80,7 +85,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Checks the program's own entry point, which the loader jumps to last.
-    fn enter_program(&self, started: &Started<'a>) -> Result<(), Outcome> {
+    fn enter_program(&self, started: &LoadedProgram<'a>) -> Result<(), Outcome> {
         if started.abi.arch == Arch::Ppc64 {
             return Ok(());
         }
@@ -91,7 +96,7 @@ impl<'a> Machine<'a> {
     }
 
     /// If the node's page size is not known, records a doubt about libraries that do not fit one of the possible sizes.
-    fn doubt_pages(&self, log: &mut Log, started: &Started<'a>, loaded: &Loaded<'a>) {
+    fn doubt_pages(&self, log: &mut Log, started: &LoadedProgram<'a>, loaded: &Loaded<'a>) {
         if self.node.page_size.known().is_some() {
             return;
         }
@@ -107,7 +112,7 @@ impl<'a> Machine<'a> {
     }
 
     /// A dynamic section that was not read completely makes the libraries unknown.
-    fn doubt_partial(&self, started: &Started<'a>) -> Result<(), Outcome> {
+    fn doubt_partial(&self, started: &LoadedProgram<'a>) -> Result<(), Outcome> {
         let has_segment = started.elf.segments.iter().any(|segment| segment.p_type == PT_DYNAMIC);
         match &started.elf.dynamic {
             None if has_segment => {
@@ -142,7 +147,7 @@ impl<'a> Machine<'a> {
         let bounding = Capabilities::all();
         let node = Node { page_size: self.node.page_size, bounding, ..Node::plain(arch) };
         let kernel = compat::kernel(arch);
-        let guest = Machine {
+        let guest = ExecMachine {
             rootfs: self.rootfs,
             node: &node,
             kernel,

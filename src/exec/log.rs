@@ -9,7 +9,7 @@ use crate::exec::{Cause, CauseKind, Errno, Outcome};
 pub struct Trace {
     pub outcome: Outcome,
     /// The files in the order in which they are opened.
-    pub steps: Vec<Step>,
+    pub steps: Vec<OpenedFile>,
     /// Evidence against a call that starts, short of proof: a note, an unknown page size.
     pub doubts: Vec<Cause>,
     /// Lines that loaders, shells and emulators print on stderr.
@@ -18,7 +18,7 @@ pub struct Trace {
     /// Programs that it may start and that cannot run, although others can.
     pub risks: Vec<Risk>,
     /// Programs that it starts and waits for, such as the commands in an entry script.
-    pub visited: Vec<Step>,
+    pub visited: Vec<OpenedFile>,
     /// The result of a search as root, which is how crun searches, if no program could be executed.
     pub as_root: AsRoot,
 }
@@ -53,7 +53,7 @@ pub enum Followed {
 pub struct Risk {
     pub outcome: Outcome,
     /// The files opened from the script or supervisor to the program.
-    pub steps: Vec<Step>,
+    pub steps: Vec<OpenedFile>,
     /// The script or configuration file that starts it, and the line number there.
     pub by: String,
     pub line: usize,
@@ -71,7 +71,7 @@ pub enum Certainty {
 
 /// One file opened on the way to the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct OpenedFile {
     /// The path as the previous step names it.
     pub typed: String,
     /// The file that it resolves to, with symlinks followed. `None` if it does not exist or is outside the image.
@@ -81,10 +81,10 @@ pub struct Step {
     pub link: Link,
 }
 
-/// [`Step::what`] of a file that could not be opened.
+/// [`OpenedFile::what`] of a file that could not be opened.
 pub(crate) const NOT_OPENED: &str = "cannot be opened";
 
-impl Step {
+impl OpenedFile {
     /// What the file is, for a finding; empty if it could not be opened.
     pub fn description(&self) -> &str {
         if self.what == NOT_OPENED { "" } else { &self.what }
@@ -108,7 +108,7 @@ pub enum Link {
 
 /// The cost of following a call so far, and the results already known.
 #[derive(Debug, Default)]
-pub(crate) struct Budget {
+pub(crate) struct FollowBudget {
     pub steps: usize,
     pub bytes: usize,
     /// Steps that are kept for later services, and the steps when the current service started.
@@ -125,7 +125,7 @@ pub(crate) struct Budget {
 #[derive(Clone, Debug)]
 pub(crate) struct KnownCall {
     pub outcome: Outcome,
-    pub steps: Vec<Step>,
+    pub steps: Vec<OpenedFile>,
     pub says: Vec<String>,
     pub followed: Followed,
 }
@@ -133,7 +133,7 @@ pub(crate) struct KnownCall {
 /// Everything that one run of the model records.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    pub steps: Vec<Step>,
+    pub steps: Vec<OpenedFile>,
     pub doubts: Vec<Cause>,
     /// Lines that loaders, shells and emulators print.
     pub says: Vec<String>,
@@ -141,9 +141,9 @@ pub(crate) struct Log {
     /// A script execs a program that runs, regardless of what else it may start.
     pub has_program: bool,
     pub risks: Vec<Risk>,
-    pub visited: Vec<Step>,
+    pub visited: Vec<OpenedFile>,
     /// The cost of following scripts so far.
-    pub budget: Budget,
+    pub budget: FollowBudget,
     /// The node properties that were queried.
     pub asked: Asked,
     /// Whether files are opened with CAP_DAC_OVERRIDE, regardless of the user. Set until the first program runs.
@@ -153,7 +153,7 @@ pub(crate) struct Log {
 /// Node properties that a run of the model queried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Asked {
-    /// In the order of [`Needs`](crate::platform::compat::Needs): ia32, x32, AArch32, compat.
+    /// In the order of [`LoaderNeed`](crate::platform::compat::LoaderNeed): ia32, x32, AArch32, compat.
     pub needs: [bool; 4],
     pub kernel: bool,
 }
@@ -185,6 +185,11 @@ impl Log {
     /// Records a file that is read but not executed.
     pub(crate) fn visit_file(&mut self, path: &str) {
         let (typed, link) = (path.to_string(), Link::Command(String::new()));
-        self.visited.push(Step { typed, path: Some(path.to_string()), what: "read by a script".to_string(), link });
+        self.visited.push(OpenedFile {
+            typed,
+            path: Some(path.to_string()),
+            what: "read by a script".to_string(),
+            link,
+        });
     }
 }

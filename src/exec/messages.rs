@@ -12,7 +12,7 @@ use crate::exec::{AsRoot, CauseKind, Link, Trace};
 /// One message that a program prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
-    pub speaker: Speaker,
+    pub speaker: MessageSource,
     /// The program that prints it and the versions that do: "runc 1.2 and newer".
     pub frontend: Cow<'static, str>,
     /// May contain several lines. Empty if the program prints nothing, as for a signal.
@@ -24,7 +24,7 @@ pub struct Shown {
 /// The kind of program that prints a message. Users see the engines' messages first; a runtime's own message is only
 /// visible if it is in the container's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Speaker {
+pub enum MessageSource {
     Docker,
     Kubelet,
     Podman,
@@ -64,13 +64,13 @@ pub fn messages(trace: &Trace, call: &Exec) -> Vec<Shown> {
         }
         Outcome::Fails { cause, .. } if cause.kind == CauseKind::RelativeWorkingDir => relative_working_dir(),
         Outcome::Fails { errno, cause, .. } if is_first && SEARCH.contains(&cause.kind) => {
-            let failed = Failed { program, errno: *errno, kind: cause.kind };
+            let failed = FailedSearch { program, errno: *errno, kind: cause.kind };
             let crun = match &trace.as_root {
                 AsRoot::Finds(_) if cause.kind == CauseKind::RelativeInPath => Crun::Runs,
                 AsRoot::Finds(path) => Crun::Refused(crun_refusals(path, call, Errno::EACCES)),
                 AsRoot::FindsNothing => Crun::NotFound(failed.by_crun(call)),
                 AsRoot::Refuses(kind, errno) => {
-                    Crun::NotFound(Failed { errno: *errno, kind: *kind, ..failed }.by_crun(call))
+                    Crun::NotFound(FailedSearch { errno: *errno, kind: *kind, ..failed }.by_crun(call))
                 }
             };
             not_found(&failed, &crun)
@@ -84,19 +84,19 @@ pub fn messages(trace: &Trace, call: &Exec) -> Vec<Shown> {
 }
 
 fn runtime(frontend: &'static str, text: impl Into<String>, exit_code: u8) -> Shown {
-    Shown { speaker: Speaker::Runtime, frontend: frontend.into(), text: text.into(), exit_code: Some(exit_code) }
+    Shown { speaker: MessageSource::Runtime, frontend: frontend.into(), text: text.into(), exit_code: Some(exit_code) }
 }
 
 fn docker(frontend: &'static str, text: impl Into<String>, exit_code: u8) -> Shown {
-    Shown { speaker: Speaker::Docker, ..runtime(frontend, text, exit_code) }
+    Shown { speaker: MessageSource::Docker, ..runtime(frontend, text, exit_code) }
 }
 
 fn podman(frontend: &'static str, text: impl Into<String>, exit_code: u8) -> Shown {
-    Shown { speaker: Speaker::Podman, ..runtime(frontend, text, exit_code) }
+    Shown { speaker: MessageSource::Podman, ..runtime(frontend, text, exit_code) }
 }
 
 fn kubelet(frontend: &'static str, text: impl Into<String>, exit_code: Option<u8>) -> Shown {
-    Shown { speaker: Speaker::Kubelet, frontend: frontend.into(), text: text.into(), exit_code }
+    Shown { speaker: MessageSource::Kubelet, frontend: frontend.into(), text: text.into(), exit_code }
 }
 
 /// Orders the messages if no process was started: those that users see, then those that runtimes print to their
@@ -178,17 +178,17 @@ enum Crun {
 
 /// A failed search by a runtime.
 #[derive(Clone, Copy)]
-struct Failed<'a> {
+struct FailedSearch<'a> {
     program: &'a str,
     errno: Errno,
     kind: CauseKind,
 }
 
-impl Failed<'_> {
+impl FailedSearch<'_> {
     /// The messages of Go's os/exec, from Go 1.20 on and before. Older versions treat a directory as a file without
     /// permission, and their runc checks the user's permission itself.
     fn by_go(&self, is_user_refused: bool) -> [String; 2] {
-        let Failed { program, errno, kind } = self;
+        let FailedSearch { program, errno, kind } = self;
         let go = errno.message();
         let named = |text: &str| format!("exec: \"{program}\": {text}");
         match *kind {
@@ -205,7 +205,7 @@ impl Failed<'_> {
 
     /// The messages of crun's `find_executable`, and of the code that preceded it.
     fn by_crun(&self, call: &Exec) -> [String; 2] {
-        let Failed { program, errno, kind } = self;
+        let FailedSearch { program, errno, kind } = self;
         let is_relative = program.contains('/') && !program.starts_with('/');
         let cwd = call.working_dir.trim_end_matches('/');
         let path = if is_relative { format!("{cwd}/{program}") } else { program.to_string() };
@@ -249,7 +249,7 @@ impl Failed<'_> {
 }
 
 /// Messages for a runtime's failed search. No process was started.
-fn not_found(failed: &Failed<'_>, crun: &Crun) -> Vec<Shown> {
+fn not_found(failed: &FailedSearch<'_>, crun: &Crun) -> Vec<Shown> {
     let [go, old_go] = failed.by_go(matches!(crun, Crun::Refused(_)));
     let code = failed.exit_code();
     let start = "unable to start container process: ";

@@ -107,9 +107,9 @@ fn engines_that_start_nothing_report_before_the_runtime() {
     let call = call(&["/app"]);
     let missing = messages(&trace(&tree(&[]), &call, &Node::plain(Arch::Amd64)), &call);
     let exit_code_of = |speaker| missing.iter().find(|row| row.speaker == speaker).and_then(|row| row.exit_code);
-    assert_eq!(missing[0].speaker, Speaker::Docker);
+    assert_eq!(missing[0].speaker, MessageSource::Docker);
     assert_eq!(
-        [Speaker::Docker, Speaker::Kubelet, Speaker::Podman].map(exit_code_of),
+        [MessageSource::Docker, MessageSource::Kubelet, MessageSource::Podman].map(exit_code_of),
         [Some(127), Some(128), Some(127)]
     );
 }

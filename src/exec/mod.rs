@@ -14,58 +14,58 @@ mod log;
 pub mod messages;
 pub mod outcome;
 
-pub use self::log::{AsRoot, Certainty, Followed, Link, Risk, Step, Trace};
+pub use self::log::{AsRoot, Certainty, Followed, Link, OpenedFile, Risk, Trace};
 pub use cause::{Cause, CauseKind};
 pub(crate) use launch::interpret::UNKNOWN_TEXT;
 pub use outcome::{Death, Errno, Exec, Outcome, RootRefusal};
 
 use crate::image::RootFs;
 use crate::inspect::FileKind;
-use crate::platform::compat::{self, Kernel, Needs};
+use crate::platform::compat::{self, KernelCompat, LoaderNeed};
 use crate::platform::{Capabilities, Fact, Node};
 
 use self::log::{Asked, Log};
 use kernel::access::{self, Who};
 use kernel::assumed::{Flip, assume};
-use kernel::binfmt::Machine;
+use kernel::binfmt::ExecMachine;
 use kernel::cwd::Cwd;
 use launch::lookup;
-use launch::walk::{Ran, Walk};
+use launch::walk::{Ran, StartWalk};
 
 /// Returns the result of `call` on `node`: of execve and of the steps after it, up to the program's own code. A wrapper
 /// or shell that starts counts as the program; [`trace`] also follows what it starts.
 pub fn execve(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node) -> Outcome {
-    evaluate(rootfs, call, node, Reach::Program).outcome
+    evaluate(rootfs, call, node, FollowDepth::Program).outcome
 }
 
 /// Follows `call` on `node` through [`execve`], wrappers, shells and entry scripts to the program that the call is for,
 /// as far as the image determines it.
 pub fn trace(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node) -> Trace {
-    evaluate(rootfs, call, node, Reach::Chain)
+    evaluate(rootfs, call, node, FollowDepth::Chain)
 }
 
 /// How far to follow a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
+enum FollowDepth {
     Program,
     Chain,
 }
 
 /// The input of the model.
-struct Question<'q> {
+struct ExecQuestion<'q> {
     rootfs: &'q RootFs<FileKind>,
     call: &'q Exec,
     node: &'q Node,
-    kernel: &'static Kernel,
-    reach: Reach,
+    kernel: &'static KernelCompat,
+    reach: FollowDepth,
 }
 
 /// Runs the model. An unknown node property makes the outcome unknown only if it changes the outcome.
-fn evaluate(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node, reach: Reach) -> Trace {
-    let question = Question { rootfs, call, node, kernel: compat::kernel(node.arch), reach };
+fn evaluate(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node, reach: FollowDepth) -> Trace {
+    let question = ExecQuestion { rootfs, call, node, kernel: compat::kernel(node.arch), reach };
     let (base, asked) = run(&question, None);
-    let open = |needs: Needs| needs.met(node) == Fact::Unknown;
-    let needs = [Needs::Ia32, Needs::X32, Needs::Aarch32, Needs::Compat];
+    let open = |needs: LoaderNeed| needs.met(node) == Fact::Unknown;
+    let needs = [LoaderNeed::Ia32, LoaderNeed::X32, LoaderNeed::Aarch32, LoaderNeed::Compat];
     let flips = needs
         .iter()
         .zip(asked.needs)
@@ -84,14 +84,14 @@ fn evaluate(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node, reach: Reach) -
 }
 
 /// Runs the model once, with a value assumed for every unknown node property.
-fn run(question: &Question<'_>, flip: Option<Flip>) -> (Trace, Asked) {
+fn run(question: &ExecQuestion<'_>, flip: Option<Flip>) -> (Trace, Asked) {
     let (outcome, as_root, log) = run_logged(question, flip);
     let Log { steps, doubts, says, followed, risks, visited, asked, .. } = log;
     (Trace { outcome, steps, doubts, says, followed, risks, visited, as_root }.shown(), asked)
 }
 
-fn run_logged(question: &Question<'_>, flip: Option<Flip>) -> (Outcome, AsRoot, Log) {
-    let Question { rootfs, call, node, kernel, reach } = *question;
+fn run_logged(question: &ExecQuestion<'_>, flip: Option<Flip>) -> (Outcome, AsRoot, Log) {
+    let ExecQuestion { rootfs, call, node, kernel, reach } = *question;
     if let Some(refused) = &call.refused {
         let cause = Cause { kind: CauseKind::RootRefused, text: refused.to_string() };
         let at = call.argv.first().cloned().unwrap_or_default();
@@ -110,7 +110,7 @@ fn run_logged(question: &Question<'_>, flip: Option<Flip>) -> (Outcome, AsRoot, 
     let who = if who == Who::Root && !overrides { Who::User { uid: 0, gids: vec![0] } } else { who };
     let who = who.joined_to(&call.groups);
     let machine =
-        |who: Who| Machine { rootfs, node, kernel, who, cwd: cwd.clone(), assumed: assume(node, kernel, flip) };
+        |who: Who| ExecMachine { rootfs, node, kernel, who, cwd: cwd.clone(), assumed: assume(node, kernel, flip) };
     let as_root = machine(Who::Root);
     let machine = machine(who);
     let mut log = Log { overrides, ..Log::default() };
@@ -130,16 +130,16 @@ fn run_logged(question: &Question<'_>, flip: Option<Flip>) -> (Outcome, AsRoot, 
 /// Returns the cost of following `call`: the interpreter's steps and bytes.
 #[cfg(test)]
 fn cost(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node) -> (usize, usize) {
-    let question = Question { rootfs, call, node, kernel: compat::kernel(node.arch), reach: Reach::Chain };
+    let question = ExecQuestion { rootfs, call, node, kernel: compat::kernel(node.arch), reach: FollowDepth::Chain };
     let (_, _, log) = run_logged(&question, None);
     (log.budget.steps, log.budget.bytes)
 }
 
-fn start(machine: &Machine<'_>, log: &mut Log, path: &[u8], call: &Exec, reach: Reach) -> Outcome {
+fn start(machine: &ExecMachine<'_>, log: &mut Log, path: &[u8], call: &Exec, reach: FollowDepth) -> Outcome {
     let argv: Vec<Vec<u8>> = call.argv.iter().map(|word| word.clone().into_bytes()).collect();
     match reach {
-        Reach::Chain => {
-            let walk = Walk {
+        FollowDepth::Chain => {
+            let walk = StartWalk {
                 env: call.env.clone(),
                 depth: 0,
                 is_open: false,
@@ -155,7 +155,7 @@ fn start(machine: &Machine<'_>, log: &mut Log, path: &[u8], call: &Exec, reach: 
                 outcome => outcome,
             }
         }
-        Reach::Program => match machine.start(log, path, &argv, &call.env, Link::Call) {
+        FollowDepth::Program => match machine.start(log, path, &argv, &call.env, Link::Call) {
             Ok(Ran { emulated: Some(by), .. }) => Outcome::Emulated { by },
             Ok(_) => Outcome::Runs,
             Err(outcome) => outcome,

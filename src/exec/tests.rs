@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::image::{Contents, Entry, EntryKind, merge};
+use crate::image::{Contents, EntryKind, LayerMember, merge};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::inspect::inspect;
 use crate::platform::{Arch, Handler, HandlerRule};
@@ -15,7 +15,7 @@ pub(crate) fn tree(files: &[(&str, u16, &[u8])]) -> RootFs<FileKind> {
         let path = path.as_bytes();
         let kind = inspect(path, bytes.len() as u64, mode & 0o111 != 0, &mut &bytes[..]);
         let size = bytes.len() as u64;
-        contents.push(&Entry { size, ..Entry::plain(path, EntryKind::File, *mode) }, Some(kind));
+        contents.push(&LayerMember { size, ..LayerMember::plain(path, EntryKind::File, *mode) }, Some(kind));
     }
     merge([Arc::new(contents)])
 }
@@ -160,11 +160,11 @@ pub(crate) fn linked_to(files: &[(&str, &[u8])], links: &[(&str, &str)]) -> Root
     let mut contents = Contents::default();
     for (path, bytes) in files {
         let kind = inspect(path.as_bytes(), bytes.len() as u64, true, &mut &bytes[..]);
-        let plain = Entry::plain(path.as_bytes(), EntryKind::File, 0o755);
-        contents.push(&Entry { size: bytes.len() as u64, ..plain }, Some(kind));
+        let plain = LayerMember::plain(path.as_bytes(), EntryKind::File, 0o755);
+        contents.push(&LayerMember { size: bytes.len() as u64, ..plain }, Some(kind));
     }
     for (path, target) in links {
-        contents.push(&Entry::plain(path.as_bytes(), EntryKind::Symlink(target.as_bytes()), 0o777), None);
+        contents.push(&LayerMember::plain(path.as_bytes(), EntryKind::Symlink(target.as_bytes()), 0o777), None);
     }
     merge([Arc::new(contents)])
 }
@@ -175,12 +175,12 @@ fn linked(programs: &[&str], links: &[(&str, &str)]) -> RootFs<FileKind> {
     let mut contents = Contents::default();
     for path in programs {
         let kind = inspect(path.as_bytes(), app.len() as u64, true, &mut &app[..]);
-        let plain = Entry::plain(path.as_bytes(), EntryKind::File, 0o755);
-        contents.push(&Entry { size: app.len() as u64, ..plain }, Some(kind));
+        let plain = LayerMember::plain(path.as_bytes(), EntryKind::File, 0o755);
+        contents.push(&LayerMember { size: app.len() as u64, ..plain }, Some(kind));
     }
     for (path, target) in links {
         let kind = EntryKind::Symlink(target.as_bytes());
-        contents.push(&Entry::plain(path.as_bytes(), kind, 0o777), None);
+        contents.push(&LayerMember::plain(path.as_bytes(), kind, 0o777), None);
     }
     merge([Arc::new(contents)])
 }
@@ -324,9 +324,9 @@ fn an_effective_capability_that_is_not_granted_is_refused() {
         let mut contents = Contents::default();
         for (name, bytes) in [("app", app.as_slice()), ("run", script)] {
             let kind = inspect(name.as_bytes(), bytes.len() as u64, true, &mut &bytes[..]);
-            let plain = Entry::plain(name.as_bytes(), EntryKind::File, 0o755);
+            let plain = LayerMember::plain(name.as_bytes(), EntryKind::File, 0o755);
             let capabilities = capabilities.filter(|_| path == name || name == "app" && path == "both");
-            contents.push(&Entry { size: bytes.len() as u64, capabilities, ..plain }, Some(kind));
+            contents.push(&LayerMember { size: bytes.len() as u64, capabilities, ..plain }, Some(kind));
         }
         let word = if path == "app" { "/app" } else { "/run" };
         let trace = trace(&merge([Arc::new(contents)]), &call(&[word]), node);

@@ -7,7 +7,7 @@ use crate::platform::FileCapabilities;
 
 /// One member of a layer, as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub struct LayerMember<'a> {
     /// Path relative to the root: no leading slash, no `.`, and `..` clamped at the root. Bytes, because Linux names
     /// are bytes.
     pub path: &'a [u8],
@@ -92,7 +92,7 @@ impl<T> Default for Contents<T> {
 impl<T> Contents<T> {
     /// Appends a member. `fact` is the caller's result for a regular file, if any. Panics if a path or target exceeds
     /// [`PATH_LIMIT`]: the tar reader rejects those first.
-    pub fn push(&mut self, entry: &Entry<'_>, fact: Option<T>) {
+    pub fn push(&mut self, entry: &LayerMember<'_>, fact: Option<T>) {
         let (tag, target): (Tag, Option<&[u8]>) = match entry.kind {
             EntryKind::File => (Tag::File, None),
             EntryKind::Directory => (Tag::Directory, None),
@@ -104,7 +104,7 @@ impl<T> Contents<T> {
         };
         let target_bytes = target.map_or(0, <[u8]>::len);
         assert!(entry.path.len() <= PATH_LIMIT && target_bytes <= PATH_LIMIT, "the tar reader bounds names");
-        let &Entry { mode, uid, gid, capabilities, .. } = entry;
+        let &LayerMember { mode, uid, gid, capabilities, .. } = entry;
         let attributes = u64::from(self.attributes.number(Attributes { mode, uid, gid, capabilities }));
         let shared = shared_directory(entry.path, &self.last_path);
         let own = &entry.path[shared..];
@@ -133,7 +133,7 @@ impl<T> Contents<T> {
     }
 
     /// Like [`Contents::push`], for a file that was not read as far as its fact requires.
-    pub fn push_preliminary(&mut self, entry: &Entry<'_>, fact: T) {
+    pub fn push_preliminary(&mut self, entry: &LayerMember<'_>, fact: T) {
         self.preliminary.push(self.facts.len() as u32);
         self.push(entry, Some(fact));
     }
@@ -196,12 +196,12 @@ impl<T> Contents<T> {
     }
 
     /// Visits every member in tar order; the second argument is the fact's index for [`Contents::fact`].
-    pub fn for_each(&self, mut visit: impl FnMut(&Entry<'_>, Option<u32>)) {
+    pub fn for_each(&self, mut visit: impl FnMut(&LayerMember<'_>, Option<u32>)) {
         self.for_each_name(|entry, fact, _| visit(entry, fact));
     }
 
     /// Like [`Contents::for_each`]; the third argument is the offset of the entry's name for [`Contents::name`].
-    pub(super) fn for_each_name(&self, mut visit: impl FnMut(&Entry<'_>, Option<u32>, usize)) {
+    pub(super) fn for_each_name(&self, mut visit: impl FnMut(&LayerMember<'_>, Option<u32>, usize)) {
         let mut path = Vec::new();
         let mut facts = 0;
         let mut rest = Packed(&self.packed);
@@ -230,7 +230,7 @@ impl<T> Contents<T> {
             let fact = (first & 1 == 1).then_some(facts);
             facts += u32::from(fact.is_some());
             let name_length = path.len() - path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-            let entry = Entry { path: &path, kind, mode, uid, gid, size, capabilities };
+            let entry = LayerMember { path: &path, kind, mode, uid, gid, size, capabilities };
             visit(&entry, fact, path_end - name_length);
         }
     }
@@ -299,10 +299,10 @@ fn shared_start(a: &[u8], b: &[u8]) -> usize {
     words + a[words..].iter().zip(&b[words..]).take_while(|(a, b)| a == b).count()
 }
 
-impl<'a> Entry<'a> {
+impl<'a> LayerMember<'a> {
     /// A member with root's ownership and no content, for tests and for directories without an entry.
-    pub fn plain(path: &'a [u8], kind: EntryKind<'a>, mode: u16) -> Entry<'a> {
-        Entry { path, kind, mode, uid: 0, gid: 0, size: 0, capabilities: None }
+    pub fn plain(path: &'a [u8], kind: EntryKind<'a>, mode: u16) -> LayerMember<'a> {
+        LayerMember { path, kind, mode, uid: 0, gid: 0, size: 0, capabilities: None }
     }
 }
 
@@ -314,13 +314,17 @@ mod tests {
     fn members_are_read_in_the_order_of_their_writing() {
         let mut contents = Contents::default();
         let entries = [
-            Entry::plain(b"usr", EntryKind::Directory, 0o755),
-            Entry { size: 7, uid: 1000, gid: 5, ..Entry::plain(b"usr/bin/a", EntryKind::File, 0o4755) },
-            Entry { size: u64::MAX, uid: u32::MAX, ..Entry::plain(b"usr/bin/a/huge", EntryKind::File, 0o644) },
-            Entry::plain(b"usr/bin/ab", EntryKind::Symlink(b"../lib/x"), 0o777),
-            Entry::plain(b"usr/lib/x", EntryKind::HardLink(b"usr/bin/a"), 0o755),
-            Entry::plain(b"etc/gone", EntryKind::Whiteout, 0),
-            Entry::plain(b"opt", EntryKind::Opaque, 0),
+            LayerMember::plain(b"usr", EntryKind::Directory, 0o755),
+            LayerMember { size: 7, uid: 1000, gid: 5, ..LayerMember::plain(b"usr/bin/a", EntryKind::File, 0o4755) },
+            LayerMember {
+                size: u64::MAX,
+                uid: u32::MAX,
+                ..LayerMember::plain(b"usr/bin/a/huge", EntryKind::File, 0o644)
+            },
+            LayerMember::plain(b"usr/bin/ab", EntryKind::Symlink(b"../lib/x"), 0o777),
+            LayerMember::plain(b"usr/lib/x", EntryKind::HardLink(b"usr/bin/a"), 0o755),
+            LayerMember::plain(b"etc/gone", EntryKind::Whiteout, 0),
+            LayerMember::plain(b"opt", EntryKind::Opaque, 0),
         ];
         for entry in &entries {
             contents.push(entry, (entry.size == 7).then_some("program"));

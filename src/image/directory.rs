@@ -5,7 +5,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::contents::{Contents, Entry, EntryKind};
+use super::contents::{Contents, EntryKind, LayerMember};
 use super::error::ImageError;
 use super::limits::Limits;
 use super::tar::Visit;
@@ -43,7 +43,7 @@ pub fn read_directory<T>(
     Ok(DirectoryRead { contents, walked, is_whole })
 }
 
-fn entry<'a>(met: &WalkEntry<'a>) -> Entry<'a> {
+fn entry<'a>(met: &WalkEntry<'a>) -> LayerMember<'a> {
     let kind = match met.kind {
         WalkEntryKind::File => EntryKind::File,
         WalkEntryKind::Directory => EntryKind::Directory,
@@ -52,7 +52,7 @@ fn entry<'a>(met: &WalkEntry<'a>) -> Entry<'a> {
         WalkEntryKind::Special => EntryKind::Special,
     };
     let WalkEntry { path, mode, uid, gid, size, capabilities, .. } = *met;
-    Entry { path, kind, mode, uid, gid, size, capabilities }
+    LayerMember { path, kind, mode, uid, gid, size, capabilities }
 }
 
 #[cfg(test)]

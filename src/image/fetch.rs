@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::error::{DocumentFault, ImageError};
-use crate::oci::{Config, Descriptor, Document};
-use crate::source::{DocumentReadError, Source, read_document};
+use crate::oci::{Descriptor, Document, ImageConfig};
+use crate::source::{DocumentReadError, ImageSource, read_document};
 
 /// Registries refuse larger manifests. Source: OCI distribution-spec, "Pushing Manifests".
 const MANIFEST_LIMIT: u64 = 4 << 20;
@@ -12,16 +12,16 @@ const MANIFEST_LIMIT: u64 = 4 << 20;
 const CONFIG_LIMIT: u64 = 8 << 20;
 
 /// An index or a manifest.
-pub(super) fn document(source: &dyn Source, descriptor: &Descriptor) -> Result<Document, ImageError> {
+pub(super) fn document(source: &dyn ImageSource, descriptor: &Descriptor) -> Result<Document, ImageError> {
     let fault = |cause| ImageError::Document { what: "manifest", digest: descriptor.digest.clone(), cause };
     let bytes = verified(source, descriptor, MANIFEST_LIMIT, &fault)?;
     Document::parse(&bytes).map_err(|error| fault(DocumentFault::Parse(error)))
 }
 
-pub(super) fn config(source: &dyn Source, descriptor: &Descriptor) -> Result<Config, ImageError> {
+pub(super) fn config(source: &dyn ImageSource, descriptor: &Descriptor) -> Result<ImageConfig, ImageError> {
     let fault = |cause| ImageError::Document { what: "config", digest: descriptor.digest.clone(), cause };
     let bytes = verified(source, descriptor, CONFIG_LIMIT, &fault)?;
-    Config::parse(&bytes).map_err(|error| fault(DocumentFault::Parse(error)))
+    ImageConfig::parse(&bytes).map_err(|error| fault(DocumentFault::Parse(error)))
 }
 
 /// BuildKit's provenance of the largest builds takes a few MiB: it contains each step's text.
@@ -30,7 +30,7 @@ const STATEMENT_LIMIT: u64 = 32 << 20;
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 
 /// The in-toto statements of an attestation manifest whose predicate type starts with `kind`.
-pub fn statements(source: &dyn Source, attestation: &Descriptor, kind: &str) -> Result<Vec<Value>, ImageError> {
+pub fn statements(source: &dyn ImageSource, attestation: &Descriptor, kind: &str) -> Result<Vec<Value>, ImageError> {
     let Document::Manifest(manifest) = document(source, attestation)? else { return Ok(Vec::new()) };
     let is_wanted =
         |layer: &&Descriptor| layer.annotations.get(PREDICATE_TYPE).is_some_and(|own| own.starts_with(kind));
@@ -43,7 +43,7 @@ pub fn statements(source: &dyn Source, attestation: &Descriptor, kind: &str) -> 
 }
 
 fn verified(
-    source: &dyn Source,
+    source: &dyn ImageSource,
     descriptor: &Descriptor,
     limit: u64,
     fault: &dyn Fn(DocumentFault) -> ImageError,

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use proptest::prelude::*;
 
-use super::testing::{Member, Memory, compress, file, header, padded, pax, tar_of};
+use super::testing::{Memory, TestMember, compress, file, header, padded, pax, tar_of};
 use super::{Compression, LayerError, LayerRead, Limits, Wanted, read_layer, select};
 use crate::image::ImageError;
 
@@ -34,7 +34,7 @@ fn read(stored: Vec<u8>) -> Result<LayerRead<usize>, ImageError> {
 
 fn sample() -> Vec<u8> {
     let data = (0..3000u32).map(|at| ((at * at) >> 3) as u8).collect::<Vec<_>>();
-    let members: [Member<'_>; 7] = [
+    let members: [TestMember<'_>; 7] = [
         (b'5', b"d/", b"", b""),
         file("d/a", &data),
         (b'2', b"l", b"d/a", b""),
@@ -144,7 +144,7 @@ fn bombs_end_at_their_limit() {
 fn endless_names_end_at_their_limit() {
     let deep = "d/".repeat(45);
     let members: Vec<Vec<u8>> = (0..200).map(|number| format!("{number}/{deep}x").into_bytes()).collect();
-    let members: Vec<Member<'_>> = members.iter().map(|name| (b'0', &name[..], &b""[..], &b""[..])).collect();
+    let members: Vec<TestMember<'_>> = members.iter().map(|name| (b'0', &name[..], &b""[..], &b""[..])).collect();
     check_bomb(tar_of(&members), |cause| matches!(cause, LayerError::TooManyNames(5000)));
     let target = [b't'; 4000];
     let one = [&pax(&[("linkpath", &target)])[..], &header(b'2', b"l", b"", 0)].concat();

@@ -7,16 +7,16 @@ use std::io::{self, BufRead, Read};
 use std::num::NonZero;
 use std::sync::{Arc, LazyLock};
 
-use super::contents::{Contents, Entry};
+use super::contents::{Contents, LayerMember};
 use super::error::{ImageError, LayerError};
 use super::limits::Limits;
 use super::note::LayerNote;
 use super::pipeline::{
-    Compression, Decoder, MAGIC_BYTES, Pipeline, Scheduler, StoredReader, Sums, Trailing, wrong_checksum,
+    Compression, LayerDecoder, LayerPipeline, MAGIC_BYTES, Scheduler, StoredReader, Sums, Trailing, wrong_checksum,
 };
 use super::tar::{Visit, walk};
 use crate::oci::{Descriptor, DiffId, Digest, Hasher};
-use crate::source::{Source, SourceError};
+use crate::source::{ImageSource, SourceError};
 
 /// A layer as a manifest and its config list it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Layer {
 /// Properties of a layer's bytes, measured while reading them. Both digests are computed here, not copied from a
 /// document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checked {
+pub struct MeasuredLayer {
     pub digest: Digest,
     pub diff_id: DiffId,
     pub stored_bytes: u64,
@@ -43,24 +43,24 @@ pub struct Checked {
 #[derive(Debug)]
 pub struct LayerRead<T> {
     pub contents: Contents<T>,
-    pub checked: Checked,
+    pub checked: MeasuredLayer,
     pub notes: Vec<LayerNote>,
 }
 
 /// Reads a layer once. `visit` is called for regular files only, with a reader of the file's logical content, of which
 /// it may read as much as it needs; it returns `None` for a file without anything worth keeping.
 pub fn read_layer<T>(
-    source: &dyn Source,
+    source: &dyn ImageSource,
     layer: &Layer,
     limits: &Limits,
-    visit: &mut dyn FnMut(&Entry<'_>, &mut dyn Read) -> Option<T>,
+    visit: &mut dyn FnMut(&LayerMember<'_>, &mut dyn Read) -> Option<T>,
 ) -> Result<LayerRead<T>, ImageError> {
     let descriptor = &layer.descriptor;
     let opened = limits.check_stored(descriptor.size).and_then(|()| open(source, descriptor));
     let read = opened.and_then(|reader| {
         let stored = Stored { reader, left: descriptor.size, expected: descriptor.size };
         let helpers = if descriptor.size <= SMALL { 0 } else { *HELPERS };
-        let through = |decoder, scheduler| Pipeline::helped(decoder, scheduler, helpers);
+        let through = |decoder, scheduler| LayerPipeline::helped(decoder, scheduler, helpers);
         check(read_stored(stored, descriptor.digest.hasher(), limits, through, visit)?, layer)
     });
     read.map_err(|cause| cause.in_layer(layer.index, descriptor))
@@ -75,7 +75,7 @@ static HELPERS: LazyLock<usize> = LazyLock::new(|| {
     processors.clamp(2, 3) - 1
 });
 
-fn open(source: &dyn Source, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, LayerError> {
+fn open(source: &dyn ImageSource, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, LayerError> {
     if descriptor.is_encrypted() {
         return Err(LayerError::Encrypted(descriptor.media_type.clone()));
     }
@@ -131,7 +131,7 @@ pub(super) fn read_stored<T, R: Read>(
     reader: R,
     hasher: Hasher,
     limits: &Limits,
-    through: impl FnOnce(Decoder<R>, Arc<Scheduler>) -> Pipeline<R>,
+    through: impl FnOnce(LayerDecoder<R>, Arc<Scheduler>) -> LayerPipeline<R>,
     visit: &mut Visit<'_, T>,
 ) -> Result<Passed<T>, LayerError> {
     let scheduler = Arc::<Scheduler>::default();
@@ -143,7 +143,7 @@ pub(super) fn read_stored<T, R: Read>(
         Ok(compression) => compression,
         Err(cause) => return failed(stored, &scheduler, cause),
     };
-    let mut tar = through(Decoder::new(compression, stored, limits)?, Arc::clone(&scheduler));
+    let mut tar = through(LayerDecoder::new(compression, stored, limits)?, Arc::clone(&scheduler));
     let (contents, mut notes) = match walk(&mut tar, limits, visit) {
         Ok(walked) => walked,
         Err(cause) => {
@@ -169,7 +169,7 @@ pub(super) fn read_stored<T, R: Read>(
     let sums = scheduler.finish_hashing();
     let (crc, stored_bytes, (digest, tar_digest)) = (sums.crc(), stored.taken(), sums.finish());
     let diff_id = DiffId(tar_digest);
-    let checked = Checked { digest: digest.clone(), diff_id, stored_bytes, uncompressed_bytes, compression };
+    let checked = MeasuredLayer { digest: digest.clone(), diff_id, stored_bytes, uncompressed_bytes, compression };
     let read = if crc == stated_crc { Ok(LayerRead { contents, checked, notes }) } else { Err(wrong_checksum()) };
     Ok(Passed { digest, bytes: stored_bytes, read })
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::image::testing::{Memory, compress, file, tar_of};
 
-fn read(source: &dyn Source, layer: &Layer) -> Result<LayerRead<String>, ImageError> {
+fn read(source: &dyn ImageSource, layer: &Layer) -> Result<LayerRead<String>, ImageError> {
     read_layer(source, layer, &Limits::default(), &mut |_, reader| {
         let mut text = String::new();
         reader.read_to_string(&mut text).ok()?;
@@ -102,7 +102,7 @@ fn a_truncated_stream_is_reported() {
     // Truncated at a header, or before the first one: the engines' reader accepts it as the end, so only the diffID
     // shows it.
     for cut in [sample()[..1024].to_vec(), Vec::new()] {
-        let (found, expected) = (DiffId(Digest::of(&cut)), DiffId(Digest::of(&sample())));
+        let (found, expected) = (DiffId(Digest::from_bytes(&cut)), DiffId(Digest::from_bytes(&sample())));
         let text = format!("its uncompressed content has the digest {found}, but the config's diff_id is {expected}");
         check(cut, Err(&text));
     }
@@ -125,12 +125,14 @@ fn a_blob_that_does_not_match_its_descriptor_is_refused() {
     memory.blobs.insert(layer.descriptor.digest.clone(), other.clone());
     let mut same_size = layer.clone();
     same_size.descriptor.size = other.len() as u64;
-    assert!(matches!(cause(&same_size, &memory), LayerError::WrongDigest { found } if found == Digest::of(&other)));
+    assert!(
+        matches!(cause(&same_size, &memory), LayerError::WrongDigest { found } if found == Digest::from_bytes(&other))
+    );
     same_size.descriptor.size += 1;
     assert!(matches!(cause(&same_size, &memory), LayerError::WrongSize { .. }));
     memory.blobs.insert(layer.descriptor.digest.clone(), stored);
     let mut lying = layer.clone();
-    lying.diff_id = Some(DiffId(Digest::of(b"another")));
+    lying.diff_id = Some(DiffId(Digest::from_bytes(b"another")));
     assert!(matches!(cause(&lying, &memory), LayerError::WrongDiffId { .. }));
 }
 
@@ -237,7 +239,7 @@ fn a_panic_of_the_source_is_not_a_fault_of_the_layer() {
         let stored = compress(&tar, compression);
         for (length, helpers) in [0, stored.len() / 2, stored.len()].into_iter().zip([0, 1, 2].repeat(3)) {
             let reader = Bug(io::Cursor::new(stored[..length].to_vec()));
-            let through = |decoder, scheduler| Pipeline::helped(decoder, scheduler, helpers);
+            let through = |decoder, scheduler| LayerPipeline::helped(decoder, scheduler, helpers);
             let read = || read_stored::<(), _>(reader, Hasher::sha256(), &Limits::default(), through, &mut |_, _| None);
             let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).expect_err("it goes on");
             assert_eq!(panic.downcast_ref(), Some(&"a bug"), "{compression:?}, {length} bytes, {helpers} helpers");
@@ -257,8 +259,9 @@ fn an_error_of_the_source_in_mid_stream_keeps_its_hint() {
     }
     let (start, left) = (sample()[..5000].to_vec(), 1 << 20);
     let stored = Stored { reader: io::Cursor::new(start).chain(Refused), left, expected: left };
-    let read = read_stored::<(), _>(stored, Hasher::sha256(), &Limits::default(), Pipeline::alone, &mut |_, _| None);
-    let descriptor = Descriptor::new("a layer", Digest::of(b""), left);
+    let read =
+        read_stored::<(), _>(stored, Hasher::sha256(), &Limits::default(), LayerPipeline::alone, &mut |_, _| None);
+    let descriptor = Descriptor::new("a layer", Digest::from_bytes(b""), left);
     assert_eq!(read.unwrap_err().in_layer(0, &descriptor).hint().as_deref(), Some("log in"));
 }
 

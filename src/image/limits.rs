@@ -59,7 +59,7 @@ impl MemoryBudget {
     }
 
     /// Adds `bytes` to the memory in use. Fails if the total exceeds the limit.
-    pub fn take(&self, bytes: usize) -> Result<(), LayerError> {
+    pub fn reserve(&self, bytes: usize) -> Result<(), LayerError> {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         if used > self.limit { Err(LayerError::TooMuchMemory(self.limit)) } else { Ok(()) }
     }

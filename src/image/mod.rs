@@ -23,21 +23,21 @@ pub(crate) mod testing;
 mod trusted;
 mod unpack;
 
-pub use contents::{Contents, Entry, EntryKind, PATH_LIMIT};
+pub use contents::{Contents, EntryKind, LayerMember, PATH_LIMIT};
 pub use directory::{DirectoryRead, read_directory};
 pub use error::{DocumentFault, EXTEND_DEADLINE, ImageError, LayerError, raise_memory};
 pub use fetch::statements;
-pub use layer::{Checked, Layer, LayerRead, read_layer};
+pub use layer::{Layer, LayerRead, MeasuredLayer, read_layer};
 pub use lazy::{Extent, FileStart, LazyLayer, Portion, TocFormat};
 pub use limits::{Limits, MemoryBudget};
 pub use note::LayerNote;
 pub use pipeline::{Compression, looks_like_tar};
 pub use rootfs::{
-    CoveredLink, Covering, Dangling, FileView, LinkFault, NodeId, NodeKind, Refusal, Refused, ResolveError, RootFs,
-    merge,
+    CoveredLink, Covering, Dangling, EngineRefusal, FileView, LinkFault, NodeId, NodeKind, Refused, ResolveError,
+    RootFs, merge,
 };
-pub use select::{Broken, Image, Selection, Skipped, Wanted, Why, select};
+pub use select::{BrokenEntry, Image, Selection, SkippedEntry, Wanted, Why, select};
 pub use stream::{Streamed, read_stream};
-pub use tar::{Blocks, Member as TarMember, Visit, normalise, padding, walk as walk_tar};
+pub use tar::{Blocks, TarMember, Visit, normalise, padding, walk as walk_tar};
 pub use trusted::read_trusted;
-pub use unpack::{Packing, unpack};
+pub use unpack::{ArchiveCompression, unpack};

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, HashSet};
 use super::error::ImageError;
 use super::fetch;
 use super::layer::Layer;
-use crate::oci::{Config, Descriptor, DiffId, Digest, Document, Index, Manifest};
+use crate::oci::{Descriptor, DiffId, Digest, Document, ImageConfig, Index, Manifest};
 use crate::platform::Platform;
 use crate::source::listing::NAME_ANNOTATIONS;
-use crate::source::{Source, SourceError};
+use crate::source::{ImageSource, SourceError};
 
 /// Which platforms to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Image {
     /// The platform that the index promises; `None` without an index, or if its entry has no platform.
     pub promised: Option<Platform>,
     pub config_digest: Digest,
-    pub config: Config,
+    pub config: ImageConfig,
     /// The platform that the config declares; `None` if it has no architecture.
     pub declared: Option<Platform>,
     /// Lowest first.
@@ -51,13 +51,13 @@ pub struct Selection {
     pub index_annotations: Option<BTreeMap<String, String>>,
     /// In the index's order; images from nested indexes come last.
     pub images: Vec<Image>,
-    pub broken: Vec<Broken>,
-    pub skipped: Vec<Skipped>,
+    pub broken: Vec<BrokenEntry>,
+    pub skipped: Vec<SkippedEntry>,
 }
 
 /// A wanted entry of an index that could not be read.
 #[derive(Debug)]
-pub struct Broken {
+pub struct BrokenEntry {
     pub descriptor: Descriptor,
     pub promised: Option<Platform>,
     pub error: ImageError,
@@ -65,7 +65,7 @@ pub struct Broken {
 
 /// An entry of an index that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
+pub struct SkippedEntry {
     pub descriptor: Descriptor,
     /// From the index or from the config.
     pub platform: Option<Platform>,
@@ -96,16 +96,16 @@ const PARALLEL: usize = 6;
 
 /// Finds the images that `source`'s root leads to. Fails if the root cannot be read, or if it contains no image for a
 /// wanted platform.
-pub fn select(source: &dyn Source, wanted: &Wanted) -> Result<Selection, ImageError> {
+pub fn select(source: &dyn ImageSource, wanted: &Wanted) -> Result<Selection, ImageError> {
     let root = source.root()?;
     let platform = root.platform.clone();
-    let entry = Entry { descriptor: root.clone(), promised: platform, above: Vec::new(), name: None };
+    let entry = IndexEntry { descriptor: root.clone(), promised: platform, above: Vec::new(), name: None };
     let mut selection =
         Selection { root: root.clone(), index_annotations: None, images: vec![], broken: vec![], skipped: vec![] };
     match load(source, &entry.descriptor)? {
-        Loaded::Image(image) => selection.add_image(*image, entry.promised, wanted),
-        Loaded::Artifact(kind) => return Err(ImageError::Artifact { digest: root.digest, kind }),
-        Loaded::Index(index) => {
+        LoadedDocument::Image(image) => selection.add_image(*image, entry.promised, wanted),
+        LoadedDocument::Artifact(kind) => return Err(ImageError::Artifact { digest: root.digest, kind }),
+        LoadedDocument::Index(index) => {
             selection.index_annotations = Some(index.annotations.clone());
             selection.descend(source, wanted, entry, index)?;
         }
@@ -120,7 +120,7 @@ pub fn select(source: &dyn Source, wanted: &Wanted) -> Result<Selection, ImageEr
 }
 
 /// An entry of an index during the walk.
-struct Entry {
+struct IndexEntry {
     descriptor: Descriptor,
     promised: Option<Platform>,
     /// The indexes that contain it, outermost first.
@@ -130,7 +130,7 @@ struct Entry {
 }
 
 /// The document that a descriptor leads to.
-enum Loaded {
+enum LoadedDocument {
     Index(Index),
     Image(Box<Image>),
     Artifact(String),
@@ -147,7 +147,13 @@ impl Wanted {
 impl Selection {
     /// Walks an index and its nested indexes, one level at a time, so that each level's documents are fetched in
     /// parallel.
-    fn descend(&mut self, source: &dyn Source, wanted: &Wanted, top: Entry, index: Index) -> Result<(), ImageError> {
+    fn descend(
+        &mut self,
+        source: &dyn ImageSource,
+        wanted: &Wanted,
+        top: IndexEntry,
+        index: Index,
+    ) -> Result<(), ImageError> {
         let mut seen = HashSet::from([(top.descriptor.digest.clone(), None)]);
         let mut level = self.sift(wanted, &top, index, &mut seen);
         let mut total = 0;
@@ -160,16 +166,16 @@ impl Selection {
             let mut below = Vec::new();
             for (entry, loaded) in load_all(source, level) {
                 match loaded {
-                    Ok(Loaded::Image(mut image)) => {
+                    Ok(LoadedDocument::Image(mut image)) => {
                         image.name = entry.name;
                         self.add_image(*image, entry.promised, wanted);
                     }
-                    Ok(Loaded::Artifact(kind)) => self.skip(entry, Why::Artifact(kind)),
-                    Ok(Loaded::Index(_)) if entry.above.len() >= MAX_DEPTH => {
+                    Ok(LoadedDocument::Artifact(kind)) => self.skip(entry, Why::Artifact(kind)),
+                    Ok(LoadedDocument::Index(_)) if entry.above.len() >= MAX_DEPTH => {
                         let digest = entry.descriptor.digest.clone();
                         self.broken(entry, ImageError::TooDeep { digest, limit: MAX_DEPTH });
                     }
-                    Ok(Loaded::Index(index)) => below.extend(self.sift(wanted, &entry, index, &mut seen)),
+                    Ok(LoadedDocument::Index(index)) => below.extend(self.sift(wanted, &entry, index, &mut seen)),
                     Err(error) => match absent_from(&error) {
                         Some(place) => self.skip(entry, Why::NotPresent { place }),
                         None => self.broken(entry, error),
@@ -185,10 +191,10 @@ impl Selection {
     fn sift(
         &mut self,
         wanted: &Wanted,
-        of: &Entry,
+        of: &IndexEntry,
         index: Index,
         seen: &mut HashSet<(Digest, Option<Platform>)>,
-    ) -> Vec<Entry> {
+    ) -> Vec<IndexEntry> {
         let mut above = of.above.clone();
         above.push(of.descriptor.digest.clone());
         let mut fetched = Vec::new();
@@ -196,7 +202,7 @@ impl Selection {
             let promised = descriptor.platform.clone().or_else(|| of.promised.clone());
             let own = NAME_ANNOTATIONS.iter().rev().find_map(|key| descriptor.annotations.get(*key));
             let name = own.or(of.name.as_ref()).cloned();
-            let entry = Entry { descriptor, promised, above: above.clone(), name };
+            let entry = IndexEntry { descriptor, promised, above: above.clone(), name };
             let digest = entry.descriptor.digest.clone();
             if entry.descriptor.is_attestation() {
                 self.skip(entry, Why::Attestation);
@@ -225,18 +231,18 @@ impl Selection {
         let platform = image.promised.clone().or_else(|| image.declared.clone());
         // An image without any platform is read: only its files can show it.
         if platform.as_ref().is_some_and(|platform| !wanted.takes(platform)) {
-            self.skipped.push(Skipped { descriptor: image.manifest, platform, why: Why::NotWanted });
+            self.skipped.push(SkippedEntry { descriptor: image.manifest, platform, why: Why::NotWanted });
         } else {
             self.images.push(image);
         }
     }
 
-    fn skip(&mut self, entry: Entry, why: Why) {
-        self.skipped.push(Skipped { descriptor: entry.descriptor, platform: entry.promised, why });
+    fn skip(&mut self, entry: IndexEntry, why: Why) {
+        self.skipped.push(SkippedEntry { descriptor: entry.descriptor, platform: entry.promised, why });
     }
 
-    fn broken(&mut self, entry: Entry, error: ImageError) {
-        self.broken.push(Broken { descriptor: entry.descriptor, promised: entry.promised, error });
+    fn broken(&mut self, entry: IndexEntry, error: ImageError) {
+        self.broken.push(BrokenEntry { descriptor: entry.descriptor, promised: entry.promised, error });
     }
 
     /// The error for wanted platforms without an image; `None` if each has one, even if it is broken or not present.
@@ -290,7 +296,10 @@ fn absent_from(error: &ImageError) -> Option<String> {
 }
 
 /// Loads entries in parallel and returns them in their order.
-fn load_all(source: &dyn Source, entries: Vec<Entry>) -> Vec<(Entry, Result<Loaded, ImageError>)> {
+fn load_all(
+    source: &dyn ImageSource,
+    entries: Vec<IndexEntry>,
+) -> Vec<(IndexEntry, Result<LoadedDocument, ImageError>)> {
     let mut loaded = Vec::with_capacity(entries.len());
     for part in entries.chunks(PARALLEL) {
         std::thread::scope(|scope| {
@@ -303,24 +312,24 @@ fn load_all(source: &dyn Source, entries: Vec<Entry>) -> Vec<(Entry, Result<Load
     entries.into_iter().zip(loaded).collect()
 }
 
-fn load(source: &dyn Source, descriptor: &Descriptor) -> Result<Loaded, ImageError> {
+fn load(source: &dyn ImageSource, descriptor: &Descriptor) -> Result<LoadedDocument, ImageError> {
     match fetch::document(source, descriptor)? {
-        Document::Index(index) => Ok(Loaded::Index(index)),
+        Document::Index(index) => Ok(LoadedDocument::Index(index)),
         Document::Manifest(manifest) => match artifact_type(&manifest) {
-            Some(kind) => Ok(Loaded::Artifact(kind)),
+            Some(kind) => Ok(LoadedDocument::Artifact(kind)),
             None => {
                 let image = read_image(source, descriptor, manifest)?;
                 if source.is_partial() {
                     is_pulled(source, &image)?;
                 }
-                Ok(Loaded::Image(Box::new(image)))
+                Ok(LoadedDocument::Image(Box::new(image)))
             }
         },
     }
 }
 
 /// Fails with the first layer of the image that is not present.
-fn is_pulled(source: &dyn Source, image: &Image) -> Result<(), SourceError> {
+fn is_pulled(source: &dyn ImageSource, image: &Image) -> Result<(), SourceError> {
     let own = image.layers.iter().map(|layer| &layer.descriptor).filter(|layer| !layer.is_foreign_layer());
     own.map(|layer| source.stamp(layer)).try_for_each(|stamp| stamp.map(drop))
 }
@@ -341,7 +350,7 @@ fn artifact_type(manifest: &Manifest) -> Option<String> {
     layers.all(|media_type| media_type.ends_with("json")).then(|| first.to_string())
 }
 
-fn read_image(source: &dyn Source, descriptor: &Descriptor, manifest: Manifest) -> Result<Image, ImageError> {
+fn read_image(source: &dyn ImageSource, descriptor: &Descriptor, manifest: Manifest) -> Result<Image, ImageError> {
     let digest = &descriptor.digest;
     if manifest.layers.len() > MAX_LAYERS {
         let (digest, count) = (digest.clone(), manifest.layers.len());
@@ -364,7 +373,7 @@ fn read_image(source: &dyn Source, descriptor: &Descriptor, manifest: Manifest) 
 
 /// Assigns each layer its diffID. If the counts differ, the image is refused, as containerd does; only foreign layers
 /// may be missing from the config.
-fn pair(digest: &Digest, descriptors: Vec<Descriptor>, config: &Config) -> Result<Vec<Layer>, ImageError> {
+fn pair(digest: &Digest, descriptors: Vec<Descriptor>, config: &ImageConfig) -> Result<Vec<Layer>, ImageError> {
     let mut diff_ids = Vec::new();
     for (index, (diff_id, text)) in config.diff_ids().into_iter().zip(&config.rootfs.diff_ids).enumerate() {
         let digest = digest.clone();

@@ -32,12 +32,13 @@ impl Memory {
 
     /// An image whose config declares `architecture`, with `layers` layers and `diff_ids` diffIDs.
     fn image(&mut self, architecture: &str, layers: usize, diff_ids: usize) -> Descriptor {
-        let ids: Vec<String> = (0..diff_ids).map(|number| Digest::of(&[number as u8]).to_string()).collect();
+        let ids: Vec<String> = (0..diff_ids).map(|number| Digest::from_bytes(&[number as u8]).to_string()).collect();
         let config =
             json!({"os": "linux", "architecture": architecture, "rootfs": {"type": "layers", "diff_ids": ids}});
         let config = self.json(CONFIG, config);
-        let layers: Vec<Value> =
-            (0..layers).map(|number| describe(&Descriptor::new(LAYER, Digest::of(&[number as u8]), 1))).collect();
+        let layers: Vec<Value> = (0..layers)
+            .map(|number| describe(&Descriptor::new(LAYER, Digest::from_bytes(&[number as u8]), 1)))
+            .collect();
         let manifest = json!({"schemaVersion": 2, "config": describe(&config), "layers": layers});
         self.json(MANIFEST, manifest)
     }
@@ -78,7 +79,7 @@ fn a_single_manifest_is_one_image_without_a_promise() {
     assert_eq!((selection.root, selection.index_annotations), (root, None));
     let layers = &selection.images[0].layers;
     assert_eq!(layers.iter().map(|layer| layer.index).collect::<Vec<_>>(), [0, 1]);
-    assert_eq!(layers[1].diff_id, Some(DiffId(Digest::of(&[1]))));
+    assert_eq!(layers[1].diff_id, Some(DiffId(Digest::from_bytes(&[1]))));
 }
 
 #[test]
@@ -126,12 +127,13 @@ fn a_variant_missing_from_the_config_is_taken_from_the_index() {
 fn attestations_and_artifacts_are_left_out_and_listed() {
     let mut memory = Memory::default();
     let image = memory.image("amd64", 1, 1);
-    let mut attestation = promise(&Descriptor::new(MANIFEST, Digest::of(b"never fetched"), 9), "unknown/unknown");
+    let mut attestation =
+        promise(&Descriptor::new(MANIFEST, Digest::from_bytes(b"never fetched"), 9), "unknown/unknown");
     attestation["annotations"] = json!({"vnd.docker.reference.type": "attestation-manifest"});
     let config = memory.json("application/vnd.cncf.helm.config.v1+json", json!({}));
     let chart = memory.json(MANIFEST, json!({"schemaVersion": 2, "config": describe(&config), "layers": []}));
     let config = memory.json(CONFIG, json!({}));
-    let json_layer = Descriptor::new("application/vnd.dev.cosign.simplesigning.v1+json", Digest::of(b"s"), 1);
+    let json_layer = Descriptor::new("application/vnd.dev.cosign.simplesigning.v1+json", Digest::from_bytes(b"s"), 1);
     let signature = memory
         .json(MANIFEST, json!({"schemaVersion": 2, "config": describe(&config), "layers": [describe(&json_layer)]}));
     let root = memory.index(vec![attestation, promise(&image, "linux/amd64"), describe(&chart), describe(&signature)]);
@@ -164,7 +166,7 @@ fn a_platform_that_is_not_here_is_absent_and_not_broken() {
 /// A store that keeps documents without the layers.
 struct Partial(Memory);
 
-impl Source for Partial {
+impl ImageSource for Partial {
     fn root(&self) -> Result<Descriptor, SourceError> {
         self.0.root()
     }
@@ -222,9 +224,9 @@ fn indexes_nest_and_pass_their_promise_down() {
 fn an_index_that_contains_itself_ends() {
     /// Answers every descriptor with an index that lists that descriptor.
     struct Mirror;
-    impl Source for Mirror {
+    impl ImageSource for Mirror {
         fn root(&self) -> Result<Descriptor, SourceError> {
-            Ok(Descriptor::new(INDEX, Digest::of(b"mirror"), 10))
+            Ok(Descriptor::new(INDEX, Digest::from_bytes(b"mirror"), 10))
         }
         fn open(&self, _: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
             Ok(Box::new(&b"{\"manifests\": []}"[..]))
@@ -233,21 +235,23 @@ fn an_index_that_contains_itself_ends() {
     assert!(select(&Mirror, &Wanted::default()).unwrap_err().to_string().contains("is longer than the 10 bytes"));
     // An index cannot contain its own digest, so this calls the check of digests directly.
     let mut selection = Selection {
-        root: Descriptor::new(INDEX, Digest::of(b"a"), 1),
+        root: Descriptor::new(INDEX, Digest::from_bytes(b"a"), 1),
         index_annotations: None,
         images: vec![],
         broken: vec![],
         skipped: vec![],
     };
-    let (descriptor, above) = (selection.root.clone(), vec![Digest::of(b"b")]);
-    let top = Entry { descriptor, promised: None, above, name: None };
-    let index =
-        |of: &[u8]| Index { manifests: vec![Descriptor::new(INDEX, Digest::of(of), 1)], annotations: BTreeMap::new() };
+    let (descriptor, above) = (selection.root.clone(), vec![Digest::from_bytes(b"b")]);
+    let top = IndexEntry { descriptor, promised: None, above, name: None };
+    let index = |of: &[u8]| Index {
+        manifests: vec![Descriptor::new(INDEX, Digest::from_bytes(of), 1)],
+        annotations: BTreeMap::new(),
+    };
     for name in [b"a", b"b"] {
         assert!(selection.sift(&Wanted::default(), &top, index(name), &mut HashSet::new()).is_empty());
     }
     let errors: Vec<String> = selection.broken.iter().map(|broken| broken.error.to_string()).collect();
-    assert_eq!(errors, [b"a", b"b"].map(|name| format!("index {} contains itself", Digest::of(name))));
+    assert_eq!(errors, [b"a", b"b"].map(|name| format!("index {} contains itself", Digest::from_bytes(name))));
 }
 
 #[test]
@@ -261,7 +265,7 @@ fn depth_and_width_of_indexes_are_bounded() {
     assert!(selection.images.is_empty());
     assert!(matches!(selection.broken[0].error, ImageError::TooDeep { .. }));
     let entries: Vec<Value> = (0..=MAX_MANIFESTS)
-        .map(|number| describe(&Descriptor::new(MANIFEST, Digest::of(&number.to_le_bytes()), 1)))
+        .map(|number| describe(&Descriptor::new(MANIFEST, Digest::from_bytes(&number.to_le_bytes()), 1)))
         .collect();
     let root = memory.index(entries);
     check_error(memory.select(&root, &[]), &format!("index {} leads to more than 512 manifests", root.digest));
@@ -270,16 +274,16 @@ fn depth_and_width_of_indexes_are_bounded() {
 #[test]
 fn a_gigabyte_manifest_is_refused_unread() {
     struct Endless(u64);
-    impl Source for Endless {
+    impl ImageSource for Endless {
         fn root(&self) -> Result<Descriptor, SourceError> {
-            Ok(Descriptor::new(MANIFEST, Digest::of(b"x"), self.0))
+            Ok(Descriptor::new(MANIFEST, Digest::from_bytes(b"x"), self.0))
         }
         fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
             assert!(descriptor.size <= 4 << 20, "it must not be opened");
             Ok(Box::new(std::io::repeat(b' ')))
         }
     }
-    let name = Digest::of(b"x");
+    let name = Digest::from_bytes(b"x");
     for (size, text) in [
         (1 << 30, "its descriptor states 1073741824 bytes, but the limit is 4194304"),
         (4 << 20, "it is longer than the 4194304 bytes that its descriptor states"),
@@ -301,7 +305,7 @@ fn documents_are_checked_against_their_size_and_digest() {
     check_error(memory.select(&root, &[]), &text);
     let other = bytes.to_ascii_uppercase();
     memory.blobs.insert(root.digest.clone(), other.clone());
-    let text = format!("reading manifest {name}: its content has a different digest: {}", Digest::of(&other));
+    let text = format!("reading manifest {name}: its content has a different digest: {}", Digest::from_bytes(&other));
     check_error(memory.select(&root, &[]), &text);
 }
 
@@ -309,7 +313,7 @@ fn documents_are_checked_against_their_size_and_digest() {
 fn a_diff_id_that_is_not_a_digest_is_an_error() {
     let mut memory = Memory::default();
     let config = memory.json(CONFIG, json!({"architecture": "amd64", "rootfs": {"diff_ids": ["sha256:12"]}}));
-    let layer = describe(&Descriptor::new(LAYER, Digest::of(b"l"), 1));
+    let layer = describe(&Descriptor::new(LAYER, Digest::from_bytes(b"l"), 1));
     let root = memory.json(MANIFEST, json!({"schemaVersion": 2, "config": describe(&config), "layers": [layer]}));
     let text = format!("diff_id 0 of the config of manifest {} is not a digest: \"sha256:12\"", root.digest);
     check_error(memory.select(&root, &[]), &text);
@@ -318,11 +322,12 @@ fn a_diff_id_that_is_not_a_digest_is_an_error() {
 #[test]
 fn foreign_layers_may_lack_a_diff_id() {
     let mut memory = Memory::default();
-    let own = DiffId(Digest::of(b"own"));
+    let own = DiffId(Digest::from_bytes(b"own"));
     let config = json!({"os": "windows", "architecture": "amd64", "rootfs": {"diff_ids": [own.to_string()]}});
     let config = memory.json(CONFIG, config);
-    let foreign = Descriptor::new("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", Digest::of(b"f"), 1);
-    let layers = [describe(&foreign), describe(&Descriptor::new(LAYER, Digest::of(b"l"), 1))];
+    let foreign =
+        Descriptor::new("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", Digest::from_bytes(b"f"), 1);
+    let layers = [describe(&foreign), describe(&Descriptor::new(LAYER, Digest::from_bytes(b"l"), 1))];
     let root = memory.json(MANIFEST, json!({"schemaVersion": 2, "config": describe(&config), "layers": layers}));
     let selection = check(memory.select(&root, &[]), &[("-", "windows/amd64")]);
     let diff_ids: Vec<Option<DiffId>> = selection.images[0].layers.iter().map(|layer| layer.diff_id.clone()).collect();

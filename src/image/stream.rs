@@ -5,21 +5,21 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::contents::Entry;
+use super::contents::LayerMember;
 use super::error::{ImageError, LayerError};
 use super::layer::{Layer, LayerRead, Passed, check, read_stored};
 use super::limits::Limits;
-use super::pipeline::{Compression, MAGIC_BYTES, Pipeline, looks_like_tar};
-use super::tar::{Blocks, End, Member as TarMember, Visit, padding};
-use super::unpack::{Packing, unpack};
+use super::pipeline::{Compression, LayerPipeline, MAGIC_BYTES, looks_like_tar};
+use super::tar::{Blocks, TarEnd, TarMember, Visit, padding};
+use super::unpack::{ArchiveCompression, unpack};
 use crate::oci::{Digest, Hasher};
 use crate::source::SourceError;
-use crate::source::archive::{Member, Members};
+use crate::source::archive::{ArchiveMember, Members};
 
 /// The content of an archive.
 #[derive(Debug)]
 pub struct Streamed<T> {
-    /// For [`crate::source::archive::Archive::of`], which finds the archive's images.
+    /// For [`crate::source::archive::Archive::from_members`], which finds the archive's images.
     pub members: Members,
     layers: HashMap<Digest, Passed<T>>,
 }
@@ -40,7 +40,7 @@ pub fn read_stream<T>(
     reader: Box<dyn Read + Send>,
     place: &str,
     limits: &Limits,
-    visit: &mut dyn FnMut(&Entry<'_>, &mut dyn Read) -> Option<T>,
+    visit: &mut dyn FnMut(&LayerMember<'_>, &mut dyn Read) -> Option<T>,
 ) -> Result<Streamed<T>, ImageError> {
     let fault = |cause: LayerError| archive_fault(place, cause);
     let (mut reader, mut start) = (BufReader::with_capacity(BUFFER, Uninterrupted(reader)), Vec::new());
@@ -51,7 +51,7 @@ pub fn read_stream<T>(
         let error = SourceError::Malformed { place, cause };
         return Err(error.with_hint("check the output of the command that writes it").into());
     }
-    let packing = Packing::of(&start);
+    let packing = ArchiveCompression::from_magic(&start);
     if packing.is_none() {
         // The error names the actual format.
         Compression::detect(&start).map_err(fault)?;
@@ -132,7 +132,7 @@ impl<T> Passage<'_, '_, T> {
         let fault = |cause| archive_fault(place, cause);
         loop {
             if let Err(end) = blocks.member(&mut member).map_err(fault)? {
-                self.members.is_whole = end == End::Marked;
+                self.members.is_whole = end == TarEnd::Marked;
                 break;
             }
             let name = String::from_utf8_lossy(&member.name).into_owned();
@@ -141,14 +141,14 @@ impl<T> Passage<'_, '_, T> {
                 0 if member.name.ends_with(b"/") => {}
                 0 | b'0' | b'7' => {
                     let size = member.stored;
-                    let section = Section { reader: &mut *blocks.reader, left: size };
+                    let section = MemberBytes { reader: &mut *blocks.reader, left: size };
                     let kept = self.file(&name, section, size).map_err(fault)?;
                     self.members.add(&name, kept)?;
                     blocks.at += size;
                     blocks.skip(padding(size)).map_err(fault)?;
                 }
-                b'1' => self.members.add(&name, Member::hard_link(&link))?,
-                b'2' => self.members.add(&name, Member::symbolic_link(&name, &link))?,
+                b'1' => self.members.add(&name, ArchiveMember::hard_link(&link))?,
+                b'2' => self.members.add(&name, ArchiveMember::symbolic_link(&name, &link))?,
                 b'3'..=b'6' => {}
                 _ => blocks.skip_data(member.stored).map_err(fault)?,
             }
@@ -159,22 +159,27 @@ impl<T> Passage<'_, '_, T> {
     }
 
     /// Stores a document, reads a layer, and skips anything that is neither.
-    fn file(&mut self, name: &str, mut section: Section<'_, impl BufRead>, size: u64) -> Result<Member, LayerError> {
+    fn file(
+        &mut self,
+        name: &str,
+        mut section: MemberBytes<'_, impl BufRead>,
+        size: u64,
+    ) -> Result<ArchiveMember, LayerError> {
         let mut start = Vec::with_capacity(MAGIC_BYTES);
         (&mut section).take(MAGIC_BYTES as u64).read_to_end(&mut start)?;
         if is_document(&start) && size <= DOCUMENT_LIMIT && self.kept + size <= DOCUMENTS_LIMIT {
             self.kept += size;
             section.read_to_end(&mut start)?;
-            return Ok(Member::Document(start.into()));
+            return Ok(ArchiveMember::Document(start.into()));
         }
         let stored = (&start[..]).chain(section);
         // The archive's reader stays on this thread, and so do the decoders of its members.
         let is_sha512 = name.contains("blobs/sha512/");
         let hasher = if is_sha512 { Hasher::sha512() } else { Hasher::sha256() };
-        let passed = read_stored(stored, hasher, self.limits, Pipeline::alone, self.visit)?;
+        let passed = read_stored(stored, hasher, self.limits, LayerPipeline::alone, self.visit)?;
         let (digest, size) = (passed.digest.clone(), passed.bytes);
         self.layers.entry(digest.clone()).or_insert(passed);
-        Ok(Member::Passed { digest, size })
+        Ok(ArchiveMember::Passed { digest, size })
     }
 }
 
@@ -185,12 +190,12 @@ fn is_document(start: &[u8]) -> bool {
 }
 
 /// A member's bytes. It is an error if the archive ends before they do.
-struct Section<'r, R> {
+struct MemberBytes<'r, R> {
     reader: &'r mut R,
     left: u64,
 }
 
-impl<R: BufRead> Read for Section<'_, R> {
+impl<R: BufRead> Read for MemberBytes<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let limit = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         if limit == 0 {

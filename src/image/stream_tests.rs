@@ -22,7 +22,7 @@ fn stream(archive: Vec<u8>) -> Result<Streamed<String>, ImageError> {
 /// Reads the archive, finds its single image, and returns the content of its layers' files, lowest layer first.
 fn check(archive: Vec<u8>, expected: &[&str]) {
     let mut streamed = stream(archive).unwrap();
-    let source = Archive::of(streamed.members.take(), &Selector::All).unwrap();
+    let source = Archive::from_members(streamed.members.take(), &Selector::All).unwrap();
     let selection = select(&source, &Wanted::default()).unwrap();
     let mut texts = Vec::new();
     for layer in &selection.images[0].layers {
@@ -41,12 +41,12 @@ fn layer(text: &str) -> Vec<u8> {
 fn oci_members(tars: &[Vec<u8>], stored: &[Vec<u8>]) -> Vec<(String, Vec<u8>)> {
     let mut members = Vec::new();
     let mut add = |bytes: Vec<u8>, media_type: &str| -> Value {
-        let descriptor = Descriptor::new(media_type, Digest::of(&bytes), bytes.len() as u64);
+        let descriptor = Descriptor::new(media_type, Digest::from_bytes(&bytes), bytes.len() as u64);
         members.push((format!("blobs/sha256/{}", descriptor.digest.hex()), bytes));
         json!({"mediaType": media_type, "digest": descriptor.digest.as_str(), "size": descriptor.size})
     };
     let layers: Vec<Value> = stored.iter().map(|bytes| add(bytes.clone(), LAYER)).collect();
-    let ids: Vec<String> = tars.iter().map(|tar| Digest::of(tar).to_string()).collect();
+    let ids: Vec<String> = tars.iter().map(|tar| Digest::from_bytes(tar).to_string()).collect();
     let config = json!({"os": "linux", "architecture": "arm64", "rootfs": {"diff_ids": ids}});
     let config = add(config.to_string().into_bytes(), "application/vnd.oci.image.config.v1+json");
     let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers}).to_string().into_bytes();
@@ -93,12 +93,12 @@ fn the_archive_itself_may_be_compressed() {
 #[test]
 fn an_old_docker_archive_has_links_for_repeated_layers() {
     let tars = [layer("one"), layer("two"), layer("one")];
-    let ids: Vec<String> = tars.iter().map(|tar| Digest::of(tar).to_string()).collect();
+    let ids: Vec<String> = tars.iter().map(|tar| Digest::from_bytes(tar).to_string()).collect();
     let config = json!({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": ids}}).to_string();
     let manifest =
         json!([{"Config": "c.json", "RepoTags": ["app:1"], "Layers": ["1/layer.tar", "2/layer.tar", "3/layer.tar"]}]);
     let manifest = manifest.to_string();
-    let members: [crate::image::testing::Member<'_>; 8] = [
+    let members: [crate::image::testing::TestMember<'_>; 8] = [
         (b'5', b"1/", b"", b""),
         file("1/VERSION", b"1.0"),
         file("1/layer.tar", &tars[0]),
@@ -109,7 +109,7 @@ fn an_old_docker_archive_has_links_for_repeated_layers() {
         file("empty", b""),
     ];
     let mut streamed = stream(tar_of(&members)).unwrap();
-    let source = Archive::of(streamed.members.take(), &Selector::All).unwrap();
+    let source = Archive::from_members(streamed.members.take(), &Selector::All).unwrap();
     let layers = select(&source, &Wanted::default()).unwrap().images[0].layers.clone();
     assert_eq!(layers[0].descriptor.digest, layers[2].descriptor.digest);
     assert_eq!(streamed.take(&layers[0]).unwrap().contents.fact(0), "one");
@@ -123,7 +123,7 @@ fn a_broken_layer_fails_its_image_and_not_the_archive() {
     cut.truncate(cut.len() - 5);
     let stored = [cut, compress(&tars[1], Compression::Gzip)];
     let mut streamed = stream(archive(&oci_members(&tars, &stored))).unwrap();
-    let source = Archive::of(streamed.members.take(), &Selector::All).unwrap();
+    let source = Archive::from_members(streamed.members.take(), &Selector::All).unwrap();
     let layers = select(&source, &Wanted::default()).unwrap().images[0].layers.clone();
     let name = layers[0].descriptor.digest.short();
     let error = streamed.take(&layers[0]).unwrap_err().to_string();
@@ -149,7 +149,7 @@ fn a_blob_missing_from_a_truncated_archive_is_reported_as_truncation() {
     let whole = archive(&sample());
     // Its last member and its end marker are missing.
     let cut = whole[..whole.len() - 1024 - 1024].to_vec();
-    let missing = Descriptor::new(LAYER, Digest::of(b"absent"), 6);
+    let missing = Descriptor::new(LAYER, Digest::from_bytes(b"absent"), 6);
     for (bytes, expected) in [(cut, "it is truncated"), (whole, "is not present in")] {
         let mut streamed = stream(bytes).unwrap();
         assert!(streamed.members.absent(&missing.digest).to_string().contains(expected));
@@ -189,18 +189,18 @@ fn useless_documents_are_not_stored() {
     let members = [file("statement", statement.as_bytes()), file("huge", huge.as_bytes()), file("small", b" {}")];
     let streamed = stream(tar_of(&members)).unwrap();
     for (name, bytes) in [("statement", &statement), ("huge", &huge)] {
-        let expected = Digest::of(bytes.as_bytes());
+        let expected = Digest::from_bytes(bytes.as_bytes());
         let member = streamed.members.find(name).unwrap();
-        assert!(matches!(member, Member::Passed { digest, .. } if *digest == expected), "{name}");
+        assert!(matches!(member, ArchiveMember::Passed { digest, .. } if *digest == expected), "{name}");
     }
-    assert!(matches!(streamed.members.find("small"), Some(Member::Document(bytes)) if **bytes == *b" {}"));
+    assert!(matches!(streamed.members.find("small"), Some(ArchiveMember::Document(bytes)) if **bytes == *b" {}"));
 }
 
 #[test]
 fn a_layer_whose_first_name_looks_like_json_is_a_layer() {
     let odd = tar_of(&[file("{odd}", b"text")]);
     let streamed = stream(tar_of(&[file("layer.tar", &odd)])).unwrap();
-    assert!(streamed.layers[&Digest::of(&odd)].read.is_ok());
-    let source = Archive::of(streamed.members, &Selector::All);
+    assert!(streamed.layers[&Digest::from_bytes(&odd)].read.is_ok());
+    let source = Archive::from_members(streamed.members, &Selector::All);
     assert!(source.is_err_and(|error| error.to_string().contains("not an image archive")));
 }

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Compression, Layer};
 use crate::oci::{Descriptor, DiffId, Digest};
-use crate::source::{Source, SourceError};
+use crate::source::{ImageSource, SourceError};
 
 /// Blobs by digest.
 #[derive(Default)]
 pub(crate) struct Memory {
     pub root: Option<Descriptor>,
     pub blobs: HashMap<Digest, Vec<u8>>,
-    /// Bytes that were read by [`Source::read_range`]; `None`: ranges are not supported.
+    /// Bytes that were read by [`ImageSource::read_range`]; `None`: ranges are not supported.
     pub ranged: Option<AtomicU64>,
 }
 
@@ -22,7 +22,7 @@ impl Memory {
     /// Adds a blob and returns its descriptor.
     pub fn add(&mut self, media_type: &str, bytes: impl Into<Vec<u8>>) -> Descriptor {
         let bytes = bytes.into();
-        let descriptor = Descriptor::new(media_type, Digest::of(&bytes), bytes.len() as u64);
+        let descriptor = Descriptor::new(media_type, Digest::from_bytes(&bytes), bytes.len() as u64);
         self.blobs.insert(descriptor.digest.clone(), bytes);
         descriptor
     }
@@ -30,11 +30,11 @@ impl Memory {
     /// Adds a layer with the bytes `stored` and the diffID of `tar`.
     pub fn add_layer(&mut self, index: usize, tar: &[u8], stored: Vec<u8>) -> Layer {
         let descriptor = self.add("application/vnd.docker.image.rootfs.diff.tar", stored);
-        Layer { index, descriptor, diff_id: Some(DiffId(Digest::of(tar))) }
+        Layer { index, descriptor, diff_id: Some(DiffId(Digest::from_bytes(tar))) }
     }
 }
 
-impl Source for Memory {
+impl ImageSource for Memory {
     fn root(&self) -> Result<Descriptor, SourceError> {
         Ok(self.root.clone().expect("the test sets a root"))
     }
@@ -68,9 +68,9 @@ pub(crate) fn compress(tar: &[u8], compression: Compression) -> Vec<u8> {
 }
 
 /// A member for [`tar_of`]: tag, name, link target, content.
-pub(crate) type Member<'a> = (u8, &'a [u8], &'a [u8], &'a [u8]);
+pub(crate) type TestMember<'a> = (u8, &'a [u8], &'a [u8], &'a [u8]);
 
-pub(crate) fn file<'a>(name: &'a str, content: &'a [u8]) -> Member<'a> {
+pub(crate) fn file<'a>(name: &'a str, content: &'a [u8]) -> TestMember<'a> {
     (b'0', name.as_bytes(), b"", content)
 }
 
@@ -98,14 +98,14 @@ pub(crate) fn padded(data: &[u8]) -> Vec<u8> {
 }
 
 /// A whole tar, end marker included.
-pub(crate) fn tar_of(members: &[Member<'_>]) -> Vec<u8> {
+pub(crate) fn tar_of(members: &[TestMember<'_>]) -> Vec<u8> {
     let mut tar = open_tar_of(members);
     tar.extend_from_slice(&[0; 1024]);
     tar
 }
 
 /// A tar without its end marker.
-pub(crate) fn open_tar_of(members: &[Member<'_>]) -> Vec<u8> {
+pub(crate) fn open_tar_of(members: &[TestMember<'_>]) -> Vec<u8> {
     let mut tar = Vec::new();
     for (tag, name, link, content) in members {
         tar.extend_from_slice(&header(*tag, name, link, content.len() as u64));

@@ -11,7 +11,7 @@ use super::note::LayerNote;
 use super::pipeline::{Compression, MAGIC_BYTES};
 use super::tar::{Visit, walk_seeking};
 use crate::oci::DiffId;
-use crate::source::Source;
+use crate::source::ImageSource;
 
 /// The content of a layer whose bytes were not verified.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ const BUFFER: usize = 16 << 10;
 /// Reads the layer without verifying it. Returns `None` for a layer that must be read in full: it is compressed or
 /// encrypted, it is not in a local file, or the image's statements about it are inconsistent.
 pub fn read_trusted<T>(
-    source: &dyn Source,
+    source: &dyn ImageSource,
     layer: &Layer,
     limits: &Limits,
     visit: &mut Visit<'_, T>,
@@ -37,7 +37,7 @@ pub fn read_trusted<T>(
 }
 
 fn read<T>(
-    source: &dyn Source,
+    source: &dyn ImageSource,
     layer: &Layer,
     limits: &Limits,
     visit: &mut Visit<'_, T>,
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use crate::image::testing::{file, tar_of};
     use crate::oci::{Descriptor, Digest};
-    use crate::source::{Section, SourceError};
+    use crate::source::{FileSection, SourceError};
 
     /// A blob in a file.
     struct InFile {
@@ -76,7 +76,7 @@ mod tests {
         size: u64,
     }
 
-    impl Source for InFile {
+    impl ImageSource for InFile {
         fn root(&self) -> Result<Descriptor, SourceError> {
             unreachable!("only a layer is read")
         }
@@ -85,15 +85,15 @@ mod tests {
             unreachable!("a layer that is trusted is not read whole")
         }
 
-        fn section(&self, _: &Descriptor) -> Result<Option<Section>, SourceError> {
-            Ok(Some(Section::new(Arc::clone(&self.file), 0, self.size)))
+        fn section(&self, _: &Descriptor) -> Result<Option<FileSection>, SourceError> {
+            Ok(Some(FileSection::new(Arc::clone(&self.file), 0, self.size)))
         }
     }
 
     fn layer(bytes: &[u8]) -> (InFile, Layer) {
         let file = tempfile::tempfile().unwrap();
         std::io::Write::write_all(&mut &file, bytes).unwrap();
-        let (digest, size) = (Digest::of(bytes), bytes.len() as u64);
+        let (digest, size) = (Digest::from_bytes(bytes), bytes.len() as u64);
         let descriptor = Descriptor::new("application/vnd.oci.image.layer.v1.tar", digest.clone(), size);
         (InFile { file: Arc::new(file), size }, Layer { index: 0, descriptor, diff_id: Some(DiffId(digest)) })
     }
@@ -139,7 +139,7 @@ mod tests {
         let tar = tar_of(&[file("a", b"a")]);
         let (source, sound) = layer(&tar);
         assert!(names(&source, &sound).is_some());
-        let other = Layer { diff_id: Some(DiffId(Digest::of(b"other"))), ..sound.clone() };
+        let other = Layer { diff_id: Some(DiffId(Digest::from_bytes(b"other"))), ..sound.clone() };
         assert_eq!(names(&source, &other), None);
         assert_eq!(names(&source, &Layer { diff_id: None, ..sound.clone() }), None);
         let shorter = Descriptor::new("x", sound.descriptor.digest.clone(), sound.descriptor.size - 1);

@@ -10,11 +10,11 @@ use lzma_rust2::XzReader;
 
 use super::error::LayerError;
 use super::limits::Limits;
-use super::pipeline::{Compression, Decoder, SelfChecked, StoredReader};
+use super::pipeline::{Compression, LayerDecoder, SelfChecked, StoredReader};
 
 /// How an archive is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packing {
+pub enum ArchiveCompression {
     Gzip,
     Zstd,
     Bzip2,
@@ -25,44 +25,48 @@ pub enum Packing {
 const XZ_MEMORY: u32 = 320 << 10;
 const BUFFER: usize = 64 << 10;
 
-impl Packing {
+impl ArchiveCompression {
     /// Detects the compression from the first bytes. Sources: RFC 1952; RFC 8878, 3.1; bzip2's `BZh`;
     /// xz-file-format.txt, 2.1.1.1.
-    pub fn of(start: &[u8]) -> Option<Packing> {
+    pub fn from_magic(start: &[u8]) -> Option<ArchiveCompression> {
         match start {
-            [0x1f, 0x8b, 8, ..] => Some(Packing::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Packing::Zstd),
-            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Packing::Bzip2),
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Packing::Xz),
+            [0x1f, 0x8b, 8, ..] => Some(ArchiveCompression::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(ArchiveCompression::Zstd),
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(ArchiveCompression::Bzip2),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(ArchiveCompression::Xz),
             _ => None,
         }
     }
 
     pub fn name(self) -> &'static str {
         match self {
-            Packing::Gzip => "gzip",
-            Packing::Zstd => "zstd",
-            Packing::Bzip2 => "bzip2",
-            Packing::Xz => "xz",
+            ArchiveCompression::Gzip => "gzip",
+            ArchiveCompression::Zstd => "zstd",
+            ArchiveCompression::Bzip2 => "bzip2",
+            ArchiveCompression::Xz => "xz",
         }
     }
 }
 
 /// Returns a reader of `reader`'s content, decompressed. Reading fails if the stream is truncated, corrupt or expands
 /// beyond the limits.
-pub fn unpack<'r>(packing: Packing, reader: impl Read + 'r, limits: &Limits) -> io::Result<Box<dyn Read + 'r>> {
+pub fn unpack<'r>(
+    packing: ArchiveCompression,
+    reader: impl Read + 'r,
+    limits: &Limits,
+) -> io::Result<Box<dyn Read + 'r>> {
     let layer = |compression, reader| {
-        let decoder = Decoder::new(compression, StoredReader::new(reader, None), limits)?;
+        let decoder = LayerDecoder::new(compression, StoredReader::new(reader, None), limits)?;
         Ok(Box::new(SelfChecked::new(decoder)) as Box<dyn Read + 'r>)
     };
     match packing {
-        Packing::Gzip => layer(Compression::Gzip, reader),
-        Packing::Zstd => layer(Compression::Zstd, reader),
-        Packing::Bzip2 => {
+        ArchiveCompression::Gzip => layer(Compression::Gzip, reader),
+        ArchiveCompression::Zstd => layer(Compression::Zstd, reader),
+        ArchiveCompression::Bzip2 => {
             let (reader, stored) = counted(reader);
             Ok(Box::new(Unpacker::new(packing, MultiBzDecoder::new(reader), stored, limits)))
         }
-        Packing::Xz => {
+        ArchiveCompression::Xz => {
             let (reader, stored) = counted(reader);
             let decoder = XzReader::new_mem_limit(reader, true, XZ_MEMORY);
             Ok(Box::new(Unpacker::new(packing, decoder, stored, limits)))
@@ -72,7 +76,7 @@ pub fn unpack<'r>(packing: Packing, reader: impl Read + 'r, limits: &Limits) -> 
 
 /// A decoder with its output checked against the limits.
 struct Unpacker<D> {
-    packing: Packing,
+    packing: ArchiveCompression,
     decoder: D,
     stored: Arc<AtomicU64>,
     produced: u64,
@@ -80,7 +84,7 @@ struct Unpacker<D> {
 }
 
 impl<D: Read> Unpacker<D> {
-    fn new(packing: Packing, decoder: D, stored: Arc<AtomicU64>, limits: &Limits) -> Unpacker<D> {
+    fn new(packing: ArchiveCompression, decoder: D, stored: Arc<AtomicU64>, limits: &Limits) -> Unpacker<D> {
         Unpacker { packing, decoder, stored, produced: 0, limits: limits.clone() }
     }
 }
@@ -96,7 +100,7 @@ impl<D: Read> Read for Unpacker<D> {
 
 /// Names the format in the decoder's own errors, which are plain I/O errors. Errors of the source pass through
 /// unchanged.
-fn named(packing: Packing, error: io::Error) -> io::Error {
+fn named(packing: ArchiveCompression, error: io::Error) -> io::Error {
     let format = packing.name();
     match error.kind() {
         io::ErrorKind::Interrupted => error,
@@ -111,18 +115,18 @@ fn named(packing: Packing, error: io::Error) -> io::Error {
 }
 
 /// Counts the stored bytes, and marks the source's errors so that they are recognised after the decoder.
-struct Counted<R> {
+struct CountedSource<R> {
     reader: R,
     stored: Arc<AtomicU64>,
 }
 
-fn counted<R: Read>(reader: R) -> (BufReader<Counted<R>>, Arc<AtomicU64>) {
+fn counted<R: Read>(reader: R) -> (BufReader<CountedSource<R>>, Arc<AtomicU64>) {
     let stored = Arc::<AtomicU64>::default();
-    let counted = Counted { reader, stored: Arc::clone(&stored) };
+    let counted = CountedSource { reader, stored: Arc::clone(&stored) };
     (BufReader::with_capacity(BUFFER, counted), stored)
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountedSource<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(into).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
@@ -145,7 +149,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn read(packing: Packing, stored: &[u8]) -> Result<Vec<u8>, String> {
+    fn read(packing: ArchiveCompression, stored: &[u8]) -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();
         let limits = Limits { free_bytes: 1 << 20, ..Limits::default() };
         let read = unpack(packing, stored, &limits).and_then(|mut reader| reader.read_to_end(&mut bytes));
@@ -166,28 +170,28 @@ mod tests {
         let gzip = super::super::testing::compress(&text, Compression::Gzip);
         let zstd = super::super::testing::compress(&text, Compression::Zstd);
         for (packing, stored) in [
-            (Packing::Gzip, gzip),
-            (Packing::Zstd, zstd),
-            (Packing::Bzip2, bzip2(&text)),
-            (Packing::Xz, XZ.repeat(1000)),
+            (ArchiveCompression::Gzip, gzip),
+            (ArchiveCompression::Zstd, zstd),
+            (ArchiveCompression::Bzip2, bzip2(&text)),
+            (ArchiveCompression::Xz, XZ.repeat(1000)),
         ] {
-            assert_eq!(Packing::of(&stored), Some(packing));
+            assert_eq!(ArchiveCompression::from_magic(&stored), Some(packing));
             assert!(read(packing, &stored).unwrap() == text, "{packing:?}");
             let cut = read(packing, &stored[..stored.len() - 9]).unwrap_err();
             assert!(cut.contains(packing.name()), "{packing:?}: {cut}");
         }
-        assert_eq!(Packing::of(b"\x7fELF"), None);
+        assert_eq!(ArchiveCompression::from_magic(b"\x7fELF"), None);
     }
 
     #[test]
     fn broken_bytes_and_bombs_are_errors() {
         let mut broken = bzip2(&b"hello\n".repeat(1000));
         broken[30] ^= 0xff;
-        assert!(read(Packing::Bzip2, &broken).unwrap_err().starts_with("corrupt bzip2"), "a checksum fails");
+        assert!(read(ArchiveCompression::Bzip2, &broken).unwrap_err().starts_with("corrupt bzip2"), "a checksum fails");
         let mut broken = XZ.to_vec();
         broken[29] ^= 1;
-        assert!(read(Packing::Xz, &broken).unwrap_err().starts_with("corrupt xz"), "a checksum fails");
-        let bomb = read(Packing::Bzip2, &bzip2(&vec![0; 8 << 20])).unwrap_err();
+        assert!(read(ArchiveCompression::Xz, &broken).unwrap_err().starts_with("corrupt xz"), "a checksum fails");
+        let bomb = read(ArchiveCompression::Bzip2, &bzip2(&vec![0; 8 << 20])).unwrap_err();
         assert!(bomb.contains("archive bombs"), "{bomb}");
     }
 }

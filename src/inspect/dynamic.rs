@@ -32,15 +32,15 @@ pub struct DynamicTable {
     names: Vec<(u64, u64)>,
     /// File offset and length. `None` if no segment contains the address.
     strings: Option<(u64, u64)>,
-    needs: Option<Versions>,
-    defines: Option<Versions>,
+    needs: Option<NeededVersions>,
+    defines: Option<NeededVersions>,
     flags_1: u64,
     symbols: SymbolTable,
     has_lost: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Versions {
+struct NeededVersions {
     /// `None` if no segment contains the address.
     offset: Option<u64>,
     count: u64,
@@ -75,7 +75,9 @@ impl DynamicTable {
         }
         table.has_lost |= !has_end && (bytes.len() as u64) < section_size;
         let place = |(address, count): (Option<u64>, u64)| {
-            address.filter(|_| count > 0).map(|address| Versions { offset: file_offset(segments, address), count })
+            address
+                .filter(|_| count > 0)
+                .map(|address| NeededVersions { offset: file_offset(segments, address), count })
         };
         table.strings = strings.and_then(|address| file_offset(segments, address)).map(|offset| (offset, size));
         (table.needs, table.defines) = (place(needs), place(defines));
@@ -132,7 +134,7 @@ impl DynamicTable {
 
     /// Resolves the names from the kept bytes. `is_program` is true if the file names a loader.
     pub fn resolve(&self, ctx: Ctx, window: &Window<'_>, is_program: bool) -> Dynamic {
-        let mut names = Names::new(self.strings, window, self.has_lost);
+        let mut names = KeptNames::new(self.strings, window, self.has_lost);
         let mut dynamic = Dynamic {
             is_pie: self.flags_1 & DF_1_PIE != 0,
             no_default_lib: self.flags_1 & DF_1_NODEFLIB != 0,
@@ -177,7 +179,7 @@ fn file_offset(segments: &[Segment], address: u64) -> Option<u64> {
 
 /// goblin finds version tables by their section. This section is made up from the dynamic section, because section
 /// headers may be stripped.
-fn table<'a>(versions: Versions, sh_type: u32, window: &'a Window<'_>) -> Option<(&'a [u8], [SectionHeader; 1])> {
+fn table<'a>(versions: NeededVersions, sh_type: u32, window: &'a Window<'_>) -> Option<(&'a [u8], [SectionHeader; 1])> {
     let bytes = window.from(versions.offset?)?;
     let bytes = &bytes[..bytes.len().min(VERSIONS_LIMIT as usize)];
     let sh_info = versions.count.min(VERSION_COUNT as u64) as u32;
@@ -190,7 +192,7 @@ fn wanted(
     bytes: &[u8],
     header: &[SectionHeader; 1],
     ctx: Ctx,
-    names: &mut Names<'_, '_>,
+    names: &mut KeptNames<'_, '_>,
 ) -> Vec<(String, Vec<(String, bool)>)> {
     let mut wants = Vec::new();
     let Ok(Some(section)) = VerneedSection::parse(bytes, header, ctx) else {
@@ -210,7 +212,7 @@ fn wanted(
     wants
 }
 
-fn offered(bytes: &[u8], header: &[SectionHeader; 1], ctx: Ctx, names: &mut Names<'_, '_>) -> Vec<String> {
+fn offered(bytes: &[u8], header: &[SectionHeader; 1], ctx: Ctx, names: &mut KeptNames<'_, '_>) -> Vec<String> {
     let Ok(Some(section)) = VerdefSection::parse(bytes, header, ctx) else {
         names.has_lost = true;
         return Vec::new();
@@ -221,16 +223,16 @@ fn offered(bytes: &[u8], header: &[SectionHeader; 1], ctx: Ctx, names: &mut Name
 }
 
 /// The kept part of the string table.
-struct Names<'w, 'r> {
+struct KeptNames<'w, 'r> {
     window: &'w Window<'r>,
     /// File offset and length.
     strings: Option<(u64, u64)>,
     has_lost: bool,
 }
 
-impl<'w, 'r> Names<'w, 'r> {
-    fn new(strings: Option<(u64, u64)>, window: &'w Window<'r>, has_lost: bool) -> Names<'w, 'r> {
-        Names { window, strings, has_lost }
+impl<'w, 'r> KeptNames<'w, 'r> {
+    fn new(strings: Option<(u64, u64)>, window: &'w Window<'r>, has_lost: bool) -> KeptNames<'w, 'r> {
+        KeptNames { window, strings, has_lost }
     }
 
     fn at(&mut self, offset: u64) -> Option<String> {

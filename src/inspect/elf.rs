@@ -56,7 +56,7 @@ const EM_RISCV: u16 = 243;
 const ATTRIBUTES: u32 = 0x7000_0003;
 
 /// The 256 bytes that the kernel reads first, and their interpretation.
-struct Start {
+struct ElfStart {
     head: Box<[u8; BINPRM_BUF_SIZE]>,
     header: Header,
     class: Class,
@@ -66,7 +66,7 @@ struct Start {
 
 /// Reads the ELF file at the start of `window`.
 pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
-    let start = Start::new(window.head());
+    let start = ElfStart::new(window.head());
     let segments = program_headers(&start, window);
     let is_program = matches!(start.header.e_type, ET_EXEC | ET_DYN);
     let mut isa = IsaNotes::default();
@@ -96,7 +96,7 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
 /// Reads only the head of a file that is at the start of `window`. Its dynamic section is not read and marked as
 /// partial. A file whose program headers, loader or early notes are not in its head is read like any other.
 pub fn inspect_start(path: &[u8], window: &mut Window<'_>) -> Elf {
-    let start = Start::new(window.head());
+    let start = ElfStart::new(window.head());
     let kept = window.position()..window.size();
     let is_beyond = |end: Option<u64>| end.is_some_and(|end| end > kept.start && end <= kept.end);
     if is_beyond(table_end(&start.header)) {
@@ -120,7 +120,7 @@ pub fn inspect_start(path: &[u8], window: &mut Window<'_>) -> Elf {
 }
 
 /// The facts from the header, the program headers and the kept bytes.
-fn basics(start: Start, segments: Vec<Segment>, window: &Window<'_>) -> Elf {
+fn basics(start: ElfStart, segments: Vec<Segment>, window: &Window<'_>) -> Elf {
     let (interp, interp_missing) = interp(&segments, window);
     let property = property(&start, &segments, window);
     let Header { e_type, e_machine, e_flags, e_entry, e_phoff, e_phentsize, e_phnum, .. } = start.header;
@@ -180,12 +180,12 @@ fn loader_directories(bytes: &[u8]) -> Option<LoaderDirectories> {
 
 /// Returns machine, type and layout from the first bytes of an archive's member.
 pub fn peek(bytes: &[u8]) -> (u16, u16, Class, Endian) {
-    let start = Start::new(bytes);
+    let start = ElfStart::new(bytes);
     (start.header.e_machine, start.header.e_type, start.class, start.endian)
 }
 
-impl Start {
-    fn new(bytes: &[u8]) -> Start {
+impl ElfStart {
+    fn new(bytes: &[u8]) -> ElfStart {
         let mut head = Box::new([0; BINPRM_BUF_SIZE]);
         let len = bytes.len().min(BINPRM_BUF_SIZE);
         head[..len].copy_from_slice(&bytes[..len]);
@@ -203,7 +203,7 @@ impl Start {
         let container = if class == Class::Elf64 { Container::Big } else { Container::Little };
         let endianness =
             if endian == Endian::Little { goblin::container::Endian::Little } else { goblin::container::Endian::Big };
-        Start { head, header, class, endian, ctx: Ctx::new(container, endianness) }
+        ElfStart { head, header, class, endian, ctx: Ctx::new(container, endianness) }
     }
 }
 
@@ -244,7 +244,7 @@ fn table_end(header: &Header) -> Option<u64> {
     header.e_phoff.checked_add(u64::from(header.e_phentsize) * u64::from(header.e_phnum))
 }
 
-fn program_headers(start: &Start, window: &mut Window<'_>) -> Vec<Segment> {
+fn program_headers(start: &ElfStart, window: &mut Window<'_>) -> Vec<Segment> {
     let (header, size) = (&start.header, ProgramHeader::size(start.ctx) as u64);
     let len = u64::from(header.e_phnum) * size;
     let is_readable = u64::from(header.e_phentsize) == size && (1..=TABLE_LIMIT).contains(&len);
@@ -275,7 +275,7 @@ fn segment(header: &ProgramHeader) -> Segment {
 /// Requests everything that the program headers refer to, lets it pass, and then requests the tables of the dynamic
 /// section.
 fn read_segments(
-    start: &Start,
+    start: &ElfStart,
     segments: &[Segment],
     window: &mut Window<'_>,
 ) -> (Option<DynamicTable>, Option<GoBuild>) {
@@ -356,7 +356,7 @@ fn interp(segments: &[Segment], window: &Window<'_>) -> (Option<Vec<u8>>, bool) 
 }
 
 /// Returns the property that arm64 kernels read, which is only the last one.
-fn property(start: &Start, segments: &[Segment], window: &Window<'_>) -> Option<Vec<u8>> {
+fn property(start: &ElfStart, segments: &[Segment], window: &Window<'_>) -> Option<Vec<u8>> {
     let is_arm = matches!(start.header.e_machine, EM_ARM | EM_AARCH64);
     let segment = segments.iter().rfind(|segment| is_arm && segment.p_type == PT_GNU_PROPERTY)?;
     let len = segment.filesz.min(PROPERTY_LIMIT).min(window.size().saturating_sub(segment.offset));
@@ -367,7 +367,7 @@ fn property(start: &Start, segments: &[Segment], window: &Window<'_>) -> Option<
 /// headers are at the end of the file, so they are read only in these cases.
 fn read_sections(
     path: &[u8],
-    start: &Start,
+    start: &ElfStart,
     segments: &[Segment],
     window: &mut Window<'_>,
     isa: &mut IsaNotes,

@@ -154,7 +154,7 @@ fn kept_bytes_stay_below_the_limit() {
     let mut bytes = ElfBuilder::amd64().needed("liba.so").x86_needed(1).padding(100 << 20);
     bytes.go = Some(elf_builder::Go { version: "go1".into(), settings: Vec::new(), before: 30 << 20 });
     let bytes = bytes.build();
-    let mut store = window::Store::default();
+    let mut store = window::WindowBuffers::default();
     let mut reader = bytes.as_slice();
     let mut window = Window::open(&mut reader, bytes.len() as u64, &mut store, HEAD_BYTES);
     for start in (0..100 << 20).step_by(2 << 20) {

@@ -9,21 +9,21 @@ use crate::platform::Endian;
 const MODULE_LIMIT: u64 = 4 << 20;
 
 /// The runtime whose module a file is, by its path.
-fn runtime(path: &[u8]) -> Option<Runtime> {
+fn runtime(path: &[u8]) -> Option<ModuleRuntime> {
     let has = |part: &[u8]| path.windows(part.len()).any(|window| window == part);
     match path {
-        _ if path.ends_with(b"/sbin/nginx") || path.ends_with(b"/bin/openresty") => Some(Runtime::NginxItself),
-        _ if path.ends_with(b".node") => Some(Runtime::Node),
+        _ if path.ends_with(b"/sbin/nginx") || path.ends_with(b"/bin/openresty") => Some(ModuleRuntime::NginxItself),
+        _ if path.ends_with(b".node") => Some(ModuleRuntime::Node),
         _ if !path.ends_with(b".so") => None,
-        _ if has(b"/php") => Some(Runtime::Php),
-        _ if has(b"/postgresql") => Some(Runtime::Postgres),
-        _ if has(b"/nginx") || has(b"/ngx_") => Some(Runtime::Nginx),
+        _ if has(b"/php") => Some(ModuleRuntime::Php),
+        _ if has(b"/postgresql") => Some(ModuleRuntime::Postgres),
+        _ if has(b"/nginx") || has(b"/ngx_") => Some(ModuleRuntime::Nginx),
         _ => None,
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Runtime {
+enum ModuleRuntime {
     Node,
     Php,
     Postgres,
@@ -33,7 +33,7 @@ enum Runtime {
 
 /// Requests the whole file if the interface may be anywhere in its data.
 pub fn want(path: &[u8], window: &mut Window<'_>) {
-    let is_searched = runtime(path).is_some_and(|runtime| runtime != Runtime::Node);
+    let is_searched = runtime(path).is_some_and(|runtime| runtime != ModuleRuntime::Node);
     if is_searched && window.size() <= MODULE_LIMIT {
         window.want(0, window.size());
     }
@@ -42,11 +42,11 @@ pub fn want(path: &[u8], window: &mut Window<'_>) {
 /// `strings`: the table of dynamic strings. `bytes`: the start of the file, as far as it was kept.
 pub fn read(path: &[u8], strings: &[u8], bytes: &[u8], endian: Endian) -> Option<ModuleInterface> {
     match runtime(path)? {
-        Runtime::Node => node(strings),
-        Runtime::Php => php(bytes),
-        Runtime::Postgres => postgres(strings, bytes, endian),
-        Runtime::Nginx => nginx_module(bytes, endian),
-        Runtime::NginxItself => nginx(bytes),
+        ModuleRuntime::Node => node(strings),
+        ModuleRuntime::Php => php(bytes),
+        ModuleRuntime::Postgres => postgres(strings, bytes, endian),
+        ModuleRuntime::Nginx => nginx_module(bytes, endian),
+        ModuleRuntime::NginxItself => nginx(bytes),
     }
 }
 

@@ -15,7 +15,7 @@ pub enum FileKind {
     /// Zero bytes long.
     Empty,
     Elf(Box<Elf>),
-    Script(Box<Script>),
+    Script(Box<ShebangFile>),
     MachO(Box<MachO>),
     Pe(Box<Pe>),
     Wasm,
@@ -25,7 +25,7 @@ pub enum FileKind {
     /// zip, jar, wheel or nupkg, with the native code inside by member path.
     Zip(Box<Zip>),
     /// A compressed file or a tar. Its content is not inspected.
-    Packed(Packing),
+    Packed(PackedFormat),
     LlvmBitcode,
     /// A Git LFS pointer in place of the file.
     LfsPointer,
@@ -95,7 +95,7 @@ pub enum Language {
 
 /// The format of a [`FileKind::Packed`] file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Packing {
+pub enum PackedFormat {
     Gzip,
     Xz,
     Zstd,
@@ -146,7 +146,7 @@ pub struct NpmPackage {
 
 /// A `#!` file. The line is limited to the first 256 bytes of the file, as in the kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Script {
+pub struct ShebangFile {
     /// The interpreter and its argument, or the reason why the kernel rejects the line. Source: fs/binfmt_script.c.
     pub shebang: Result<Shebang, ShebangError>,
     /// The start of the text, for finding the commands that it runs: up to [`SCRIPT_BYTES`] of an executable shell
@@ -370,7 +370,7 @@ pub struct Pe {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Zip {
     /// Programs and libraries by member path (`outer.jar!/inner.so` in nested archives).
-    pub natives: Vec<(String, Native)>,
+    pub natives: Vec<(String, NativeKind)>,
     /// `Tag:` lines of a wheel's WHEEL file.
     pub wheel_tags: Vec<String>,
     /// The archive contains META-INF/MANIFEST.MF or .class members.
@@ -381,7 +381,7 @@ pub struct Zip {
 
 /// Format and architecture of native code in an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Native {
+pub enum NativeKind {
     Elf { machine: u16, arch: Option<Arch>, e_type: u16 },
     MachO,
     Pe { machine: u16 },

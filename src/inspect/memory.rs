@@ -2,7 +2,7 @@
 //! so the estimate is within a factor of two of the allocated memory.
 
 use super::{
-    Ar, Dynamic, Elf, FileKind, LoaderDirectories, MachO, Mention, NpmPackage, Pe, Script, Symbols, TextStart, Zip,
+    Ar, Dynamic, Elf, FileKind, LoaderDirectories, MachO, Mention, NpmPackage, Pe, ShebangFile, Symbols, TextStart, Zip,
 };
 
 impl FileKind {
@@ -86,13 +86,13 @@ fn dynamic_bytes(dynamic: &Dynamic) -> usize {
             .map_or(0, |own| size_of::<LoaderDirectories>() + strings(&own.search) + optional(&own.cache))
 }
 
-fn script_bytes(script: &Script) -> usize {
+fn script_bytes(script: &ShebangFile) -> usize {
     let shebang = script
         .shebang
         .as_ref()
         .map_or(0, |shebang| shebang.interpreter.len() + shebang.argument.as_ref().map_or(0, Vec::len));
     let zip = script.zip.as_ref().map_or(0, |zip| zip_bytes(zip));
-    size_of::<Script>() + shebang + script.text.len() + zip
+    size_of::<ShebangFile>() + shebang + script.text.len() + zip
 }
 
 fn zip_bytes(zip: &Zip) -> usize {

@@ -29,14 +29,14 @@ use std::io::Read;
 pub use kind::*;
 pub use mentions::{mentions, names};
 pub use named::is_config_path;
-use window::{Store, Window};
+use window::{Window, WindowBuffers};
 #[cfg(test)]
 pub(crate) use zip::tests::deflated;
 
 thread_local! {
     /// Taken while a file is inspected, so that a reader that calls `inspect` itself gets an empty store and not a
     /// borrow error.
-    static STORE: Cell<Option<Box<Store>>> = const { Cell::new(None) };
+    static STORE: Cell<Option<Box<WindowBuffers>>> = const { Cell::new(None) };
 }
 
 /// Enough bytes to recognise text and every magic number, of which tar's is the last, at 257. For most files no more is
@@ -114,7 +114,7 @@ pub fn inspect_to(depth: Depth, path: &[u8], size: u64, is_executable: bool, rea
     match depth {
         Depth::Headers => inspect(path, size, is_executable, reader),
         Depth::Code => {
-            let mut kept = code::Kept::new(reader);
+            let mut kept = code::KeptCode::new(reader);
             let mut kind = inspect(path, size, is_executable, &mut kept);
             if let FileKind::Elf(elf) = &mut kind {
                 elf.code = kept.needs().map(Box::new);
@@ -143,18 +143,18 @@ fn classify(
         },
         [0, b'a', b's', b'm', ..] => FileKind::Wasm,
         [b'B', b'C', 0xc0, 0xde, ..] | [0xde, 0xc0, 0x17, 0x0b, ..] => FileKind::LlvmBitcode,
-        [0x1f, 0x8b, 8, ..] => FileKind::Packed(Packing::Gzip),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => FileKind::Packed(Packing::Zstd),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => FileKind::Packed(Packing::Xz),
-        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', ..] => FileKind::Packed(Packing::Bzip2),
+        [0x1f, 0x8b, 8, ..] => FileKind::Packed(PackedFormat::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => FileKind::Packed(PackedFormat::Zstd),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => FileKind::Packed(PackedFormat::Xz),
+        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', ..] => FileKind::Packed(PackedFormat::Bzip2),
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => match zip::is_worth_reading(path, is_executable) {
             true => FileKind::Zip(Box::new(zip::inspect(window))),
-            false => FileKind::Packed(Packing::Zip),
+            false => FileKind::Packed(PackedFormat::Zip),
         },
         [b'!', b'<', b'a' | b't', ..] if head.starts_with(b"!<arch>\n") || head.starts_with(b"!<thin>\n") => {
             FileKind::Ar(Box::new(ar::inspect(window)))
         }
-        _ if head.get(257..262) == Some(b"ustar") => FileKind::Packed(Packing::Tar),
+        _ if head.get(257..262) == Some(b"ustar") => FileKind::Packed(PackedFormat::Tar),
         _ => by_name(path, window).unwrap_or_else(|| text(path, is_executable, window)),
     }
 }

@@ -177,7 +177,7 @@ pub fn is_project_path(path: &[u8]) -> bool {
 
 /// Reads the scripts in a project's `package.json`. `None` if there are none or too many to keep.
 pub fn npm_project(text: &[u8]) -> Option<NpmPackage> {
-    let wire: Project = serde_json::from_slice(text).ok()?;
+    let wire: PackageScripts = serde_json::from_slice(text).ok()?;
     let scripts: Vec<(String, String)> =
         wire.scripts.into_iter().filter_map(|(name, text)| Some((name, text.as_str()?.to_string()))).collect();
     let bytes: usize = scripts.iter().map(|(name, text)| name.len() + text.len()).sum();
@@ -250,7 +250,7 @@ struct PackageJson {
 
 /// Source: npm's package.json(5), "scripts".
 #[derive(Deserialize)]
-struct Project {
+struct PackageScripts {
     #[serde(default, deserialize_with = "lenient")]
     name: Option<String>,
     #[serde(default, deserialize_with = "lenient")]

@@ -1,13 +1,13 @@
 //! Parses the `#!` line, byte for byte like the kernel. Whether the interpreter exists is not checked here. Source:
 //! fs/binfmt_script.c `load_script`, Linux 5.1 and later.
 
-use super::kind::{HEAD_BYTES, SCRIPT_BYTES, Script, Shebang, ShebangError};
+use super::kind::{HEAD_BYTES, SCRIPT_BYTES, Shebang, ShebangError, ShebangFile};
 use super::window::Window;
 use super::zip;
 use crate::platform::binfmt::BINPRM_BUF_SIZE;
 
 /// Reads the script at the start of `window`: its first line, and as much of its text as is useful.
-pub fn inspect(is_executable: bool, window: &mut Window<'_>) -> Script {
+pub fn inspect(is_executable: bool, window: &mut Window<'_>) -> ShebangFile {
     let mut buf = [0; BINPRM_BUF_SIZE];
     let len = window.head().len().min(BINPRM_BUF_SIZE);
     buf[..len].copy_from_slice(&window.head()[..len]);
@@ -25,7 +25,7 @@ pub fn inspect(is_executable: bool, window: &mut Window<'_>) -> Script {
     let text = &text[..text.len().min(kept)];
     let (is_whole, text) = (text.len() as u64 == window.size(), text.into());
     let archive = archive_start(&shebang, window.head());
-    Script { shebang, is_whole, text, zip: archive.map(|start| Box::new(zip::inspect_after(window, start))) }
+    ShebangFile { shebang, is_whole, text, zip: archive.map(|start| Box::new(zip::inspect_after(window, start))) }
 }
 
 /// The offset of the archive in a zipapp, which follows the first line.

@@ -22,16 +22,16 @@ const SKIP_BYTES: usize = 64 << 10;
 
 /// The buffers of one worker, reused for each file.
 #[derive(Default)]
-pub struct Store {
+pub struct WindowBuffers {
     bytes: Vec<u8>,
-    chunks: Vec<Chunk>,
+    chunks: Vec<WindowChunk>,
     wanted: Vec<Range<u64>>,
     watched: Vec<Range<u64>>,
     skipped: Vec<u8>,
 }
 
 #[derive(Clone, Copy)]
-struct Chunk {
+struct WindowChunk {
     start: u64,
     at: usize,
     len: usize,
@@ -40,23 +40,23 @@ struct Chunk {
 /// A file and the parts of it that were kept so far.
 pub struct Window<'a> {
     reader: &'a mut dyn Read,
-    store: &'a mut Store,
+    store: &'a mut WindowBuffers,
     size: u64,
     at: u64,
     has_failed: bool,
-    watch: Watch,
+    watch: Needle,
 }
 
 /// A byte sequence to search for in passing bytes, at multiples of [`ALIGN`]. An empty needle is never found.
 #[derive(Clone, Copy, Default)]
-struct Watch {
+struct Needle {
     needle: &'static [u8],
     /// Bytes to keep from the match on.
     keep: u64,
     found: Option<u64>,
 }
 
-impl Store {
+impl WindowBuffers {
     /// Frees the memory that a large file needed.
     pub fn shrink(&mut self) {
         if self.bytes.capacity() > IDLE_LIMIT {
@@ -74,7 +74,7 @@ impl Store {
     fn record_chunk(&mut self, start: u64, at: usize, len: usize) {
         match self.chunks.last_mut() {
             Some(last) if last.start + last.len as u64 == start && last.at + last.len == at => last.len += len,
-            _ if len > 0 => self.chunks.push(Chunk { start, at, len }),
+            _ if len > 0 => self.chunks.push(WindowChunk { start, at, len }),
             _ => {}
         }
     }
@@ -82,12 +82,12 @@ impl Store {
 
 impl<'a> Window<'a> {
     /// Starts a file of `size` bytes and keeps its first `head` bytes.
-    pub fn open(reader: &'a mut dyn Read, size: u64, store: &'a mut Store, head: usize) -> Window<'a> {
+    pub fn open(reader: &'a mut dyn Read, size: u64, store: &'a mut WindowBuffers, head: usize) -> Window<'a> {
         store.bytes.clear();
         store.chunks.clear();
         store.wanted.clear();
         store.watched.clear();
-        let mut window = Window { reader, store, size, at: 0, has_failed: false, watch: Watch::default() };
+        let mut window = Window { reader, store, size, at: 0, has_failed: false, watch: Needle::default() };
         window.keep(head as u64);
         window
     }
@@ -134,7 +134,7 @@ impl<'a> Window<'a> {
     /// Searches `ranges` for `needle` (at most [`ALIGN`] bytes, at a multiple of it), and keeps `keep` bytes from the
     /// first match on. Bytes that have passed and were not kept are not searched.
     pub fn watch(&mut self, needle: &'static [u8], ranges: impl Iterator<Item = Range<u64>>, keep: u64) {
-        self.watch = Watch { needle, keep, found: None };
+        self.watch = Needle { needle, keep, found: None };
         self.store.watched.extend(ranges.take(WANTED_LIMIT));
         let kept = self.store.chunks.iter();
         let found = kept.filter_map(|chunk| {
@@ -196,8 +196,8 @@ impl<'a> Window<'a> {
     }
 
     /// The whole file as a stream: the kept start, then the remaining bytes.
-    pub fn stream(&mut self) -> Stream<'_, 'a> {
-        Stream { window: self, served: 0 }
+    pub fn stream(&mut self) -> WindowStream<'_, 'a> {
+        WindowStream { window: self, served: 0 }
     }
 
     fn keep(&mut self, len: u64) {
@@ -275,12 +275,12 @@ impl<'a> Window<'a> {
 }
 
 /// See [`Window::stream`].
-pub struct Stream<'w, 'a> {
+pub struct WindowStream<'w, 'a> {
     window: &'w mut Window<'a>,
     served: usize,
 }
 
-impl Read for Stream<'_, '_> {
+impl Read for WindowStream<'_, '_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let head = &self.window.head()[self.served..];
         if !head.is_empty() {

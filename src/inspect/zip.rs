@@ -8,10 +8,10 @@ use std::io::{BufRead, BufReader, Read};
 use flate2::Decompress;
 use scroll::{LE, Pread};
 
-use super::kind::{FileKind, Native, Zip};
+use super::kind::{FileKind, NativeKind, Zip};
 use super::named::{WHEEL_BYTES, is_wheel_path, wheel_tags};
 use super::window::Window;
-use super::zip_member::{LOCAL, Member, MemberContent, fill, next_signature, skip};
+use super::zip_member::{LOCAL, MemberContent, ZipMember, fill, next_signature, skip};
 use super::{elf, foreign};
 use crate::platform::Arch;
 
@@ -122,7 +122,7 @@ impl<'b> ZipReader<'b> {
                 Some(_) => return,
                 None => return self.count_unread(),
             }
-            let Some(member) = Member::read(reader) else { return self.count_unread() };
+            let Some(member) = ZipMember::read(reader) else { return self.count_unread() };
             self.members += 1;
             if self.members > MEMBERS || self.member(&member, reader, within, depth).is_none() {
                 return self.count_unread();
@@ -135,7 +135,7 @@ impl<'b> ZipReader<'b> {
     }
 
     /// Reads a member. `None` if the start of the next member cannot be found.
-    fn member(&mut self, member: &Member, reader: &mut dyn BufRead, within: &str, depth: usize) -> Option<()> {
+    fn member(&mut self, member: &ZipMember, reader: &mut dyn BufRead, within: &str, depth: usize) -> Option<()> {
         let name = member.name.as_slice();
         self.zip.is_jar |= depth == 0 && (name == b"META-INF/MANIFEST.MF" || name.ends_with(b".class"));
         let is_wheel = depth == 0 && is_wheel_path(name);
@@ -164,7 +164,7 @@ impl<'b> ZipReader<'b> {
     }
 
     /// Opens a member. `None` if it is encrypted, has an unsupported compression, or is stored without a size.
-    fn open<'r>(&mut self, member: &Member, from: &'r mut dyn BufRead) -> Option<MemberContent<'r, 'b>> {
+    fn open<'r>(&mut self, member: &ZipMember, from: &'r mut dyn BufRead) -> Option<MemberContent<'r, 'b>> {
         let inflater = match member.method {
             0 if member.size.is_some() => None,
             8 => Some(self.spare.pop().unwrap_or_else(|| Decompress::new(false))),
@@ -200,17 +200,17 @@ fn peek(content: &mut MemberContent<'_, '_>) -> Option<Vec<u8>> {
 }
 
 /// Recognises native code from the first bytes of a member.
-fn native(peek: &[u8]) -> Option<Native> {
+fn native(peek: &[u8]) -> Option<NativeKind> {
     match peek {
         [0x7f, b'E', b'L', b'F', ..] => {
             let (machine, e_type, class, endian) = elf::peek(peek);
-            Some(Native::Elf { machine, arch: Arch::of_elf(machine, class, endian), e_type })
+            Some(NativeKind::Elf { machine, arch: Arch::of_elf(machine, class, endian), e_type })
         }
         [b'M', b'Z', ..] => {
             let offset = peek.pread_with::<u32>(0x3c, LE).ok()? as usize;
-            foreign::pe_header(peek.get(offset..)?).map(|pe| Native::Pe { machine: pe.machine })
+            foreign::pe_header(peek.get(offset..)?).map(|pe| NativeKind::Pe { machine: pe.machine })
         }
-        _ => matches!(foreign::mach_or_java(peek), Some(FileKind::MachO(_))).then_some(Native::MachO),
+        _ => matches!(foreign::mach_or_java(peek), Some(FileKind::MachO(_))).then_some(NativeKind::MachO),
     }
 }
 

@@ -20,7 +20,7 @@ const ZIP_64: u16 = 1;
 const SKIP_BYTES: usize = 16 << 10;
 
 /// A local file header.
-pub struct Member {
+pub struct ZipMember {
     pub name: Vec<u8>,
     pub method: u16,
     pub is_encrypted: bool,
@@ -80,9 +80,9 @@ pub fn fill(reader: &mut (impl Read + ?Sized), into: &mut [u8]) -> Option<usize>
     Some(len)
 }
 
-impl Member {
+impl ZipMember {
     /// Reads the header after its signature. `None` if it is truncated.
-    pub fn read(reader: &mut dyn BufRead) -> Option<Member> {
+    pub fn read(reader: &mut dyn BufRead) -> Option<ZipMember> {
         let mut fixed = [0; HEADER];
         fill(reader, &mut fixed).filter(|len| *len == HEADER)?;
         let half = |at: usize| u16::from_le_bytes([fixed[at], fixed[at + 1]]);
@@ -100,7 +100,7 @@ impl Member {
         };
         // A size of 0 in the extra field also means that a descriptor follows.
         let size = size.filter(|size| *size > 0 || flags & 8 == 0);
-        Some(Member { name, method, is_encrypted: flags & 1 != 0, size })
+        Some(ZipMember { name, method, is_encrypted: flags & 1 != 0, size })
     }
 }
 

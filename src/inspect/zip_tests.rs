@@ -77,7 +77,7 @@ fn natives_are_found_in_every_kind_of_storage() {
             ("META-INF/x", storage, b"x"),
         ]);
         let zip = read("a.jar", &bytes);
-        let native = Native::Elf { machine: 183, arch: Some(Arch::Arm64), e_type: 3 };
+        let native = NativeKind::Elf { machine: 183, arch: Some(Arch::Arm64), e_type: 3 };
         assert_eq!(zip.natives, [("lib/liba.so".to_string(), native)]);
         assert_eq!((zip.unread, zip.is_jar), (0, true));
     }
@@ -133,8 +133,8 @@ fn programs_of_other_systems_are_recognised() {
     pe.extend([0; 100]);
     let mach = [0xfeed_facf_u32, 0x0100_000c, 0, 6].iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
     let package = read("a.nupkg", &zip(&[("a.dll", Storage::Deflated, &pe), ("a.dylib", Storage::Stored, &mach)]));
-    assert_eq!(package.natives[0].1, Native::Pe { machine: 0x8664 });
-    assert_eq!(package.natives[1].1, Native::MachO);
+    assert_eq!(package.natives[0].1, NativeKind::Pe { machine: 0x8664 });
+    assert_eq!(package.natives[1].1, NativeKind::MachO);
     // A long DOS stub, such as installers have.
     for (offset, found) in [(0x600, 1), (0x1_0000, 1), (0x1_0001, 0)] {
         let mut pe = vec![0; offset];
@@ -151,7 +151,7 @@ fn programs_of_other_systems_are_recognised() {
 fn a_document_is_not_read() {
     let bytes = zip(&[("word/document.xml", Storage::Deflated, b"<xml/>")]);
     let kind = |name: &[u8], is_executable| inspect_file(name, bytes.len() as u64, is_executable, &mut &bytes[..]);
-    assert_eq!(kind(b"a.docx", false), FileKind::Packed(super::super::Packing::Zip));
+    assert_eq!(kind(b"a.docx", false), FileKind::Packed(super::super::PackedFormat::Zip));
     assert!(matches!(kind(b"a.docx", true), FileKind::Zip(_)));
     assert!(matches!(kind(b"A.JAR", false), FileKind::Zip(_)));
 }

@@ -5,19 +5,19 @@ use crate::exec::{CauseKind, Outcome};
 use crate::judge::code::{Code, Severity};
 
 /// How a finding presents a cause.
-struct Row {
+struct CauseRow {
     /// `None`: the code only reports whether execve failed or the process died.
     code: Option<Code>,
     /// `None`: the hint of the code applies.
     hint: Option<&'static str>,
-    blame: Blame,
+    blame: BlamedFile,
     /// Code and severity of a doubt about a start that is judged to work. `None`: other findings report it.
     doubt: Option<(Code, Severity)>,
 }
 
 /// Which file a finding on a failed start names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Blame {
+pub(super) enum BlamedFile {
     /// The file at which the start failed.
     Failed,
     /// The file that names the missing or unusable file: a script naming its interpreter, a program naming its loader.
@@ -27,20 +27,20 @@ pub(super) enum Blame {
 }
 
 /// A row that uses the hint of its code.
-const fn row(code: Code) -> Row {
-    Row { code: Some(code), ..plain() }
+const fn row(code: Code) -> CauseRow {
+    CauseRow { code: Some(code), ..plain() }
 }
 
 /// A row without a code.
-const fn plain() -> Row {
-    Row { code: None, hint: None, blame: Blame::Failed, doubt: Some((Code::ScriptLineFails, Severity::Note)) }
+const fn plain() -> CauseRow {
+    CauseRow { code: None, hint: None, blame: BlamedFile::Failed, doubt: Some((Code::ScriptLineFails, Severity::Note)) }
 }
 
-const fn row_of(kind: CauseKind) -> Row {
+const fn row_of(kind: CauseKind) -> CauseRow {
     use CauseKind::*;
     match kind {
         // The rules on files report a foreign program that a script calls.
-        ForeignArchitecture => Row { doubt: None, ..row(Code::EntrypointWrongArch) },
+        ForeignArchitecture => CauseRow { doubt: None, ..row(Code::EntrypointWrongArch) },
         NoAarch32 | NoIa32 | NoX32 | NoCompat => row(Code::EntrypointWrongArch),
 
         MissingFile
@@ -54,7 +54,7 @@ const fn row_of(kind: CauseKind) -> Row {
         | MissingScript
         | BadScript
         | NoCommand => row(Code::EntrypointNotFound),
-        MissingModule => Row {
+        MissingModule => CauseRow {
             hint: Some(
                 "install the package with the Python that runs the script, in the final stage, or copy it and the \
                  script from a stage with the same version of Python",
@@ -62,22 +62,22 @@ const fn row_of(kind: CauseKind) -> Row {
             doubt: Some((Code::EntrypointNotFound, Severity::Warning)),
             ..row(Code::EntrypointNotFound)
         },
-        BadWorkingDir => Row {
+        BadWorkingDir => CauseRow {
             hint: Some("set WORKDIR to a directory that is in the image or that the runtime can create"),
             ..row(Code::EntrypointNotFound)
         },
-        MissingDirectory => Row {
+        MissingDirectory => CauseRow {
             hint: Some("create the directory in the image: RUN mkdir -p DIRECTORY"),
-            blame: Blame::Nothing,
+            blame: BlamedFile::Nothing,
             ..plain()
         },
-        MountedOver => Row {
+        MountedOver => CauseRow {
             hint: Some("copy it to a directory that engines do not mount over: /usr/local/bin"),
             ..row(Code::EntrypointNotFound)
         },
 
         NotExecutable | IsDirectory | NotAFile | NotSearchable => row(Code::EntrypointNotExecutable),
-        NeedsOverride => Row {
+        NeedsOverride => CauseRow {
             doubt: Some((Code::EntrypointNotExecutable, Severity::Warning)),
             ..row(Code::EntrypointNotExecutable)
         },
@@ -85,66 +85,66 @@ const fn row_of(kind: CauseKind) -> Row {
         NotAProgram | NotElf | CorruptElf | RefusedHeader | Truncated | ForeignFormat | LibraryAsProgram => {
             row(Code::EntrypointNotAProgram)
         }
-        EmptyFile => Row {
+        EmptyFile => CauseRow {
             hint: Some("find the build step that left it empty: a failed download, or a redirection without output"),
             ..row(Code::EntrypointNotAProgram)
         },
-        ErrorPage => Row {
+        ErrorPage => CauseRow {
             hint: Some("fix the URL of its download, and let a failed download fail the build: curl --fail"),
             ..row(Code::EntrypointNotAProgram)
         },
-        LfsPointer => Row {
+        LfsPointer => CauseRow {
             hint: Some("fetch the file's content before the build: git lfs pull"),
             ..row(Code::EntrypointNotAProgram)
         },
-        NoShebang => Row {
+        NoShebang => CauseRow {
             hint: Some("start the script with a first line that names its interpreter: #!/bin/sh"),
             ..row(Code::EntrypointNotAProgram)
         },
-        ScriptBlank => Row {
+        ScriptBlank => CauseRow {
             hint: Some("delete the blanks and lines before `#!`: it must be the file's first two bytes"),
             ..row(Code::EntrypointNotAProgram)
         },
-        ScriptBom => Row {
+        ScriptBom => CauseRow {
             hint: Some("save the script as UTF-8 without a byte order mark: `#!` must be its first two bytes"),
             ..row(Code::EntrypointNotAProgram)
         },
 
         MissingInterpreter | TooManyInterpreters | EmptyShebang | LongShebang => {
-            Row { blame: Blame::Naming, ..row(Code::EntrypointBadScript) }
+            CauseRow { blame: BlamedFile::Naming, ..row(Code::EntrypointBadScript) }
         }
-        ScriptCrlf => Row {
+        ScriptCrlf => CauseRow {
             hint: Some("convert its line endings (dos2unix), and keep them: *.sh text eol=lf in .gitattributes"),
-            blame: Blame::Naming,
+            blame: BlamedFile::Naming,
             ..row(Code::EntrypointBadScript)
         },
-        CarriageReturn => Row {
+        CarriageReturn => CauseRow {
             hint: Some("convert its line endings (dos2unix), and keep them: *.sh text eol=lf in .gitattributes"),
             ..row(Code::EntrypointBadScript)
         },
-        ShebangOption => Row {
+        ShebangOption => CauseRow {
             hint: Some(
                 "set options in the script itself (set -eu), or use an interpreter that accepts the argument as \
                  written: env -S works with GNU env, not with BusyBox",
             ),
             ..row(Code::EntrypointBadScript)
         },
-        BinaryAsScript => Row {
+        BinaryAsScript => CauseRow {
             hint: Some("start the program directly, not as an argument of a shell"),
             ..row(Code::EntrypointBadScript)
         },
 
-        MissingLoader => Row { blame: Blame::Naming, ..row(Code::EntrypointNoLoader) },
+        MissingLoader => CauseRow { blame: BlamedFile::Naming, ..row(Code::EntrypointNoLoader) },
         BadLoader | ForeignLoader | TruncatedLoader | BadLoaderPath => row(Code::EntrypointBadLoader),
         MissingLibrary | ForeignLibrary | BrokenLibrary | SymbolVersion => row(Code::EntrypointMissingLibrary),
-        MissingSymbol => Row {
+        MissingSymbol => CauseRow {
             hint: Some(
                 "use a build for musl, or packages from this image's own distribution release: a program for glibc \
                  does not run on musl's loader",
             ),
             ..row(Code::EntrypointMissingLibrary)
         },
-        LibraryUnknown => Row {
+        LibraryUnknown => CauseRow {
             hint: Some(
                 "set the libraries' directory in ENV LD_LIBRARY_PATH, which every loader searches before its defaults",
             ),
@@ -152,14 +152,15 @@ const fn row_of(kind: CauseKind) -> Row {
         },
 
         BadCapabilities | CapabilitiesNotGranted => row(Code::EntrypointCapabilities),
-        CapabilitiesNeeded => {
-            Row { doubt: Some((Code::EntrypointCapabilities, Severity::Note)), ..row(Code::EntrypointCapabilities) }
-        }
+        CapabilitiesNeeded => CauseRow {
+            doubt: Some((Code::EntrypointCapabilities, Severity::Note)),
+            ..row(Code::EntrypointCapabilities)
+        },
 
         CpuLevel | CpuBaseline | CpuInstruction => {
-            Row { doubt: Some((Code::EntrypointCpuDoubt, Severity::Warning)), ..row(Code::EntrypointCpuLevel) }
+            CauseRow { doubt: Some((Code::EntrypointCpuDoubt, Severity::Warning)), ..row(Code::EntrypointCpuLevel) }
         }
-        CodeUnsearched => Row {
+        CodeUnsearched => CauseRow {
             hint: Some(
                 "run the program once on the oldest CPU that it must support, or on QEMU's model of it: \
                  qemu-x86_64 -cpu Nehalem PROGRAM",
@@ -168,34 +169,34 @@ const fn row_of(kind: CauseKind) -> Row {
         },
         // The user chose the distribution and its CPUs; a node that is known to be older has its own cause.
         DistributionLevel => {
-            Row { doubt: Some((Code::EntrypointCpuDoubt, Severity::Note)), ..row(Code::EntrypointCpuLevel) }
+            CauseRow { doubt: Some((Code::EntrypointCpuDoubt, Severity::Note)), ..row(Code::EntrypointCpuLevel) }
         }
         // As a doubt: the node's page size was not stated. That is worth knowing, but not a reason to fail.
-        PageSize => Row { doubt: Some((Code::EntrypointCpuDoubt, Severity::Note)), ..plain() },
+        PageSize => CauseRow { doubt: Some((Code::EntrypointCpuDoubt, Severity::Note)), ..plain() },
 
-        UnknownUser => Row {
+        UnknownUser => CauseRow {
             hint: Some(
                 "create the user and group in the image (RUN adduser, RUN addgroup), or use numeric IDs: \
                  USER 1000:1000",
             ),
-            blame: Blame::Nothing,
+            blame: BlamedFile::Nothing,
             ..plain()
         },
-        RootRefused => Row {
+        RootRefused => CauseRow {
             hint: Some("end the Dockerfile with a numeric user: USER 1000:1000, or set `runAsUser: 1000` in the pod"),
-            blame: Blame::Nothing,
+            blame: BlamedFile::Nothing,
             ..plain()
         },
         RelativeWorkingDir => {
-            Row { hint: Some("write WORKDIR with a leading slash"), blame: Blame::Nothing, ..plain() }
+            CauseRow { hint: Some("write WORKDIR with a leading slash"), blame: BlamedFile::Nothing, ..plain() }
         }
-        EmptyEntrypoint => Row { hint: Some("remove the empty word from ENTRYPOINT"), ..plain() },
-        NotRead => Row {
+        EmptyEntrypoint => CauseRow { hint: Some("remove the empty word from ENTRYPOINT"), ..plain() },
+        NotRead => CauseRow {
             hint: Some("also read the file systems that are mounted below the root: --cross-file-systems"),
-            blame: Blame::Nothing,
+            blame: BlamedFile::Nothing,
             ..plain()
         },
-        BadOption => Row { hint: Some("pass each option as a separate word"), ..plain() },
+        BadOption => CauseRow { hint: Some("pass each option as a separate word"), ..plain() },
 
         UserUnknown | MissingHandlerLoader | TooManyHandlers | HandlerUnknown | BadPropertyNote | NoLoadSegment
         | BadSegments | BadEntry | AddressSpace | LowAddress | Memory | NodeUnknown => plain(),
@@ -217,7 +218,7 @@ pub(super) fn hint(kind: CauseKind) -> Option<&'static str> {
     row_of(kind).hint
 }
 
-pub(super) fn blame(kind: CauseKind) -> Blame {
+pub(super) fn blame(kind: CauseKind) -> BlamedFile {
     row_of(kind).blame
 }
 

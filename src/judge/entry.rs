@@ -1,23 +1,23 @@
 //! The first finding: whether the program that the container starts does start. Turns the result of the execve model
 //! into a finding.
 
-use crate::exec::{Cause, CauseKind, Certainty, Exec, Link, Outcome, Risk, Step, Trace, messages};
+use crate::exec::{Cause, CauseKind, Certainty, Exec, Link, OpenedFile, Outcome, Risk, Trace, messages};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
-use crate::judge::cause::{self, Blame};
+use crate::judge::cause::{self, BlamedFile};
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::platform::Target;
 
 /// The call that is judged, and the setting that names it: `ENTRYPOINT ["app"]`.
-pub struct Start<'a> {
+pub struct JudgedCall<'a> {
     pub call: &'a Exec,
     pub said_by: &'a str,
     pub target: &'a Target,
 }
 
 /// The findings for a start: one if it fails, and one for each doubt.
-pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> Vec<Finding> {
+pub fn findings(start: &JudgedCall<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = trace.risks.iter().filter_map(|risk| risked(start, trace, risk, rootfs)).collect();
     let route = route(start, &trace.steps);
     let (Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } | Outcome::Unknown { at, cause }) =
@@ -30,14 +30,14 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
     let mut finding = Finding::new(code, String::new());
     let is_decided = code != Code::EntrypointUnknown;
     match cause::blame(cause.kind) {
-        Blame::Naming if is_decided => {
+        BlamedFile::Naming if is_decided => {
             let named_by = trace.steps.iter().rev().find_map(|step| step.path.as_deref().filter(|path| *path != at));
             place(&mut finding, named_by.unwrap_or(at), &trace.steps, rootfs);
         }
-        Blame::Failed | Blame::Naming => place(&mut finding, at, &trace.steps, rootfs),
-        Blame::Nothing => {}
+        BlamedFile::Failed | BlamedFile::Naming => place(&mut finding, at, &trace.steps, rootfs),
+        BlamedFile::Nothing => {}
     }
-    let is_meant = |step: &&Step| step.path == finding.path || step.typed == *at;
+    let is_meant = |step: &&OpenedFile| step.path == finding.path || step.typed == *at;
     if let Some(step) = trace.steps.iter().find(is_meant) {
         // The model does not look into files that may not be executed.
         finding.is = step.description().to_string();
@@ -54,7 +54,7 @@ pub fn findings(start: &Start<'_>, trace: &Trace, rootfs: &RootFs<FileKind>) -> 
 }
 
 /// A finding for a service that cannot start, or for a program that may be started and cannot.
-fn risked(start: &Start<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<FileKind>) -> Option<Finding> {
+fn risked(start: &JudgedCall<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<FileKind>) -> Option<Finding> {
     let (Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } | Outcome::Unknown { at, cause }) =
         &risk.outcome
     else {
@@ -64,8 +64,8 @@ fn risked(start: &Start<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<FileKin
     let mut finding = Finding::new(code, String::new());
     let named_by = risk.steps.iter().rev().find_map(|step| step.path.as_deref().filter(|path| *path != at));
     match cause::blame(cause.kind) {
-        Blame::Naming => place(&mut finding, named_by.unwrap_or(&risk.by), &risk.steps, rootfs),
-        Blame::Failed | Blame::Nothing => place(&mut finding, at, &risk.steps, rootfs),
+        BlamedFile::Naming => place(&mut finding, named_by.unwrap_or(&risk.by), &risk.steps, rootfs),
+        BlamedFile::Failed | BlamedFile::Nothing => place(&mut finding, at, &risk.steps, rootfs),
     }
     if let Some(step) = risk.steps.iter().find(|step| step.path == finding.path || step.typed == *at) {
         finding.is = step.description().to_string();
@@ -104,7 +104,7 @@ fn is_on_path(path: &str, env: &[String], rootfs: &RootFs<FileKind>) -> bool {
 }
 
 /// One sentence: which program cannot start, and why.
-fn message(start: &Start<'_>, at: &str, cause: &Cause, is: &str) -> String {
+fn message(start: &JudgedCall<'_>, at: &str, cause: &Cause, is: &str) -> String {
     let program = start.call.argv.first().map_or(at, String::as_str);
     let is_program_itself = at == program || at.ends_with(&format!("/{program}"));
     match (cause.kind, is_program_itself) {
@@ -119,12 +119,12 @@ fn message(start: &Start<'_>, at: &str, cause: &Cause, is: &str) -> String {
 }
 
 /// Sets the finding's path and layer. For a missing file, the layer is that of the previous step.
-fn place(finding: &mut Finding, at: &str, steps: &[Step], rootfs: &RootFs<FileKind>) {
+fn place(finding: &mut Finding, at: &str, steps: &[OpenedFile], rootfs: &RootFs<FileKind>) {
     if at.is_empty() {
         return;
     }
     // For a program found by its name on PATH, the step has its path.
-    let is_it = |step: &&Step| !at.contains('/') && step.typed.rsplit('/').next() == Some(at);
+    let is_it = |step: &&OpenedFile| !at.contains('/') && step.typed.rsplit('/').next() == Some(at);
     let found = steps.iter().rev().filter(is_it).find_map(|step| step.path.as_deref());
     let at = found.unwrap_or(at);
     let real = rootfs.resolve(at).ok().map(|id| String::from_utf8_lossy(&rootfs.path(id)).into_owned());
@@ -148,7 +148,7 @@ pub(super) fn article(arch: &str) -> &'static str {
 }
 
 /// The steps of a start: `ENTRYPOINT ["app"]`, `/usr/local/bin/app`, ...
-pub fn route(start: &Start<'_>, steps: &[Step]) -> Vec<String> {
+pub fn route(start: &JudgedCall<'_>, steps: &[OpenedFile]) -> Vec<String> {
     let mut route = vec![start.said_by.to_string()];
     for step in steps.iter().filter(|step| step.link != Link::Loader) {
         let path = step.path.as_ref().unwrap_or(&step.typed);
@@ -178,7 +178,7 @@ fn doubted(doubt: &Cause, route: &[String]) -> Option<Finding> {
     Some(finding)
 }
 
-fn hints(code: Code, start: &Start<'_>, cause: &Cause) -> Vec<String> {
+fn hints(code: Code, start: &JudgedCall<'_>, cause: &Cause) -> Vec<String> {
     if let Some(hint) = cause::hint(cause.kind) {
         return vec![hint.to_string()];
     }
@@ -200,7 +200,7 @@ mod tests {
     /// The only finding on a call: its code, its path and its first hint.
     fn only_finding(files: &[(&str, u16, &[u8])], call: &Exec) -> (String, Option<String>, String) {
         let target = Target::of_platform(&Platform::linux(Arch::Amd64)).expect("a target");
-        let (rootfs, start) = (tree(files), Start { call, said_by: "CMD", target: &target });
+        let (rootfs, start) = (tree(files), JudgedCall { call, said_by: "CMD", target: &target });
         let mut findings = findings(&start, &trace(&rootfs, call, &target.node), &rootfs);
         assert_eq!(findings.len(), 1, "{findings:?}");
         let finding = findings.remove(0);

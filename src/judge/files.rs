@@ -6,10 +6,10 @@ use crate::image::RootFs;
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::libraries::Libraries;
-use crate::judge::facts::named::{NamedBy, Use};
-use crate::judge::facts::programs::{Program, Programs};
-use crate::judge::facts::purpose::{Format, Suspect};
-use crate::judge::facts::reach::Reach;
+use crate::judge::facts::named::{NamedBy, NamedUse};
+use crate::judge::facts::programs::{JudgedProgram, Programs};
+use crate::judge::facts::purpose::{ForeignFile, PurposeFormat};
+use crate::judge::facts::reach::ReachFacts;
 use crate::judge::facts::runtimes::RuntimeKind;
 use crate::judge::facts::siblings;
 use crate::judge::facts::tokens::Libc;
@@ -17,10 +17,10 @@ use crate::judge::finding::Finding;
 use crate::platform::Node;
 
 /// Inputs of the rules on files.
-pub struct Files<'a> {
+pub struct FileRuleInput<'a> {
     pub rootfs: &'a RootFs<FileKind>,
     pub programs: &'a Programs<'a>,
-    pub reach: &'a Reach,
+    pub reach: &'a ReachFacts,
     pub libraries: &'a Libraries<'a>,
     pub node: &'a Node,
     /// Names of purpose rules that the user disabled.
@@ -36,8 +36,8 @@ pub struct Files<'a> {
 }
 
 /// The view of a program that purpose rules read.
-pub fn suspect<'a>(program: &'a Program<'a>) -> Suspect<'a> {
-    Suspect { path: &program.path, platform: program.platform.as_ref(), format: Format::Elf(program) }
+pub fn suspect<'a>(program: &'a JudgedProgram<'a>) -> ForeignFile<'a> {
+    ForeignFile { path: &program.path, platform: program.platform.as_ref(), format: PurposeFormat::Elf(program) }
 }
 
 /// Turns a finding into the note that a file is foreign on purpose.
@@ -48,7 +48,7 @@ pub fn purposeful(mut finding: Finding, name: &'static str, why: &str) -> Findin
     finding
 }
 
-impl Files<'_> {
+impl FileRuleInput<'_> {
     /// Whether a finding on the start already names this file.
     pub fn is_reported(&self, path: &str) -> bool {
         self.reported.iter().any(|finding| finding.path.as_deref() == Some(path))
@@ -57,9 +57,9 @@ impl Files<'_> {
     /// The severity for an unusable file that is named this way.
     pub fn named_severity(&self, by: &NamedBy) -> Severity {
         match by.used {
-            Use::Needed => Severity::Error,
-            Use::Preloaded if self.programs.libcs == [Libc::Musl] => Severity::Error,
-            Use::Preloaded | Use::PreloadFile | Use::Optional => Severity::Warning,
+            NamedUse::Needed => Severity::Error,
+            NamedUse::Preloaded if self.programs.libcs == [Libc::Musl] => Severity::Error,
+            NamedUse::Preloaded | NamedUse::PreloadFile | NamedUse::Optional => Severity::Warning,
         }
     }
 
@@ -71,7 +71,7 @@ impl Files<'_> {
 }
 
 /// A finding on a program of the tree.
-pub fn foreign(files: &Files<'_>, program: &Program<'_>, code: Code, message: String) -> Finding {
+pub fn foreign(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, code: Code, message: String) -> Finding {
     let mut finding =
         Finding::new(code, message).at(&program.path, program.layer).is(program.elf.describe(), files.node.arch.name());
     finding.group = group(&program.path);

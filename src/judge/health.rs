@@ -1,20 +1,20 @@
 //! Judges the HEALTHCHECK command.
 
-use crate::exec::{self, Exec, Outcome, Step};
-use crate::judge::Case;
+use crate::exec::{self, Exec, OpenedFile, Outcome};
+use crate::judge::PlatformCase;
 use crate::judge::code::{Code, Severity};
-use crate::judge::entry::{self, Start};
+use crate::judge::entry::{self, JudgedCall};
 use crate::judge::finding::Finding;
 
 /// The result for a health check.
 #[derive(Default)]
 pub struct Health {
-    pub steps: Vec<Step>,
+    pub steps: Vec<OpenedFile>,
     pub finding: Option<Finding>,
 }
 
 /// Judges the HEALTHCHECK command; one that cannot run makes a working container unhealthy.
-pub fn healthcheck(case: &Case<'_>) -> Health {
+pub fn healthcheck(case: &PlatformCase<'_>) -> Health {
     if case.healthcheck.is_empty() {
         return Health::default();
     }
@@ -24,7 +24,7 @@ pub fn healthcheck(case: &Case<'_>) -> Health {
         return Health { steps: trace.steps, finding: None };
     };
     let said_by = format!("HEALTHCHECK {}", case.healthcheck.join(" "));
-    let start = Start { call: &call, said_by: &said_by, target: case.target };
+    let start = JudgedCall { call: &call, said_by: &said_by, target: case.target };
     let mut finding =
         Finding::new(Code::HealthcheckFails, format!("the health check cannot run: {at}: {}", cause.text));
     let id = case.rootfs.resolve(at).ok();

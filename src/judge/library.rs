@@ -5,7 +5,7 @@ use crate::image::{NodeId, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::code::Code;
 use crate::judge::facts::libraries::Libraries;
-use crate::judge::facts::programs::{Fit, Program, Programs};
+use crate::judge::facts::programs::{Fit, JudgedProgram, Programs};
 use crate::judge::finding::Finding;
 use crate::judge::rules::others;
 
@@ -13,11 +13,11 @@ use crate::judge::rules::others;
 /// another architecture, else one that is not a library.
 pub fn place_library(finding: &mut Finding, programs: &Programs<'_>, rootfs: &RootFs<FileKind>) {
     let Some(soname) = finding.path.clone().filter(|path| !path.contains('/')) else { return };
-    let is_named = |program: &Program<'_>| {
+    let is_named = |program: &JudgedProgram<'_>| {
         let own = program.elf.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref());
         own == Some(&*soname) || program.name() == soname
     };
-    let is_passed_over = |program: &&Program<'_>| program.fit == Fit::Foreign && is_named(program);
+    let is_passed_over = |program: &&JudgedProgram<'_>| program.fit == Fit::Foreign && is_named(program);
     if let Some(program) = programs.all.iter().find(is_passed_over) {
         (finding.path, finding.layer) = (Some(program.path.clone()), Some(program.layer));
         return;

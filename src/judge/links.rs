@@ -36,21 +36,21 @@ pub fn explain(finding: &mut Finding, trace: &Trace, path: &str, rootfs: &RootFs
     finding.hint = vec![broken.hint];
 }
 
-struct Broken {
+struct BrokenLink {
     text: String,
     hint: String,
     layer: usize,
 }
 
 /// A layer replaced a link on the path with a directory, and the file is still where the link led.
-fn replaced(rootfs: &RootFs<FileKind>, path: &str) -> Option<Broken> {
+fn replaced(rootfs: &RootFs<FileKind>, path: &str) -> Option<BrokenLink> {
     rootfs.covered_links().iter().find_map(|link| {
         let (place, target) = (String::from_utf8_lossy(&link.path), String::from_utf8_lossy(&link.target));
         let rest = path.strip_prefix(&*place)?.strip_prefix('/')?;
         let parent = place.rsplit_once('/').map_or("", |(parent, _)| parent);
         let led = if target.starts_with('/') { format!("{target}/{rest}") } else { format!("{parent}/{target}/{rest}") };
         rootfs.resolve(&led).ok()?;
-        Some(Broken {
+        Some(BrokenLink {
             text: format!("a layer replaced the link {place} -> {target} with a directory, so {path} is no longer found; the file is at {led}"),
             hint: format!("copy into {} instead of {place}: a layer that contains a directory {place} replaces the base image's link", led_directory(&led, rest)),
             layer: link.layer,
@@ -63,7 +63,7 @@ fn led_directory(led: &str, rest: &str) -> String {
 }
 
 /// The last link on the path, if it leads to something that is not in the image.
-fn dangling(rootfs: &RootFs<FileKind>, path: &str) -> Option<Broken> {
+fn dangling(rootfs: &RootFs<FileKind>, path: &str) -> Option<BrokenLink> {
     let mut at = path.to_string();
     let mut last = None;
     for _ in 0..LINKS {
@@ -86,7 +86,7 @@ fn dangling(rootfs: &RootFs<FileKind>, path: &str) -> Option<Broken> {
         ),
         false => format!("copy what {link} leads to into the image: {led}"),
     };
-    Some(Broken { text: format!("{link} is a link to {led}, which is not in the image"), hint, layer })
+    Some(BrokenLink { text: format!("{link} is a link to {led}, which is not in the image"), hint, layer })
 }
 
 /// The first symbolic link on the path, with its target and the rest of the path.

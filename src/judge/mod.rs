@@ -17,21 +17,21 @@ pub mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::exec::{self, Exec, Step, Trace};
+use crate::exec::{self, Exec, OpenedFile, Trace};
 use crate::image::{NodeId, RootFs};
 use crate::inspect::FileKind;
 use crate::platform::{Arch, Target};
 use code::{Code, Severity};
-use entry::Start;
+use entry::JudgedCall;
 use facts::chain::Chain;
 use facts::libraries::Libraries;
 use facts::programs::Programs;
-use facts::reach::Reach;
+use facts::reach::ReachFacts;
 use finding::Finding;
 use labels::{Agreement, Labels};
 
 /// One platform of an image, on one target.
-pub struct Case<'a> {
+pub struct PlatformCase<'a> {
     pub labels: Labels<'a>,
     pub rootfs: &'a RootFs<FileKind>,
     /// The call; `argv` is empty if the image sets no command.
@@ -57,15 +57,15 @@ pub struct Judgement {
 }
 
 /// Judges one platform on one target.
-pub fn judge(case: &Case<'_>) -> Judgement {
+pub fn judge(case: &PlatformCase<'_>) -> Judgement {
     let programs = Programs::collect(case.rootfs, &case.target.node);
-    let start = Start { call: case.call, said_by: case.said_by, target: case.target };
+    let start = JudgedCall { call: case.call, said_by: case.said_by, target: case.target };
     let trace = (!case.call.argv.is_empty()).then(|| exec::trace(case.rootfs, case.call, &case.target.node));
     let mut findings = match &trace {
         Some(trace) => entry::findings(&start, trace, case.rootfs),
         None => vec![Finding::new(Code::NothingStarts, "the image sets neither ENTRYPOINT nor CMD")],
     };
-    let libraries = Libraries::of(case.rootfs, &programs, &case.call.env);
+    let libraries = Libraries::from_rootfs(case.rootfs, &programs, &case.call.env);
     if let Some(trace) = &trace {
         let path = search_path(&case.call.env);
         for finding in &mut findings {
@@ -92,8 +92,8 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         env: &case.call.env,
         argv: &case.call.argv,
     };
-    let reach = Reach::of(case.rootfs, &programs, &chain);
-    let files = files::Files {
+    let reach = ReachFacts::from_rootfs(case.rootfs, &programs, &chain);
+    let files = files::FileRuleInput {
         rootfs: case.rootfs,
         programs: &programs,
         reach: &reach,
@@ -124,7 +124,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
 }
 
 /// The real files of a chain's steps.
-fn chain_files(rootfs: &RootFs<FileKind>, steps: &[Step]) -> Vec<NodeId> {
+fn chain_files(rootfs: &RootFs<FileKind>, steps: &[OpenedFile]) -> Vec<NodeId> {
     steps.iter().filter_map(|step| rootfs.resolve(step.path.as_deref()?).ok()).collect()
 }
 

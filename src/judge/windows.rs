@@ -103,7 +103,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::image::{Contents, Entry, EntryKind, merge};
+    use crate::image::{Contents, EntryKind, LayerMember, merge};
     use crate::platform::Platform;
 
     fn judged(files: &[(&str, u16, Arch)], start: &str) -> Vec<(Code, Option<String>)> {
@@ -117,7 +117,8 @@ mod tests {
                 subsystem: 3,
                 has_code: true,
             };
-            contents.push(&Entry::plain(path.as_bytes(), EntryKind::File, 0o755), Some(FileKind::Pe(Box::new(pe))));
+            contents
+                .push(&LayerMember::plain(path.as_bytes(), EntryKind::File, 0o755), Some(FileKind::Pe(Box::new(pe))));
         }
         let platform = Platform::new("windows", "amd64", None);
         let labels = Labels { promised: Some(&platform), declared: None };

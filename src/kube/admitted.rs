@@ -19,7 +19,7 @@ pub struct Admitted {
 
 /// Nodes with the same taints and the same values of some labels.
 #[derive(Debug, Default)]
-struct Class {
+struct NodeClass {
     /// Index of the last of them.
     node: usize,
     groups: BTreeSet<usize>,
@@ -27,7 +27,7 @@ struct Class {
 
 #[derive(Debug, Default)]
 struct Classes {
-    all: Vec<Class>,
+    all: Vec<NodeClass>,
     /// Indexes of classes by a label and its value.
     by_value: HashMap<String, HashMap<String, Vec<usize>>>,
 }
@@ -94,7 +94,7 @@ impl Classes {
                     let of_label = classes.by_value.entry(label.clone()).or_default();
                     of_label.entry(value.to_string()).or_default().push(classes.all.len());
                 }
-                classes.all.push(Class::default());
+                classes.all.push(NodeClass::default());
                 classes.all.len() - 1
             });
             classes.all[at].node = node;
@@ -104,7 +104,7 @@ impl Classes {
     }
 
     /// The classes that may fit: those with one of the values that the pod selects, or all if it selects none.
-    fn candidates(&self, pod: &PodSpec) -> Box<dyn Iterator<Item = &Class> + '_> {
+    fn candidates(&self, pod: &PodSpec) -> Box<dyn Iterator<Item = &NodeClass> + '_> {
         let with = |label: &str, value: &str| {
             let found = self.by_value.get(label).and_then(|of_label| of_label.get(value));
             found.map_or(&[][..], Vec::as_slice)

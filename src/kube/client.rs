@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::kube_error::{KubeError, chain};
-use super::links::{self, Links, Reference, Refusal};
+use super::links::{self, BrokenReference, Links, ObjectReference};
 use super::object::{self, EventObject, NodeObject, PodObject};
 use super::page::{self, PageError, ReadItem};
 use crate::files;
@@ -40,7 +40,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// How to reach a cluster, decided by the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum ClusterAccess {
     /// The files in KUBECONFIG, merged in order. Without a context, the current one is used.
     Kubeconfig { files: Vec<PathBuf>, context: Option<String> },
     /// The service account of the pod in which imgarch runs.
@@ -78,14 +78,14 @@ const WORKLOADS: &[(&str, &str, &str)] = &[
 
 impl Cluster {
     /// Reads the configuration. Exec plugins, tokens and certificates are only used by the first request.
-    pub fn connect(access: &Access) -> Result<Cluster, KubeError> {
+    pub fn connect(access: &ClusterAccess) -> Result<Cluster, KubeError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| KubeError::InCluster(error.to_string()))?;
         let mut config = match access {
-            Access::InCluster => Config::incluster().map_err(|error| KubeError::InCluster(error.to_string()))?,
-            Access::Kubeconfig { files, context } => runtime.block_on(configured(files, context.clone()))?,
+            ClusterAccess::InCluster => Config::incluster().map_err(|error| KubeError::InCluster(error.to_string()))?,
+            ClusterAccess::Kubeconfig { files, context } => runtime.block_on(configured(files, context.clone()))?,
         };
         inline_token(&mut config)?;
         config.read_timeout = Some(ANSWER_WITHIN);
@@ -140,9 +140,9 @@ impl Cluster {
     }
 
     /// Requests what objects refer to, several at once. After a refusal, no more is requested of that namespace.
-    fn request_links(&self, references: BTreeSet<Reference>) {
+    fn request_links(&self, references: BTreeSet<ObjectReference>) {
         let mut missing = self.links().missing(references);
-        if let Some(at) = missing.iter().position(|reference| *reference == Reference::RuntimeClasses) {
+        if let Some(at) = missing.iter().position(|reference| *reference == ObjectReference::RuntimeClasses) {
             let classes = missing.swap_remove(at);
             let answer = self.runtime_classes().map_err(refusal);
             self.links().add(&classes, answer);
@@ -154,7 +154,7 @@ impl Cluster {
                 while requests.len() < REQUESTS
                     && let Some(reference) = missing.find(|reference| !self.links().is_refused(reference))
                 {
-                    let Reference::ConfigMap { namespace, name } = &reference else { continue };
+                    let ObjectReference::ConfigMap { namespace, name } = &reference else { continue };
                     let path = path("api/v1", Some(namespace), "configmaps");
                     let request = Request::new(format!("/{path}")).get(name, &GetParams::default());
                     let client = self.client.clone();
@@ -176,8 +176,8 @@ impl Cluster {
         });
     }
 
-    fn add_config_map(&self, reference: &Reference, answer: Result<Value, LinkError>) {
-        let Reference::ConfigMap { namespace, name } = reference else { return };
+    fn add_config_map(&self, reference: &ObjectReference, answer: Result<Value, LinkError>) {
+        let ObjectReference::ConfigMap { namespace, name } = reference else { return };
         let what = format!("configmap {namespace}/{name}");
         let answer = answer.map(|map| vec![map]).map_err(|error| match error {
             LinkError::Answer(error) => self.error(&what, error),
@@ -415,10 +415,10 @@ enum LinkError {
     Answer(::kube::Error),
 }
 
-fn refusal(error: KubeError) -> Refusal {
+fn refusal(error: KubeError) -> BrokenReference {
     match error {
-        KubeError::NotFound { .. } => Refusal::Absent,
-        error => Refusal::Error(error.to_string()),
+        KubeError::NotFound { .. } => BrokenReference::Absent,
+        error => BrokenReference::Error(error.to_string()),
     }
 }
 

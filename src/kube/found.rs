@@ -9,7 +9,7 @@ use super::image_text::{
 };
 use super::object::{self, Affinity, ContainerSpec, PodSpec};
 use super::parameters::Parameters;
-use super::workload::{self, ContainerUse, Role, Workload};
+use super::workload::{self, ContainerRole, ContainerUse, Workload};
 use crate::exec::UNKNOWN_TEXT;
 use crate::oci::Reference;
 use crate::scan::CallOverride;
@@ -66,7 +66,7 @@ pub fn find(object: &Value) -> Result<Found, serde_json::Error> {
     let mut pruned = object.clone();
     object::prune(&mut pruned);
     let text = |field: &str| pruned["metadata"][field].as_str().map(str::to_string);
-    let mut search = Search {
+    let mut search = ObjectSearch {
         kind,
         object: text("name").or_else(|| text("generateName")).unwrap_or_else(|| "?".to_string()),
         namespace: text("namespace"),
@@ -95,7 +95,7 @@ struct At<'a> {
     depth: usize,
 }
 
-struct Search<'a> {
+struct ObjectSearch<'a> {
     kind: &'a str,
     object: String,
     namespace: Option<String>,
@@ -105,7 +105,7 @@ struct Search<'a> {
     found: Found,
 }
 
-impl Search<'_> {
+impl ObjectSearch<'_> {
     /// Adds the workload of a built-in kind. A container without an image is a patch of one.
     fn own(&mut self, workload: Workload) {
         let stated = workload.containers.into_iter().filter(|one| !one.image.is_empty());
@@ -143,7 +143,9 @@ impl Search<'_> {
             // The tag is in another field.
             Value::String(text) if key == "baseImage" => self.found.has_unread |= text.contains('/'),
             Value::String(text) if key == "url" => {
-                text.strip_prefix("docker://").into_iter().for_each(|image| self.mounted(image, Role::Disk, at));
+                text.strip_prefix("docker://")
+                    .into_iter()
+                    .for_each(|image| self.mounted(image, ContainerRole::Disk, at));
             }
             _ => {}
         }
@@ -261,7 +263,7 @@ impl Search<'_> {
         let (containers, unread) = split(workload::containers(&pod));
         self.found.has_unread |= unread;
         // Volumes of images are found by their own structure.
-        let containers = containers.into_iter().filter(|one| one.role != Role::Volume).collect();
+        let containers = containers.into_iter().filter(|one| one.role != ContainerRole::Volume).collect();
         self.add(pod, containers);
         true
     }
@@ -310,9 +312,11 @@ impl Search<'_> {
     /// An object with an `image`: a container, or a field of a custom resource.
     fn container(&mut self, fields: &Map<String, Value>, image: &str, key: &str, at: &At<'_>) {
         match key {
-            "containerDisk" => return self.mounted(image, Role::Disk, at),
-            "container" if at.path.ends_with("kernelBoot.container") => return self.mounted(image, Role::Disk, at),
-            "volumeAttributes" => return self.mounted(image, Role::Volume, at),
+            "containerDisk" => return self.mounted(image, ContainerRole::Disk, at),
+            "container" if at.path.ends_with("kernelBoot.container") => {
+                return self.mounted(image, ContainerRole::Disk, at);
+            }
+            "volumeAttributes" => return self.mounted(image, ContainerRole::Volume, at),
             _ => {}
         }
         let is_container = CONTAINERS.contains(&key)
@@ -356,7 +360,7 @@ impl Search<'_> {
         if let Some(reference) = text("reference") {
             // The volumes of a built-in kind were read with its pod.
             if !self.has_own_pod {
-                self.mounted(reference, Role::Volume, at);
+                self.mounted(reference, ContainerRole::Volume, at);
             }
             return true;
         }
@@ -396,11 +400,12 @@ impl Search<'_> {
             return;
         }
         let call = CallOverride { stated_by: StatedBy::Pod, purpose, ..CallOverride::default() };
-        let container = ContainerUse { name: at.path.to_string(), role: Role::Field, image, call, platform: None };
+        let container =
+            ContainerUse { name: at.path.to_string(), role: ContainerRole::Field, image, call, platform: None };
         self.add(at.scope.clone(), vec![container]);
     }
 
-    fn mounted(&mut self, image: &str, role: Role, at: &At<'_>) {
+    fn mounted(&mut self, image: &str, role: ContainerRole, at: &At<'_>) {
         let (containers, unread) = split(vec![ContainerUse::mounted(at.name, role, &self.parameters.filled(image))]);
         self.found.has_unread |= unread;
         self.add(at.scope.clone(), containers);

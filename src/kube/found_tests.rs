@@ -212,7 +212,7 @@ fn images_in_variables_are_mentioned_or_started() {
             .workloads
             .into_iter()
             .flat_map(|one| one.containers)
-            .find(|one| one.role == Role::Field)
+            .find(|one| one.role == ContainerRole::Field)
             .unwrap()
             .call
             .purpose

@@ -16,13 +16,13 @@ const DEPTH: usize = 48;
 const MAX_FILLED: usize = 16 << 20;
 
 /// The namespace of a ConfigMap or Secret, if stated, and its variables.
-type Source = (Option<String>, BTreeMap<String, String>);
+type VariableSource = (Option<String>, BTreeMap<String, String>);
 
 /// Objects that others refer to by name.
 #[derive(Debug, Default)]
 pub struct Linked {
     /// By kind and name.
-    sources: BTreeMap<(&'static str, String), Vec<Source>>,
+    sources: BTreeMap<(&'static str, String), Vec<VariableSource>>,
     classes: BTreeMap<String, Value>,
     /// Bytes that may still be filled in.
     left: usize,

@@ -13,7 +13,7 @@ const MAX_VALUE: usize = 1 << 10;
 
 /// An object that another one refers to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reference {
+pub enum ObjectReference {
     ConfigMap {
         namespace: String,
         name: String,
@@ -24,7 +24,7 @@ pub enum Reference {
 
 /// Why a reference leads to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum BrokenReference {
     /// A pod that needs it does not start, and the kubelet gives the reason.
     Absent,
     Error(String),
@@ -34,35 +34,35 @@ pub enum Refusal {
 #[derive(Debug, Default)]
 pub struct Links {
     linked: Linked,
-    requested: BTreeSet<Reference>,
+    requested: BTreeSet<ObjectReference>,
     /// By namespace, why its ConfigMaps were not read.
     refused: BTreeMap<String, String>,
 }
 
 impl Links {
     /// The references that were not requested before. The caller requests them now.
-    pub fn missing(&mut self, references: BTreeSet<Reference>) -> Vec<Reference> {
+    pub fn missing(&mut self, references: BTreeSet<ObjectReference>) -> Vec<ObjectReference> {
         references.into_iter().filter(|reference| self.requested.insert(reference.clone())).collect()
     }
 
     /// Whether an earlier answer refuses this reference too.
-    pub fn is_refused(&self, reference: &Reference) -> bool {
+    pub fn is_refused(&self, reference: &ObjectReference) -> bool {
         match reference {
-            Reference::ConfigMap { namespace, .. } => self.refused.contains_key(namespace),
-            Reference::RuntimeClasses => false,
+            ObjectReference::ConfigMap { namespace, .. } => self.refused.contains_key(namespace),
+            ObjectReference::RuntimeClasses => false,
         }
     }
 
     /// Adds the answer to a request.
-    pub fn add(&mut self, reference: &Reference, answer: Result<Vec<Value>, Refusal>) {
+    pub fn add(&mut self, reference: &ObjectReference, answer: Result<Vec<Value>, BrokenReference>) {
         match (answer, reference) {
             (Ok(mut objects), _) => {
                 objects.iter_mut().for_each(shorten);
                 self.linked.add_all(&objects);
             }
             // Of a runtime class, its own name has to do.
-            (Err(Refusal::Absent), _) | (Err(Refusal::Error(_)), Reference::RuntimeClasses) => {}
-            (Err(Refusal::Error(error)), Reference::ConfigMap { namespace, .. }) => {
+            (Err(BrokenReference::Absent), _) | (Err(BrokenReference::Error(_)), ObjectReference::RuntimeClasses) => {}
+            (Err(BrokenReference::Error(error)), ObjectReference::ConfigMap { namespace, .. }) => {
                 self.refused.insert(namespace.clone(), error);
             }
         }
@@ -84,7 +84,7 @@ impl Links {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Referring {
-    metadata: Named,
+    metadata: KeyedName,
     spec: Option<ReferringSpec>,
 }
 
@@ -92,9 +92,9 @@ struct Referring {
 #[serde(rename_all = "camelCase", default)]
 struct ReferringSpec {
     runtime_class_name: Option<String>,
-    containers: Option<Vec<Variables>>,
-    init_containers: Option<Vec<Variables>>,
-    ephemeral_containers: Option<Vec<Variables>>,
+    containers: Option<Vec<LinkedVariables>>,
+    init_containers: Option<Vec<LinkedVariables>>,
+    ephemeral_containers: Option<Vec<LinkedVariables>>,
     /// Of a workload.
     template: Option<Box<Referring>>,
     /// Of a CronJob.
@@ -103,22 +103,22 @@ struct ReferringSpec {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Variables {
-    env: Option<Vec<Variable>>,
-    env_from: Option<Vec<Variable>>,
+struct LinkedVariables {
+    env: Option<Vec<LinkedVariable>>,
+    env_from: Option<Vec<LinkedVariable>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Variable {
-    config_map_ref: Option<Named>,
-    config_map_key_ref: Option<Named>,
-    value_from: Option<Box<Variable>>,
+struct LinkedVariable {
+    config_map_ref: Option<KeyedName>,
+    config_map_key_ref: Option<KeyedName>,
+    value_from: Option<Box<LinkedVariable>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Named {
+struct KeyedName {
     name: Option<String>,
     namespace: Option<String>,
 }
@@ -131,7 +131,7 @@ struct ReferringList {
 }
 
 /// What a pod, or a workload's template, refers to.
-pub fn references(object: &Value) -> BTreeSet<Reference> {
+pub fn references(object: &Value) -> BTreeSet<ObjectReference> {
     let mut found = BTreeSet::new();
     if let Ok(object) = Referring::deserialize(object) {
         let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
@@ -141,7 +141,7 @@ pub fn references(object: &Value) -> BTreeSet<Reference> {
 }
 
 /// What the items of a list's JSON refer to.
-pub fn references_of_list(text: &str) -> BTreeSet<Reference> {
+pub fn references_of_list(text: &str) -> BTreeSet<ObjectReference> {
     let mut found = BTreeSet::new();
     // Most lists refer to nothing, and searching is cheaper than parsing.
     let is_referring = ["configMapRef", "configMapKeyRef", "runtimeClassName"].iter().any(|field| text.contains(field));
@@ -155,10 +155,10 @@ pub fn references_of_list(text: &str) -> BTreeSet<Reference> {
     found
 }
 
-fn collect(spec: Option<&ReferringSpec>, namespace: &str, found: &mut BTreeSet<Reference>) {
+fn collect(spec: Option<&ReferringSpec>, namespace: &str, found: &mut BTreeSet<ObjectReference>) {
     let Some(spec) = spec else { return };
     if spec.runtime_class_name.is_some() {
-        found.insert(Reference::RuntimeClasses);
+        found.insert(ObjectReference::RuntimeClasses);
     }
     let lists = [&spec.containers, &spec.init_containers, &spec.ephemeral_containers];
     for container in lists.into_iter().flatten().flatten() {
@@ -166,7 +166,7 @@ fn collect(spec: Option<&ReferringSpec>, namespace: &str, found: &mut BTreeSet<R
         let one =
             container.env.iter().flatten().filter_map(|entry| entry.value_from.as_ref()?.config_map_key_ref.as_ref());
         for name in all.chain(one).filter_map(|named| named.name.as_ref()) {
-            found.insert(Reference::ConfigMap { namespace: namespace.to_string(), name: name.clone() });
+            found.insert(ObjectReference::ConfigMap { namespace: namespace.to_string(), name: name.clone() });
         }
     }
     for template in [&spec.template, &spec.job_template].into_iter().flatten() {
@@ -195,8 +195,8 @@ mod tests {
         ]}})
     }
 
-    fn map(name: &str) -> Reference {
-        Reference::ConfigMap { namespace: "shop".into(), name: name.into() }
+    fn map(name: &str) -> ObjectReference {
+        ObjectReference::ConfigMap { namespace: "shop".into(), name: name.into() }
     }
 
     #[test]
@@ -230,8 +230,8 @@ mod tests {
     fn references_of_a_list_are_those_of_its_items() {
         let class = json!({"spec": {"runtimeClassName": "safe", "containers": null}});
         let list = json!({"kind": "PodList", "items": [pod("shop"), class, {"spec": null}, pod("bank")]});
-        let bank = Reference::ConfigMap { namespace: "bank".into(), name: "c".into() };
-        assert_eq!(references_of_list(&list.to_string()), [map("c"), bank, Reference::RuntimeClasses].into());
+        let bank = ObjectReference::ConfigMap { namespace: "bank".into(), name: "c".into() };
+        assert_eq!(references_of_list(&list.to_string()), [map("c"), bank, ObjectReference::RuntimeClasses].into());
         assert_eq!(references_of_list(r#"{"items": null}"#), BTreeSet::new());
     }
 
@@ -239,10 +239,10 @@ mod tests {
     fn a_namespace_that_refuses_is_noted_once() {
         let mut links = Links::default();
         for name in ["a", "b"] {
-            links.add(&map(name), Err(Refusal::Error("https://a forbids it".into())));
+            links.add(&map(name), Err(BrokenReference::Error("https://a forbids it".into())));
         }
         assert!(links.is_refused(&map("c")));
-        assert!(!links.is_refused(&Reference::RuntimeClasses));
+        assert!(!links.is_refused(&ObjectReference::RuntimeClasses));
         assert_eq!(links.refused(), ["https://a forbids it: variables that come from ConfigMaps are not known"]);
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::compose::{self, ComposeDocument, Outside, ServiceBuild};
+use super::compose::{self, ComposeDocument, ComposeSurroundings, ServiceBuild};
 use super::found::{self, Found};
 use super::linked::{self, Linked};
 use super::manifest_error::ManifestError;
@@ -20,7 +20,7 @@ const DEPTH: usize = 8;
 
 /// The workloads of a manifest.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Manifest {
+pub struct WorkloadManifest {
     pub workloads: Vec<Workload>,
     /// How the services of a Compose file are built.
     pub builds: Vec<ServiceBuild>,
@@ -65,7 +65,7 @@ pub fn parse(name: &str, text: &str) -> Result<ManifestFile, ManifestError> {
 
 /// Reads a manifest. `outside` provides the variables and files that a Compose file refers to.
 #[cfg(test)]
-pub fn read(name: &str, text: &str, outside: &Outside<'_>) -> Result<Manifest, ManifestError> {
+pub fn read(name: &str, text: &str, outside: &ComposeSurroundings<'_>) -> Result<WorkloadManifest, ManifestError> {
     parse(name, text)?.read(outside)
 }
 
@@ -86,9 +86,9 @@ impl ManifestFile {
     }
 
     /// Finds what the file runs. `outside` provides the variables and files that a Compose file refers to.
-    pub fn read(self, outside: &Outside<'_>) -> Result<Manifest, ManifestError> {
+    pub fn read(self, outside: &ComposeSurroundings<'_>) -> Result<WorkloadManifest, ManifestError> {
         let ManifestFile { name, objects, compose, notes } = self;
-        let mut manifest = Manifest { notes, ..Manifest::default() };
+        let mut manifest = WorkloadManifest { notes, ..WorkloadManifest::default() };
         let mut has_any = !compose.is_empty();
         if has_any {
             let services = compose::services(&name, compose, outside)?;
@@ -146,7 +146,7 @@ fn title(object: &Value, index: usize) -> String {
 
 /// Reads the manifests that a ConfigMap contains as text, which other programs apply. Text that is not a manifest, such
 /// as a template of one, is only noted.
-fn embedded(object: &Value, title: &str, manifest: &mut Manifest) {
+fn embedded(object: &Value, title: &str, manifest: &mut WorkloadManifest) {
     if !matches!(object["kind"].as_str(), Some("ConfigMap" | "Secret")) {
         return;
     }

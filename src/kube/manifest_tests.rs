@@ -1,13 +1,14 @@
 //! Manifests in the form that Helm, kubectl and Compose write.
 
 use super::*;
-use crate::kube::workload::Role;
+use crate::kube::workload::ContainerRole;
 use crate::oci::RunConfig;
 
 /// Reads a manifest without variables or other files.
-fn read(name: &str, text: &str) -> Result<Manifest, ManifestError> {
+fn read(name: &str, text: &str) -> Result<WorkloadManifest, ManifestError> {
     let nothing = |_: &std::path::Path| Err("not there".to_string());
-    let outside = Outside { variable: &|_| None, directory: "".into(), directory_name: "p".into(), read: &nothing };
+    let outside =
+        ComposeSurroundings { variable: &|_| None, directory: "".into(), directory_name: "p".into(), read: &nothing };
     super::read(name, text, &outside)
 }
 
@@ -82,7 +83,7 @@ fn helms_output_yields_its_workloads() {
     assert_eq!(manifest.others, 1);
     let shop = &manifest.workloads[0];
     assert_eq!(shop.pod.node_selector["kubernetes.io/arch"], "arm64");
-    assert_eq!(shop.containers[0].role, Role::Init);
+    assert_eq!(shop.containers[0].role, ContainerRole::Init);
     assert_eq!(shop.containers[1].call.start(&RunConfig::default()).call.argv, ["/app", "serve"]);
 }
 
@@ -228,7 +229,8 @@ volumes: {data: {}, own: {}}
   new: {extends: app, image: 'new:1'}
 ";
     let nothing = |_: &std::path::Path| Err("not there".to_string());
-    let outside = Outside { variable: &|_| None, directory: "p".into(), directory_name: "p".into(), read: &nothing };
+    let outside =
+        ComposeSurroundings { variable: &|_| None, directory: "p".into(), directory_name: "p".into(), read: &nothing };
     let mut file = parse("a.yaml", first).unwrap();
     assert!(file.is_compose());
     file.override_with(parse("b.yaml", second).unwrap());

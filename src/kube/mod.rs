@@ -31,13 +31,13 @@ pub mod uses;
 pub mod workload;
 
 #[cfg(feature = "kube")]
-pub use client::{Access, Cluster, Scope};
+pub use client::{Cluster, ClusterAccess, Scope};
 #[cfg(feature = "kube")]
 pub use kube_error::KubeError;
-pub use manifest::Manifest;
+pub use manifest::WorkloadManifest;
 pub use manifest_error::ManifestError;
-pub use nodes::{Group, Nodes};
+pub use nodes::{Nodes, NodesAlike};
 pub use revision::{Revision, revisions};
-pub use survey::{Survey, Use};
+pub use survey::{ImageUse, Survey};
 pub use uses::{UseTask, use_tasks};
-pub use workload::{ContainerUse, Role, Workload};
+pub use workload::{ContainerRole, ContainerUse, Workload};

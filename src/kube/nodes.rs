@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::object::NodeObject;
-use crate::platform::{Arch, CpuFeature, Engine, Fact, Isa, Node, Platform, Profile, Target, cpu, kernel, profile};
+use crate::platform::{Arch, CpuFeature, Fact, Isa, Node, NodeEngine, Platform, Profile, Target, cpu, kernel, profile};
 
 /// Nodes that do not differ in any fact that decides whether a program starts.
 #[derive(Clone, Debug)]
-pub struct Group {
+pub struct NodesAlike {
     pub target: Target,
     pub instance_type: Option<String>,
     pub profile: Option<&'static Profile>,
@@ -28,7 +28,7 @@ pub struct Group {
 #[derive(Clone, Debug, Default)]
 pub struct Nodes {
     /// Sorted by size, the largest first.
-    pub groups: Vec<Group>,
+    pub groups: Vec<NodesAlike>,
     /// Nodes that are not targets, each with the reason: Windows nodes, unknown architectures.
     pub skipped: Vec<(String, String)>,
     /// Indexes into `groups` by the nodes' names.
@@ -37,7 +37,7 @@ pub struct Nodes {
 
 impl Nodes {
     /// The group of a node by its name.
-    pub fn group_of(&self, node: &str) -> Option<&Group> {
+    pub fn group_of(&self, node: &str) -> Option<&NodesAlike> {
         self.groups.get(self.position(node)?)
     }
 
@@ -48,21 +48,21 @@ impl Nodes {
 
     /// A group's unique name in its cluster: its target's name, with the shortest suffix that distinguishes it if
     /// another group has the same name.
-    pub fn title(&self, group: &Group) -> String {
+    pub fn title(&self, group: &NodesAlike) -> String {
         group.title.clone()
     }
 }
 
 /// Sets the title of every group.
-fn set_titles(groups: &mut [Group]) {
-    let marks: [fn(&Group) -> String; 5] = [
+fn set_titles(groups: &mut [NodesAlike]) {
+    let marks: [fn(&NodesAlike) -> String; 5] = [
         |_| String::new(),
         |one| one.kernel.clone(),
         |one| one.runtime.clone(),
         |one| format!("{}, {}", one.kernel, one.runtime),
         |one| format!("{}, {}, {}", one.kernel, one.runtime, one.os_image),
     ];
-    let named = |group: &Group, mark: fn(&Group) -> String| (group.target.name.clone(), mark(group));
+    let named = |group: &NodesAlike, mark: fn(&NodesAlike) -> String| (group.target.name.clone(), mark(group));
     let counts = marks.map(|mark| {
         let mut counts: HashMap<(String, String), usize> = HashMap::new();
         groups.iter().for_each(|group| *counts.entry(named(group, mark)).or_default() += 1);
@@ -79,11 +79,11 @@ fn set_titles(groups: &mut [Group]) {
 }
 
 /// What makes two nodes different groups.
-type Key = (String, Option<String>, String, String, String, String);
+type NodeKey = (String, Option<String>, String, String, String, String);
 
 /// Groups nodes. Facts that the API does not provide are unknown.
 pub fn group(objects: &[NodeObject]) -> Nodes {
-    let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
+    let mut groups: BTreeMap<NodeKey, NodesAlike> = BTreeMap::new();
     let mut skipped = Vec::new();
     for object in objects {
         match one(object) {
@@ -99,13 +99,13 @@ pub fn group(objects: &[NodeObject]) -> Nodes {
                     found.os_image.clone(),
                     facts,
                 );
-                let group = groups.entry(key).or_insert_with(|| Group { nodes: Vec::new(), ..found });
+                let group = groups.entry(key).or_insert_with(|| NodesAlike { nodes: Vec::new(), ..found });
                 group.nodes.push(object.metadata.name.clone());
             }
             Err(reason) => skipped.push((object.metadata.name.clone(), reason)),
         }
     }
-    let mut groups: Vec<Group> = groups.into_values().collect();
+    let mut groups: Vec<NodesAlike> = groups.into_values().collect();
     for group in &mut groups {
         group.nodes.sort();
     }
@@ -117,7 +117,7 @@ pub fn group(objects: &[NodeObject]) -> Nodes {
     Nodes { groups, skipped, index }
 }
 
-fn one(object: &NodeObject) -> Result<Group, String> {
+fn one(object: &NodeObject) -> Result<NodesAlike, String> {
     let info = &object.status.node_info;
     let labels = &object.metadata.labels;
     let label = |keys: [&str; 2]| keys.iter().find_map(|key| labels.get(*key)).filter(|value| !value.is_empty());
@@ -144,12 +144,12 @@ fn one(object: &NodeObject) -> Result<Group, String> {
         level_source = "NFD labels".to_string();
     }
     node.features.present.extend(nfd_features(arch, labels));
-    let engine = Engine::of_runtime(&info.container_runtime_version);
+    let engine = NodeEngine::of_runtime(&info.container_runtime_version);
     let name = match &instance_type {
         Some(instance_type) => instance_type.clone(),
         None => format!("linux/{arch}"),
     };
-    Ok(Group {
+    Ok(NodesAlike {
         target: Target { name, platform: Platform::linux(arch), node, engine },
         instance_type,
         profile,

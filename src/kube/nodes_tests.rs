@@ -9,7 +9,7 @@ fn grouped(objects: &[Value]) -> Nodes {
     group(&objects)
 }
 
-fn only(object: Value) -> Group {
+fn only(object: Value) -> NodesAlike {
     let mut nodes = grouped(&[object]);
     assert_eq!((nodes.groups.len(), nodes.skipped.len()), (1, 0));
     nodes.groups.remove(0)
@@ -55,7 +55,7 @@ fn eks_nodes_group_by_instance_type() {
     assert_eq!(graviton.target.node.aarch32, Fact::Known(true));
     assert_eq!(graviton.target.node.page_size, Fact::Known(4096));
     assert_eq!(graviton.target.node.isa, Fact::Known(Isa::Arm64(8, 4)));
-    assert_eq!(graviton.target.engine, Some(Engine::ContainerdCri { major: 2, minor: 1 }));
+    assert_eq!(graviton.target.engine, Some(NodeEngine::ContainerdCri { major: 2, minor: 1 }));
     assert_eq!(graviton.target.node.kernel, Fact::Known((6, 12)));
     assert_eq!(nodes.group_of("c").unwrap().target.node.isa, Fact::Known(Isa::X86(4)), "Skylake-SP at least");
 }
@@ -71,7 +71,7 @@ fn a_gke_arm_node_is_its_machine_series() {
     let group = only(node("gke-arm-1", labels, info, capacity));
     assert_eq!(group.profile.unwrap().name, "gcp-t2a");
     assert_eq!(group.target.node.page_size, Fact::Known(4096));
-    assert_eq!(group.target.engine, Some(Engine::ContainerdCri { major: 1, minor: 7 }));
+    assert_eq!(group.target.engine, Some(NodeEngine::ContainerdCri { major: 1, minor: 7 }));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn an_openshift_64k_node_runs_crio() {
         json!({"hugepages-16Gi": "0", "hugepages-2Mi": "0", "hugepages-512Mi": "0"}),
     ));
     assert_eq!(group.target.node.page_size, Fact::Known(64 << 10));
-    assert_eq!(group.target.engine, Some(Engine::CriO));
+    assert_eq!(group.target.engine, Some(NodeEngine::CriO));
 }
 
 #[test]

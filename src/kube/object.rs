@@ -36,14 +36,14 @@ pub struct Metadata {
     pub namespace: Option<String>,
     pub uid: Option<String>,
     pub labels: BTreeMap<String, String>,
-    pub owner_references: Vec<Owner>,
+    pub owner_references: Vec<ObjectOwner>,
     /// RFC 3339.
     pub creation_timestamp: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Owner {
+pub struct ObjectOwner {
     pub kind: String,
     pub name: String,
     /// Whether it manages the object. At most one owner does.
@@ -114,14 +114,14 @@ pub struct PodSpec {
     pub containers: Vec<ContainerSpec>,
     pub init_containers: Vec<ContainerSpec>,
     pub ephemeral_containers: Vec<ContainerSpec>,
-    pub image_pull_secrets: Vec<Named>,
+    pub image_pull_secrets: Vec<NamedImage>,
     pub service_account_name: Option<String>,
     pub runtime_class_name: Option<String>,
     /// The handler of its RuntimeClass, if that was read. Not an API field: see `linked`.
     pub runtime_handler: Option<String>,
     pub security_context: SecurityContext,
     pub volumes: Vec<Volume>,
-    pub os: Named,
+    pub os: NamedImage,
 }
 
 /// Of a pod or a container. A container's fields override its pod's.
@@ -166,7 +166,7 @@ pub struct ImageVolume {
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Named {
+pub struct NamedImage {
     pub name: String,
 }
 

@@ -11,7 +11,7 @@ pub type ReadItem<'a, T, E> = &'a mut dyn FnMut(Value) -> Result<T, E>;
 
 /// A page of a list.
 #[derive(Debug)]
-pub struct Page<T> {
+pub struct ListPage<T> {
     pub items: Vec<T>,
     /// The continue token of the next page. `None`: this is the last page.
     pub token: Option<String>,
@@ -26,11 +26,11 @@ pub enum PageError<E> {
 }
 
 /// Reads a list's JSON.
-pub fn read<T, E>(text: &str, read: ReadItem<'_, T, E>) -> Result<Page<T>, PageError<E>> {
+pub fn read<T, E>(text: &str, read: ReadItem<'_, T, E>) -> Result<ListPage<T>, PageError<E>> {
     let mut failure = None;
-    let mut page = Page { items: Vec::new(), token: None };
+    let mut page = ListPage { items: Vec::new(), token: None };
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let list = List { read, page: &mut page, failure: &mut failure };
+    let list = PagedList { read, page: &mut page, failure: &mut failure };
     let done = list.deserialize(&mut deserializer).and_then(|()| deserializer.end());
     match (failure, done) {
         (Some(failure), _) => Err(PageError::Item(failure)),
@@ -39,13 +39,13 @@ pub fn read<T, E>(text: &str, read: ReadItem<'_, T, E>) -> Result<Page<T>, PageE
     }
 }
 
-struct List<'a, T, E> {
+struct PagedList<'a, T, E> {
     read: ReadItem<'a, T, E>,
-    page: &'a mut Page<T>,
+    page: &'a mut ListPage<T>,
     failure: &'a mut Option<E>,
 }
 
-impl<'de, T, E> DeserializeSeed<'de> for List<'_, T, E> {
+impl<'de, T, E> DeserializeSeed<'de> for PagedList<'_, T, E> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -53,7 +53,7 @@ impl<'de, T, E> DeserializeSeed<'de> for List<'_, T, E> {
     }
 }
 
-impl<'de, T, E> Visitor<'de> for List<'_, T, E> {
+impl<'de, T, E> Visitor<'de> for PagedList<'_, T, E> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -90,7 +90,7 @@ fn is_passing(taint: &Taint) -> bool {
 
 /// The platforms that a pod's own constraints allow if no nodes are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Narrowing {
+pub enum PodNarrowing {
     #[default]
     None,
     /// Only these. Empty: none.
@@ -106,7 +106,7 @@ const UNNAMED: &str = "?";
 
 /// The platforms that nodeSelector and required affinity allow by the labels of architecture and operating system. All
 /// other labels are assumed to match.
-pub fn narrowing(pod: &PodSpec) -> Narrowing {
+pub fn narrowing(pod: &PodSpec) -> PodNarrowing {
     let arches = || ARCHES.iter().map(|row| row.arch.oci());
     let is_left = |os: &str, arch: &str| may_be_on(pod, os, arch);
     let all = || ["linux", "windows"].into_iter().flat_map(|os| arches().map(move |arch| (os, arch)));
@@ -118,11 +118,11 @@ pub fn narrowing(pod: &PodSpec) -> Narrowing {
         if only.iter().any(|platform| platform.os == "linux") {
             only.retain(|platform| platform.os == "linux");
         }
-        return Narrowing::Only(only);
+        return PodNarrowing::Only(only);
     }
     match all().filter(|(os, arch)| !is_left(os, arch)).filter_map(platform).collect::<Vec<_>>() {
-        excepted if excepted.is_empty() => Narrowing::None,
-        excepted => Narrowing::Except(excepted),
+        excepted if excepted.is_empty() => PodNarrowing::None,
+        excepted => PodNarrowing::Except(excepted),
     }
 }
 
@@ -231,37 +231,38 @@ mod tests {
         );
     }
 
-    fn narrowed(spec: Value) -> Narrowing {
+    fn narrowed(spec: Value) -> PodNarrowing {
         narrowing(&read(spec).unwrap())
     }
 
     #[test]
     fn a_pods_own_constraints_narrow_the_platforms() {
-        let only = |names: &[&str]| Narrowing::Only(names.iter().map(|name| Platform::parse(name).unwrap()).collect());
+        let only =
+            |names: &[&str]| PodNarrowing::Only(names.iter().map(|name| Platform::parse(name).unwrap()).collect());
         let arch = |operator: &str, values: Value| {
             let term =
                 json!({"matchExpressions": [{"key": "kubernetes.io/arch", "operator": operator, "values": values}]});
             let required = json!({"nodeSelectorTerms": [term]});
             json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}})
         };
-        assert_eq!(narrowed(json!({"nodeSelector": {"zone": "a"}})), Narrowing::None);
+        assert_eq!(narrowed(json!({"nodeSelector": {"zone": "a"}})), PodNarrowing::None);
         let both = json!({"nodeSelector": {"kubernetes.io/arch": "arm64", "kubernetes.io/os": "linux"}});
         assert_eq!(narrowed(both), only(&["linux/arm64"]));
         assert_eq!(
             narrowed(json!({"affinity": arch("In", json!(["amd64", "arm64"])), "os": {"name": "linux"}})),
             only(&["linux/amd64", "linux/arm64"])
         );
-        let Narrowing::Except(except) = narrowed(json!({"affinity": arch("NotIn", json!(["arm64"]))})) else {
+        let PodNarrowing::Except(except) = narrowed(json!({"affinity": arch("NotIn", json!(["arm64"]))})) else {
             panic!()
         };
         assert_eq!(except, ["linux/arm64", "windows/arm64"].map(|name| Platform::parse(name).unwrap()));
-        let Narrowing::Except(except) = narrowed(json!({"nodeSelector": {"kubernetes.io/os": "linux"}})) else {
+        let PodNarrowing::Except(except) = narrowed(json!({"nodeSelector": {"kubernetes.io/os": "linux"}})) else {
             panic!()
         };
         assert!(!except.is_empty() && except.iter().all(|platform| platform.os == "windows"));
         let nowhere =
             json!({"nodeSelector": {"kubernetes.io/arch": "s390x"}, "affinity": arch("In", json!(["arm64"]))});
-        assert_eq!(narrowed(nowhere), Narrowing::Only(Vec::new()));
+        assert_eq!(narrowed(nowhere), PodNarrowing::Only(Vec::new()));
     }
 
     #[test]

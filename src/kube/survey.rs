@@ -6,29 +6,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::admitted::{Admission, Admitted};
 use super::nodes::Nodes;
 use super::object::{NodeObject, PodObject};
-use super::schedule::{Narrowing, narrowing};
+use super::schedule::{PodNarrowing, narrowing};
 use super::workload::{self, ContainerUse, Workload};
 use crate::scan::CallOverride;
 
 /// An image, how it is started, and on which nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Use {
+pub struct ImageUse {
     /// By digest if a node reports one, otherwise as written.
     pub image: String,
     /// Every name under which it is used: a tag, and the digest that nodes report for it.
     pub names: Vec<String>,
     pub call: CallOverride,
     /// The platforms that a Compose service or a pod's own constraints allow. If nodes are known, those decide instead.
-    pub narrowing: Narrowing,
+    pub narrowing: PodNarrowing,
     /// Indexes into [`Nodes::groups`], ascending. Empty if no node may run it or no nodes are known.
     pub groups: Vec<usize>,
     /// `shop/deployment/checkout, container app`.
     pub used_by: Vec<String>,
 }
 
-impl Use {
+impl ImageUse {
     /// Merges another use of the same image and start: its nodes and users.
-    pub fn join(&mut self, other: Use) {
+    pub fn join(&mut self, other: ImageUse) {
         self.names.extend(other.names);
         self.groups = BTreeSet::from_iter(self.groups.drain(..).chain(other.groups)).into_iter().collect();
         self.used_by = BTreeSet::from_iter(self.used_by.drain(..).chain(other.used_by)).into_iter().collect();
@@ -36,12 +36,12 @@ impl Use {
 }
 
 /// The start of an image. Uses with the same start are merged.
-type Start = (String, CallOverride, Narrowing);
+type StartKey = (String, CallOverride, PodNarrowing);
 
 /// Collects the uses of pods and workloads.
 #[derive(Debug, Default)]
 pub struct Survey {
-    uses: BTreeMap<Start, (BTreeSet<usize>, BTreeSet<String>)>,
+    uses: BTreeMap<StartKey, (BTreeSet<usize>, BTreeSet<String>)>,
     /// Workloads that no node may run, each with the first obstacle on the last node checked.
     pub homeless: Vec<(String, String)>,
     admitted: Admitted,
@@ -63,7 +63,7 @@ impl Survey {
             let by_digest = status.and_then(|status| workload::image_by_digest(&status.image_id));
             let title = title(pod.metadata.namespace.as_deref(), &workload::owner(pod), &container);
             let image = by_digest.unwrap_or_else(|| container.image.clone());
-            self.add((image, container.call, Narrowing::None), group, title);
+            self.add((image, container.call, PodNarrowing::None), group, title);
         }
     }
 
@@ -71,8 +71,8 @@ impl Survey {
     /// `objects` must be the same for all workloads of a survey.
     pub fn add_workload(&mut self, workload: &Workload, objects: &[NodeObject], nodes: &Nodes) {
         let Admission { groups, mut obstacle } = self.admitted.admission(&workload.pod, objects, nodes);
-        let narrowing = if objects.is_empty() { narrowing(&workload.pod) } else { Narrowing::None };
-        if narrowing == Narrowing::Only(Vec::new()) {
+        let narrowing = if objects.is_empty() { narrowing(&workload.pod) } else { PodNarrowing::None };
+        if narrowing == PodNarrowing::Only(Vec::new()) {
             obstacle = Some("its nodeSelector and affinity exclude every architecture".to_string());
         }
         if let (true, Some(why)) = (groups.is_empty(), obstacle) {
@@ -85,24 +85,24 @@ impl Survey {
         for container in &workload.containers {
             let title = title(workload.namespace.as_deref(), &workload.title(), container);
             let narrowing = match &container.platform {
-                Some(platform) => Narrowing::Only(vec![platform.clone()]),
+                Some(platform) => PodNarrowing::Only(vec![platform.clone()]),
                 None => narrowing.clone(),
             };
             self.add((container.image.clone(), container.call.clone(), narrowing), groups.iter().copied(), title);
         }
     }
 
-    fn add(&mut self, start: Start, groups: impl IntoIterator<Item = usize>, title: String) {
+    fn add(&mut self, start: StartKey, groups: impl IntoIterator<Item = usize>, title: String) {
         let (known, titles) = self.uses.entry(start).or_default();
         known.extend(groups);
         titles.insert(title);
     }
 
     /// Every use, by image.
-    pub fn uses(self) -> Vec<Use> {
+    pub fn uses(self) -> Vec<ImageUse> {
         self.uses
             .into_iter()
-            .map(|((image, call, narrowing), (groups, used_by))| Use {
+            .map(|((image, call, narrowing), (groups, used_by))| ImageUse {
                 names: vec![image.clone()],
                 image,
                 call,
@@ -166,8 +166,8 @@ mod tests {
         let mut survey = Survey::default();
         survey.add_workload(&deployment("arm", json!({"kubernetes.io/arch": "arm64"})), &[], &nodes);
         survey.add_workload(&deployment("any", json!({})), &[], &nodes);
-        let narrowings: Vec<Narrowing> = survey.uses().into_iter().map(|one| one.narrowing).collect();
-        assert_eq!(narrowings, [Narrowing::None, Narrowing::Only(vec![Platform::parse("linux/arm64").unwrap()])]);
+        let narrowings: Vec<PodNarrowing> = survey.uses().into_iter().map(|one| one.narrowing).collect();
+        assert_eq!(narrowings, [PodNarrowing::None, PodNarrowing::Only(vec![Platform::parse("linux/arm64").unwrap()])]);
     }
 
     #[test]

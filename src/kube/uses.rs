@@ -5,13 +5,13 @@ use std::collections::btree_map::Entry;
 
 use rayon::prelude::*;
 
-use super::schedule::Narrowing;
-use super::{Nodes, Use};
+use super::schedule::PodNarrowing;
+use super::{ImageUse, Nodes};
 use crate::oci::{Digest, Reference};
 use crate::platform::{Platform, Target};
 use crate::scan::call::Purpose;
-use crate::scan::{CallOverride, OPENED_AT_ONCE, Options, Task};
-use crate::source::input::{Input, Opened, Opener};
+use crate::scan::{CallOverride, OPENED_AT_ONCE, Options, ScanTask};
+use crate::source::input::{ImageOpener, Opened, OpenedInput};
 
 /// How many users of an image are named. The others are counted.
 const SHOWN_USERS: usize = 3;
@@ -20,48 +20,48 @@ const SHOWN_USERS: usize = 3;
 pub struct UseTask {
     /// Its index among the images of a run.
     pub at: usize,
-    pub used: Use,
-    pub task: Task,
+    pub used: ImageUse,
+    pub task: ScanTask,
 }
 
 /// Tasks for the uses, in their order. Each use comes with its index among the images of a run. `base` contains the
 /// common options: platforms, rules, limits. Images are opened, so that names of the same digest are judged once. Also
 /// returns notes about images that are only mentioned and cannot be opened: they are left out.
 pub fn use_tasks(
-    opener: &Opener,
-    uses: Vec<(usize, Use)>,
+    opener: &ImageOpener,
+    uses: Vec<(usize, ImageUse)>,
     nodes: &Nodes,
     base: &Options,
 ) -> (Vec<UseTask>, Vec<String>) {
-    let task = |(at, used, opened): (usize, Use, Option<Opened>)| {
+    let task = |(at, used, opened): (usize, ImageUse, Option<Opened>)| {
         let groups = used.groups.iter().filter_map(|index| nodes.groups.get(*index));
         let on_nodes = groups.map(|group| Target { name: nodes.title(group), ..group.target.clone() });
         let mut options = narrowed(&used.narrowing, Options { call: used.call.clone(), ..base.clone() });
         options.targets.extend(on_nodes);
         let note = Some(format!("used by {}", users(&used)));
         // An image that was opened to learn its digest is not requested again.
-        UseTask { at, task: Task { image: used.image.clone(), options, opened, note }, used }
+        UseTask { at, task: ScanTask { image: used.image.clone(), options, opened, note }, used }
     };
     let (kept, notes) = resolved(uses, opener, base.jobs);
     (kept.into_iter().map(task).collect(), notes)
 }
 
 /// Uses in the order of the run, with their opened images.
-type Kept = Vec<(usize, Use, Option<Opened>)>;
+type OpenedUses = Vec<(usize, ImageUse, Option<Opened>)>;
 
 /// The options for a use with its own constraints. It must run on each platform that it names, so each is a target, and
 /// an index that lacks one of them fails.
-fn narrowed(narrowing: &Narrowing, options: Options) -> Options {
+fn narrowed(narrowing: &PodNarrowing, options: Options) -> Options {
     let is_of =
         |target: &Target, platform: &Platform| target.platform.is_wanted_as(platform) || target.platform == *platform;
     match narrowing {
-        Narrowing::None => options,
-        Narrowing::Except(except) => {
+        PodNarrowing::None => options,
+        PodNarrowing::Except(except) => {
             let mut targets = options.targets.clone();
             targets.retain(|target| !except.iter().any(|platform| is_of(target, platform)));
             Options { targets, except: except.clone(), ..options }
         }
-        Narrowing::Only(only) => {
+        PodNarrowing::Only(only) => {
             let is_asked = |platform: &&Platform| {
                 let own = &options.platforms;
                 own.is_empty() || own.iter().any(|wanted| platform.is_wanted_as(wanted))
@@ -84,12 +84,12 @@ fn narrowed(narrowing: &Narrowing, options: Options) -> Options {
 
 /// Merges uses with the same digest and start, such as a tag and the digest that a node reports for it. An image that
 /// cannot be opened stays as it is, and the scan reports why, unless it is only mentioned.
-fn resolved(uses: Vec<(usize, Use)>, opener: &Opener, jobs: usize) -> (Kept, Vec<String>) {
+fn resolved(uses: Vec<(usize, ImageUse)>, opener: &ImageOpener, jobs: usize) -> (OpenedUses, Vec<String>) {
     let digest = |opened: &Opened| match &opened.input {
-        Input::Image(source) => source.root().map(|root| Some(root.digest)),
-        Input::Stream(_) | Input::Directory(_) | Input::File { .. } => Ok(None),
+        OpenedInput::Image(source) => source.root().map(|root| Some(root.digest)),
+        OpenedInput::Stream(_) | OpenedInput::Directory(_) | OpenedInput::File { .. } => Ok(None),
     };
-    let open = |(_, one): &(usize, Use)| {
+    let open = |(_, one): &(usize, ImageUse)| {
         let opened = opener.open(&one.image).map_err(|error| error.to_string())?;
         match digest(&opened) {
             Ok(digest) => Ok((digest, opened)),
@@ -100,8 +100,8 @@ fn resolved(uses: Vec<(usize, Use)>, opener: &Opener, jobs: usize) -> (Kept, Vec
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(jobs.max(OPENED_AT_ONCE)).build().expect("threads can be started");
     let opened: Vec<Result<(Option<Digest>, Opened), String>> = pool.install(|| uses.par_iter().map(open).collect());
-    let (mut kept, mut notes) = (Kept::new(), Vec::new());
-    let mut at: BTreeMap<(Digest, CallOverride, Narrowing), usize> = BTreeMap::new();
+    let (mut kept, mut notes) = (OpenedUses::new(), Vec::new());
+    let mut at: BTreeMap<(Digest, CallOverride, PodNarrowing), usize> = BTreeMap::new();
     for ((place, one), opened) in uses.into_iter().zip(opened) {
         let (digest, opened) = match opened {
             Ok((digest, opened)) => (digest, Some(opened)),
@@ -137,7 +137,7 @@ fn is_pinned(image: &str) -> bool {
     Reference::parse(image).is_ok_and(|reference| reference.digest.is_some())
 }
 
-fn users(one: &Use) -> String {
+fn users(one: &ImageUse) -> String {
     let named = one.used_by.iter().take(SHOWN_USERS).cloned().collect::<Vec<_>>().join("; ");
     match one.used_by.len().saturating_sub(SHOWN_USERS) {
         0 => named,

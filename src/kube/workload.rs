@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::object::{self, ContainerSpec, Metadata, Named, PodObject, PodSpec, Volume};
+use super::object::{self, ContainerSpec, Metadata, NamedImage, PodObject, PodSpec, Volume};
 use super::process;
 use crate::platform::Platform;
 use crate::scan::CallOverride;
@@ -23,7 +23,7 @@ pub struct Workload {
 
 /// The role of a container or image in its pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
+pub enum ContainerRole {
     Main,
     Init,
     /// An init container that keeps running.
@@ -41,7 +41,7 @@ pub enum Role {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContainerUse {
     pub name: String,
-    pub role: Role,
+    pub role: ContainerRole,
     /// As written in the spec.
     pub image: String,
     /// How it is started.
@@ -50,24 +50,24 @@ pub struct ContainerUse {
     pub platform: Option<Platform>,
 }
 
-impl Role {
+impl ContainerRole {
     pub fn word(self) -> &'static str {
         match self {
-            Role::Main => "container",
-            Role::Init => "init container",
-            Role::Sidecar => "sidecar",
-            Role::Ephemeral => "ephemeral container",
-            Role::Volume => "image volume",
-            Role::Disk => "container disk",
-            Role::Field => "field",
+            ContainerRole::Main => "container",
+            ContainerRole::Init => "init container",
+            ContainerRole::Sidecar => "sidecar",
+            ContainerRole::Ephemeral => "ephemeral container",
+            ContainerRole::Volume => "image volume",
+            ContainerRole::Disk => "container disk",
+            ContainerRole::Field => "field",
         }
     }
 }
 
 impl ContainerUse {
-    fn of(spec: &ContainerSpec, role: Role, pod: &PodSpec) -> ContainerUse {
+    fn from_spec(spec: &ContainerSpec, role: ContainerRole, pod: &PodSpec) -> ContainerUse {
         let role = match (role, spec.restart_policy.as_deref()) {
-            (Role::Init, Some("Always")) => Role::Sidecar,
+            (ContainerRole::Init, Some("Always")) => ContainerRole::Sidecar,
             _ => role,
         };
         let call = process::call(spec, pod);
@@ -75,7 +75,7 @@ impl ContainerUse {
     }
 
     /// An image that is only mounted.
-    pub fn mounted(name: &str, role: Role, image: &str) -> ContainerUse {
+    pub fn mounted(name: &str, role: ContainerRole, image: &str) -> ContainerUse {
         let call = CallOverride { purpose: Purpose::Mounted, stated_by: StatedBy::Pod, ..CallOverride::default() };
         ContainerUse { name: name.to_string(), role, image: image.to_string(), call, platform: None }
     }
@@ -83,16 +83,17 @@ impl ContainerUse {
 
 /// Init containers first, in the order in which they run; image volumes last.
 pub fn containers(pod: &PodSpec) -> Vec<ContainerUse> {
-    let of =
-        |specs: &[ContainerSpec], role| specs.iter().map(|spec| ContainerUse::of(spec, role, pod)).collect::<Vec<_>>();
+    let of = |specs: &[ContainerSpec], role| {
+        specs.iter().map(|spec| ContainerUse::from_spec(spec, role, pod)).collect::<Vec<_>>()
+    };
     let volume = |volume: &Volume| {
         let image = volume.image.as_ref().map(|image| image.reference.as_str()).filter(|image| !image.is_empty())?;
-        Some(ContainerUse::mounted(&volume.name, Role::Volume, image))
+        Some(ContainerUse::mounted(&volume.name, ContainerRole::Volume, image))
     };
     [
-        of(&pod.init_containers, Role::Init),
-        of(&pod.containers, Role::Main),
-        of(&pod.ephemeral_containers, Role::Ephemeral),
+        of(&pod.init_containers, ContainerRole::Init),
+        of(&pod.containers, ContainerRole::Main),
+        of(&pod.ephemeral_containers, ContainerRole::Ephemeral),
         pod.volumes.iter().filter_map(volume).collect(),
     ]
     .concat()
@@ -179,7 +180,7 @@ impl Workload {
 
     /// Secrets with registry credentials that the pod itself names.
     pub fn pull_secrets(&self) -> impl Iterator<Item = &str> {
-        self.pod.image_pull_secrets.iter().map(|Named { name }| name.as_str())
+        self.pod.image_pull_secrets.iter().map(|NamedImage { name }| name.as_str())
     }
 }
 
@@ -232,7 +233,8 @@ mod tests {
             "containers": [{"name": "m", "image": "m"}],
             "ephemeralContainers": [{"name": "e", "image": "e"}]
         }});
-        let roles: Vec<Role> = of_object(&pod).unwrap().unwrap().containers.iter().map(|one| one.role).collect();
-        assert_eq!(roles, [Role::Init, Role::Sidecar, Role::Main, Role::Ephemeral]);
+        let roles: Vec<ContainerRole> =
+            of_object(&pod).unwrap().unwrap().containers.iter().map(|one| one.role).collect();
+        assert_eq!(roles, [ContainerRole::Init, ContainerRole::Sidecar, ContainerRole::Main, ContainerRole::Ephemeral]);
     }
 }

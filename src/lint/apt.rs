@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use super::finding::{Edit, Finding, Safety};
-use super::rule::Code;
+use super::finding::{Edit, LintFinding, Safety};
+use super::rule::RuleName;
 use crate::platform::{Arch, word};
 
 /// Returns findings about apt sources in `text[range]`: `[arch=amd64 ...]` of one-line sources, `Architectures: amd64`
 /// of deb822 sources, and flat repositories in a directory for one architecture.
-pub fn sources(text: &str, range: Range<usize>, is_shell: bool) -> Vec<Finding> {
+pub fn sources(text: &str, range: Range<usize>, is_shell: bool) -> Vec<LintFinding> {
     let part = &text[range.clone()];
-    let mut findings: Vec<(Finding, &str)> = Vec::new();
+    let mut findings: Vec<(LintFinding, &str)> = Vec::new();
     for (open, _) in part.match_indices('[') {
         let Some(options) = part[open + 1..].split(']').next().filter(|options| !options.contains('\n')) else {
             continue;
@@ -32,7 +32,7 @@ pub fn sources(text: &str, range: Range<usize>, is_shell: bool) -> Vec<Finding> 
             let start = range.start + at;
             let span = start..start + found.len() + line.find(value).unwrap_or(0) + value.len();
             let message = format!("apt installs only {value} packages from this source, on every platform");
-            let finding = Finding::new(Code::AptArchConstant, span, message, format!("only {value}"));
+            let finding = LintFinding::new(RuleName::AptArchConstant, span, message, format!("only {value}"));
             findings.push((finding.right_for(Arch::parse(value)), line));
         }
     }
@@ -42,8 +42,8 @@ pub fn sources(text: &str, range: Range<usize>, is_shell: bool) -> Vec<Finding> 
 
 /// Merges findings about the same source. A script that adds a source and removes it again has one problem, and both
 /// lines change together.
-fn merge_same_source(findings: Vec<(Finding, &str)>) -> Vec<Finding> {
-    let mut once: Vec<(Finding, &str)> = Vec::new();
+fn merge_same_source(findings: Vec<(LintFinding, &str)>) -> Vec<LintFinding> {
+    let mut once: Vec<(LintFinding, &str)> = Vec::new();
     for (finding, source) in findings {
         match once.iter_mut().find(|(_, earlier)| *earlier == source) {
             Some((earlier, _)) => {
@@ -57,7 +57,7 @@ fn merge_same_source(findings: Vec<(Finding, &str)>) -> Vec<Finding> {
 }
 
 /// `deb https://x.io/ubuntu x64/`: a suite that ends in a slash is a directory without suites and components.
-fn flat_repositories(part: &str, offset: usize) -> Vec<(Finding, &str)> {
+fn flat_repositories(part: &str, offset: usize) -> Vec<(LintFinding, &str)> {
     let mut findings = Vec::new();
     for (at, found) in part.match_indices("deb ") {
         let line = part[at + found.len()..].split(['"', '\'', '\n', ';']).next().unwrap_or("");
@@ -73,20 +73,22 @@ fn flat_repositories(part: &str, offset: usize) -> Vec<(Finding, &str)> {
         };
         let start = offset + at + found.len() + line.find(directory).unwrap_or(0);
         let message = format!("this apt source has only {} packages, on every platform", arch.name());
-        let finding =
-            Finding::new(Code::AptArchConstant, start..start + directory.len(), message, format!("only {directory}"))
-                .right_for(Some(arch))
-                .help(
-                    "choose the directory with `dpkg --print-architecture`; check how the repository names the others",
-                );
+        let finding = LintFinding::new(
+            RuleName::AptArchConstant,
+            start..start + directory.len(),
+            message,
+            format!("only {directory}"),
+        )
+        .right_for(Some(arch))
+        .help("choose the directory with `dpkg --print-architecture`; check how the repository names the others");
         findings.push((finding, line));
     }
     findings
 }
 
-fn limited(text: &str, span: Range<usize>, value: &str, is_shell: bool) -> Finding {
+fn limited(text: &str, span: Range<usize>, value: &str, is_shell: bool) -> LintFinding {
     let message = format!("apt installs only {value} packages from this source, on every platform");
-    let finding = Finding::new(Code::AptArchConstant, span.clone(), message, format!("only {value}"))
+    let finding = LintFinding::new(RuleName::AptArchConstant, span.clone(), message, format!("only {value}"))
         .right_for(Arch::parse(value));
     // Without arch=, apt uses dpkg's architectures: the native one.
     let options_end = span.end + text[span.end..].find(']').unwrap_or(0);

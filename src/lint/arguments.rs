@@ -1,11 +1,11 @@
 //! Rules about automatic platform arguments: used without an ARG, or overridden by a default.
 
-use super::dockerfile::{self, AUTOMATIC, Dockerfile, Step, StepKind, Variable};
-use super::finding::{Edit, Finding, Safety};
+use super::dockerfile::{self, AUTOMATIC, BuildStep, BuildVariable, Dockerfile, StepKind};
+use super::finding::{Edit, LintFinding, Safety};
 use super::outside::Outside;
-use super::rule::{Code, Severity};
+use super::rule::{RuleName, Severity};
 
-pub fn check(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<Finding> {
+pub fn check(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<LintFinding> {
     let mut findings = defaults(file, outside);
     for at in 0..file.stages.len() {
         findings.extend(undeclared(file, at));
@@ -13,7 +13,7 @@ pub fn check(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<Finding> {
     findings
 }
 
-fn defaults(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<Finding> {
+fn defaults(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<LintFinding> {
     let in_stages = file.stages.iter().flat_map(|stage| &stage.steps).filter_map(|step| match &step.kind {
         StepKind::Arg(pairs) => Some(pairs),
         _ => None,
@@ -24,7 +24,7 @@ fn defaults(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<Finding> {
 }
 
 /// `ARG TARGETARCH=amd64` in a stage. A default that refers to a variable, or `linux`, is harmless.
-fn overridden(file: &Dockerfile<'_>, pair: &Variable) -> Option<Finding> {
+fn overridden(file: &Dockerfile<'_>, pair: &BuildVariable) -> Option<LintFinding> {
     let (value, span) = pair.value.as_ref()?;
     let is_every_image = pair.name.ends_with("OS") && value == "linux";
     if !AUTOMATIC.contains(&pair.name.as_str()) || value.contains('$') || is_every_image {
@@ -33,8 +33,8 @@ fn overridden(file: &Dockerfile<'_>, pair: &Variable) -> Option<Finding> {
     // Only 32-bit Arm has variants that BuildKit passes to a build.
     let severity = if pair.name.ends_with("VARIANT") { Severity::Warning } else { Severity::Error };
     let message = format!("{} is {value:?} in every platform's build", pair.name);
-    let finding =
-        Finding::new(Code::TargetArgDefault, span.clone(), message, "overrides the builder's value").weighing(severity);
+    let finding = LintFinding::new(RuleName::TargetArgDefault, span.clone(), message, "overrides the builder's value")
+        .weighing(severity);
     let whole = pair.name_span.end..span.end;
     let is_plain = file.text[whole.clone()].starts_with('=');
     Some(match is_plain {
@@ -43,8 +43,8 @@ fn overridden(file: &Dockerfile<'_>, pair: &Variable) -> Option<Finding> {
     })
 }
 
-fn undeclared(file: &Dockerfile<'_>, stage: usize) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
+fn undeclared(file: &Dockerfile<'_>, stage: usize) -> Vec<LintFinding> {
+    let mut findings: Vec<LintFinding> = Vec::new();
     let mut reported: Vec<&str> = Vec::new();
     for (index, step) in file.stages[stage].steps.iter().enumerate() {
         // An ONBUILD step runs in a stage of another file.
@@ -59,8 +59,12 @@ fn undeclared(file: &Dockerfile<'_>, stage: usize) -> Vec<Finding> {
             }
             reported.push(name);
             let message = format!("{name} is empty here: this stage does not declare it");
-            let mut finding =
-                Finding::new(Code::TargetArgUndeclared, at..at + name.len(), message, "no ARG before it in this stage");
+            let mut finding = LintFinding::new(
+                RuleName::TargetArgUndeclared,
+                at..at + name.len(),
+                message,
+                "no ARG before it in this stage",
+            );
             if let Some(global) = file.globals.iter().find(|global| global.name == name) {
                 finding = finding.related(global.name_span.clone(), "an ARG before FROM applies to FROM lines only");
             }
@@ -73,7 +77,7 @@ fn undeclared(file: &Dockerfile<'_>, stage: usize) -> Vec<Finding> {
 
 /// Returns the automatic arguments that a step refers to, unless it handles empty values (`${TARGETARCH:?}`) or its
 /// shell sets them.
-fn uses<'a>(file: &'a Dockerfile<'a>, step: &Step) -> Vec<(usize, &'a str)> {
+fn uses<'a>(file: &'a Dockerfile<'a>, step: &BuildStep) -> Vec<(usize, &'a str)> {
     let text = &file.text[step.span.clone()];
     let mut found = Vec::new();
     for (at, reference) in dockerfile::references(text) {

@@ -2,17 +2,17 @@
 
 use std::ops::Range;
 
-use super::Problem;
+use super::LintProblem;
 use super::compose::overridden_arguments;
 use super::dockerfile;
-use super::finding::Finding;
-use super::hcl::{self, Block};
-use super::rule::Code;
+use super::finding::LintFinding;
+use super::hcl::{self, HclBlock};
+use super::rule::RuleName;
 use crate::yaml;
 
 /// A target, as far as the rules need it, from either syntax.
 #[derive(Debug)]
-struct BakeTarget {
+struct LintedTarget {
     name: String,
     /// The common prefix of its names if a matrix creates several: `app-` of `name = "app-${tgt}"`.
     name_prefix: Option<String>,
@@ -43,7 +43,7 @@ enum Setting {
 
 /// A Dockerfile that a target builds.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Built {
+pub struct BakedDockerfile {
     /// Relative to the directory in which bake runs.
     pub dockerfile: String,
     /// Empty if the builder decides; `None` if an expression does.
@@ -51,18 +51,18 @@ pub struct Built {
 }
 
 /// Returns the Dockerfiles of a bake file's targets with their platforms. Empty if the file cannot be parsed.
-pub fn built(text: &str, is_json: bool) -> Vec<Built> {
+pub fn built(text: &str, is_json: bool) -> Vec<BakedDockerfile> {
     let targets = match is_json {
         true => yaml::parse(text).map(|documents| documents.iter().flat_map(targets_of_json).collect()).ok(),
         false => hcl::parse(text).map(|blocks| targets_of(&blocks)).ok(),
     };
-    let targets: Vec<BakeTarget> = targets.unwrap_or_default();
+    let targets: Vec<LintedTarget> = targets.unwrap_or_default();
     let one = |setting: Setting, default: &str| match setting {
         Setting::Absent => Some(default.to_string()),
         Setting::Known(strings) => strings.into_iter().next(),
         Setting::Unknown => None,
     };
-    let read = |target: &BakeTarget| {
+    let read = |target: &LintedTarget| {
         let context = one(inherited(target, &targets, |target| &target.context, 0), ".")?;
         let dockerfile = one(inherited(target, &targets, |target| &target.dockerfile, 0), "Dockerfile")?;
         let is_here = !target.is_inline && !context.contains(':');
@@ -71,16 +71,17 @@ pub fn built(text: &str, is_json: bool) -> Vec<Built> {
             Setting::Absent => Some(Vec::new()),
             Setting::Unknown => None,
         };
-        is_here.then(|| Built { dockerfile: format!("{context}/{dockerfile}"), platforms })
+        is_here.then(|| BakedDockerfile { dockerfile: format!("{context}/{dockerfile}"), platforms })
     };
     // A target that others inherit from is built through them.
-    let is_built = |target: &&BakeTarget| !is_base(target, &targets) || matches!(target.dockerfile, Setting::Known(_));
+    let is_built =
+        |target: &&LintedTarget| !is_base(target, &targets) || matches!(target.dockerfile, Setting::Known(_));
     targets.iter().filter(is_built).filter_map(read).collect()
 }
 
 /// What a workflow takes over from a bake target. What an expression decides is named in `unread`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Recipe {
+pub struct BakeRecipe {
     pub name: String,
     pub context: String,
     /// Relative to where bake is run.
@@ -97,16 +98,16 @@ pub struct Recipe {
 }
 
 /// The targets of a bake file that build something, as far as literals say; none where it cannot be read.
-pub fn recipes(text: &str) -> Vec<Recipe> {
+pub fn recipes(text: &str) -> Vec<BakeRecipe> {
     let is_json = text.trim_start().starts_with('{');
-    let targets: Vec<BakeTarget> = match is_json {
+    let targets: Vec<LintedTarget> = match is_json {
         true => yaml::parse(text).map(|documents| documents.iter().flat_map(targets_of_json).collect()).ok(),
         false => hcl::parse(text).map(|blocks| targets_of(&blocks)).ok(),
     }
     .unwrap_or_default();
-    let recipe = |target: &BakeTarget| {
+    let recipe = |target: &LintedTarget| {
         let mut unread = Vec::new();
-        let mut strings = |name: &'static str, attribute: fn(&BakeTarget) -> &Setting| match inherited(
+        let mut strings = |name: &'static str, attribute: fn(&LintedTarget) -> &Setting| match inherited(
             target, &targets, attribute, 0,
         ) {
             Setting::Known(strings) => strings,
@@ -138,16 +139,16 @@ pub fn recipes(text: &str) -> Vec<Recipe> {
             _ => format!("{}/{dockerfile}", context.trim_end_matches('/')),
         };
         let name = target.name.clone();
-        Recipe { name, context, dockerfile: path, platforms, stage, build_args, secrets, images, unread }
+        BakeRecipe { name, context, dockerfile: path, platforms, stage, build_args, secrets, images, unread }
     };
     targets.iter().filter(|target| !is_base(target, &targets) && !target.is_inline).map(recipe).collect()
 }
 
 /// A target's own attribute, or the one of the last target that it inherits from and that has it.
 fn inherited<'t>(
-    target: &'t BakeTarget,
-    targets: &'t [BakeTarget],
-    attribute: fn(&'t BakeTarget) -> &'t Setting,
+    target: &'t LintedTarget,
+    targets: &'t [LintedTarget],
+    attribute: fn(&'t LintedTarget) -> &'t Setting,
     depth: usize,
 ) -> Setting {
     let own = attribute(target);
@@ -168,10 +169,10 @@ fn inherited<'t>(
 /// Maximum depth of inheritance.
 const MAX_DEPTH: usize = 10;
 
-pub fn check_hcl(text: &str) -> (Vec<Finding>, Vec<Problem>) {
+pub fn check_hcl(text: &str) -> (Vec<LintFinding>, Vec<LintProblem>) {
     let blocks = match hcl::parse(text) {
         Ok(blocks) => blocks,
-        Err(error) => return (Vec::new(), vec![Problem { at: error.at, message: error.message }]),
+        Err(error) => return (Vec::new(), vec![LintProblem { at: error.at, message: error.message }]),
     };
     let mut findings = missing_platforms(&targets_of(&blocks));
     let targets = blocks.iter().filter(|block| block.kind == "target");
@@ -180,7 +181,7 @@ pub fn check_hcl(text: &str) -> (Vec<Finding>, Vec<Problem>) {
         if dockerfile::AUTOMATIC.contains(&name.as_str()) && !value.contains('$') {
             let message = format!("{name} is {value} in every platform's build");
             findings.push(
-                Finding::new(Code::TargetArgDefault, span.clone(), message, "overrides the builder's value")
+                LintFinding::new(RuleName::TargetArgDefault, span.clone(), message, "overrides the builder's value")
                     .help("leave it out: the builder sets it"),
             );
         }
@@ -213,9 +214,9 @@ fn target(
     setting: impl Fn(&str) -> Setting,
     arguments: Setting,
     secrets: Setting,
-) -> BakeTarget {
+) -> LintedTarget {
     let made_name = strings("name").into_iter().next();
-    BakeTarget {
+    LintedTarget {
         name: name.to_string(),
         name_prefix: made_name.map(|name| name.split("${").next().unwrap_or("").to_string()),
         span,
@@ -254,8 +255,8 @@ fn secret_id(text: &str) -> Option<String> {
     field("id").map(str::to_string)
 }
 
-fn targets_of(blocks: &[Block]) -> Vec<BakeTarget> {
-    let of_block = |block: &Block| {
+fn targets_of(blocks: &[HclBlock]) -> Vec<LintedTarget> {
+    let of_block = |block: &HclBlock| {
         let setting = |name: &str| match block.attribute(name) {
             None => Setting::Absent,
             Some(attribute) if attribute.is_literal => Setting::Known(attribute.strings.clone()),
@@ -282,8 +283,8 @@ fn targets_of(blocks: &[Block]) -> Vec<BakeTarget> {
     blocks.iter().filter(|block| block.kind == "target").map(of_block).collect()
 }
 
-fn targets_of_json(root: &yaml::Node) -> Vec<BakeTarget> {
-    let of_pair = |(key, node): &(yaml::Node, yaml::Node)| {
+fn targets_of_json(root: &yaml::YamlNode) -> Vec<LintedTarget> {
+    let of_pair = |(key, node): &(yaml::YamlNode, yaml::YamlNode)| {
         let strings = |name: &str| {
             node.value(name).map_or(Vec::new(), |node| node.texts().into_iter().map(str::to_string).collect())
         };
@@ -296,49 +297,50 @@ fn targets_of_json(root: &yaml::Node) -> Vec<BakeTarget> {
             arguments_of(args.pairs().iter().filter_map(|(name, value)| Some((name.text()?, value.text()?))).collect())
         });
         let secrets = node.value("secret").map_or(Setting::Absent, |list| {
-            let id = |item: &yaml::Node| match item.text() {
+            let id = |item: &yaml::YamlNode| match item.text() {
                 Some(text) => secret_id(text),
-                None => item.value("id").and_then(yaml::Node::text).map(str::to_string),
+                None => item.value("id").and_then(yaml::YamlNode::text).map(str::to_string),
             };
             secrets_of(list.items().iter().map(id).collect())
         });
         let has = |name: &str| node.value(name).is_some();
         target(key.text().unwrap_or(""), key.span.clone(), has, strings, setting, arguments, secrets)
     };
-    root.value("target").map_or(&[][..], yaml::Node::pairs).iter().map(of_pair).collect()
+    root.value("target").map_or(&[][..], yaml::YamlNode::pairs).iter().map(of_pair).collect()
 }
 
 /// Reads JSON as YAML, because the YAML parser keeps positions.
-pub fn check_json(text: &str) -> (Vec<Finding>, Vec<Problem>) {
+pub fn check_json(text: &str) -> (Vec<LintFinding>, Vec<LintProblem>) {
     let documents = match yaml::parse(text) {
         Ok(documents) => documents,
-        Err(error) => return (Vec::new(), vec![Problem { at: error.at, message: error.message }]),
+        Err(error) => return (Vec::new(), vec![LintProblem { at: error.at, message: error.message }]),
     };
     let mut findings = missing_platforms(&documents.iter().flat_map(targets_of_json).collect::<Vec<_>>());
     let entries: Vec<_> =
-        documents.iter().filter_map(|root| root.value("target")).flat_map(yaml::Node::pairs).collect();
+        documents.iter().filter_map(|root| root.value("target")).flat_map(yaml::YamlNode::pairs).collect();
     findings.extend(entries.iter().flat_map(|(_, target)| overridden_arguments(target.value("args"))));
     (findings, Vec::new())
 }
 
-fn missing_platforms(targets: &[BakeTarget]) -> Vec<Finding> {
-    let is_pushed = |target: &&BakeTarget| {
+fn missing_platforms(targets: &[LintedTarget]) -> Vec<LintFinding> {
+    let is_pushed = |target: &&LintedTarget| {
         let is_local = ["type=local", "type=docker", "type=tar", "type=cacheonly"]
             .iter()
             .any(|kind| target.output.iter().any(|output| output.contains(kind)));
         target.has_tags && !is_local && !is_base(target, targets)
     };
-    let finding = |target: &BakeTarget| {
+    let finding = |target: &LintedTarget| {
         let message = format!("target {} is built for the builder's own platform only", target.name);
-        Finding::new(Code::BakePlatforms, target.span.clone(), message, "has tags, but no platforms")
+        LintFinding::new(RuleName::BakePlatforms, target.span.clone(), message, "has tags, but no platforms")
     };
     // A target of another file (docker-metadata-action's) is assumed to set no platforms.
-    let has_none = |target: &&BakeTarget| inherited(target, targets, |target| &target.platforms, 0) == Setting::Absent;
+    let has_none =
+        |target: &&LintedTarget| inherited(target, targets, |target| &target.platforms, 0) == Setting::Absent;
     targets.iter().filter(is_pushed).filter(has_none).map(finding).collect()
 }
 
 /// Whether other targets inherit from this one. They, or another bake file, complete it.
-fn is_base(target: &BakeTarget, targets: &[BakeTarget]) -> bool {
+fn is_base(target: &LintedTarget, targets: &[LintedTarget]) -> bool {
     let is_it = |name: &String| {
         let is_made = target.name_prefix.as_ref().is_some_and(|prefix| name.starts_with(prefix.as_str()));
         *name == target.name || is_made
@@ -383,7 +385,7 @@ mod tests {
     #[test]
     fn a_recipe_has_what_literals_say() {
         let text = "variable \"V\" {}\ntarget \"base\" {\n platforms = [\"linux/arm64\"]\n}\ntarget \"app\" {\n inherits = [\"base\"]\n context = \"img\"\n target = \"run\"\n args = { A = \"1\" }\n tags = [\"ghcr.io/u/a:1\", \"u/a:latest\"]\n}\n";
-        let expected = Recipe {
+        let expected = BakeRecipe {
             name: "app".to_string(),
             context: "img".to_string(),
             dockerfile: "img/Dockerfile".to_string(),
@@ -429,7 +431,7 @@ mod tests {
         let hcl = "target \"p\" {\n context = \"img\"\n platforms = [\"linux/arm64\"]\n}\ntarget \"a\" {\n inherits = [\"p\"]\n dockerfile = \"D.arm\"\n}\n";
         let json = r#"{"target": {"p": {"context": "img", "platforms": ["linux/arm64"]}, "a": {"inherits": ["p"], "dockerfile": "D.arm"}}}"#;
         let expected =
-            [Built { dockerfile: "img/D.arm".to_string(), platforms: Some(vec!["linux/arm64".to_string()]) }];
+            [BakedDockerfile { dockerfile: "img/D.arm".to_string(), platforms: Some(vec!["linux/arm64".to_string()]) }];
         assert_eq!(built(hcl, false), expected);
         assert_eq!(built(json, true), expected);
         assert_eq!(built("target \"a\" {\n context = \"https://x.io/a.git\"\n}\n", false), []);

@@ -6,13 +6,13 @@ mod workflow;
 use std::collections::BTreeSet;
 
 use crate::platform::{Arch, Platform};
-use crate::yaml::{self, Node};
+use crate::yaml::{self, YamlNode};
 
 pub use workflow::{Workflows, in_workflows};
 
 /// One build of one Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Build {
+pub struct DockerfileBuild {
     /// Relative to the directory in which the build runs; `None` where a variable names it, so that it may be any.
     pub dockerfile: Option<String>,
     pub built_for: BuiltFor,
@@ -100,7 +100,7 @@ const WITH_VALUE: &[&str] = &[
 ];
 
 /// The `docker build` commands of a script, a Makefile or a CI file, by its lines.
-pub fn in_script(text: &str) -> Vec<Build> {
+pub fn in_script(text: &str) -> Vec<DockerfileBuild> {
     let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
     let is_pushed = pushes(text);
     let mut directory = String::new();
@@ -118,9 +118,12 @@ pub fn in_script(text: &str) -> Vec<Build> {
         for build in in_line(line) {
             // The line may run in the directory of an earlier one, or a new shell runs it.
             let moved = build.dockerfile.as_ref().filter(|_| !directory.is_empty());
-            let moved = moved
-                .map(|path| Build { dockerfile: Some(normalized(&format!("{directory}/{path}"))), ..build.clone() });
-            builds.extend([Some(build), moved].into_iter().flatten().map(|build| Build { is_pushed, ..build }));
+            let moved = moved.map(|path| DockerfileBuild {
+                dockerfile: Some(normalized(&format!("{directory}/{path}"))),
+                ..build.clone()
+            });
+            builds
+                .extend([Some(build), moved].into_iter().flatten().map(|build| DockerfileBuild { is_pushed, ..build }));
         }
     }
     builds
@@ -145,7 +148,7 @@ pub fn normalized(path: &str) -> String {
     parts.join("/")
 }
 
-fn in_line(line: &str) -> Vec<Build> {
+fn in_line(line: &str) -> Vec<DockerfileBuild> {
     if line.starts_with('#') || !(line.contains("build") || line.contains("bud") || line.contains("executor")) {
         return Vec::new();
     }
@@ -179,7 +182,7 @@ fn is_engine(word: &str) -> bool {
     known.iter().any(|engine| name.eq_ignore_ascii_case(engine)) || word.ends_with("kaniko/executor")
 }
 
-fn of_options(directory: &str, words: &[&str]) -> Option<Build> {
+fn of_options(directory: &str, words: &[&str]) -> Option<DockerfileBuild> {
     let (mut file, mut context, mut platforms) = (None, None, None);
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -206,7 +209,7 @@ fn of_options(directory: &str, words: &[&str]) -> Option<Build> {
     }
     let built_for = platforms.map_or(BuiltFor::Host(None), BuiltFor::parse);
     let dockerfile = dockerfile_path(directory, context.unwrap_or("."), file);
-    Some(Build { dockerfile, built_for, is_pushed: false })
+    Some(DockerfileBuild { dockerfile, built_for, is_pushed: false })
 }
 
 /// The Dockerfile that a build reads: `file` is relative to the directory of the command, the usual name to the context.
@@ -244,29 +247,29 @@ const PROJECT_ROOTS: &[&str] = &[
 
 /// Services that name the platform of their build. What names none is built on every developer's machine.
 /// Source: compose-spec, build.md and 05-services.md.
-pub fn in_compose(text: &str) -> Vec<Build> {
+pub fn in_compose(text: &str) -> Vec<DockerfileBuild> {
     let documents = yaml::parse(text).unwrap_or_default();
-    let services = documents.iter().filter_map(|root| root.value("services")).flat_map(Node::pairs);
-    let build_of = |(_, service): &(Node, Node)| {
+    let services = documents.iter().filter_map(|root| root.value("services")).flat_map(YamlNode::pairs);
+    let build_of = |(_, service): &(YamlNode, YamlNode)| {
         let build = service.value("build")?;
-        let named = build.value("platforms").map(Node::texts).filter(|names| !names.is_empty());
+        let named = build.value("platforms").map(YamlNode::texts).filter(|names| !names.is_empty());
         let named = named.or_else(|| Some(service.value("platform")?.texts()))?;
-        let context = build.text().or_else(|| build.value("context").and_then(Node::text)).unwrap_or(".");
-        let dockerfile = build.value("dockerfile").and_then(Node::text).unwrap_or("Dockerfile");
+        let context = build.text().or_else(|| build.value("context").and_then(YamlNode::text)).unwrap_or(".");
+        let dockerfile = build.value("dockerfile").and_then(YamlNode::text).unwrap_or("Dockerfile");
         let dockerfile = dockerfile_path(context, ".", Some(dockerfile));
-        Some(Build { dockerfile, built_for: BuiltFor::parse(&named.join(",")), is_pushed: false })
+        Some(DockerfileBuild { dockerfile, built_for: BuiltFor::parse(&named.join(",")), is_pushed: false })
     };
     services.filter_map(build_of).collect()
 }
 
 /// The Docker steps of Google Cloud Build. Source: Cloud Build's "Build configuration file schema".
-pub fn in_cloudbuild(text: &str) -> Vec<Build> {
+pub fn in_cloudbuild(text: &str) -> Vec<DockerfileBuild> {
     let documents = yaml::parse(text).unwrap_or_default();
-    let steps = documents.iter().filter_map(|root| root.value("steps")).flat_map(Node::items);
-    let builds_of = |step: &Node| {
-        let name = step.value("name").and_then(Node::text).unwrap_or("");
-        let directory = step.value("dir").and_then(Node::text).unwrap_or("");
-        let words = step.value("args").map_or(Vec::new(), Node::texts);
+    let steps = documents.iter().filter_map(|root| root.value("steps")).flat_map(YamlNode::items);
+    let builds_of = |step: &YamlNode| {
+        let name = step.value("name").and_then(YamlNode::text).unwrap_or("");
+        let directory = step.value("dir").and_then(YamlNode::text).unwrap_or("");
+        let words = step.value("args").map_or(Vec::new(), YamlNode::texts);
         match words.as_slice() {
             ["build" | "buildx", options @ ..] if name.contains("docker") => {
                 of_options(directory, options.strip_prefix(&["build"]).unwrap_or(options)).into_iter().collect()
@@ -276,7 +279,7 @@ pub fn in_cloudbuild(text: &str) -> Vec<Build> {
     };
     // `images:` are pushed at the end.
     let is_pushed = pushes(text) || documents.iter().any(|root| root.value("images").is_some());
-    steps.flat_map(builds_of).map(|build| Build { is_pushed, ..build }).collect()
+    steps.flat_map(builds_of).map(|build| DockerfileBuild { is_pushed, ..build }).collect()
 }
 
 /// Whether a CI file or script shows that images of the project are built for several architectures.
@@ -306,8 +309,8 @@ mod tests {
         BuiltFor::Named(names.iter().copied().collect())
     }
 
-    fn build(dockerfile: Option<&str>, built_for: BuiltFor) -> Build {
-        Build { dockerfile: dockerfile.map(str::to_string), built_for, is_pushed: false }
+    fn build(dockerfile: Option<&str>, built_for: BuiltFor) -> DockerfileBuild {
+        DockerfileBuild { dockerfile: dockerfile.map(str::to_string), built_for, is_pushed: false }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Recognizes commands that produce machine code, and whether they get a target architecture.
 
-use super::dockerfile::{Dockerfile, Stage, Step, StepKind};
-use super::shell::{Command, Word};
+use super::dockerfile::{BuildStage, BuildStep, Dockerfile, StepKind};
+use super::shell::{PlainWord, SimpleCommand};
 
 /// Programs that produce machine code.
 const COMPILERS: &[&str] = &[
@@ -33,7 +33,7 @@ const COMPILERS: &[&str] = &[
 ];
 
 /// Returns the compiler of a command: `go build`.
-pub fn compiler_of(command: &Command) -> Option<String> {
+pub fn compiler_of(command: &SimpleCommand) -> Option<String> {
     let subcommand = command.arguments().first().map_or("", |word| word.text.as_str());
     match (command.program(), subcommand) {
         ("go", "build" | "install") | ("cargo", "build" | "install" | "rustc") => {
@@ -48,13 +48,13 @@ pub fn compiler_of(command: &Command) -> Option<String> {
 }
 
 /// Whether a command is a compiler or drives one.
-pub fn makes_code(command: &Command) -> bool {
+pub fn makes_code(command: &SimpleCommand) -> bool {
     let drivers = ["go", "cargo", "dotnet", "mvn", "gradle", "gradlew", "mvnw", "bazel", "npm", "yarn", "pnpm", "bun"];
     compiler_of(command).is_some() || drivers.contains(&command.program()) || command.program().starts_with("xx-")
 }
 
 /// Returns the compiler of a command that sets no target, so that it compiles for the machine that runs it.
-pub fn native_compiler_of(command: &Command) -> Option<String> {
+pub fn native_compiler_of(command: &SimpleCommand) -> Option<String> {
     let shown = compiler_of(command)?;
     let sets_target = command.words.iter().any(|word| {
         let names_target = ["GOARCH=", "--target", "--arch", "-target", "CMAKE_TOOLCHAIN_FILE", "--host=", "--runtime"];
@@ -74,7 +74,7 @@ pub fn compiles(file: &Dockerfile<'_>, stage: usize) -> bool {
 }
 
 /// Whether a variable of the stage sets the compiler's target. Another rule checks whether it is a constant.
-pub fn has_target_variable(file: &Dockerfile<'_>, stage: usize, command: &Command) -> bool {
+pub fn has_target_variable(file: &Dockerfile<'_>, stage: usize, command: &SimpleCommand) -> bool {
     let name = match command.program() {
         "go" => "GOARCH",
         "cargo" => "CARGO_BUILD_TARGET",
@@ -93,17 +93,17 @@ fn has_go_wrapper(file: &Dockerfile<'_>, stage: usize) -> bool {
 /// A `go build` that compiles for the machine that runs it although the stage mentions the target: GOARCH is not in its
 /// environment, and its output is one of the copied files. Source: `go help environment`; POSIX XCU 2.9.1, "export".
 pub struct NativeGoBuild<'f> {
-    pub command: &'f Command,
+    pub command: &'f SimpleCommand,
     /// The script sets GOARCH, but does not export it.
     pub is_set: bool,
 }
 
-pub fn native_go_build<'f>(file: &'f Dockerfile<'_>, stage: usize, copied: &[Word]) -> Option<NativeGoBuild<'f>> {
+pub fn native_go_build<'f>(file: &'f Dockerfile<'_>, stage: usize, copied: &[PlainWord]) -> Option<NativeGoBuild<'f>> {
     let known = file.variables_at(stage, usize::MAX);
     if known.contains_key("GOARCH") || known.contains_key("GOENV") || has_go_wrapper(file, stage) {
         return None;
     }
-    let lineage: Vec<&Stage> = file.lineage(stage).collect();
+    let lineage: Vec<&BuildStage> = file.lineage(stage).collect();
     for step in lineage.iter().flat_map(|stage| &stage.steps) {
         let StepKind::Run(run) = &step.kind else { continue };
         let mut is_exported = false;
@@ -139,14 +139,14 @@ pub fn native_go_build<'f>(file: &'f Dockerfile<'_>, stage: usize, copied: &[Wor
 }
 
 /// Returns the words of a step's commands that redirect their output to `path`, such as `echo ... > path`.
-fn written_to(step: &Step, path: &str) -> Vec<String> {
+fn written_to(step: &BuildStep, path: &str) -> Vec<String> {
     let StepKind::Run(run) = &step.kind else { return Vec::new() };
     let writes = run.commands.iter().filter(|command| command.outputs.iter().any(|word| word.text == path));
     writes.map(|command| command.words.iter().map(|word| format!("{} ", word.text)).collect()).collect()
 }
 
 /// Whether `go build -o NAME` writes a file that is copied by that name.
-fn is_output_copied(command: &Command, copied: &[Word]) -> bool {
+fn is_output_copied(command: &SimpleCommand, copied: &[PlainWord]) -> bool {
     let base = |text: &str| text.trim_end_matches('/').rsplit('/').next().unwrap_or("").to_string();
     let is_build = command.arguments().first().is_some_and(|word| word.text == "build");
     let output = command.option(&["-o"]).map(|(word, at)| base(&word.text[at..]));

@@ -1,21 +1,21 @@
 //! Rules about compose files. Source: compose-spec, 05-services.md (`platform`, `image`) and build.md (`platforms`).
 
-use super::finding::{Edit, Finding, Safety};
+use super::finding::{Edit, LintFinding, Safety};
 use super::outside::Outside;
-use super::rule::{Code, Severity};
-use super::shell::Word;
-use super::{Problem, dockerfile, stages};
+use super::rule::{RuleName, Severity};
+use super::shell::PlainWord;
+use super::{LintProblem, dockerfile, online, stages};
 use crate::platform::Platform;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, YamlNode};
 
-pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) {
+pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<LintFinding>, Vec<LintProblem>) {
     let documents = match yaml::parse(text) {
         Ok(documents) => documents,
-        Err(error) => return (Vec::new(), vec![Problem { at: error.at, message: error.message }]),
+        Err(error) => return (Vec::new(), vec![LintProblem { at: error.at, message: error.message }]),
     };
     let (mut findings, mut problems) = (Vec::new(), Vec::new());
-    let services: Vec<&(Node, Node)> =
-        documents.iter().filter_map(|root| root.value("services")).flat_map(Node::pairs).collect();
+    let services: Vec<&(YamlNode, YamlNode)> =
+        documents.iter().filter_map(|root| root.value("services")).flat_map(YamlNode::pairs).collect();
     for (name, service) in &services {
         findings.extend(platform(text, service));
         findings.extend(build(name, service, &services));
@@ -26,17 +26,17 @@ pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) 
         }
     }
     // A node that several services share through an anchor is reported once.
-    findings.sort_by_key(|finding: &Finding| (finding.span.start, finding.code));
+    findings.sort_by_key(|finding: &LintFinding| (finding.span.start, finding.code));
     findings.dedup_by_key(|finding| (finding.span.start, finding.code));
     (findings, problems)
 }
 
-fn platform(text: &str, service: &Node) -> Option<Finding> {
+fn platform(text: &str, service: &YamlNode) -> Option<LintFinding> {
     let (key, value) = service.entry("platform")?;
     let platform = Platform::parse(value.text()?).ok()?;
     let message = format!("this service is {platform} on every machine");
     let finding =
-        Finding::new(Code::ComposePlatformConstant, value.span.clone(), message, format!("always {platform}"));
+        LintFinding::new(RuleName::ComposePlatformConstant, value.span.clone(), message, format!("always {platform}"));
     let line_start = text[..key.span.start].rfind('\n').map_or(0, |newline| newline + 1);
     let line_end = text[value.span.end..].find('\n').map_or(text.len(), |newline| value.span.end + newline + 1);
     let is_own_line = text[line_start..key.span.start].trim().is_empty() && service.pairs().len() > 1;
@@ -46,12 +46,12 @@ fn platform(text: &str, service: &Node) -> Option<Finding> {
     })
 }
 
-fn build(name: &Node, service: &Node, services: &[&(Node, Node)]) -> Vec<Finding> {
+fn build(name: &YamlNode, service: &YamlNode, services: &[&(YamlNode, YamlNode)]) -> Vec<LintFinding> {
     let Some((key, build)) = service.entry("build") else { return Vec::new() };
     let mut findings = overridden_arguments(build.value("args"));
     if !names_platforms(service, services, 0) {
         let message = format!("{} is built for this machine's platform only", name.text().unwrap_or("the service"));
-        findings.push(Finding::new(Code::ComposePlatforms, key.span.clone(), message, "names no platforms"));
+        findings.push(LintFinding::new(RuleName::ComposePlatforms, key.span.clone(), message, "names no platforms"));
     }
     findings
 }
@@ -60,12 +60,12 @@ fn build(name: &Node, service: &Node, services: &[&(Node, Node)]) -> Vec<Finding
 const MAX_EXTENDS: usize = 10;
 
 /// Whether a service or one that it extends names platforms. A service of another file is assumed to name some.
-fn names_platforms(service: &Node, services: &[&(Node, Node)], depth: usize) -> bool {
+fn names_platforms(service: &YamlNode, services: &[&(YamlNode, YamlNode)], depth: usize) -> bool {
     let is_named = service.value("platform").is_some()
         || service.at(&["build", "platforms"]).is_some()
         || service.at(&["build", "x-bake", "platforms"]).is_some();
     let Some(extends) = service.value("extends").filter(|_| !is_named && depth < MAX_EXTENDS) else { return is_named };
-    let name = extends.text().or_else(|| extends.value("service").and_then(Node::text));
+    let name = extends.text().or_else(|| extends.value("service").and_then(YamlNode::text));
     let parent = services.iter().find(|(key, _)| key.text() == name).map(|(_, service)| service);
     extends.value("file").is_some() || parent.is_some_and(|parent| names_platforms(parent, services, depth + 1))
 }
@@ -75,16 +75,16 @@ fn names_platforms(service: &Node, services: &[&(Node, Node)], depth: usize) -> 
 pub fn other_files(text: &str) -> Vec<String> {
     let documents = yaml::parse(text).unwrap_or_default();
     let roots = || documents.iter();
-    let included = roots().filter_map(|root| root.value("include")).flat_map(Node::items);
+    let included = roots().filter_map(|root| root.value("include")).flat_map(YamlNode::items);
     let included = included.flat_map(|item| item.value("path").unwrap_or(item).texts());
-    let services = roots().filter_map(|root| root.value("services")).flat_map(Node::pairs);
-    let extended = services.filter_map(|(_, service)| service.at(&["extends", "file"])).filter_map(Node::text);
+    let services = roots().filter_map(|root| root.value("services")).flat_map(YamlNode::pairs);
+    let extended = services.filter_map(|(_, service)| service.at(&["extends", "file"])).filter_map(YamlNode::text);
     let is_local = |name: &&str| !name.contains(['$', ':']);
     included.chain(extended).filter(is_local).map(str::to_string).collect()
 }
 
 /// `args: {TARGETARCH: amd64}` or `- TARGETARCH=amd64`: a build argument overrides the builder's value.
-pub fn overridden_arguments(arguments: Option<&Node>) -> Vec<Finding> {
+pub fn overridden_arguments(arguments: Option<&YamlNode>) -> Vec<LintFinding> {
     let Some(arguments) = arguments else { return Vec::new() };
     let mapped =
         arguments.pairs().iter().filter_map(|(key, value)| Some((key.text()?, value.text()?, value.span.clone())));
@@ -96,19 +96,19 @@ pub fn overridden_arguments(arguments: Option<&Node>) -> Vec<Finding> {
         mapped.chain(listed).filter(|(name, value, _)| dockerfile::AUTOMATIC.contains(name) && !value.contains('$'));
     let finding = |(name, value, span)| {
         let message = format!("{name} is {value} in every platform's build");
-        Finding::new(Code::TargetArgDefault, span, message, "overrides the builder's value")
+        LintFinding::new(RuleName::TargetArgDefault, span, message, "overrides the builder's value")
             .help("leave it out: the builder sets it")
     };
     found.map(finding).collect()
 }
 
 /// Applies the rules of FROM to an image that a YAML file names.
-pub fn check_image(text: &str, image: &Node, outside: &Outside<'_>) -> (Option<Finding>, Option<Problem>) {
+pub fn check_image(text: &str, image: &YamlNode, outside: &Outside<'_>) -> (Option<LintFinding>, Option<LintProblem>) {
     let Some(name) = image.text().filter(|name| !name.contains('$')) else { return (None, None) };
     let span = image.content();
-    let word = Word::literal(text, span.clone());
+    let word = PlainWord::literal(text, span.clone());
     let by_name = (word.text == name).then(|| stages::single_arch_image(&word, name, &[], Severity::Warning)).flatten();
-    match stages::pinned(name, span, word.text == name, outside) {
+    match online::pinned(name, span, word.text == name, outside) {
         Ok(pinned) => (pinned.or(by_name), None),
         Err(problem) => (by_name, Some(problem)),
     }

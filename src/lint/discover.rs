@@ -43,12 +43,12 @@ pub enum DiscoverError {
 #[derive(Debug, Default)]
 pub struct Discovered {
     pub files: Vec<SourceFile>,
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedFile>,
 }
 
 /// A file that is not checked, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
+pub struct SkippedFile {
     pub path: PathBuf,
     pub why: &'static str,
 }
@@ -96,9 +96,9 @@ pub fn discover(path: &Path) -> Result<Discovered, DiscoverError> {
                     found.add(&shown(&entry.path()), text, format, FoundBy::Search);
                 }
             } else if kind.is_file() && OTHER_BUILDERS.iter().any(|other| name == *other) {
-                found.skipped.push(Skipped { path: shown(&entry.path()), why: NOT_READ });
+                found.skipped.push(SkippedFile { path: shown(&entry.path()), why: NOT_READ });
             } else if kind.is_file() && is_template(&entry.path()) {
-                found.skipped.push(Skipped { path: shown(&entry.path()), why: TEMPLATE });
+                found.skipped.push(SkippedFile { path: shown(&entry.path()), why: TEMPLATE });
             }
         }
     }
@@ -146,7 +146,7 @@ impl Discovered {
             | SourceFormat::GithubWorkflow => None,
         };
         match why {
-            Some(why) => self.skipped.push(Skipped { path: path.to_path_buf(), why }),
+            Some(why) => self.skipped.push(SkippedFile { path: path.to_path_buf(), why }),
             None => self.files.push(SourceFile { path: path.to_path_buf(), text, format }),
         }
     }

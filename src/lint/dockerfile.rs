@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::heredoc::HereDoc;
-use super::shell::{Command, Word};
+use super::shell::{PlainWord, SimpleCommand};
 pub use variables::{AUTOMATIC, Expanded, MAX_EXPANSIONS, expand, expand_pieces, is_automatic, references};
 
 /// A parsed Dockerfile. Every range is in bytes of `text`.
@@ -15,21 +15,21 @@ pub use variables::{AUTOMATIC, Expanded, MAX_EXPANSIONS, expand, expand_pieces, 
 pub struct Dockerfile<'a> {
     pub text: &'a str,
     /// ARGs before the first FROM.
-    pub globals: Vec<Variable>,
+    pub globals: Vec<BuildVariable>,
     /// At least one. A build without `--target` builds the last one.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<BuildStage>,
 }
 
 #[derive(Debug)]
-pub struct Stage {
+pub struct BuildStage {
     pub name: Option<String>,
     /// The whole FROM line.
     pub span: Range<usize>,
-    pub image: Word,
+    pub image: PlainWord,
     pub platform: Option<StepOption>,
     /// The stage that FROM names. `None` if it names an image.
     pub parent: Option<usize>,
-    pub steps: Vec<Step>,
+    pub steps: Vec<BuildStep>,
 }
 
 /// `--name=value` of an instruction.
@@ -43,7 +43,7 @@ pub struct StepOption {
 
 /// `NAME=value` or `NAME` of an ARG or ENV.
 #[derive(Clone, Debug)]
-pub struct Variable {
+pub struct BuildVariable {
     pub name: String,
     pub name_span: Range<usize>,
     /// The value and its position.
@@ -51,7 +51,7 @@ pub struct Variable {
 }
 
 #[derive(Debug)]
-pub struct Step {
+pub struct BuildStep {
     /// From the keyword to the end of the instruction, with its heredocs.
     pub span: Range<usize>,
     pub options: Vec<StepOption>,
@@ -62,18 +62,18 @@ pub struct Step {
 
 #[derive(Debug)]
 pub enum StepKind {
-    Run(Run),
+    Run(RunStep),
     /// COPY and ADD.
     Copy {
         is_add: bool,
-        sources: Vec<Word>,
-        destination: Option<Word>,
+        sources: Vec<PlainWord>,
+        destination: Option<PlainWord>,
         heredocs: Vec<HereDoc>,
     },
     /// ENTRYPOINT and CMD: the words of the exec form, or of the shell form's commands.
-    Start(Vec<Word>),
-    Arg(Vec<Variable>),
-    Env(Vec<Variable>),
+    Start(Vec<PlainWord>),
+    Arg(Vec<BuildVariable>),
+    Env(Vec<BuildVariable>),
     /// SHELL: sets the shell of the following steps.
     Shell {
         is_posix: bool,
@@ -83,8 +83,8 @@ pub enum StepKind {
 }
 
 #[derive(Debug)]
-pub struct Run {
-    pub commands: Vec<Command>,
+pub struct RunStep {
+    pub commands: Vec<SimpleCommand>,
     /// Where a shell statement can be inserted. `None` for the exec form and other interpreters.
     pub prologue: Option<Prologue>,
     /// The byte ranges that a shell reads.
@@ -102,7 +102,7 @@ pub struct Prologue {
 
 /// A parse error of a Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyntaxError {
+pub struct DockerfileError {
     pub at: usize,
     pub message: String,
 }
@@ -117,7 +117,7 @@ impl Dockerfile<'_> {
     }
 
     /// Returns a stage and its ancestors by FROM, the farthest last.
-    pub fn lineage(&self, stage: usize) -> impl Iterator<Item = &Stage> {
+    pub fn lineage(&self, stage: usize) -> impl Iterator<Item = &BuildStage> {
         self.lineage_indices(stage).map(|at| &self.stages[at])
     }
 
@@ -127,8 +127,8 @@ impl Dockerfile<'_> {
     }
 
     /// Returns the variables before a step of a stage, with the values that the file sets: ENV and ARG defaults.
-    pub fn variables_at(&self, stage: usize, step: usize) -> BTreeMap<String, Variable> {
-        let mut known: BTreeMap<String, Variable> = BTreeMap::new();
+    pub fn variables_at(&self, stage: usize, step: usize) -> BTreeMap<String, BuildVariable> {
+        let mut known: BTreeMap<String, BuildVariable> = BTreeMap::new();
         let lineage: Vec<usize> = std::iter::successors(Some(stage), |at| self.stages[*at].parent).collect();
         for at in lineage.into_iter().rev() {
             let steps = &self.stages[at].steps;
@@ -145,7 +145,7 @@ impl Dockerfile<'_> {
     }
 
     /// Declares ARGs. One without a value inherits the value of the global ARG.
-    fn declare(&self, pairs: &[Variable], known: &mut BTreeMap<String, Variable>) {
+    fn declare(&self, pairs: &[BuildVariable], known: &mut BTreeMap<String, BuildVariable>) {
         for pair in pairs {
             let global = self.globals.iter().rev().find(|global| global.name == pair.name);
             let chosen = if pair.value.is_some() { pair } else { global.unwrap_or(pair) };
@@ -164,7 +164,7 @@ impl Dockerfile<'_> {
     }
 
     /// Returns the global ARGs by name. The last one of a name wins.
-    pub fn global_variables(&self) -> BTreeMap<String, Variable> {
+    pub fn global_variables(&self) -> BTreeMap<String, BuildVariable> {
         self.globals.iter().map(|variable| (variable.name.clone(), variable.clone())).collect()
     }
 }

@@ -12,7 +12,8 @@ fn commands(file: &Dockerfile<'_>) -> Vec<String> {
         StepKind::Run(run) => Some(run),
         _ => None,
     });
-    let words = |command: &Command| command.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join("|");
+    let words =
+        |command: &SimpleCommand| command.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join("|");
     runs.flat_map(|run| run.commands.iter().map(words)).collect()
 }
 

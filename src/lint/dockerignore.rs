@@ -6,11 +6,11 @@ use globset::{GlobBuilder, GlobMatcher};
 /// The rules of a file, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Dockerignore {
-    rules: Vec<Rule>,
+    rules: Vec<IgnoreRule>,
 }
 
 #[derive(Clone, Debug)]
-struct Rule {
+struct IgnoreRule {
     is_exception: bool,
     matcher: GlobMatcher,
 }
@@ -26,7 +26,7 @@ impl Dockerignore {
             let parts: Vec<&str> = pattern.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
             let glob =
                 GlobBuilder::new(&parts.join("/")).literal_separator(true).backslash_escape(true).build().ok()?;
-            (!parts.is_empty()).then(|| Rule { is_exception, matcher: glob.compile_matcher() })
+            (!parts.is_empty()).then(|| IgnoreRule { is_exception, matcher: glob.compile_matcher() })
         };
         Dockerignore { rules: lines.filter_map(read).collect() }
     }
@@ -36,7 +36,7 @@ impl Dockerignore {
     pub fn excludes(&self, path: &str) -> bool {
         let directories = path.match_indices('/').map(|(at, _)| &path[..at]);
         let names: Vec<&str> = directories.chain([path]).collect();
-        let matches = |rule: &&Rule| names.iter().any(|name| rule.matcher.is_match(name));
+        let matches = |rule: &&IgnoreRule| names.iter().any(|name| rule.matcher.is_match(name));
         self.rules.iter().rev().find(matches).is_some_and(|rule| !rule.is_exception)
     }
 }

@@ -8,20 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::assets;
 use super::compilers::compiles;
-use super::dockerfile::{Dockerfile, Run, Step, StepKind, Variable};
-use super::finding::{Edit, Finding, Safety};
-use super::flow::{self, BuildMachine, Flow};
+use super::dockerfile::{BuildStep, BuildVariable, Dockerfile, RunStep, StepKind};
+use super::finding::{Edit, LintFinding, Safety};
+use super::flow::{self, BuildMachine, StageFlow};
 use super::outside::Outside;
-use super::rule::{Code, Severity};
-use super::shell::{Choice, Word};
+use super::rule::{RuleName, Severity};
+use super::shell::{ConditionKind, PlainWord};
 use super::stages::{is_task, with_origins};
 use crate::platform::word::{self, Spelling};
 use crate::platform::{Arch, Platform};
 use hits::{Hit, chooses_for_itself, given_names, hits_in, hits_of, is_library_path};
 pub use rewrite::{declaration, mapping};
 
-pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
-    let mut found: Vec<rewrite::Named> = Vec::new();
+pub fn check(file: &Dockerfile<'_>, flow: &StageFlow, outside: &Outside<'_>) -> Vec<LintFinding> {
+    let mut found: Vec<rewrite::NamedFinding> = Vec::new();
     let everywhere = names_given_by(file);
     for (at, stage) in file.stages.iter().enumerate() {
         if flow.places[at].is_one_architectures() {
@@ -29,12 +29,12 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
         }
         let mut is_posix = true;
         let is_checked = compares_checksums(file, at);
-        let mut sites: Vec<(Site<'_>, Vec<Hit<'_>>)> = Vec::new();
+        let mut sites: Vec<(DownloadSite<'_>, Vec<Hit<'_>>)> = Vec::new();
         for (index, step) in stage.steps.iter().enumerate() {
             if let StepKind::Shell { is_posix: set } = &step.kind {
                 is_posix = *set;
             }
-            let site = Site { file, flow, outside, stage: at, index, step, is_posix, is_checked };
+            let site = DownloadSite { file, flow, outside, stage: at, index, step, is_posix, is_checked };
             let hits = site.hits(&everywhere);
             sites.push((site, hits));
         }
@@ -73,7 +73,7 @@ fn names_given_by(file: &Dockerfile<'_>) -> BTreeSet<String> {
             StepKind::Run(run) => run.commands.iter().flat_map(given_names).for_each(&mut add),
             // A copy that keeps its name does not get one here.
             StepKind::Copy { sources, destination: Some(destination), .. } => {
-                let base = |word: &Word| word.text.trim_end_matches('/').rsplit('/').next().map(str::to_string);
+                let base = |word: &PlainWord| word.text.trim_end_matches('/').rsplit('/').next().map(str::to_string);
                 if !sources.iter().any(|source| base(source) == base(destination)) {
                     add(&destination.text);
                 }
@@ -85,19 +85,19 @@ fn names_given_by(file: &Dockerfile<'_>) -> BTreeSet<String> {
 }
 
 /// A step, with its stage and file.
-struct Site<'a> {
+struct DownloadSite<'a> {
     file: &'a Dockerfile<'a>,
-    flow: &'a Flow,
+    flow: &'a StageFlow,
     outside: &'a Outside<'a>,
     stage: usize,
     index: usize,
-    step: &'a Step,
+    step: &'a BuildStep,
     is_posix: bool,
     /// The stage verifies checksums or signatures, which are for one architecture's files.
     is_checked: bool,
 }
 
-impl<'a> Site<'a> {
+impl<'a> DownloadSite<'a> {
     /// Returns the architecture names of this step that may select a file.
     fn hits(&self, given: &BTreeSet<String>) -> Vec<Hit<'a>> {
         let known = self.file.variables_at(self.stage, self.index);
@@ -106,7 +106,7 @@ impl<'a> Site<'a> {
             StepKind::Copy { sources, .. } => {
                 let is_from_stage = self.step.options.iter().any(|option| option.name == "from");
                 // For an existing file, its header is checked instead.
-                let is_judged = |word: &&Word| {
+                let is_judged = |word: &&PlainWord| {
                     is_from_stage || word.text.contains("://") || (self.outside.files)(&word.text).is_empty()
                 };
                 let words = sources.iter().filter(is_judged);
@@ -120,7 +120,7 @@ impl<'a> Site<'a> {
         hits
     }
 
-    fn run_hits(&self, run: &'a Run, mut known: BTreeMap<String, Variable>) -> Vec<Hit<'a>> {
+    fn run_hits(&self, run: &'a RunStep, mut known: BTreeMap<String, BuildVariable>) -> Vec<Hit<'a>> {
         for (name, value) in shell_variables(run) {
             match value {
                 Some(variable) => known.insert(name, variable),
@@ -130,10 +130,10 @@ impl<'a> Site<'a> {
         let commands = run
             .commands
             .iter()
-            .filter(|command| command.choice != Choice::ByArchitecture && !chooses_for_itself(command));
+            .filter(|command| command.choice != ConditionKind::ByArchitecture && !chooses_for_itself(command));
         let mut hits: Vec<Hit<'a>> = commands.flat_map(|command| hits_of(command, &known)).collect();
         // `URL=...-amd64; if [ "$(arch)" = aarch64 ]; then URL=...-arm64; fi`
-        let decided = run.commands.iter().filter(|command| command.choice == Choice::ByArchitecture);
+        let decided = run.commands.iter().filter(|command| command.choice == ConditionKind::ByArchitecture);
         let chosen: BTreeSet<&str> =
             decided.flat_map(|command| &command.words).filter_map(|word| Some(word.assignment()?.0)).collect();
         hits.retain(|hit| hit.word.assignment().is_none_or(|(name, _)| !chosen.contains(name)));
@@ -143,7 +143,7 @@ impl<'a> Site<'a> {
         if named.all(|arch| Some(arch) == first) { hits } else { Vec::new() }
     }
 
-    fn findings(&self, hits: &[Hit<'_>]) -> Vec<rewrite::Named> {
+    fn findings(&self, hits: &[Hit<'_>]) -> Vec<rewrite::NamedFinding> {
         match &self.step.kind {
             StepKind::Run(run) => {
                 let mut found = self.run(run, hits);
@@ -152,7 +152,7 @@ impl<'a> Site<'a> {
             }
             StepKind::Copy { is_add, sources, .. } => {
                 let mut found: Vec<_> = self.first_of_each_word(hits).map(|hit| self.copied(*is_add, hit)).collect();
-                found.extend(self.assets(sources, Choice::Always));
+                found.extend(self.assets(sources, ConditionKind::Always));
                 found
             }
             StepKind::Start(_) => self.first_of_each_word(hits).map(|hit| self.started(hit)).collect(),
@@ -166,7 +166,7 @@ impl<'a> Site<'a> {
         hits.iter().enumerate().filter(move |(at, hit)| is_first(*at) && !hit.is_follower).map(|(_, hit)| hit)
     }
 
-    fn run(&self, run: &Run, hits: &[Hit<'_>]) -> Vec<rewrite::Named> {
+    fn run(&self, run: &RunStep, hits: &[Hit<'_>]) -> Vec<rewrite::NamedFinding> {
         let mut findings = Vec::new();
         let mut seen: Vec<(&str, &str)> = Vec::new();
         for hit in hits.iter().filter(|hit| !hit.is_follower) {
@@ -179,12 +179,12 @@ impl<'a> Site<'a> {
             seen.push((&hit.spelled, hit.download()));
             let alike: Vec<&Hit<'_>> = hits.iter().filter(|other| other.spelled == hit.spelled).collect();
             let stems = alike.iter().map(|hit| hit.stem().to_string()).collect();
-            findings.push(rewrite::Named { finding: self.finding(hit, &alike, run), stems });
+            findings.push(rewrite::NamedFinding { finding: self.finding(hit, &alike, run), stems });
         }
         findings
     }
 
-    fn finding(&self, hit: &Hit<'_>, alike: &[&Hit<'_>], run: &Run) -> Finding {
+    fn finding(&self, hit: &Hit<'_>, alike: &[&Hit<'_>], run: &RunStep) -> LintFinding {
         let finding = self.of_hit(hit);
         let is_checked = self.is_checked;
         let how = self.help(hit, is_checked);
@@ -206,14 +206,14 @@ impl<'a> Site<'a> {
     }
 
     /// Creates the finding about a name, without help.
-    fn of_hit(&self, hit: &Hit<'_>) -> Finding {
+    fn of_hit(&self, hit: &Hit<'_>) -> LintFinding {
         let arch = hit.token.arch;
         let message = match hit.is_url() {
             true => format!("this download is {} on every platform", arch.name()),
             false => format!("this file name is for {} on every platform", arch.name()),
         };
         let span = hit.word.source(hit.range.clone());
-        let finding = Finding::new(Code::HardCodedArch, span, message, format!("always {}", hit.spelled));
+        let finding = LintFinding::new(RuleName::HardCodedArch, span, message, format!("always {}", hit.spelled));
         with_origins(finding, &hit.origins.iter().collect::<Vec<_>>())
             .weighing(self.severity(hit))
             .right_for(Some(arch))
@@ -261,7 +261,7 @@ impl<'a> Site<'a> {
     /// Whether the step unpacks an archive without its programs: `tar --exclude=*/bin`.
     fn leaves_programs_out(&self) -> bool {
         let StepKind::Run(run) = &self.step.kind else { return false };
-        let is_excluded = |word: &Word| {
+        let is_excluded = |word: &PlainWord| {
             word.text.strip_prefix("--exclude=").is_some_and(|path| path.trim_end_matches('/').ends_with("/bin"))
         };
         run.commands.iter().any(|command| command.program() == "tar" && command.arguments().iter().any(is_excluded))
@@ -300,7 +300,7 @@ impl<'a> Site<'a> {
 
     /// Declares the variable, maps it if names differ, and replaces every occurrence of the name. `None` if a shell
     /// would not expand it.
-    fn shell_fix(&self, alike: &[&Hit<'_>], run: &Run) -> Option<(String, Vec<Edit>)> {
+    fn shell_fix(&self, alike: &[&Hit<'_>], run: &RunStep) -> Option<(String, Vec<Edit>)> {
         let hit = alike.first()?;
         let spelling = hit.token.spelling;
         let is_one_spelling = alike.iter().all(|other| other.token.spelling == spelling);
@@ -327,7 +327,7 @@ impl<'a> Site<'a> {
         declaration(self.file, self.stage, self.index, name)
     }
 
-    fn copied(&self, is_add: bool, hit: &Hit<'_>) -> rewrite::Named {
+    fn copied(&self, is_add: bool, hit: &Hit<'_>) -> rewrite::NamedFinding {
         let stems = vec![hit.stem().to_string()];
         let span = hit.word.source(hit.range.clone());
         let finding = self.of_hit(hit);
@@ -351,26 +351,26 @@ impl<'a> Site<'a> {
             let safety = if self.is_checked { Safety::Unsafe } else { Safety::Safe };
             finding.help(self.help(hit, self.is_checked)).fix("let BuildKit choose", safety, edits)
         };
-        rewrite::Named { finding, stems }
+        rewrite::NamedFinding { finding, stems }
     }
 
     /// A started path that exists in one architecture's image only.
-    fn started(&self, hit: &Hit<'_>) -> rewrite::Named {
+    fn started(&self, hit: &Hit<'_>) -> rewrite::NamedFinding {
         let span = hit.word.source(hit.range.clone());
         let message = format!("the image starts {}, a path for {} only", hit.path, hit.token.arch.name());
         let severity = if is_library_path(hit) { Severity::Error } else { Severity::Warning };
-        let finding = Finding::new(Code::HardCodedArch, span, message, format!("always {}", hit.spelled))
+        let finding = LintFinding::new(RuleName::HardCodedArch, span, message, format!("always {}", hit.spelled))
             .weighing(if self.flow.is_in_final_image(self.file, self.stage) { severity } else { Severity::Warning })
             .right_for(Some(hit.token.arch))
             .help("the exec form expands no variables: in a RUN step, create a link at a path without the architecture, and start the link");
-        rewrite::Named { finding, stems: vec![hit.stem().to_string()] }
+        rewrite::NamedFinding { finding, stems: vec![hit.stem().to_string()] }
     }
 
     /// Known downloads for one architecture whose names do not contain it.
-    fn assets(&self, words: &[Word], choice: Choice) -> Vec<rewrite::Named> {
+    fn assets(&self, words: &[PlainWord], choice: ConditionKind) -> Vec<rewrite::NamedFinding> {
         let known = self.file.variables_at(self.stage, self.index);
         let place = &self.flow.places[self.stage];
-        let urls = words.iter().filter(|word| choice != Choice::ByArchitecture && word.text.contains("://"));
+        let urls = words.iter().filter(|word| choice != ConditionKind::ByArchitecture && word.text.contains("://"));
         let found = urls.filter_map(|word| {
             let url = super::dockerfile::expand(&word.text, &known).0;
             let asset = assets::find(&url)?;
@@ -381,11 +381,11 @@ impl<'a> Site<'a> {
             let span = word.source(start..word.text.len());
             let severity =
                 if place.reaches_final && !place.gives_data_only { Severity::Error } else { Severity::Warning };
-            let finding = Finding::new(Code::HardCodedArch, span, message, format!("always {}", arch.name()))
+            let finding = LintFinding::new(RuleName::HardCodedArch, span, message, format!("always {}", arch.name()))
                 .weighing(severity)
                 .right_for(Some(arch))
                 .help(format!("choose the file by TARGETARCH; files for other architectures: {}", asset.others));
-            (!is_intended).then(|| rewrite::Named { finding, stems: Vec::new() })
+            (!is_intended).then(|| rewrite::NamedFinding { finding, stems: Vec::new() })
         });
         found.collect()
     }
@@ -402,14 +402,14 @@ impl<'a> Site<'a> {
         is_cargo.then(|| Edit::replace(hit.word.source(start..end), "*"))
     }
 
-    fn env(&self, pairs: &[Variable]) -> Vec<rewrite::Named> {
+    fn env(&self, pairs: &[BuildVariable]) -> Vec<rewrite::NamedFinding> {
         let mut findings = Vec::new();
         for pair in pairs {
             let Some((value, span)) = &pair.value else { continue };
             if is_one_of_several(&pair.name) {
                 continue;
             }
-            let word = Word::literal(self.file.text, span.clone());
+            let word = PlainWord::literal(self.file.text, span.clone());
             let is_path = value.contains('/') && word.text.contains('/') && Platform::parse(value).is_err();
             let hits = if is_path { hits_in(&word, &word.text, 0, &BTreeMap::new()) } else { Vec::new() };
             // A search path may contain directories for several architectures.
@@ -431,10 +431,11 @@ impl<'a> Site<'a> {
                 true => format!("write the URL in the RUN step that downloads it; {}", self.help(&hit, false)),
                 false => "the path differs on other platforms: create a link at a path without the architecture in a RUN step, or use TARGETARCH".to_string(),
             };
-            let finding = Finding::new(Code::HardCodedArch, span.clone(), message, format!("always {}", hit.spelled))
-                .weighing(severity)
-                .right_for(Some(hit.token.arch))
-                .help(help);
+            let finding =
+                LintFinding::new(RuleName::HardCodedArch, span.clone(), message, format!("always {}", hit.spelled))
+                    .weighing(severity)
+                    .right_for(Some(hit.token.arch))
+                    .help(help);
             let stems = vec![hit.stem().to_string()];
             let finding = match hit.token.spelling {
                 Spelling::Oci if word::reads_back(Spelling::Oci, hit.token.arch, &hit.spelled) && !self.is_checked => {
@@ -446,7 +447,7 @@ impl<'a> Site<'a> {
                 }
                 _ => finding,
             };
-            findings.push(rewrite::Named { finding, stems });
+            findings.push(rewrite::NamedFinding { finding, stems });
         }
         findings
     }
@@ -471,15 +472,17 @@ fn is_branched_on(text: &str, name: &str) -> bool {
 }
 
 /// Returns the variables that a script assigns. The value is `None` if the assignment is conditional or runs commands.
-fn shell_variables(run: &Run) -> BTreeMap<String, Option<Variable>> {
-    let mut variables: BTreeMap<String, Option<Variable>> = BTreeMap::new();
+fn shell_variables(run: &RunStep) -> BTreeMap<String, Option<BuildVariable>> {
+    let mut variables: BTreeMap<String, Option<BuildVariable>> = BTreeMap::new();
     for command in &run.commands {
         for word in &command.words {
             let Some((name, value_at)) = word.assignment() else { continue };
             let value = word.text[value_at..].to_string();
-            let is_plain =
-                !value.is_empty() && !value.contains("$(") && !value.contains('`') && command.choice == Choice::Always;
-            let variable = is_plain.then(|| Variable {
+            let is_plain = !value.is_empty()
+                && !value.contains("$(")
+                && !value.contains('`')
+                && command.choice == ConditionKind::Always;
+            let variable = is_plain.then(|| BuildVariable {
                 name: name.to_string(),
                 name_span: word.source(0..name.len()),
                 value: Some((value, word.source(value_at..word.text.len()))),

@@ -1,22 +1,22 @@
 //! Checks scripts of the build context that the image starts or a RUN step calls: Windows line endings, which the
 //! kernel does not accept, and a missing execute bit.
 
-use super::dockerfile::{Dockerfile, Step, StepKind};
-use super::finding::Finding;
-use super::flow::Flow;
+use super::dockerfile::{BuildStep, Dockerfile, StepKind};
+use super::finding::LintFinding;
+use super::flow::StageFlow;
 use super::outside::{HostFile, Outside};
-use super::rule::Code;
-use super::shell::Word;
+use super::rule::RuleName;
+use super::shell::PlainWord;
 
-pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
+pub fn check(file: &Dockerfile<'_>, flow: &StageFlow, outside: &Outside<'_>) -> Vec<LintFinding> {
+    let mut findings: Vec<LintFinding> = Vec::new();
     for (at, stage) in file.stages.iter().enumerate() {
         // Windows has neither execute bits nor `#!`.
         if !flow.places[at].reaches_final || flow.places[at].is_windows {
             continue;
         }
-        let steps: Vec<&Step> = file.lineage(at).flat_map(|stage| &stage.steps).collect();
-        let is_entrypoint = |step: &Step| {
+        let steps: Vec<&BuildStep> = file.lineage(at).flat_map(|stage| &stage.steps).collect();
+        let is_entrypoint = |step: &BuildStep| {
             let keyword = file.text[step.span.clone()].split_ascii_whitespace().next().unwrap_or("");
             keyword.eq_ignore_ascii_case("ENTRYPOINT")
                 && matches!(&step.kind, StepKind::Start(words) if !words.is_empty())
@@ -40,16 +40,16 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
 }
 
 /// A program or script that is started.
-struct Started<'f> {
+struct StartedFile<'f> {
     path: &'f str,
     /// The kernel executes it. False if it is an argument of a shell.
     is_executed: bool,
 }
 
-fn started_by(step: &Step) -> Vec<Started<'_>> {
+fn started_by(step: &BuildStep) -> Vec<StartedFile<'_>> {
     const SHELLS: &[&str] = &["sh", "bash", "ash", "dash"];
     let base = |text: &str| text.rsplit('/').next().unwrap_or("").to_string();
-    let of = |words: &[Word]| -> Option<(usize, bool)> {
+    let of = |words: &[PlainWord]| -> Option<(usize, bool)> {
         let first = words.first()?;
         let reads_script = SHELLS.contains(&base(&first.text).as_str());
         if reads_script {
@@ -61,7 +61,7 @@ fn started_by(step: &Step) -> Vec<Started<'_>> {
     };
     match &step.kind {
         StepKind::Start(words) => of(words)
-            .map(|(at, is_executed)| Started { path: words[at].text.as_str(), is_executed })
+            .map(|(at, is_executed)| StartedFile { path: words[at].text.as_str(), is_executed })
             .into_iter()
             .collect(),
         StepKind::Run(run) => {
@@ -70,7 +70,7 @@ fn started_by(step: &Step) -> Vec<Started<'_>> {
                 let words = &command.words[at..];
                 let (at, is_executed) = of(words)?;
                 let path = words[at].text.as_str();
-                (path.contains('/') || path.ends_with(".sh")).then_some(Started { path, is_executed })
+                (path.contains('/') || path.ends_with(".sh")).then_some(StartedFile { path, is_executed })
             });
             scripts.collect()
         }
@@ -82,11 +82,11 @@ fn started_by(step: &Step) -> Vec<Started<'_>> {
 
 fn copied(
     file: &Dockerfile<'_>,
-    steps: &[&Step],
-    copy: &Step,
-    started: &Started<'_>,
+    steps: &[&BuildStep],
+    copy: &BuildStep,
+    started: &StartedFile<'_>,
     outside: &Outside<'_>,
-) -> Vec<Finding> {
+) -> Vec<LintFinding> {
     let StepKind::Copy { sources, destination: Some(destination), .. } = &copy.kind else { return Vec::new() };
     let has = |name: &str| copy.options.iter().any(|option| option.name == name);
     let name = started.path.rsplit('/').next().unwrap_or("");
@@ -111,7 +111,7 @@ fn copied(
     if is_script && has_carriage_return && host.head.contains(&b'\n') && !is_converted {
         let message = format!("{} has Windows line endings, and the image starts it", host.path);
         let label = "its interpreter's name ends in a carriage return";
-        findings.push(Finding::new(Code::CrlfScript, source.span.clone(), message, label));
+        findings.push(LintFinding::new(RuleName::CrlfScript, source.span.clone(), message, label));
     }
     let is_set = has("chmod") || texts.iter().any(|text| text.contains("chmod") || text.contains("install -m"));
     // A build from a fresh checkout gets the mode that git records.
@@ -119,8 +119,8 @@ fn copied(
     let is_program = is_script || host.head.starts_with(b"\x7fELF");
     if is_program && started.is_executed && !is_executable && !is_set {
         let message = format!("{} is not executable, and the image starts it", host.path);
-        findings.push(Finding::new(
-            Code::CopiedEntrypointNotExecutable,
+        findings.push(LintFinding::new(
+            RuleName::CopiedEntrypointNotExecutable,
             source.span.clone(),
             message,
             "COPY keeps its mode",
@@ -130,7 +130,7 @@ fn copied(
 }
 
 /// Returns the file of the context that a COPY stores under this name, from a file or a directory.
-fn host_file(source: &Word, destination: &Word, name: &str, outside: &Outside<'_>) -> Option<HostFile> {
+fn host_file(source: &PlainWord, destination: &PlainWord, name: &str, outside: &Outside<'_>) -> Option<HostFile> {
     let text = source.text.trim_end_matches('/');
     if text.contains("://") || text.contains(['$', '*', '?', '[']) {
         return None;

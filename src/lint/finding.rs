@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use super::rule::{Code, Severity};
+use super::rule::{RuleName, Severity};
 use crate::platform::Arch;
 
 /// A problem at one location of a file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
-    pub code: Code,
+pub struct LintFinding {
+    pub code: RuleName,
     pub severity: Severity,
     /// The bytes that cause the problem.
     pub span: Range<usize>,
@@ -66,10 +66,15 @@ pub struct Position {
     pub column: usize,
 }
 
-impl Finding {
+impl LintFinding {
     /// Creates a finding with its rule's default severity.
-    pub fn new(code: Code, span: Range<usize>, message: impl Into<String>, label: impl Into<String>) -> Finding {
-        Finding {
+    pub fn new(
+        code: RuleName,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> LintFinding {
+        LintFinding {
             code,
             severity: code.rule().severity,
             span,
@@ -82,28 +87,28 @@ impl Finding {
         }
     }
 
-    pub fn weighing(mut self, severity: Severity) -> Finding {
+    pub fn weighing(mut self, severity: Severity) -> LintFinding {
         self.severity = severity;
         self
     }
 
     /// Sets the only architecture that the problem does not break.
-    pub fn right_for(mut self, arch: Option<Arch>) -> Finding {
+    pub fn right_for(mut self, arch: Option<Arch>) -> LintFinding {
         self.right_for = arch;
         self
     }
 
-    pub fn related(mut self, span: Range<usize>, label: impl Into<String>) -> Finding {
+    pub fn related(mut self, span: Range<usize>, label: impl Into<String>) -> LintFinding {
         self.related.push(Related { span, label: label.into() });
         self
     }
 
-    pub fn help(mut self, help: impl Into<String>) -> Finding {
+    pub fn help(mut self, help: impl Into<String>) -> LintFinding {
         self.help = Some(help.into());
         self
     }
 
-    pub fn fix(mut self, title: impl Into<String>, safety: Safety, edits: Vec<Edit>) -> Finding {
+    pub fn fix(mut self, title: impl Into<String>, safety: Safety, edits: Vec<Edit>) -> LintFinding {
         self.fix = Some(Fix { title: title.into(), safety, edits });
         self
     }
@@ -130,7 +135,7 @@ impl Edit {
 
 impl Position {
     /// Returns the position of byte `at` of `text`. A byte inside a character has the character's position.
-    pub fn of(text: &str, at: usize) -> Position {
+    pub fn from_offset(text: &str, at: usize) -> Position {
         let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         let before = &text[..at];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -148,9 +153,9 @@ mod tests {
     #[test]
     fn columns_count_characters_from_one() {
         let text = "a\nü = x\n";
-        assert_eq!(Position::of(text, 0), Position { line: 1, column: 1 });
-        assert_eq!(Position::of(text, text.find('x').unwrap()), Position { line: 2, column: 5 });
-        assert_eq!(Position::of(text, 999), Position { line: 3, column: 1 });
-        assert_eq!(Position::of(text, 3), Position { line: 2, column: 1 });
+        assert_eq!(Position::from_offset(text, 0), Position { line: 1, column: 1 });
+        assert_eq!(Position::from_offset(text, text.find('x').unwrap()), Position { line: 2, column: 5 });
+        assert_eq!(Position::from_offset(text, 999), Position { line: 3, column: 1 });
+        assert_eq!(Position::from_offset(text, 3), Position { line: 2, column: 1 });
     }
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use similar::TextDiff;
 
-use super::finding::{Edit, Finding, Safety};
+use super::finding::{Edit, LintFinding, Safety};
 
 /// A text after its rewrites.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fixed {
+pub struct FixedText {
     pub text: String,
     /// Number of findings whose rewrites were applied.
     pub made: usize,
@@ -22,7 +22,7 @@ const CONTEXT_LINES: usize = 3;
 const DIFF_TIME: Duration = Duration::from_millis(500);
 
 /// Applies the rewrites up to `safety`. Of two that overlap, the first is applied.
-pub fn apply(text: &str, findings: &[Finding], safety: Safety) -> Fixed {
+pub fn apply(text: &str, findings: &[LintFinding], safety: Safety) -> FixedText {
     let mut edits: Vec<Edit> = Vec::new();
     let (mut made, mut postponed) = (0, 0);
     for fix in findings.iter().filter_map(|finding| finding.fix.as_ref()).filter(|fix| fix.safety <= safety) {
@@ -49,7 +49,7 @@ pub fn apply(text: &str, findings: &[Finding], safety: Safety) -> Fixed {
         at = edit.end.max(at);
     }
     fixed.push_str(&text[at..]);
-    Fixed { text: fixed, made, postponed }
+    FixedText { text: fixed, made, postponed }
 }
 
 /// Whether two different rewrites overlap. Insertions at the same position do not.
@@ -90,11 +90,11 @@ fn quoted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rule::Code;
+    use super::super::rule::RuleName;
     use super::*;
 
-    fn finding(safety: Safety, edits: Vec<Edit>) -> Finding {
-        Finding::new(Code::HardCodedArch, 0..1, "m", "l").fix("t", safety, edits)
+    fn finding(safety: Safety, edits: Vec<Edit>) -> LintFinding {
+        LintFinding::new(RuleName::HardCodedArch, 0..1, "m", "l").fix("t", safety, edits)
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::compilers;
-use super::dockerfile::{self, Dockerfile, Stage, StepKind};
-use super::shell::Word;
+use super::dockerfile::{self, BuildStage, Dockerfile, StepKind};
+use super::shell::PlainWord;
 use crate::platform::{Arch, Platform, word as token};
 
 /// The platform of a stage's RUN steps.
@@ -50,15 +50,15 @@ impl StagePlace {
 }
 
 #[derive(Debug)]
-pub struct Flow {
+pub struct StageFlow {
     pub final_stage: usize,
     /// One entry per stage.
     pub places: Vec<StagePlace>,
 }
 
-impl Flow {
+impl StageFlow {
     /// `target` is the stage to build. If it is unknown or absent, the last stage is built.
-    pub fn of(file: &Dockerfile<'_>, target: Option<&str>) -> Flow {
+    pub fn from_dockerfile(file: &Dockerfile<'_>, target: Option<&str>) -> StageFlow {
         let count = file.stages.len();
         let final_stage = target.and_then(|name| file.stage_named(name, count)).unwrap_or(count - 1);
         let chooses = chooses_stage_by_target(file);
@@ -80,7 +80,7 @@ impl Flow {
                 gives_data_only: false,
             });
         }
-        let mut flow = Flow { final_stage, places };
+        let mut flow = StageFlow { final_stage, places };
         let mut reached = vec![Reached::default(); count];
         mark(file, &flow.places, final_stage, None, &mut reached);
         for (place, reached) in flow.places.iter_mut().zip(&reached) {
@@ -153,7 +153,7 @@ fn mark(file: &Dockerfile<'_>, places: &[StagePlace], stage: usize, through: Opt
 struct Copied<'f> {
     stage: usize,
     /// `None` for a mount, which contains everything.
-    paths: Option<&'f [Word]>,
+    paths: Option<&'f [PlainWord]>,
 }
 
 fn copies_of<'f>(file: &'f Dockerfile<'_>, stage: usize) -> Vec<Copied<'f>> {
@@ -212,7 +212,7 @@ const DATA_DIRECTORIES: &[&str] = &[
 ];
 
 /// Whether a copied path contains no machine code, according to its name.
-fn is_data(path: &Word) -> bool {
+fn is_data(path: &PlainWord) -> bool {
     let path = path.text.trim_end_matches(['/', '*', '.']).to_ascii_lowercase();
     let parts: Vec<&str> = path.split('/').collect();
     let has_programs = parts.iter().any(|part| ["bin", "sbin", "lib", "lib64", "node_modules"].contains(part));
@@ -221,7 +221,7 @@ fn is_data(path: &Word) -> bool {
     is_data && !has_programs
 }
 
-fn makes_machine_code(stage: &Stage) -> bool {
+fn makes_machine_code(stage: &BuildStage) -> bool {
     let runs = stage.steps.iter().filter_map(|step| match &step.kind {
         StepKind::Run(run) => Some(&run.commands),
         _ => None,
@@ -233,7 +233,7 @@ fn makes_machine_code(stage: &Stage) -> bool {
 /// `crossbuild-essential-arm64`, `libc6-dev-armhf-cross`, `zlib1g-dev:arm64`, `riscv64-linux-gnu-gcc`,
 /// `dpkg --add-architecture i386`. Without foreign packages, `zlib1g-dev:amd64` is the native one of most machines.
 /// Source: Debian's cross toolchain packages.
-fn cross_architectures(file: &Dockerfile<'_>, stage: &Stage, has_foreign: bool) -> Vec<Arch> {
+fn cross_architectures(file: &Dockerfile<'_>, stage: &BuildStage, has_foreign: bool) -> Vec<Arch> {
     const PACKAGES: &[&str] =
         &["gcc-", "g++-", "gfortran-", "binutils-", "cpp-", "crossbuild-essential-", "clang-", "gdb-"];
     const TOOLS: &[&str] = &["-gcc", "-g++", "-cc", "-c++", "-ld", "-ar", "-strip", "-cross", "-clang", "-as"];
@@ -266,7 +266,7 @@ fn cross_architectures(file: &Dockerfile<'_>, stage: &Stage, has_foreign: bool) 
 }
 
 /// Whether a stage adds an architecture to dpkg's, from which apt then installs packages.
-pub fn adds_architecture(file: &Dockerfile<'_>, stage: &Stage) -> bool {
+pub fn adds_architecture(file: &Dockerfile<'_>, stage: &BuildStage) -> bool {
     stage.steps.iter().any(|step| file.text[step.span.clone()].contains("--add-architecture"))
 }
 
@@ -287,7 +287,7 @@ pub fn copied_paths<'f>(file: &'f Dockerfile<'_>, stage: usize) -> Option<Vec<&'
 }
 
 /// Whether a stage for the target copies files from `stage`, or from a stage made from it.
-pub fn feeds_target(file: &Dockerfile<'_>, flow: &Flow, stage: usize) -> bool {
+pub fn feeds_target(file: &Dockerfile<'_>, flow: &StageFlow, stage: usize) -> bool {
     let is_made_from_it = |source: usize| file.lineage_indices(source).any(|at| at == stage);
     // Programs for Windows are taken from a stage on Linux only if it cross-compiles.
     let is_target = |at: &usize| flow.places[*at].machine == BuildMachine::Target && !flow.places[*at].is_windows;
@@ -309,7 +309,7 @@ fn is_windows(file: &Dockerfile<'_>, stage: usize) -> bool {
     ["/windows", "nanoserver", "servercore", "windowsservercore"].iter().any(|name| image.contains(name))
 }
 
-fn machine_of(file: &Dockerfile<'_>, stage: &Stage) -> BuildMachine {
+fn machine_of(file: &Dockerfile<'_>, stage: &BuildStage) -> BuildMachine {
     let Some(option) = &stage.platform else { return BuildMachine::Target };
     let (value, _) = dockerfile::expand(&option.value, &file.global_variables());
     if dockerfile::references(&value).iter().any(|(_, reference)| dockerfile::is_automatic(reference.name, "BUILD")) {
@@ -326,7 +326,7 @@ fn is_for_windows(machine: &BuildMachine) -> bool {
 }
 
 /// A stage cross-compiles where it mentions what it builds for, or uses the xx helpers.
-fn asks_for_target(file: &Dockerfile<'_>, stage: &Stage) -> bool {
+fn asks_for_target(file: &Dockerfile<'_>, stage: &BuildStage) -> bool {
     stage.steps.iter().any(|step| {
         let text = &file.text[step.span.clone()];
         let mentions =
@@ -347,7 +347,7 @@ fn chooses_stage_by_target(file: &Dockerfile<'_>) -> bool {
     names.chain(copied).any(|name| name.contains("TARGETARCH") || name.contains("TARGETPLATFORM"))
 }
 
-fn arch_in_name(stage: &Stage) -> Option<Arch> {
+fn arch_in_name(stage: &BuildStage) -> Option<Arch> {
     let name = stage.name.as_deref()?;
     let last = name.rsplit(['-', '_', '.']).next().unwrap_or(name);
     let is_amd = name.split(['-', '_', '.']).any(|part| part.eq_ignore_ascii_case("amd"));
@@ -361,7 +361,7 @@ mod tests {
 
     fn check(text: &str, expected: &[(BuildMachine, bool, bool)]) {
         let file = Dockerfile::parse(text).unwrap();
-        let places = Flow::of(&file, None).places;
+        let places = StageFlow::from_dockerfile(&file, None).places;
         let shown: Vec<_> = places.into_iter().map(|p| (p.machine, p.reaches_final, p.knows_target)).collect();
         assert_eq!(shown, expected, "{text}");
     }
@@ -398,9 +398,9 @@ mod tests {
     #[test]
     fn stages_named_for_architectures_are_a_choice() {
         let file = Dockerfile::parse("FROM a AS base-amd64\nFROM b AS base-arm64\nFROM base-${TARGETARCH}\n").unwrap();
-        let flow = Flow::of(&file, None);
+        let flow = StageFlow::from_dockerfile(&file, None);
         assert_eq!(flow.places[0].chosen_for, Some(Arch::Amd64));
         assert!(flow.places[1].reaches_final);
-        assert_eq!(Flow::of(&file, Some("base-arm64")).final_stage, 1);
+        assert_eq!(StageFlow::from_dockerfile(&file, Some("base-arm64")).final_stage, 1);
     }
 }

@@ -28,7 +28,7 @@ pub struct GitIndex {
 impl GitIndex {
     /// Reads the index of the working tree that contains `path`. `None` if there is none, or if it cannot be parsed to
     /// its end.
-    pub fn of(path: &Path) -> Option<GitIndex> {
+    pub fn find(path: &Path) -> Option<GitIndex> {
         let whole = fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()?;
         let root = whole.ancestors().find(|directory| directory.join(".git").exists())?;
         let bytes = files::read_regular(&git_directory(root)?.join("index"), INDEX_LIMIT).ok()?;
@@ -190,7 +190,7 @@ mod tests {
         fs::write(dir.path().join("tree/.git"), "gitdir: ../real\n").unwrap();
         fs::write(dir.path().join("real/index"), index(2, 20, &[("sub/e", 0o100_644)])).unwrap();
         fs::write(dir.path().join("tree/sub/e"), "").unwrap();
-        let found = GitIndex::of(&dir.path().join("tree/sub")).unwrap();
+        let found = GitIndex::find(&dir.path().join("tree/sub")).unwrap();
         assert_eq!(found.is_executable(&dir.path().join("tree/sub/e")), Some(false));
         assert_eq!(found.is_executable(&dir.path().join("tree/sub/other")), None);
     }

@@ -11,7 +11,7 @@ use hcl_edit::visit::{self, Visit};
 
 /// `kind "label" { ... }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct HclBlock {
     pub kind: String,
     pub labels: Vec<String>,
     /// From the kind to the last label.
@@ -40,14 +40,14 @@ pub struct HclError {
     pub message: String,
 }
 
-impl Block {
+impl HclBlock {
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name == name)
     }
 }
 
 /// Parses the top-level blocks of a file.
-pub fn parse(text: &str) -> Result<Vec<Block>, HclError> {
+pub fn parse(text: &str) -> Result<Vec<HclBlock>, HclError> {
     let body = parse_body(text).map_err(|error| HclError {
         at: error.location().offset().min(text.len()),
         message: format!("not HCL: {}", error.message()),
@@ -59,7 +59,7 @@ pub fn parse(text: &str) -> Result<Vec<Block>, HclError> {
     Ok(blocks.collect())
 }
 
-fn read_block(text: &str, block: &hcl_edit::structure::Block) -> Block {
+fn read_block(text: &str, block: &hcl_edit::structure::Block) -> HclBlock {
     let labels = block.labels.iter().map(|label| match label {
         BlockLabel::Ident(name) => name.as_str().to_string(),
         BlockLabel::String(label) => raw(text, label),
@@ -69,7 +69,7 @@ fn read_block(text: &str, block: &hcl_edit::structure::Block) -> Block {
         Structure::Attribute(attribute) => Some(read_attribute(text, attribute)),
         Structure::Block(_) => None,
     });
-    Block {
+    HclBlock {
         kind: block.ident.as_str().to_string(),
         labels: labels.collect(),
         span: first.start..block.labels.last().map_or(first.end, |label| span(label).end),

@@ -1,12 +1,12 @@
 //! Checks COPY of programs that were built outside the Dockerfile, whose headers contain their architecture.
 
-use super::dockerfile::{self, Dockerfile, Step, StepKind};
+use super::dockerfile::{self, BuildStep, Dockerfile, StepKind};
 use super::download::declaration;
-use super::finding::{Edit, Finding, Safety};
-use super::flow::Flow;
+use super::finding::{Edit, LintFinding, Safety};
+use super::flow::StageFlow;
 use super::outside::{HostFile, Outside};
-use super::rule::{Code, Severity};
-use super::shell::Word;
+use super::rule::{RuleName, Severity};
+use super::shell::PlainWord;
 use crate::platform::word::{self as token, Spelling};
 use crate::platform::{Arch, Class, Endian, Platform};
 
@@ -24,13 +24,13 @@ const TRIED: &[&str] = &[
 
 /// The operating system and architecture of a program or library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Program {
+enum CopiedProgram {
     Linux(Arch),
     MacOs,
     Windows,
 }
 
-pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
+pub fn check(file: &Dockerfile<'_>, flow: &StageFlow, outside: &Outside<'_>) -> Vec<LintFinding> {
     let mut findings = Vec::new();
     for (at, stage) in file.stages.iter().enumerate() {
         if flow.places[at].is_one_architectures() || !flow.places[at].reaches_final {
@@ -52,12 +52,13 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
 }
 
 /// Where a package manager of the host installs, native modules among the rest, and Cargo builds.
-fn installed_on_host(source: &Word, outside: &Outside<'_>) -> Option<Finding> {
+fn installed_on_host(source: &PlainWord, outside: &Outside<'_>) -> Option<LintFinding> {
     let path = source.text.trim_start_matches("./").trim_end_matches(['/', '*', '.']);
     let name = path.rsplit('/').next().unwrap_or("");
     if ["target/release/", "target/debug/"].iter().any(|built| path.contains(built)) && !name.contains('.') {
         let message = format!("{} was built by Cargo on the host, and every platform's image gets it", source.text);
-        let finding = Finding::new(Code::HostBuiltCopy, source.span.clone(), message, "built outside the Dockerfile");
+        let finding =
+            LintFinding::new(RuleName::HostBuiltCopy, source.span.clone(), message, "built outside the Dockerfile");
         return Some(finding.weighing(Severity::Warning));
     }
     let has = |names: &[&str]| names.iter().any(|name| !(outside.files)(name).is_empty());
@@ -69,7 +70,8 @@ fn installed_on_host(source: &Word, outside: &Outside<'_>) -> Option<Finding> {
     if let Some(builder) = builder {
         let message =
             format!("{} is what {builder} built on the host, and every platform's image gets it", source.text);
-        let finding = Finding::new(Code::HostBuiltCopy, source.span.clone(), message, "built outside the Dockerfile");
+        let finding =
+            LintFinding::new(RuleName::HostBuiltCopy, source.span.clone(), message, "built outside the Dockerfile");
         return Some(finding.weighing(Severity::Warning));
     }
     let manager = match name {
@@ -80,7 +82,7 @@ fn installed_on_host(source: &Word, outside: &Outside<'_>) -> Option<Finding> {
     let message =
         format!("{} comes from the build host, and every platform's image gets its native modules", source.text);
     Some(
-        Finding::new(Code::HostBuiltCopy, source.span.clone(), message, "installed outside the Dockerfile")
+        LintFinding::new(RuleName::HostBuiltCopy, source.span.clone(), message, "installed outside the Dockerfile")
             .weighing(Severity::Warning)
             .help(format!("run {manager} in a stage for the target platform, and list {name} in .dockerignore")),
     )
@@ -109,7 +111,7 @@ const INSTALLED: &[Installed] = &[
 
 /// `COPY . .` in a stage that installs packages: the host's modules also reach the image, unless .dockerignore excludes
 /// them.
-fn overwritten(file: &Dockerfile<'_>, stage: usize, source: &Word, outside: &Outside<'_>) -> Option<Finding> {
+fn overwritten(file: &Dockerfile<'_>, stage: usize, source: &PlainWord, outside: &Outside<'_>) -> Option<LintFinding> {
     let directory = source.text.trim_start_matches("./").trim_end_matches(['/', '.']);
     let within = |name: &str| match directory {
         "" => name.to_string(),
@@ -136,9 +138,14 @@ fn overwritten(file: &Dockerfile<'_>, stage: usize, source: &Word, outside: &Out
     let name = installed.directory;
     let message = format!("the host's {name} is copied into an image that installs its own");
     Some(
-        Finding::new(Code::HostBuiltCopy, source.span.clone(), message, format!(".dockerignore does not list {name}"))
-            .weighing(Severity::Warning)
-            .help(format!("list {name} in .dockerignore so that no native modules of the host reach the image")),
+        LintFinding::new(
+            RuleName::HostBuiltCopy,
+            source.span.clone(),
+            message,
+            format!(".dockerignore does not list {name}"),
+        )
+        .weighing(Severity::Warning)
+        .help(format!("list {name} in .dockerignore so that no native modules of the host reach the image")),
     )
 }
 
@@ -146,10 +153,10 @@ fn copied(
     file: &Dockerfile<'_>,
     stage: usize,
     index: usize,
-    step: &Step,
-    source: &Word,
+    step: &BuildStep,
+    source: &PlainWord,
     outside: &Outside<'_>,
-) -> Option<Finding> {
+) -> Option<LintFinding> {
     let mut known = file.variables_at(stage, index);
     let is_chosen = dockerfile::references(&source.text)
         .iter()
@@ -159,7 +166,7 @@ fn copied(
     }
     known.retain(|_, variable| variable.value.is_some());
     let (path, _) = dockerfile::expand(&source.text, &known);
-    let programs: Vec<(HostFile, Program)> = (outside.files)(&path)
+    let programs: Vec<(HostFile, CopiedProgram)> = (outside.files)(&path)
         .into_iter()
         .filter_map(|host| program_of(&host.head).map(|program| (host, program)))
         .collect();
@@ -180,9 +187,10 @@ fn copied(
         ),
     };
     let message = message.replace(" are an ", " are ").replace(" are a ", " are ");
-    let severity = if is_named || *program == Program::MacOs { Severity::Error } else { Severity::Warning };
-    let finding = Finding::new(Code::HostBuiltCopy, source.span.clone(), message, label(*program)).weighing(severity);
-    let finding = finding.right_for(if let Program::Linux(arch) = program { Some(*arch) } else { None });
+    let severity = if is_named || *program == CopiedProgram::MacOs { Severity::Error } else { Severity::Warning };
+    let finding =
+        LintFinding::new(RuleName::HostBuiltCopy, source.span.clone(), message, label(*program)).weighing(severity);
+    let finding = finding.right_for(if let CopiedProgram::Linux(arch) = program { Some(*arch) } else { None });
     let token = token::find(&source.text).into_iter().find(|token| token.spelling == Spelling::Oci);
     Some(match token.filter(|_| is_named) {
         Some(token) => {
@@ -199,7 +207,7 @@ fn copied(
 }
 
 /// `bin/app-${TARGETARCH}`: reports a file that is not for the architecture in its name.
-fn misnamed(source: &Word, outside: &Outside<'_>) -> Option<Finding> {
+fn misnamed(source: &PlainWord, outside: &Outside<'_>) -> Option<LintFinding> {
     for platform in TRIED.iter().filter_map(|text| Platform::parse(text).ok()) {
         let path = path_for(&source.text, &platform);
         let Some((host, program)) =
@@ -207,10 +215,12 @@ fn misnamed(source: &Word, outside: &Outside<'_>) -> Option<Finding> {
         else {
             continue;
         };
-        if Some(program) != platform.arch().map(Program::Linux) {
+        if Some(program) != platform.arch().map(CopiedProgram::Linux) {
             let message = format!("{} is {}, and {platform}'s image gets it", host.path, shown(program));
             let help = format!("rebuild {} for {platform}", host.path);
-            return Some(Finding::new(Code::HostBuiltCopy, source.span.clone(), message, label(program)).help(help));
+            return Some(
+                LintFinding::new(RuleName::HostBuiltCopy, source.span.clone(), message, label(program)).help(help),
+            );
         }
     }
     None
@@ -229,28 +239,28 @@ fn path_for(text: &str, platform: &Platform) -> String {
     })
 }
 
-fn shown(program: Program) -> String {
+fn shown(program: CopiedProgram) -> String {
     match program {
-        Program::Linux(arch) => {
+        CopiedProgram::Linux(arch) => {
             let article = if arch.name().starts_with(['A', 'a', 'x', 'i', 'm', '3']) { "an" } else { "a" };
             let article = if arch.name().starts_with('3') || arch.name().starts_with("m68") { "a" } else { article };
             format!("{article} {} program", arch.name())
         }
-        Program::MacOs => "a macOS program".to_string(),
-        Program::Windows => "a Windows program".to_string(),
+        CopiedProgram::MacOs => "a macOS program".to_string(),
+        CopiedProgram::Windows => "a Windows program".to_string(),
     }
 }
 
-fn label(program: Program) -> String {
+fn label(program: CopiedProgram) -> String {
     match program {
-        Program::Linux(arch) => format!("always {}", arch.name()),
-        Program::MacOs => "runs on macOS only".to_string(),
-        Program::Windows => "runs on Windows only".to_string(),
+        CopiedProgram::Linux(arch) => format!("always {}", arch.name()),
+        CopiedProgram::MacOs => "runs on macOS only".to_string(),
+        CopiedProgram::Windows => "runs on Windows only".to_string(),
     }
 }
 
 /// Recognizes ELF programs and shared libraries, Mach-O and PE by their headers. Object files and core dumps are data.
-fn program_of(head: &[u8]) -> Option<Program> {
+fn program_of(head: &[u8]) -> Option<CopiedProgram> {
     const ET_EXEC: u16 = 2;
     const ET_DYN: u16 = 3;
     match head {
@@ -264,12 +274,12 @@ fn program_of(head: &[u8]) -> Option<Program> {
             matches!(half(16), ET_EXEC | ET_DYN)
                 .then(|| Arch::of_elf(half(18), class, endian))
                 .flatten()
-                .map(Program::Linux)
+                .map(CopiedProgram::Linux)
         }
-        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => Some(Program::MacOs),
+        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => Some(CopiedProgram::MacOs),
         // 0xcafebabe is also a Java class, whose version is above 43. A fat binary contains few architectures.
-        [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, count, ..] if *count < 20 => Some(Program::MacOs),
-        [b'M', b'Z', ..] => Some(Program::Windows),
+        [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, count, ..] if *count < 20 => Some(CopiedProgram::MacOs),
+        [b'M', b'Z', ..] => Some(CopiedProgram::Windows),
         _ => None,
     }
 }

@@ -25,6 +25,7 @@ mod heredoc;
 mod host_copy;
 mod ignore;
 mod needs;
+mod online;
 mod outside;
 mod pins;
 mod project;
@@ -36,25 +37,25 @@ mod workflow_file;
 
 use std::path::{Path, PathBuf};
 
-pub use actions::{ACTIONS, Action, pinned};
-pub use bake::{Recipe, recipes as bake_recipes, targets as bake_targets};
+pub use actions::{ACTIONS, PinnedAction, pinned};
+pub use bake::{BakeRecipe, recipes as bake_recipes, targets as bake_targets};
 pub use build_context::{CONTEXT_LIMIT, host_files, is_ignored};
-pub use discover::{DiscoverError, Discovered, NOT_READ, Skipped, SourceFile, discover, file_archs};
+pub use discover::{DiscoverError, Discovered, NOT_READ, SkippedFile, SourceFile, discover, file_archs};
 pub use dockerignore::Dockerignore;
-pub use finding::{Edit, Finding, Fix, Position, Related, Safety};
-pub use fix::{Fixed, apply, unified_diff};
+pub use finding::{Edit, Fix, LintFinding, Position, Related, Safety};
+pub use fix::{FixedText, apply, unified_diff};
 pub use format::{SourceFormat, format_of};
 pub use git_index::GitIndex;
-pub use needs::{Needs, needs};
+pub use needs::{BuildNeeds, needs};
 pub use outside::{HEAD_BYTES, HostFile, Outside, Pin, PinLookup};
 pub use pins::look_up_pin;
-pub use project::Project;
-pub use rule::{Code, Fixable, RULES, Rule, Severity};
+pub use project::LintProject;
+pub use rule::{Fixable, LintRule, RULES, RuleName, Severity};
 
 use crate::platform::Arch;
 
 use dockerfile::Dockerfile;
-use flow::Flow;
+use flow::StageFlow;
 use ignore::Ignores;
 
 /// A checked file with its findings.
@@ -64,16 +65,16 @@ pub struct Linted {
     pub text: String,
     pub format: SourceFormat,
     /// Sorted by position.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<LintFinding>,
     /// Parts that could not be checked. A file with problems does not pass.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<LintProblem>,
     /// Number of findings that comments in the file disable.
     pub ignored: usize,
 }
 
 /// A parse error or failed lookup at a byte of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct LintProblem {
     pub at: usize,
     pub message: String,
 }
@@ -106,8 +107,8 @@ pub fn lint(path: &Path, text: &str, format: SourceFormat, outside: &Outside<'_>
 }
 
 /// An error that breaks only architectures that the project does not build for is a warning.
-fn weaken_what_is_built_once(findings: &mut [Finding], outside: &Outside<'_>) {
-    let is_weakened = |finding: &&mut Finding| finding.severity == Severity::Error && finding.right_for.is_some();
+fn weaken_what_is_built_once(findings: &mut [LintFinding], outside: &Outside<'_>) {
+    let is_weakened = |finding: &&mut LintFinding| finding.severity == Severity::Error && finding.right_for.is_some();
     if !findings.iter_mut().any(|finding| is_weakened(&finding)) {
         return;
     }
@@ -123,7 +124,7 @@ fn weaken_what_is_built_once(findings: &mut [Finding], outside: &Outside<'_>) {
     }
 }
 
-fn shift(finding: &mut Finding, offset: usize) {
+fn shift(finding: &mut LintFinding, offset: usize) {
     let by = |span: &mut std::ops::Range<usize>| *span = span.start + offset..span.end + offset;
     by(&mut finding.span);
     finding.related.iter_mut().for_each(|related| by(&mut related.span));
@@ -136,18 +137,20 @@ fn shift(finding: &mut Finding, offset: usize) {
 /// has a RUN. True if the text cannot be parsed.
 pub fn runs_on_target(text: &str, target: Option<&str>) -> bool {
     let Ok(file) = Dockerfile::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) else { return true };
-    let flow = Flow::of(&file, target);
+    let flow = StageFlow::from_dockerfile(&file, target);
     let places = flow.places.iter().zip(&file.stages).filter(|(place, _)| place.reaches_final);
     let mut on_target = places.filter(|(place, _)| place.machine != flow::BuildMachine::Builder);
     on_target.any(|(_, stage)| stage.steps.iter().any(|step| matches!(step.kind, dockerfile::StepKind::Run(_))))
 }
 
-fn lint_dockerfile(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>, Ignores) {
+fn lint_dockerfile(text: &str, outside: &Outside<'_>) -> (Vec<LintFinding>, Vec<LintProblem>, Ignores) {
     let file = match Dockerfile::parse(text) {
         Ok(file) => file,
-        Err(error) => return (Vec::new(), vec![Problem { at: error.at, message: error.message }], Ignores::default()),
+        Err(error) => {
+            return (Vec::new(), vec![LintProblem { at: error.at, message: error.message }], Ignores::default());
+        }
     };
-    let flow = Flow::of(&file, outside.target.as_deref());
+    let flow = StageFlow::from_dockerfile(&file, outside.target.as_deref());
     let mut findings = stages::check(&file, &flow, outside);
     findings.extend(stages::missing(&file, outside));
     findings.extend(arguments::check(&file, outside));
@@ -155,9 +158,9 @@ fn lint_dockerfile(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Prob
     findings.extend(toolchain::check(&file, &flow, outside));
     findings.extend(host_copy::check(&file, &flow, outside));
     findings.extend(entry_script::check(&file, &flow, outside));
-    let (pins, mut problems) = stages::digests(&file, outside);
+    let (pins, mut problems) = online::digests(&file, outside);
     findings.extend(pins);
-    let (lacking, unknown) = stages::base_platforms(&file, &flow, outside);
+    let (lacking, unknown) = online::base_platforms(&file, &flow, outside);
     findings.extend(lacking);
     problems.extend(unknown);
     share_declarations(&file, &mut findings);
@@ -169,7 +172,7 @@ fn lint_dockerfile(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Prob
 
 /// Merges rewrites that declare the same ARG in a stage, so that it is declared once before the first step that needs
 /// it.
-fn share_declarations(file: &Dockerfile<'_>, findings: &mut [Finding]) {
+fn share_declarations(file: &Dockerfile<'_>, findings: &mut [LintFinding]) {
     for stage in &file.stages {
         let end = stage.steps.last().map_or(stage.span.end, |step| step.span.end);
         let is_declaration = |edit: &Edit| edit.start == edit.end && edit.replacement.starts_with("ARG ");
@@ -189,7 +192,10 @@ fn share_declarations(file: &Dockerfile<'_>, findings: &mut [Finding]) {
 }
 
 /// Reads the ignore comments of YAML and HCL, which apply to the line below or to their own line.
-fn by_lines(text: &str, (findings, problems): (Vec<Finding>, Vec<Problem>)) -> (Vec<Finding>, Vec<Problem>, Ignores) {
+fn by_lines(
+    text: &str,
+    (findings, problems): (Vec<LintFinding>, Vec<LintProblem>),
+) -> (Vec<LintFinding>, Vec<LintProblem>, Ignores) {
     (findings, problems, Ignores::read(text, |at| text[at..].find('\n').map_or(text.len(), |newline| at + newline)))
 }
 

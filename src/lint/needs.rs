@@ -4,7 +4,7 @@ use super::dockerfile::{Dockerfile, StepKind};
 
 /// What a build must be given.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Needs {
+pub struct BuildNeeds {
     /// The sources of COPY and ADD in the context, files and patterns; without those that a variable names.
     pub copied: Vec<String>,
     /// The ids of the secrets that RUN mounts.
@@ -12,8 +12,8 @@ pub struct Needs {
 }
 
 /// The needs of a Dockerfile; none where it cannot be parsed. Each is listed once.
-pub fn needs(text: &str) -> Needs {
-    let mut needs = Needs::default();
+pub fn needs(text: &str) -> BuildNeeds {
+    let mut needs = BuildNeeds::default();
     let Ok(file) = Dockerfile::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) else { return needs };
     for step in file.stages.iter().flat_map(|stage| &stage.steps).filter(|step| !step.is_onbuild) {
         let has_from = step.options.iter().any(|option| option.name == "from");
@@ -51,9 +51,11 @@ mod tests {
     #[test]
     fn files_and_secrets_are_listed_once() {
         let text = "FROM a AS b\nCOPY ./dist/app conf/*.d /x/\nCOPY . .\nADD https://x.io/a /\nCOPY $F /\nRUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=cache,target=/c x\nRUN --mount=type=secret,id=npmrc y\nFROM c\nCOPY --from=b /y /y\nCOPY dist/app /\n";
-        let expected =
-            Needs { copied: vec!["dist/app".to_string(), "conf/*.d".to_string()], secrets: vec!["npmrc".to_string()] };
+        let expected = BuildNeeds {
+            copied: vec!["dist/app".to_string(), "conf/*.d".to_string()],
+            secrets: vec!["npmrc".to_string()],
+        };
         assert_eq!(needs(text), expected);
-        assert_eq!(needs("NONSENSE"), Needs::default());
+        assert_eq!(needs("NONSENSE"), BuildNeeds::default());
     }
 }

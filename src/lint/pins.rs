@@ -1,15 +1,15 @@
 //! Looks up a pinned digest in its registry.
 
 use super::outside::Pin;
-use crate::oci::{Config, Descriptor, Document, Reference};
+use crate::oci::{Descriptor, Document, ImageConfig, Reference};
 use crate::platform::Platform;
-use crate::source::{Source, read_document};
+use crate::source::{ImageSource, read_document};
 
 /// Maximum size of a manifest or config, in bytes. Registries reject larger ones.
 const DOCUMENT_LIMIT: u64 = 8 << 20;
 
 /// Returns whether a pinned digest is an index or one platform's manifest. `open` connects to the registry.
-pub fn look_up_pin(open: &dyn Fn(&Reference) -> Box<dyn Source>, reference: &Reference) -> Result<Pin, String> {
+pub fn look_up_pin(open: &dyn Fn(&Reference) -> Box<dyn ImageSource>, reference: &Reference) -> Result<Pin, String> {
     let document = |reference: &Reference| {
         let source = open(reference);
         let root = source.root().map_err(|error| error.to_string())?;
@@ -32,6 +32,6 @@ pub fn look_up_pin(open: &dyn Fn(&Reference) -> Box<dyn Source>, reference: &Ref
 }
 
 /// Returns the platform of a config. `None` if the config cannot be read, which only shortens the message.
-fn config_platform(source: &dyn Source, config: &Descriptor) -> Option<Platform> {
-    Config::parse(&read_document(source, config, DOCUMENT_LIMIT).ok()?).ok()?.platform()
+fn config_platform(source: &dyn ImageSource, config: &Descriptor) -> Option<Platform> {
+    ImageConfig::parse(&read_document(source, config, DOCUMENT_LIMIT).ok()?).ok()?.platform()
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use super::bake::{self, Built};
-use super::builds::{self, Build, BuiltFor, Workflows};
+use super::bake::{self, BakedDockerfile};
+use super::builds::{self, BuiltFor, DockerfileBuild, Workflows};
 use super::format::{SourceFormat, archs_of_path, format_of};
 use crate::files;
 use crate::platform::{Arch, Platform};
@@ -47,13 +47,13 @@ const CI_TEXT_LIMIT: usize = 4 << 20;
 
 /// The project around a path.
 #[derive(Debug, Default)]
-pub struct Project {
+pub struct LintProject {
     root: PathBuf,
     directories: BTreeMap<PathBuf, ProjectDirectory>,
     /// The Dockerfiles that bake files name, with the architectures that they build; `None` for any.
     baked: BTreeMap<PathBuf, Vec<Option<Arch>>>,
     /// The builds of each Dockerfile.
-    builds: BTreeMap<PathBuf, Vec<Build>>,
+    builds: BTreeMap<PathBuf, Vec<DockerfileBuild>>,
     /// Builds of Dockerfiles that a variable names.
     builds_of_any: Vec<BuiltFor>,
     /// Whether any file that builds images names another platform than x86-64.
@@ -66,18 +66,18 @@ pub struct Project {
 
 /// What is read of a project before it is known which scripts its CI runs.
 #[derive(Default)]
-struct Reading {
+struct ProjectReading {
     workflows: Workflows,
     ci_text: String,
-    scripts: Vec<Script>,
+    scripts: Vec<ProjectScript>,
 }
 
 /// The builds of a script or Makefile.
-struct Script {
+struct ProjectScript {
     directory: PathBuf,
     name: String,
     pushes: bool,
-    builds: Vec<Build>,
+    builds: Vec<DockerfileBuild>,
 }
 
 #[derive(Debug, Default)]
@@ -86,11 +86,11 @@ struct ProjectDirectory {
     has_dockerfile: bool,
 }
 
-impl Project {
-    pub fn read(path: &Path) -> Project {
-        let mut project = Project { root: root_of(path), ..Project::default() };
+impl LintProject {
+    pub fn read(path: &Path) -> LintProject {
+        let mut project = LintProject { root: root_of(path), ..LintProject::default() };
         let (mut seen, mut read) = (0, 0);
-        let mut reading = Reading::default();
+        let mut reading = ProjectReading::default();
         let mut pending = vec![project.root.clone()];
         while let Some(directory) = pending.pop() {
             let Ok(entries) = fs::read_dir(&directory) else { continue };
@@ -164,7 +164,7 @@ impl Project {
                 .flat_map(|(_, builds)| builds)
                 .collect(),
         };
-        let builds: Vec<&Build> = builds;
+        let builds: Vec<&DockerfileBuild> = builds;
         let (mut named, mut hosts) = (BTreeSet::new(), BTreeSet::new());
         for build in &builds {
             match &build.built_for {
@@ -235,7 +235,7 @@ impl Project {
         is_inside.then(|| files::read_regular_text(&self.root.join(path), TEXT_LIMIT).ok()).flatten()
     }
 
-    fn add_builds(&mut self, reading: &mut Reading, path: &Path, name: &str, text: &str) {
+    fn add_builds(&mut self, reading: &mut ProjectReading, path: &Path, name: &str, text: &str) {
         let is_build_file = NAMES.iter().any(|known| name.starts_with(known))
             || BUILD_ENDINGS.iter().any(|ending| name.rsplit_once('.').is_some_and(|(_, last)| last == *ending));
         if !is_build_file {
@@ -267,24 +267,24 @@ impl Project {
         } else if !found.is_empty() {
             let pushes = builds::pushes(text);
             let name = if name.ends_with("makefile") { "make ".to_string() } else { name.to_string() };
-            reading.scripts.push(Script { directory: directory.to_path_buf(), name, pushes, builds: found });
+            reading.scripts.push(ProjectScript { directory: directory.to_path_buf(), name, pushes, builds: found });
         }
     }
 
     /// A script's build counts for the Dockerfile that it names. One of any Dockerfile counts where the script pushes images
     /// or CI runs it.
-    fn finish(&mut self, reading: Reading) {
+    fn finish(&mut self, reading: ProjectReading) {
         let root = self.root.clone();
         self.add_all(&root, builds::in_workflows(&reading.workflows));
         for script in reading.scripts {
             let is_published = script.pushes || reading.ci_text.contains(&script.name);
-            let counts = |build: &Build| is_published || build.dockerfile.is_some();
+            let counts = |build: &DockerfileBuild| is_published || build.dockerfile.is_some();
             self.add_all(&script.directory, script.builds.into_iter().filter(counts).collect());
         }
     }
 
     /// Paths are relative to where the command runs: the project's root, or the file's own directory.
-    fn add_all(&mut self, directory: &Path, builds: Vec<Build>) {
+    fn add_all(&mut self, directory: &Path, builds: Vec<DockerfileBuild>) {
         for build in builds {
             let Some(dockerfile) = &build.dockerfile else {
                 self.builds_of_any.push(build.built_for);
@@ -303,7 +303,7 @@ impl Project {
         if !(name.ends_with(".hcl") || is_json && name.contains("bake")) {
             return;
         }
-        for Built { dockerfile, platforms } in bake::built(text, is_json) {
+        for BakedDockerfile { dockerfile, platforms } in bake::built(text, is_json) {
             let is_absent = platforms.as_ref().is_some_and(Vec::is_empty);
             let archs: Option<BTreeSet<Option<Arch>>> = platforms.map(|platforms| {
                 let of = |platform: &String| Platform::parse(platform).ok().and_then(|platform| platform.arch());
@@ -317,7 +317,7 @@ impl Project {
                 (None, true) => BuiltFor::Host(None),
                 (None, false) => BuiltFor::Unknown,
             };
-            let build = Build { dockerfile: None, built_for, is_pushed: false };
+            let build = DockerfileBuild { dockerfile: None, built_for, is_pushed: false };
             for place in places.iter().filter(|place| place.is_file()).map(|place| absolute(place)) {
                 self.builds.entry(place.clone()).or_default().push(build.clone());
                 self.baked.entry(place).or_default().push(arch);

@@ -22,7 +22,7 @@ fn arguments_are_read_from_scripts_and_data() {
         ("sub/Dockerfile", ""),
     ]);
     let dockerfile = dir.path().join("sub/Dockerfile");
-    let read = Project::read(&dockerfile);
+    let read = LintProject::read(&dockerfile);
     for name in ["ARCH", "OS", "RELEASE_ARCH", "BAKED", "PY_ARCH"] {
         assert!(read.passes(&dockerfile, name), "{name}: {read:?}");
     }
@@ -37,7 +37,7 @@ fn a_file_next_to_another_dockerfile_passes_its_own_arguments() {
         ("b/Dockerfile", ""),
         ("hack/all.sh", "docker build --build-arg OTHER=arm64 b\n"),
     ]);
-    let read = Project::read(dir.path());
+    let read = LintProject::read(dir.path());
     let passes = |file: &str, name: &str| read.passes(&dir.path().join(file), name);
     assert!(passes("a/Dockerfile", "ARCH") && !passes("b/Dockerfile", "ARCH"));
     assert!(passes("a/Dockerfile", "OTHER") && passes("b/Dockerfile", "OTHER"));
@@ -53,7 +53,7 @@ fn a_dockerfile_is_for_one_architecture_only_where_the_project_shows_it() {
     let check = |files: &[(&str, &str)], text: &str, expected: Option<Arch>| {
         let files: Vec<(&str, &str)> = files.iter().copied().chain([("Dockerfile", text)]).collect();
         let dir = project(&files);
-        let read = Project::read(dir.path());
+        let read = LintProject::read(dir.path());
         assert_eq!(read.built_for(&dir.path().join("Dockerfile"), text), expected, "{files:?}\n{read:?}");
     };
     let workflow = ".github/workflows/a.yml";
@@ -97,7 +97,7 @@ fn an_earlier_version_is_built_as_the_current_one() {
             "docker buildx build --platform=linux/amd64,linux/arm64 --file 1.25/Dockerfile --push .\ndocker buildx build --platform=linux/amd64 --file 1.25/browsers/Dockerfile --push .\n",
         ),
     ]);
-    let read = Project::read(dir.path());
+    let read = LintProject::read(dir.path());
     let built_for = |file: &str| read.built_for(&dir.path().join(file), "");
     assert_eq!((built_for("1.24/browsers/Dockerfile"), built_for("1.24/Dockerfile")), (Some(Arch::Amd64), None));
 }
@@ -121,7 +121,7 @@ fn a_dockerfile_may_be_baked_for_one_architecture() {
         ("both/Dockerfile", ""),
         ("unknown/Dockerfile", ""),
     ]);
-    let read = Project::read(dir.path());
+    let read = LintProject::read(dir.path());
     let baked = |name: &str| read.baked_for(&dir.path().join(name).join("Dockerfile"));
     assert_eq!(baked("board"), Some(Arch::Arm64), "{read:?}");
     assert_eq!((baked("any"), baked("both"), baked("unknown")), (None, None, None));

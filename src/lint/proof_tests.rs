@@ -8,7 +8,7 @@ use std::process::Command;
 use proptest::prelude::*;
 
 use super::dockerfile::{Dockerfile, StepKind, expand};
-use super::{Code, Finding, Outside, Safety, SourceFormat, apply, lint};
+use super::{LintFinding, Outside, RuleName, Safety, SourceFormat, apply, lint};
 use crate::platform::Arch;
 use crate::platform::word;
 
@@ -140,8 +140,8 @@ fn check(before: &str, spelled: &str, name: &str) {
     // What was rewritten is not found again.
     let unsafe_ones = |text: &str| {
         let findings = lint(Path::new("Dockerfile"), text, SourceFormat::Dockerfile, &Outside::nothing()).findings;
-        let is_safe = |finding: &Finding| finding.fix.as_ref().is_some_and(|fix| fix.safety == Safety::Safe);
-        findings.iter().filter(|finding| finding.code == Code::HardCodedArch && !is_safe(finding)).count()
+        let is_safe = |finding: &LintFinding| finding.fix.as_ref().is_some_and(|fix| fix.safety == Safety::Safe);
+        findings.iter().filter(|finding| finding.code == RuleName::HardCodedArch && !is_safe(finding)).count()
     };
     assert!(unsafe_ones(&after) <= unsafe_ones(before), "{before}\n{after}");
     let token = word::find(name).into_iter().find(|token| &name[token.range.clone()] == spelled).unwrap();

@@ -9,17 +9,17 @@ pub use reader::{commands, exec_commands, words};
 
 /// One simple command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
+pub struct SimpleCommand {
     /// Assignments and words in order, then the files of input redirections.
-    pub words: Vec<Word>,
+    pub words: Vec<PlainWord>,
     /// The files of output redirections.
-    pub outputs: Vec<Word>,
-    pub choice: Choice,
+    pub outputs: Vec<PlainWord>,
+    pub choice: ConditionKind,
 }
 
 /// What decides whether a command runs: `if`, `case` and `[ ... ] &&` around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Choice {
+pub enum ConditionKind {
     Always,
     /// Something other than the architecture decides.
     Sometimes,
@@ -28,7 +28,7 @@ pub enum Choice {
 
 /// A word without its quotes and line continuations. Expansions stay unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
+pub struct PlainWord {
     pub text: String,
     /// Bytes of the file, including quotes.
     pub span: Range<usize>,
@@ -56,16 +56,16 @@ pub enum Joining {
     Shell,
 }
 
-impl Word {
+impl PlainWord {
     /// Creates a word without text at `span`.
-    pub fn empty(span: Range<usize>) -> Word {
-        Word { text: String::new(), span, bytes: Vec::new() }
+    pub fn empty(span: Range<usize>) -> PlainWord {
+        PlainWord { text: String::new(), span, bytes: Vec::new() }
     }
 
     /// Creates a word from unquoted bytes, such as a string of a JSON array.
-    pub fn literal(text: &str, span: Range<usize>) -> Word {
+    pub fn literal(text: &str, span: Range<usize>) -> PlainWord {
         let bytes = span.clone().map(|at| (at, ByteKind::Expanded)).collect();
-        Word { text: text[span.clone()].to_string(), span, bytes }
+        PlainWord { text: text[span.clone()].to_string(), span, bytes }
     }
 
     /// Returns the bytes of the file for `text[range]`.
@@ -110,7 +110,7 @@ impl Word {
     }
 }
 
-impl Command {
+impl SimpleCommand {
     /// Returns the index of the program among the words, after assignments and wrappers.
     fn program_index(&self) -> Option<usize> {
         let mut at = 0;
@@ -145,7 +145,7 @@ impl Command {
     }
 
     /// Returns the words after the program.
-    pub fn arguments(&self) -> &[Word] {
+    pub fn arguments(&self) -> &[PlainWord] {
         self.program_index().map_or(&[], |at| &self.words[at + 1..])
     }
 
@@ -155,7 +155,7 @@ impl Command {
     }
 
     /// Returns the value of `--name VALUE` or `--name=VALUE`: the word, and the start of the value in it.
-    pub fn option(&self, names: &[&str]) -> Option<(&Word, usize)> {
+    pub fn option(&self, names: &[&str]) -> Option<(&PlainWord, usize)> {
         let arguments = self.arguments();
         arguments.iter().enumerate().find_map(|(at, word)| {
             if names.contains(&word.text.as_str()) {
@@ -177,9 +177,9 @@ mod tests {
             .map(|command| {
                 let words: Vec<&str> = command.words.iter().map(|word| word.text.as_str()).collect();
                 let choice = match command.choice {
-                    Choice::Always => "",
-                    Choice::Sometimes => "? ",
-                    Choice::ByArchitecture => "?? ",
+                    ConditionKind::Always => "",
+                    ConditionKind::Sometimes => "? ",
+                    ConditionKind::ByArchitecture => "?? ",
                 };
                 format!("{choice}{}", words.join("|"))
             })
@@ -244,8 +244,9 @@ mod tests {
     fn blanks_in_substitutions_do_not_split_a_word() {
         let text = "x \"a $(b c) d\" e/`f g`/h";
         let words = &commands(text, 0..text.len(), Joining::Shell).pop().unwrap().words;
-        let pieces =
-            |word: &Word| -> Vec<String> { word.pieces().into_iter().map(|at| word.text[at].to_string()).collect() };
+        let pieces = |word: &PlainWord| -> Vec<String> {
+            word.pieces().into_iter().map(|at| word.text[at].to_string()).collect()
+        };
         assert_eq!(pieces(&words[1]), ["a", "$(b c)", "d"]);
         assert_eq!(pieces(&words[2]), ["e/`f g`/h"]);
     }

@@ -1,24 +1,22 @@
 //! Rules about FROM: the platform of a stage, its base image, and the files that the final stage copies from stages on
 //! the build machine.
 
-use super::Problem;
 use super::compilers::{NativeGoBuild, has_target_variable, native_compiler_of, native_go_build};
-use super::dockerfile::{self, Dockerfile, Stage, StepKind, Variable};
-use super::finding::{Edit, Finding, Safety};
-use super::flow::{self, BuildMachine, Flow};
-use super::outside::{Outside, Pin};
-use super::rule::{Code, Severity};
-use super::shell::Word;
-use crate::oci::Reference;
+use super::dockerfile::{self, BuildStage, BuildVariable, Dockerfile, StepKind};
+use super::finding::{Edit, LintFinding, Safety};
+use super::flow::{self, BuildMachine, StageFlow};
+use super::outside::Outside;
+use super::rule::{RuleName, Severity};
+use super::shell::PlainWord;
 use crate::platform::arch::ARCHES;
-use crate::platform::{Arch, Platform, word as token};
+use crate::platform::{Arch, word as token};
 
 /// Docker Hub organizations with builds of the official images for one architecture.
 /// Source: docker-library/official-images, "Architectures other than amd64?".
 const SINGLE_ARCH_OWNERS: &[&str] =
     &["amd64", "i386", "arm32v5", "arm32v6", "arm32v7", "arm64v8", "ppc64le", "s390x", "riscv64", "mips64le"];
 
-pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
+pub fn check(file: &Dockerfile<'_>, flow: &StageFlow, outside: &Outside<'_>) -> Vec<LintFinding> {
     let mut findings = Vec::new();
     for (at, stage) in file.stages.iter().enumerate() {
         if flow.places[at].is_one_architectures() {
@@ -34,11 +32,11 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
 
 fn platform_flag(
     file: &Dockerfile<'_>,
-    flow: &Flow,
+    flow: &StageFlow,
     outside: &Outside<'_>,
     at: usize,
-    stage: &Stage,
-) -> Option<Finding> {
+    stage: &BuildStage,
+) -> Option<LintFinding> {
     let Some(option) = &stage.platform else { return inherited_build_platform(file, flow, at, stage) };
     let is_final = flow.is_in_final_image(file, at);
     let globals = file.global_variables();
@@ -50,8 +48,8 @@ fn platform_flag(
     let without_flag = Edit::delete(option.span.start..next_word(file.text, option.span.end));
     match &flow.places[at].machine {
         BuildMachine::Builder if at == flow.final_stage => Some(
-            Finding::new(
-                Code::FinalStageOnBuildPlatform,
+            LintFinding::new(
+                RuleName::FinalStageOnBuildPlatform,
                 option.span.clone(),
                 "the final stage is built for the build machine's platform, not for the target's",
                 "every platform gets the build machine's programs",
@@ -76,8 +74,12 @@ fn platform_flag(
                 ),
                 false => (format!("this stage is {platform} in every platform's build"), Severity::Warning),
             };
-            let finding =
-                Finding::new(Code::FromPlatformConstant, option.span.clone(), message, format!("always {platform}"));
+            let finding = LintFinding::new(
+                RuleName::FromPlatformConstant,
+                option.span.clone(),
+                message,
+                format!("always {platform}"),
+            );
             let finding = with_origins(finding.weighing(severity).right_for(platform.arch()), &used);
             Some(match is_final {
                 true => finding.fix("build the final stage for the target", Safety::Unsafe, vec![without_flag]),
@@ -89,8 +91,8 @@ fn platform_flag(
             })
         }
         BuildMachine::Target if matches!(option.value.as_str(), "$TARGETPLATFORM" | "${TARGETPLATFORM}") => Some(
-            Finding::new(
-                Code::RedundantTargetPlatform,
+            LintFinding::new(
+                RuleName::RedundantTargetPlatform,
                 option.span.clone(),
                 "a stage is built for the target platform without this flag",
                 "the default",
@@ -102,7 +104,12 @@ fn platform_flag(
 }
 
 /// `FROM builder AS final`, where `builder` is built for the build machine's platform.
-fn inherited_build_platform(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Option<Finding> {
+fn inherited_build_platform(
+    file: &Dockerfile<'_>,
+    flow: &StageFlow,
+    at: usize,
+    stage: &BuildStage,
+) -> Option<LintFinding> {
     if at != flow.final_stage || flow.places[at].machine != BuildMachine::Builder {
         return None;
     }
@@ -111,8 +118,8 @@ fn inherited_build_platform(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage
     let message =
         format!("the final stage is made from {}, which is built for the build machine's platform", stage.image.text);
     Some(
-        Finding::new(
-            Code::FinalStageOnBuildPlatform,
+        LintFinding::new(
+            RuleName::FinalStageOnBuildPlatform,
             stage.image.span.clone(),
             message,
             "every platform gets the build machine's programs",
@@ -128,7 +135,7 @@ fn inherited_build_platform(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage
 /// are not deployed, and for bases without machine code.
 fn severity_of_final(file: &Dockerfile<'_>, at: usize) -> Severity {
     const WITHOUT_CODE: &[&str] = &["distroless/static", "scratch"];
-    let is_without_code = |stage: &Stage| WITHOUT_CODE.iter().any(|base| stage.image.text.contains(base));
+    let is_without_code = |stage: &BuildStage| WITHOUT_CODE.iter().any(|base| stage.image.text.contains(base));
     let is_harmless = is_task(file, at) || file.lineage(at).last().is_some_and(is_without_code);
     if is_harmless { Severity::Warning } else { Severity::Error }
 }
@@ -146,7 +153,7 @@ pub fn is_task(file: &Dockerfile<'_>, at: usize) -> bool {
 }
 
 /// Whether other stages copy machine code for this stage's platform from it.
-fn gives_programs(file: &Dockerfile<'_>, flow: &Flow, at: usize) -> bool {
+fn gives_programs(file: &Dockerfile<'_>, flow: &StageFlow, at: usize) -> bool {
     if flow.places[at].knows_target {
         return false;
     }
@@ -156,7 +163,7 @@ fn gives_programs(file: &Dockerfile<'_>, flow: &Flow, at: usize) -> bool {
 }
 
 /// Adds the locations that set the variables of a value.
-pub fn with_origins(finding: Finding, used: &[&Variable]) -> Finding {
+pub fn with_origins(finding: LintFinding, used: &[&BuildVariable]) -> LintFinding {
     used.iter().fold(finding, |finding, variable| match &variable.value {
         Some((value, span)) => finding.related(span.clone(), format!("{} is {value} by default", variable.name)),
         None => finding,
@@ -169,11 +176,11 @@ fn next_word(text: &str, at: usize) -> usize {
 
 fn single_arch_base(
     file: &Dockerfile<'_>,
-    flow: &Flow,
+    flow: &StageFlow,
     outside: &Outside<'_>,
     at: usize,
-    stage: &Stage,
-) -> Option<Finding> {
+    stage: &BuildStage,
+) -> Option<LintFinding> {
     if stage.parent.is_some() {
         return None;
     }
@@ -198,14 +205,14 @@ fn single_arch_base(
 }
 
 /// `FROM base-${TARGETARCH}` where the file has `base-amd64`, and the project builds another platform, too.
-pub fn missing(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<Finding> {
+pub fn missing(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<LintFinding> {
     let bases =
         file.stages.iter().enumerate().map(|(at, stage)| (at, stage.image.text.clone(), stage.image.span.clone()));
     let copied = file.stages.iter().enumerate().flat_map(|(at, stage)| {
         let options = stage.steps.iter().flat_map(|step| &step.options).filter(|option| option.name == "from");
         options.map(move |option| (at, option.value.clone(), option.value_span.clone()))
     });
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut findings: Vec<LintFinding> = Vec::new();
     for (at, text, span) in bases.chain(copied) {
         let name_for = |arch: &Arch| {
             let name = text.replace("${TARGETARCH}", arch.oci()).replace("$TARGETARCH", arch.oci());
@@ -220,21 +227,26 @@ pub fn missing(file: &Dockerfile<'_>, outside: &Outside<'_>) -> Vec<Finding> {
         for arch in named.filter(|arch| !is_stage(arch)).collect::<std::collections::BTreeSet<Arch>>() {
             let Some(name) = name_for(&arch) else { continue };
             let message = format!("linux/{} is built, and there is no stage {name}", arch.oci());
-            findings.push(Finding::new(Code::PlatformWithoutStage, span.clone(), message, "chosen by TARGETARCH"));
+            findings.push(LintFinding::new(
+                RuleName::PlatformWithoutStage,
+                span.clone(),
+                message,
+                "chosen by TARGETARCH",
+            ));
         }
     }
     findings
 }
 
 /// Images, not stages, that COPY and RUN's mounts take files from.
-fn copied_images(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Vec<Finding> {
+fn copied_images(file: &Dockerfile<'_>, flow: &StageFlow, at: usize, stage: &BuildStage) -> Vec<LintFinding> {
     let globals = file.global_variables();
     let severity = if flow.places[at].reaches_final { Severity::Error } else { Severity::Warning };
     let options = stage.steps.iter().flat_map(|step| &step.options).filter(|option| option.name == "from");
     let images = options.filter(|option| file.stage_named(&option.value, at).is_none() && !option.value.contains('$'));
     images
         .filter_map(|option| {
-            let word = Word::literal(file.text, option.value_span.clone());
+            let word = PlainWord::literal(file.text, option.value_span.clone());
             let (image, used) = dockerfile::expand(&option.value, &globals);
             single_arch_image(&word, &image, &used, severity)
         })
@@ -242,20 +254,25 @@ fn copied_images(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -
 }
 
 /// Reports an image that is for one architecture according to its name. `image` is the expanded text of `word`.
-pub fn single_arch_image(word: &Word, image: &str, used: &[&Variable], severity: Severity) -> Option<Finding> {
+pub fn single_arch_image(
+    word: &PlainWord,
+    image: &str,
+    used: &[&BuildVariable],
+    severity: Severity,
+) -> Option<LintFinding> {
     let name = image.trim_start_matches("docker.io/");
     let Some((owner, rest)) = name.split_once('/').filter(|(owner, _)| SINGLE_ARCH_OWNERS.contains(owner)) else {
         return arch_in_tag(word, image, used);
     };
     let message = format!("{image} is for one architecture only");
-    let finding = Finding::new(Code::SingleArchBase, word.span.clone(), message, format!("only {owner}"));
+    let finding = LintFinding::new(RuleName::SingleArchBase, word.span.clone(), message, format!("only {owner}"));
     let finding = with_origins(finding.weighing(severity).right_for(Arch::parse(owner)), used)
         .help(format!("use the multi-platform image {rest}"));
     let literal = format!("{owner}/");
     // The owner is in the word itself, or at the start of the variable that it refers to.
     let span = match (word.text.find(&literal), used) {
         (Some(start), _) => Some(word.source(start..start + literal.len())),
-        (None, [Variable { value: Some((value, span)), .. }]) if value.len() == span.len() => {
+        (None, [BuildVariable { value: Some((value, span)), .. }]) if value.len() == span.len() => {
             value.find(&literal).map(|start| span.start + start..span.start + start + literal.len())
         }
         _ => None,
@@ -267,7 +284,7 @@ pub fn single_arch_image(word: &Word, image: &str, used: &[&Variable], severity:
 }
 
 /// `alpine:3.20-amd64`, `example.com/app-arm64:1`: named for one architecture. Names of cross toolchains are intended.
-fn arch_in_tag(word: &Word, image: &str, used: &[&Variable]) -> Option<Finding> {
+fn arch_in_tag(word: &PlainWord, image: &str, used: &[&BuildVariable]) -> Option<LintFinding> {
     let last = image.rsplit('/').next().unwrap_or(image).split('@').next().unwrap_or_default();
     if image.contains("cross") {
         return None;
@@ -281,8 +298,8 @@ fn arch_in_tag(word: &Word, image: &str, used: &[&Variable]) -> Option<Finding> 
         true => word.source(offset + found.range.start..offset + found.range.end),
         false => word.span.clone(),
     };
-    let finding =
-        Finding::new(Code::SingleArchBase, span, message, format!("only {spelled}")).weighing(Severity::Warning);
+    let finding = LintFinding::new(RuleName::SingleArchBase, span, message, format!("only {spelled}"))
+        .weighing(Severity::Warning);
     let finding = finding.right_for(Some(arch));
     let finding = with_origins(finding, used);
     let in_tag = last.find(':').is_some_and(|colon| colon + 1 < found.range.start);
@@ -300,11 +317,11 @@ const NATIVE_DIRECTORIES: &[&str] =
     &["node_modules", "site-packages", "venv", "vendor/bundle", "dist-packages", ".local"];
 
 /// Reports stages that compile on the build machine for it, if the target stage at `at` copies from them.
-fn native_build(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) -> Vec<Finding> {
+fn native_build(file: &Dockerfile<'_>, flow: &StageFlow, at: usize, stage: &BuildStage) -> Vec<LintFinding> {
     if flow.places[at].machine != BuildMachine::Target || !flow.places[at].reaches_final {
         return Vec::new();
     }
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut findings: Vec<LintFinding> = Vec::new();
     for step in &stage.steps {
         let Some(from) = step.options.iter().find(|option| option.name == "from") else { continue };
         let Some(source) = file.stage_named(&from.value, at) else { continue };
@@ -326,7 +343,7 @@ fn native_build(file: &Dockerfile<'_>, flow: &Flow, at: usize, stage: &Stage) ->
 }
 
 /// Reports a `go build` without a target in a stage that uses the target platform.
-fn go_without_target(file: &Dockerfile<'_>, source: usize, copy: &StepKind) -> Option<Finding> {
+fn go_without_target(file: &Dockerfile<'_>, source: usize, copy: &StepKind) -> Option<LintFinding> {
     let StepKind::Copy { sources, .. } = copy else { return None };
     let NativeGoBuild { command, is_set } = native_go_build(file, source, sources)?;
     let span = command.words.iter().find(|word| word.text.ends_with("go"))?.span.clone();
@@ -340,10 +357,12 @@ fn go_without_target(file: &Dockerfile<'_>, source: usize, copy: &StepKind) -> O
             "write GOARCH=$TARGETARCH before go build",
         ),
     };
-    Some(Finding::new(Code::NativeBuildOnBuildPlatform, span, message, "compiles for $BUILDPLATFORM").help(help))
+    Some(
+        LintFinding::new(RuleName::NativeBuildOnBuildPlatform, span, message, "compiles for $BUILDPLATFORM").help(help),
+    )
 }
 
-fn compiled_in(file: &Dockerfile<'_>, source: usize) -> Option<Finding> {
+fn compiled_in(file: &Dockerfile<'_>, source: usize) -> Option<LintFinding> {
     let steps = file.lineage(source).flat_map(|stage| &stage.steps);
     let runs = steps.filter_map(|step| match &step.kind {
         StepKind::Run(run) => Some((step, run)),
@@ -354,8 +373,8 @@ fn compiled_in(file: &Dockerfile<'_>, source: usize) -> Option<Finding> {
         .filter(|(_, _, command)| !has_target_variable(file, source, command))
         .find_map(|(step, run, command)| native_compiler_of(command).map(|shown| (step, run, command, shown)))?;
     let program = command.words.iter().find(|word| shown.starts_with(word.text.rsplit('/').next().unwrap_or("")))?;
-    let finding = Finding::new(
-        Code::NativeBuildOnBuildPlatform,
+    let finding = LintFinding::new(
+        RuleName::NativeBuildOnBuildPlatform,
         program.span.clone(),
         format!("{shown} compiles for the build machine, and every platform's image gets the result"),
         "compiles for $BUILDPLATFORM",
@@ -373,7 +392,7 @@ fn compiled_in(file: &Dockerfile<'_>, source: usize) -> Option<Finding> {
 }
 
 /// `npm ci` on the build machine, and a copy of its node_modules, whose native modules are for the build machine.
-fn native_packages(file: &Dockerfile<'_>, source: usize, copy: &StepKind) -> Option<Finding> {
+fn native_packages(file: &Dockerfile<'_>, source: usize, copy: &StepKind) -> Option<LintFinding> {
     let StepKind::Copy { sources, .. } = copy else { return None };
     let takes_packages =
         sources.iter().any(|word| NATIVE_DIRECTORIES.iter().any(|directory| word.text.contains(directory)));
@@ -397,97 +416,8 @@ fn native_packages(file: &Dockerfile<'_>, source: usize, copy: &StepKind) -> Opt
         command.program()
     );
     Some(
-        Finding::new(Code::NativeBuildOnBuildPlatform, span, message, "installs for $BUILDPLATFORM")
+        LintFinding::new(RuleName::NativeBuildOnBuildPlatform, span, message, "installs for $BUILDPLATFORM")
             .weighing(Severity::Warning)
             .help("install production packages in a stage for the target platform (without --platform), or use packages without native modules"),
     )
-}
-
-/// Base images that lack a platform that is built: BuildKit's InvalidBaseImagePlatform, for every platform at once.
-pub fn base_platforms(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) {
-    let (mut findings, mut problems) = (Vec::new(), Vec::new());
-    let named = (outside.named_archs)().into_iter().map(Platform::linux);
-    let wanted: Vec<Platform> = outside.platforms.iter().cloned().chain(named).collect();
-    let Some(lookup) = outside.pin.filter(|_| !wanted.is_empty()) else { return (findings, problems) };
-    let globals = file.global_variables();
-    for (at, stage) in file.stages.iter().enumerate() {
-        let place = &flow.places[at];
-        let (image, _) = dockerfile::expand(&stage.image.text, &globals);
-        let is_asked = stage.parent.is_none() && place.machine == BuildMachine::Target && place.reaches_final;
-        if !is_asked || image.contains('$') || image == "scratch" {
-            continue;
-        }
-        let Ok(reference) = Reference::parse(&image) else { continue };
-        let held = match lookup(&reference) {
-            Ok(Pin::Index(platforms)) => platforms,
-            // A pinned manifest has a finding of its own.
-            Ok(Pin::Manifest { .. }) if reference.digest.is_some() => continue,
-            Ok(Pin::Manifest { platform, .. }) => Vec::from_iter(platform),
-            Err(_) if reference.digest.is_some() => continue,
-            Err(cause) => {
-                let message = format!("{image} could not be checked: {cause}");
-                problems.push(Problem { at: stage.image.span.start, message });
-                continue;
-            }
-        };
-        let is_held = |wanted: &&Platform| held.iter().any(|own| own.os == wanted.os && own.arch() == wanted.arch());
-        let mut missing: Vec<String> =
-            wanted.iter().filter(|wanted| !is_held(wanted)).map(ToString::to_string).collect();
-        missing.sort();
-        missing.dedup();
-        if !missing.is_empty() && !held.is_empty() {
-            let message = format!("{image} has no {}, which is built", missing.join(", "));
-            let finding = Finding::new(Code::SingleArchBase, stage.image.span.clone(), message, "lacks a platform");
-            findings
-                .push(finding.help("name an image that has every platform, or do not build the ones that it lacks"));
-        }
-    }
-    (findings, problems)
-}
-
-/// Asks the registry about the digests that FROM and `COPY --from` pin.
-pub fn digests(file: &Dockerfile<'_>, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) {
-    let (mut findings, mut problems) = (Vec::new(), Vec::new());
-    let globals = file.global_variables();
-    let bases = file.stages.iter().map(|stage| (stage.image.text.clone(), stage.image.span.clone()));
-    let options = file.stages.iter().flat_map(|stage| &stage.steps).flat_map(|step| &step.options);
-    let copied = options.filter(|option| option.name == "from").map(|o| (o.value.clone(), o.value_span.clone()));
-    for (text, span) in bases.chain(copied) {
-        let (image, _) = dockerfile::expand(&text, &globals);
-        let literal = file.text[span.clone()].contains("@sha256:");
-        match pinned(&image, span, literal, outside) {
-            Ok(found) => findings.extend(found),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    (findings, problems)
-}
-
-/// Reports an image that is pinned to one platform's manifest.
-pub fn pinned(
-    image: &str,
-    span: std::ops::Range<usize>,
-    is_literal: bool,
-    outside: &Outside<'_>,
-) -> Result<Option<Finding>, Problem> {
-    let (Some(lookup), Ok(reference)) = (outside.pin, Reference::parse(image)) else { return Ok(None) };
-    let Some(digest) = reference.digest.clone() else { return Ok(None) };
-    let pin = lookup(&reference)
-        .map_err(|cause| Problem { at: span.start, message: format!("{image} could not be checked: {cause}") })?;
-    let Pin::Manifest { platform, index } = pin else { return Ok(None) };
-    let which = platform.map_or("one platform".to_string(), |platform| platform.to_string());
-    let finding = Finding::new(
-        Code::SinglePlatformDigest,
-        span.clone(),
-        format!("this digest is the manifest of {which}, and every platform gets it"),
-        format!("only {which}"),
-    );
-    Ok(Some(match index.filter(|index| is_literal && *index != digest) {
-        Some(index) => {
-            let help = format!("pin the index that the tag names now: {index}");
-            let edit = Edit::replace(span.end - digest.as_str().len()..span.end, index.as_str());
-            finding.help(help).fix("pin the index", Safety::Unsafe, vec![edit])
-        }
-        None => finding,
-    }))
 }

@@ -5,26 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::apt;
-use super::dockerfile::{Dockerfile, Run, Step, StepKind, Variable};
+use super::dockerfile::{BuildStep, BuildVariable, Dockerfile, RunStep, StepKind};
 use super::download::{declaration, mapping};
-use super::finding::{Edit, Finding, Safety};
-use super::flow::{self, BuildMachine, Flow};
+use super::finding::{Edit, LintFinding, Safety};
+use super::flow::{self, BuildMachine, StageFlow};
 use super::outside::Outside;
-use super::rule::{Code, Severity};
-use super::shell::{Choice, Command, Word};
+use super::rule::{RuleName, Severity};
+use super::shell::{ConditionKind, PlainWord, SimpleCommand};
 use crate::platform::Arch;
 use crate::platform::word::{self as token, Spelling};
 
-pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<Finding> {
-    let mut findings: Vec<(usize, Finding)> = Vec::new();
-    let mut earlier: BTreeMap<Code, BTreeSet<Option<Arch>>> = BTreeMap::new();
+pub fn check(file: &Dockerfile<'_>, flow: &StageFlow, outside: &Outside<'_>) -> Vec<LintFinding> {
+    let mut findings: Vec<(usize, LintFinding)> = Vec::new();
+    let mut earlier: BTreeMap<RuleName, BTreeSet<Option<Arch>>> = BTreeMap::new();
     for (at, stage) in file.stages.iter().enumerate() {
         if flow.places[at].is_one_architectures() {
             continue;
         }
-        let mut own: Vec<Finding> = Vec::new();
+        let mut own: Vec<LintFinding> = Vec::new();
         for (index, step) in stage.steps.iter().enumerate() {
-            let site = Site { file, flow, stage: at, index, outside };
+            let site = ToolchainSite { file, flow, stage: at, index, outside };
             match &step.kind {
                 StepKind::Run(run) => own.extend(site.run(step, run)),
                 // An ARG is an environment variable of RUN.
@@ -40,7 +40,7 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
         }
         let copied = copied_archs(file, at, &own);
         // A stage that builds for several architectures in turn names each of them.
-        let mut named: BTreeMap<Code, BTreeSet<Option<Arch>>> = BTreeMap::new();
+        let mut named: BTreeMap<RuleName, BTreeSet<Option<Arch>>> = BTreeMap::new();
         for finding in &own {
             named.entry(finding.code).or_default().insert(finding.right_for);
             let reaches_image = copied.len() != 1 || copied.contains(&finding.right_for);
@@ -48,7 +48,7 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
                 earlier.entry(finding.code).or_default().insert(finding.right_for);
             }
         }
-        let is_intended = |finding: &Finding| {
+        let is_intended = |finding: &LintFinding| {
             let is_one_of_several = named.get(&finding.code).is_some_and(|archs| archs.len() > 1)
                 && (copied.len() != 1 || !copied.contains(&finding.right_for));
             let is_named_for = finding.right_for.is_some_and(|arch| flow.is_named_for(at, arch));
@@ -57,7 +57,7 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
         findings.extend(own.iter().filter(|finding| !is_intended(finding)).cloned().map(|finding| (at, finding)));
     }
     // Stages for several architectures are intended: the image copies the files of each one.
-    let is_reported = |(at, finding): &(usize, Finding)| {
+    let is_reported = |(at, finding): &(usize, LintFinding)| {
         let is_one_of_several = earlier.get(&finding.code).is_some_and(|archs| archs.len() > 1);
         flow.is_in_final_image(file, *at) || finding.right_for.is_none() || !is_one_of_several
     };
@@ -65,9 +65,9 @@ pub fn check(file: &Dockerfile<'_>, flow: &Flow, outside: &Outside<'_>) -> Vec<F
 }
 
 /// Returns the architectures of the steps that write a path that another stage copies from this one.
-fn copied_archs(file: &Dockerfile<'_>, stage: usize, findings: &[Finding]) -> BTreeSet<Option<Arch>> {
+fn copied_archs(file: &Dockerfile<'_>, stage: usize, findings: &[LintFinding]) -> BTreeSet<Option<Arch>> {
     let Some(paths) = flow::copied_paths(file, stage) else { return BTreeSet::new() };
-    let writes = |finding: &&Finding| {
+    let writes = |finding: &&LintFinding| {
         let mut steps = file.stages[stage].steps.iter();
         let step = steps.find(|step| step.span.contains(&finding.span.start));
         step.is_some_and(|step| paths.iter().any(|path| file.text[step.span.clone()].contains(path)))
@@ -75,22 +75,22 @@ fn copied_archs(file: &Dockerfile<'_>, stage: usize, findings: &[Finding]) -> BT
     findings.iter().filter(writes).map(|finding| finding.right_for).collect()
 }
 
-struct Site<'a> {
+struct ToolchainSite<'a> {
     file: &'a Dockerfile<'a>,
-    flow: &'a Flow,
+    flow: &'a StageFlow,
     stage: usize,
     index: usize,
     outside: &'a Outside<'a>,
 }
 
 /// Returns the rule about a variable that a build tool reads.
-fn rule_of_variable(name: &str) -> Option<Code> {
+fn rule_of_variable(name: &str) -> Option<RuleName> {
     let lower = name.to_ascii_lowercase();
     match lower.as_str() {
-        "goarch" => Some(Code::GoarchConstant),
-        "cargo_build_target" => Some(Code::CargoTargetConstant),
-        "npm_config_arch" | "npm_config_cpu" | "npm_config_target_arch" => Some(Code::NpmArchConstant),
-        "pip_platform" => Some(Code::PipPlatformConstant),
+        "goarch" => Some(RuleName::GoarchConstant),
+        "cargo_build_target" => Some(RuleName::CargoTargetConstant),
+        "npm_config_arch" | "npm_config_cpu" | "npm_config_target_arch" => Some(RuleName::NpmArchConstant),
+        "pip_platform" => Some(RuleName::PipPlatformConstant),
         // Variables of makefiles and scripts: gox, autotools' and Bazel's wrappers, Node's addons.
         "xc_arch"
         | "go_arch"
@@ -103,7 +103,7 @@ fn rule_of_variable(name: &str) -> Option<Code> {
         | "deno_target"
         | "os_arch"
         | "kube_build_platforms"
-        | "bun_target" => Some(Code::BuildArchConstant),
+        | "bun_target" => Some(RuleName::BuildArchConstant),
         _ => None,
     }
 }
@@ -114,7 +114,7 @@ const JAVA_PROPERTIES: &[&str] =
 
 /// `dnf config-manager --set-enabled codeready-builder-for-rhel-9-x86_64-rpms`: a repository with the packages of one
 /// architecture. Source: dnf-config-manager(8), subscription-manager(8).
-fn repository_of_one(command: &Command) -> Option<Finding> {
+fn repository_of_one(command: &SimpleCommand) -> Option<LintFinding> {
     const PROGRAMS: &[&str] = &["dnf", "yum", "microdnf", "tdnf", "yum-config-manager", "subscription-manager"];
     const OPTIONS: &[&str] = &["--set-enabled", "--enable", "--enablerepo", "--enable-repo", "--repo", "--repoid"];
     let (word, at) = command.option(OPTIONS).filter(|_| PROGRAMS.contains(&command.program()))?;
@@ -122,7 +122,8 @@ fn repository_of_one(command: &Command) -> Option<Finding> {
     let found = token::find(id).into_iter().next().filter(|_| !id.contains(['$', '/']))?;
     let span = word.source(at + found.range.start..at + found.range.end);
     let message = format!("this repository has only {} packages, on every platform", found.arch.name());
-    let finding = Finding::new(Code::HardCodedArch, span, message, format!("only {}", &id[found.range.clone()]));
+    let finding =
+        LintFinding::new(RuleName::HardCodedArch, span, message, format!("only {}", &id[found.range.clone()]));
     Some(finding.right_for(Some(found.arch)).help("write $(uname -m) in the name of the repository"))
 }
 
@@ -131,7 +132,7 @@ fn is_for_another_system<'v>(mut variables: impl Iterator<Item = (&'v str, &'v s
     variables.any(|(name, value)| name == "GOOS" && !value.is_empty() && value != "linux" && !value.contains('$'))
 }
 
-fn values_of(pairs: &[Variable]) -> impl Iterator<Item = (&str, &str)> {
+fn values_of(pairs: &[BuildVariable]) -> impl Iterator<Item = (&str, &str)> {
     pairs.iter().filter_map(|pair| Some((pair.name.as_str(), pair.value.as_ref()?.0.as_str())))
 }
 
@@ -139,15 +140,16 @@ fn value_of<'t>(text: &'t str, span: &Range<usize>) -> &'t str {
     text[span.clone()].trim_matches(['"', '\''])
 }
 
-impl Site<'_> {
-    fn run(&self, step: &Step, run: &Run) -> Vec<Finding> {
+impl ToolchainSite<'_> {
+    fn run(&self, step: &BuildStep, run: &RunStep) -> Vec<LintFinding> {
         let mut findings = Vec::new();
-        let commands: Vec<&Command> =
-            run.commands.iter().filter(|command| command.choice != Choice::ByArchitecture).collect();
-        let assigned: Vec<(&Command, &Word)> =
+        let commands: Vec<&SimpleCommand> =
+            run.commands.iter().filter(|command| command.choice != ConditionKind::ByArchitecture).collect();
+        let assigned: Vec<(&SimpleCommand, &PlainWord)> =
             commands.iter().flat_map(|command| command.words.iter().map(move |word| (*command, word))).collect();
         let is_exported = |name: &str| {
-            let exports = |command: &&&Command| matches!(command.program(), "export" | "set" | "declare" | "typeset");
+            let exports =
+                |command: &&&SimpleCommand| matches!(command.program(), "export" | "set" | "declare" | "typeset");
             commands
                 .iter()
                 .filter(exports)
@@ -178,11 +180,11 @@ impl Site<'_> {
         }
         findings.extend(run.commands.iter().filter_map(|command| self.uname(command, run)));
         let sources = run.ranges.iter().flat_map(|range| apt::sources(self.file.text, range.clone(), true));
-        let mut sources: Vec<Finding> = sources.collect();
+        let mut sources: Vec<LintFinding> = sources.collect();
         let chosen: Vec<Range<usize>> = run
             .commands
             .iter()
-            .filter(|command| command.choice == Choice::ByArchitecture)
+            .filter(|command| command.choice == ConditionKind::ByArchitecture)
             .filter_map(|command| Some(command.words.first()?.span.start..command.words.last()?.span.end))
             .collect();
         sources.retain(|finding| !self.is_cross(finding));
@@ -193,7 +195,7 @@ impl Site<'_> {
         findings
     }
 
-    fn variable(&self, pair: &Variable) -> Option<Finding> {
+    fn variable(&self, pair: &BuildVariable) -> Option<LintFinding> {
         let (value, span) = pair.value.as_ref()?;
         if self.file.text[span.clone()].contains("=native") {
             return self.cpu_flags(span.clone()).into_iter().next();
@@ -205,13 +207,21 @@ impl Site<'_> {
         Some(self.constant(code, &pair.name, token::arch_of_constant(value)?, span.clone(), None))
     }
 
-    fn constant(&self, code: Code, name: &str, arch: Arch, span: Range<usize>, run: Option<&Run>) -> Finding {
+    fn constant(
+        &self,
+        code: RuleName,
+        name: &str,
+        arch: Arch,
+        span: Range<usize>,
+        run: Option<&RunStep>,
+    ) -> LintFinding {
         let message = format!("{name} is {} in every platform's build", arch.name());
-        let finding = Finding::new(code, span.clone(), message, format!("always {}", &self.file.text[span.clone()]))
-            .right_for(Some(arch));
+        let finding =
+            LintFinding::new(code, span.clone(), message, format!("always {}", &self.file.text[span.clone()]))
+                .right_for(Some(arch));
         let finding = self.weakened(finding);
         // Only a shell would expand the variable.
-        if code != Code::GoarchConstant
+        if code != RuleName::GoarchConstant
             || value_of(self.file.text, &span) != arch.oci()
             || run.is_some_and(|run| run.prologue.is_none())
         {
@@ -223,7 +233,7 @@ impl Site<'_> {
     }
 
     /// A stage that does not reach the image breaks none.
-    fn weakened(&self, finding: Finding) -> Finding {
+    fn weakened(&self, finding: LintFinding) -> LintFinding {
         match self.flow.places[self.stage].reaches_final {
             true => finding,
             false => finding.weighing(Severity::Warning),
@@ -232,52 +242,54 @@ impl Site<'_> {
 
     /// Whether the finding is about an apt source in a stage with foreign packages, whose sources have to be
     /// distinguished.
-    fn is_cross(&self, finding: &Finding) -> bool {
+    fn is_cross(&self, finding: &LintFinding) -> bool {
         // i386 does not count: it is added to amd64, and the source still works on amd64 only.
         let cross = &self.flow.places[self.stage].cross;
-        finding.code == Code::AptArchConstant && cross.iter().any(|arch| *arch != Arch::I386)
+        finding.code == RuleName::AptArchConstant && cross.iter().any(|arch| *arch != Arch::I386)
     }
 
     /// Checks the options of cargo, npm, pip, dpkg and others.
-    fn command(&self, command: &Command, run: &Run) -> Option<Finding> {
+    fn command(&self, command: &SimpleCommand, run: &RunStep) -> Option<LintFinding> {
         let program = command.program();
         let is_pip =
             program.starts_with("pip") || (command.has("pip") && (program.starts_with("python") || program == "uv"));
-        let (code, names): (Code, &[&str]) = match program {
-            "cargo" | "cross" if !command.has("target") => (Code::CargoTargetConstant, &["--target"]),
+        let (code, names): (RuleName, &[&str]) = match program {
+            "cargo" | "cross" if !command.has("target") => (RuleName::CargoTargetConstant, &["--target"]),
             "npm" | "yarn" | "pnpm" | "npx" => {
-                (Code::NpmArchConstant, &["--arch", "--cpu", "--target_arch", "--target-arch"])
+                (RuleName::NpmArchConstant, &["--arch", "--cpu", "--target_arch", "--target-arch"])
             }
-            "docker-php-ext-configure" | "configure" => (Code::BuildArchConstant, &["--with-libdir"]),
-            _ if is_pip => (Code::PipPlatformConstant, &["--platform", "--python-platform"]),
-            "dpkg" => (Code::DpkgAddArchitecture, &["--add-architecture"]),
-            "cmake" => (Code::BuildArchConstant, &["-DCMAKE_SYSTEM_PROCESSOR"]),
-            "clang" | "clang++" | "zig" | "swift" => (Code::BuildArchConstant, &["--target", "-target", "--triple"]),
-            "deno" | "bun" | "pkg" | "nexe" => (Code::BuildArchConstant, &["--target", "-t"]),
-            "dotnet" => (Code::BuildArchConstant, &["--runtime", "-r", "--arch", "-a"]),
-            "make" | "gmake" => (Code::BuildArchConstant, &["ARCH"]),
-            "mvn" | "mvnw" | "gradle" | "gradlew" => (Code::BuildArchConstant, JAVA_PROPERTIES),
+            "docker-php-ext-configure" | "configure" => (RuleName::BuildArchConstant, &["--with-libdir"]),
+            _ if is_pip => (RuleName::PipPlatformConstant, &["--platform", "--python-platform"]),
+            "dpkg" => (RuleName::DpkgAddArchitecture, &["--add-architecture"]),
+            "cmake" => (RuleName::BuildArchConstant, &["-DCMAKE_SYSTEM_PROCESSOR"]),
+            "clang" | "clang++" | "zig" | "swift" => {
+                (RuleName::BuildArchConstant, &["--target", "-target", "--triple"])
+            }
+            "deno" | "bun" | "pkg" | "nexe" => (RuleName::BuildArchConstant, &["--target", "-t"]),
+            "dotnet" => (RuleName::BuildArchConstant, &["--runtime", "-r", "--arch", "-a"]),
+            "make" | "gmake" => (RuleName::BuildArchConstant, &["ARCH"]),
+            "mvn" | "mvnw" | "gradle" | "gradlew" => (RuleName::BuildArchConstant, JAVA_PROPERTIES),
             _ => return None,
         };
         let (word, at) = command.option(names)?;
         let arch = token::arch_of_constant(&word.text[at..])?;
-        if code == Code::BuildArchConstant && self.flow.places[self.stage].cross.contains(&arch) {
+        if code == RuleName::BuildArchConstant && self.flow.places[self.stage].cross.contains(&arch) {
             return None;
         }
         let span = word.source(at..word.text.len());
         let value = &word.text[at..];
         let message = match code {
-            Code::BuildArchConstant if value.contains("lib/") => {
+            RuleName::BuildArchConstant if value.contains("lib/") => {
                 format!("{program} looks for libraries in {}'s directory on every platform", arch.name())
             }
-            Code::CargoTargetConstant | Code::BuildArchConstant => {
+            RuleName::CargoTargetConstant | RuleName::BuildArchConstant => {
                 format!("{program} compiles for {} in every platform's build", arch.name())
             }
-            Code::DpkgAddArchitecture => format!("{value} packages are foreign on every platform but {arch}"),
+            RuleName::DpkgAddArchitecture => format!("{value} packages are foreign on every platform but {arch}"),
             _ => format!("{program} downloads files for {} in every platform's build", arch.name()),
         };
-        let finding = Finding::new(code, span, message, format!("always {value}")).right_for(Some(arch));
-        let is_mapped = matches!(code, Code::CargoTargetConstant | Code::PipPlatformConstant);
+        let finding = LintFinding::new(code, span, message, format!("always {value}")).right_for(Some(arch));
+        let is_mapped = matches!(code, RuleName::CargoTargetConstant | RuleName::PipPlatformConstant);
         Some(match is_mapped.then(|| self.mapped(word, at, run)).flatten() {
             Some(mut edits) => {
                 edits.extend(self.mapped_toolchains(value));
@@ -290,7 +302,7 @@ impl Site<'_> {
     }
 
     /// `apt-get install libfoo:amd64` where dpkg has no foreign architectures.
-    fn foreign_package(&self, command: &Command) -> Option<Finding> {
+    fn foreign_package(&self, command: &SimpleCommand) -> Option<LintFinding> {
         let is_install = matches!(command.program(), "apt" | "apt-get" | "aptitude") && command.has("install");
         if !is_install || self.file.lineage(self.stage).any(|stage| flow::adds_architecture(self.file, stage)) {
             return None;
@@ -303,13 +315,13 @@ impl Site<'_> {
         })?;
         let span = word.source(at..word.text.len());
         let message = format!("apt installs the {} package on every platform", &word.text[at..]);
-        let finding = Finding::new(Code::AptArchConstant, span, message, format!("only {}", &word.text[at..]));
+        let finding = LintFinding::new(RuleName::AptArchConstant, span, message, format!("only {}", &word.text[at..]));
         let help = "leave the architecture out: apt then installs the native package";
         Some(finding.weighing(Severity::Warning).right_for(Some(arch)).help(help))
     }
 
     /// Replaces the architecture in `word.text[at..]` with a variable that is set from TARGETARCH.
-    fn mapped(&self, word: &Word, at: usize, run: &Run) -> Option<Vec<Edit>> {
+    fn mapped(&self, word: &PlainWord, at: usize, run: &RunStep) -> Option<Vec<Edit>> {
         let token = token::find(&word.text[at..])
             .into_iter()
             .find(|token| matches!(token.spelling, Spelling::Uname | Spelling::Triple))?;
@@ -326,16 +338,16 @@ impl Site<'_> {
         let mut edits = Vec::new();
         for (index, step) in self.file.stages[self.stage].steps.iter().enumerate() {
             let StepKind::Run(run) = &step.kind else { continue };
-            let site = Site { index, ..*self };
+            let site = ToolchainSite { index, ..*self };
             let added = run.commands.iter().filter(|command| command.program() == "rustup" && command.has("add"));
-            let word = added.flat_map(Command::arguments).find(|word| word.text == triple);
+            let word = added.flat_map(SimpleCommand::arguments).find(|word| word.text == triple);
             edits.extend(word.and_then(|word| site.mapped(word, 0, run)).into_iter().flatten());
         }
         edits
     }
 
     /// Reports `uname -m` and `arch`. The severity depends on the platform of the stage.
-    fn uname(&self, command: &Command, run: &Run) -> Option<Finding> {
+    fn uname(&self, command: &SimpleCommand, run: &RunStep) -> Option<LintFinding> {
         let is_query = match command.program() {
             "uname" => ["-m", "-p", "-i", "--machine", "-sm", "-ms"].iter().any(|option| command.has(option)),
             "arch" => command.arguments().is_empty(),
@@ -366,7 +378,7 @@ impl Site<'_> {
                 Severity::Note,
             ),
         };
-        let finding = Finding::new(Code::UnameAtBuild, span, message, label).weighing(severity);
+        let finding = LintFinding::new(RuleName::UnameAtBuild, span, message, label).weighing(severity);
         Some(match self.uname_fix(shown, run) {
             Some(edits) => finding.fix("derive it from TARGETARCH", Safety::Unsafe, edits),
             None => finding,
@@ -374,7 +386,7 @@ impl Site<'_> {
     }
 
     /// Replaces `$(uname -m)`, or the same in backquotes, with a variable that is set from TARGETARCH.
-    fn uname_fix(&self, shown: &str, run: &Run) -> Option<Vec<Edit>> {
+    fn uname_fix(&self, shown: &str, run: &RunStep) -> Option<Vec<Edit>> {
         let mapping = mapping(run, Spelling::Uname, "TARGETARCH", "arch")?;
         let find = |substitution: &String| {
             let range = run.ranges.iter().find(|range| self.file.text[(*range).clone()].contains(substitution))?;
@@ -390,7 +402,7 @@ impl Site<'_> {
         Some(edits)
     }
 
-    fn cpu_flags(&self, range: Range<usize>) -> Vec<Finding> {
+    fn cpu_flags(&self, range: Range<usize>) -> Vec<LintFinding> {
         let text = &self.file.text[range.clone()];
         let flags = ["-march=native", "-mcpu=native", "target-cpu=native"];
         let found = flags.iter().flat_map(|flag| text.match_indices(flag));
@@ -398,7 +410,7 @@ impl Site<'_> {
             .map(|(at, flag)| {
                 let start = range.start + at;
                 let message = "the program needs CPU features of the build machine".to_string();
-                Finding::new(Code::NativeCpuFlags, start..start + flag.len(), message, "the CPU that builds it")
+                LintFinding::new(RuleName::NativeCpuFlags, start..start + flag.len(), message, "the CPU that builds it")
             })
             .collect()
     }

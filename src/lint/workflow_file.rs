@@ -3,24 +3,24 @@
 
 use std::ops::Range;
 
-use super::Problem;
+use super::LintProblem;
 use super::actions::pinned;
 use super::compose::check_image;
-use super::finding::{Edit, Finding, Safety};
+use super::finding::{Edit, LintFinding, Safety};
 use super::outside::Outside;
-use super::rule::{Code, Severity};
-use super::shell::{self, Command, Joining};
+use super::rule::{RuleName, Severity};
+use super::shell::{self, Joining, SimpleCommand};
 use crate::platform::{Arch, Platform};
-use crate::yaml::{self, Node, Value};
+use crate::yaml::{self, Value, YamlNode};
 
-pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) {
+pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<LintFinding>, Vec<LintProblem>) {
     let documents = match yaml::parse(text) {
         Ok(documents) => documents,
-        Err(error) => return (Vec::new(), vec![Problem { at: error.at, message: error.message }]),
+        Err(error) => return (Vec::new(), vec![LintProblem { at: error.at, message: error.message }]),
     };
     let (mut findings, mut problems) = (Vec::new(), Vec::new());
     for root in &documents {
-        for (_, job) in root.value("jobs").map_or(&[][..], Node::pairs) {
+        for (_, job) in root.value("jobs").map_or(&[][..], YamlNode::pairs) {
             findings.extend(check_job(text, root, job, outside));
             for image in images(job) {
                 let (found, problem) = check_image(text, image, outside);
@@ -33,25 +33,25 @@ pub fn check(text: &str, outside: &Outside<'_>) -> (Vec<Finding>, Vec<Problem>) 
 }
 
 /// Returns the images of a job's container and services.
-fn images(job: &Node) -> Vec<&Node> {
+fn images(job: &YamlNode) -> Vec<&YamlNode> {
     let container = job.value("container").map(|node| node.value("image").unwrap_or(node));
     let services =
-        job.value("services").map_or(&[][..], Node::pairs).iter().filter_map(|(_, service)| service.value("image"));
+        job.value("services").map_or(&[][..], YamlNode::pairs).iter().filter_map(|(_, service)| service.value("image"));
     container.into_iter().chain(services).filter(|node| node.text().is_some()).collect()
 }
 
-fn check_job(text: &str, root: &Node, job: &Node, outside: &Outside<'_>) -> Vec<Finding> {
-    let steps = job.value("steps").map_or(&[][..], Node::items);
+fn check_job(text: &str, root: &YamlNode, job: &YamlNode, outside: &Outside<'_>) -> Vec<LintFinding> {
+    let steps = job.value("steps").map_or(&[][..], YamlNode::items);
     // Each entry of a matrix builds the platform of its runner, and another job merges the images.
     let has_matrix_runner =
         job.value("runs-on").is_some_and(|runner| runner.texts().iter().any(|name| name.contains("matrix")));
-    let has_default = |node: &Node| node.at(&["env", "DOCKER_DEFAULT_PLATFORM"]).is_some();
+    let has_default = |node: &YamlNode| node.at(&["env", "DOCKER_DEFAULT_PLATFORM"]).is_some();
     let has_default_platform = has_default(root) || has_default(job) || steps.iter().any(has_default);
     let mut findings = Vec::new();
     let mut emulates = false;
     for step in steps {
-        let uses = step.value("uses").and_then(Node::text).unwrap_or("");
-        let run = step.value("run").and_then(Node::text).unwrap_or("");
+        let uses = step.value("uses").and_then(YamlNode::text).unwrap_or("");
+        let run = step.value("run").and_then(YamlNode::text).unwrap_or("");
         emulates |=
             uses.starts_with("docker/setup-qemu-action") || run.contains("binfmt") || run.contains("qemu-user-static");
         emulates |= uses.starts_with("docker/setup-buildx-action") && step.at(&["with", "append"]).is_some();
@@ -71,7 +71,7 @@ fn check_job(text: &str, root: &Node, job: &Node, outside: &Outside<'_>) -> Vec<
 
 /// The architecture of a job's runner, and the platforms of a build step that are foreign to it. `None` where an expression
 /// decides.
-fn platforms_of(job: &Node, step: &Node) -> Option<(Arch, Vec<Platform>)> {
+fn platforms_of(job: &YamlNode, step: &YamlNode) -> Option<(Arch, Vec<Platform>)> {
     let runner = job.value("runs-on")?;
     if runner.texts().iter().any(|name| name.contains("${{")) || runner.texts().is_empty() {
         return None;
@@ -89,8 +89,8 @@ fn platforms_of(job: &Node, step: &Node) -> Option<(Arch, Vec<Platform>)> {
 }
 
 /// An emulator in a job whose only builds are for its own runner. What else may need one: a script, another action.
-fn needless_emulator(job: &Node, steps: &[Node]) -> Option<Finding> {
-    let uses = |step: &Node| step.value("uses").and_then(Node::text).unwrap_or("").to_string();
+fn needless_emulator(job: &YamlNode, steps: &[YamlNode]) -> Option<LintFinding> {
+    let uses = |step: &YamlNode| step.value("uses").and_then(YamlNode::text).unwrap_or("").to_string();
     let (at, step) = steps.iter().enumerate().find(|(_, step)| uses(step).starts_with("docker/setup-qemu-action"))?;
     const PLAIN: &[&str] = &["actions/", "docker/login-action", "docker/setup-buildx-action", "docker/metadata-action"];
     let mut builds = 0;
@@ -108,35 +108,35 @@ fn needless_emulator(job: &Node, steps: &[Node]) -> Option<Finding> {
     }
     let (_, uses) = step.entry("uses").filter(|_| builds > 0)?;
     let message = "an emulator is set up, and this job builds only what its runner can run";
-    let finding = Finding::new(Code::WorkflowQemu, uses.span.clone(), message, "not needed");
+    let finding = LintFinding::new(RuleName::WorkflowQemu, uses.span.clone(), message, "not needed");
     Some(finding.weighing(Severity::Note).help("leave the step out"))
 }
 
 /// Whether a build step's Dockerfile runs programs of its target. One that only cross-compiles needs no emulator.
-fn needs_emulator(step: &Node, outside: &Outside<'_>) -> bool {
-    let input = |name: &str| step.at(&["with", name]).and_then(Node::text);
+fn needs_emulator(step: &YamlNode, outside: &Outside<'_>) -> bool {
+    let input = |name: &str| step.at(&["with", name]).and_then(YamlNode::text);
     let context = input("context").unwrap_or(".");
     let path = input("file").map_or_else(|| format!("{context}/Dockerfile"), str::to_string);
     let text = (outside.project_file)(path.trim_start_matches("./"));
     text.is_none_or(|text| super::runs_on_target(&text, input("target")))
 }
 
-fn is_pushed(with: &Node) -> bool {
-    let push = with.value("push").and_then(Node::text).is_some_and(|push| push != "false");
+fn is_pushed(with: &YamlNode) -> bool {
+    let push = with.value("push").and_then(YamlNode::text).is_some_and(|push| push != "false");
     push || with
         .value("outputs")
-        .and_then(Node::text)
+        .and_then(YamlNode::text)
         .is_some_and(|outputs| outputs.contains("push=true") || outputs.contains("type=registry"))
 }
 
-fn missing_platforms(text: &str, step: &Node) -> Option<Finding> {
+fn missing_platforms(text: &str, step: &YamlNode) -> Option<LintFinding> {
     let with = step.value("with")?;
     if with.value("platforms").is_some() || !is_pushed(with) {
         return None;
     }
     let (key, uses) = step.entry("uses")?;
-    let finding = Finding::new(
-        Code::WorkflowPlatforms,
+    let finding = LintFinding::new(
+        RuleName::WorkflowPlatforms,
         key.span.start..uses.span.end,
         "the pushed image is for the runner's own platform only",
         "no platforms input",
@@ -155,7 +155,7 @@ fn indent_at(text: &str, at: usize) -> String {
     " ".repeat(text[line_start..at].chars().count())
 }
 
-fn missing_emulator(text: &str, job: &Node, step: &Node, outside: &Outside<'_>) -> Option<Finding> {
+fn missing_emulator(text: &str, job: &YamlNode, step: &YamlNode, outside: &Outside<'_>) -> Option<LintFinding> {
     let platforms = step.at(&["with", "platforms"])?;
     let (native, foreign) = platforms_of(job, step)?;
     if foreign.is_empty() || !needs_emulator(step, outside) {
@@ -168,7 +168,7 @@ fn missing_emulator(text: &str, job: &Node, step: &Node, outside: &Outside<'_>) 
         foreign.join(", "),
         if is_arm { "an arm64" } else { "an amd64" }
     );
-    let finding = Finding::new(Code::WorkflowQemu, platforms.span.clone(), message, "foreign to this runner");
+    let finding = LintFinding::new(RuleName::WorkflowQemu, platforms.span.clone(), message, "foreign to this runner");
     let line_start = text[..step.span.start].rfind('\n').map_or(0, |newline| newline + 1);
     let marker = &text[line_start..step.span.start];
     if marker.trim() != "-" {
@@ -179,12 +179,12 @@ fn missing_emulator(text: &str, job: &Node, step: &Node, outside: &Outside<'_>) 
 }
 
 /// Reports `docker build` and `docker push`, or `docker buildx build --push`, in `run:` steps.
-fn pushed_by_commands(text: &str, steps: &[Node]) -> Vec<Finding> {
+fn pushed_by_commands(text: &str, steps: &[YamlNode]) -> Vec<LintFinding> {
     let runs = steps.iter().filter_map(|step| step.value("run"));
-    let commands: Vec<Command> =
+    let commands: Vec<SimpleCommand> =
         runs.flat_map(|run| shell::commands(text, script_of(text, run), Joining::Shell)).collect();
-    let is_docker = |command: &&Command| matches!(command.program(), "docker" | "podman" | "buildah");
-    let docker: Vec<&Command> = commands.iter().filter(is_docker).collect();
+    let is_docker = |command: &&SimpleCommand| matches!(command.program(), "docker" | "podman" | "buildah");
+    let docker: Vec<&SimpleCommand> = commands.iter().filter(is_docker).collect();
     let pushes = docker.iter().any(|command| command.has("push"));
     let mut findings = Vec::new();
     for command in docker {
@@ -198,7 +198,7 @@ fn pushed_by_commands(text: &str, steps: &[Node]) -> Vec<Finding> {
             let verb = words.iter().position(|word| *word == "build" || *word == "bud").unwrap_or(0);
             let (start, end) = (command.words[program].span.start, command.arguments()[verb].span.end);
             let message = "the pushed image is for the runner's own platform only";
-            let finding = Finding::new(Code::WorkflowPlatforms, start..end, message, "no --platform");
+            let finding = LintFinding::new(RuleName::WorkflowPlatforms, start..end, message, "no --platform");
             findings.push(match words.first() {
                 Some(&"buildx") => finding.fix(
                     "build for linux/amd64 and linux/arm64",
@@ -213,7 +213,7 @@ fn pushed_by_commands(text: &str, steps: &[Node]) -> Vec<Finding> {
 }
 
 /// Returns the bytes of a script. The lines of a block scalar include their indentation.
-fn script_of(text: &str, run: &Node) -> Range<usize> {
+fn script_of(text: &str, run: &YamlNode) -> Range<usize> {
     let content = run.content();
     let is_block = text[content.clone()].starts_with(['|', '>']);
     match text[content.clone()].find('\n') {

@@ -26,7 +26,7 @@ pub struct DigestError(pub String);
 
 impl Digest {
     /// Computes the sha256 digest of `bytes`.
-    pub fn of(bytes: &[u8]) -> Digest {
+    pub fn from_bytes(bytes: &[u8]) -> Digest {
         Digest::from_sha256(&sha2::Sha256::digest(bytes))
     }
 
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_digest_round_trips_and_hashes_alike() {
-        let digest = Digest::of(b"hello");
+        let digest = Digest::from_bytes(b"hello");
         assert_eq!(digest.to_string(), "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
         assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
         let mut hasher = digest.hasher();

@@ -186,7 +186,7 @@ fn sorted(annotations: &Option<std::collections::HashMap<String, String>>) -> BT
 /// OCI image-spec, config.md.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Config {
+pub struct ImageConfig {
     #[serde(deserialize_with = "or_default")]
     pub os: String,
     #[serde(deserialize_with = "or_default")]
@@ -266,8 +266,8 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-impl Config {
-    pub fn parse(bytes: &[u8]) -> Result<Config, DocumentError> {
+impl ImageConfig {
+    pub fn parse(bytes: &[u8]) -> Result<ImageConfig, DocumentError> {
         Ok(serde_json::from_slice(bytes)?)
     }
 
@@ -317,17 +317,18 @@ mod tests {
             parse(r#"{"manifests":null}"#).unwrap(),
             Document::Index(Index { manifests: vec![], annotations: BTreeMap::new() })
         );
-        let config =
-            Config::parse(br#"{"rootfs":{"diff_ids":null},"config":{"Entrypoint":null,"Env":null},"history":null}"#)
-                .unwrap();
-        assert_eq!(config, Config::default());
+        let config = ImageConfig::parse(
+            br#"{"rootfs":{"diff_ids":null},"config":{"Entrypoint":null,"Env":null},"history":null}"#,
+        )
+        .unwrap();
+        assert_eq!(config, ImageConfig::default());
         assert_eq!(config.platform(), None);
     }
 
     #[test]
     fn invalid_documents_have_distinct_errors() {
         assert!(parse("<html>").unwrap_err().to_string().starts_with("not JSON: "));
-        let shape = Config::parse(br#"{"config":{"Entrypoint":"app"}}"#).unwrap_err();
+        let shape = ImageConfig::parse(br#"{"config":{"Entrypoint":"app"}}"#).unwrap_err();
         assert!(shape.to_string().starts_with("unexpected JSON: "), "{shape}");
         assert!(matches!(parse("{}"), Err(DocumentError::Neither)));
         let both = parse(r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#);
@@ -341,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_config_declares_its_platform_normalised() {
-        let config = Config::parse(br#"{"architecture":"aarch64","os":"linux","variant":"v8"}"#).unwrap();
+        let config = ImageConfig::parse(br#"{"architecture":"aarch64","os":"linux","variant":"v8"}"#).unwrap();
         assert_eq!(config.platform().unwrap().to_string(), "linux/arm64");
     }
 }

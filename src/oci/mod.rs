@@ -6,6 +6,6 @@ mod reference;
 
 pub use digest::{DiffId, Digest, DigestError, Hasher};
 pub use document::{
-    Config, Descriptor, Document, DocumentError, Healthcheck, History, Index, Manifest, REFERENCE_TYPE, RunConfig,
+    Descriptor, Document, DocumentError, Healthcheck, History, ImageConfig, Index, Manifest, REFERENCE_TYPE, RunConfig,
 };
 pub use reference::{Reference, ReferenceError, without_credentials};

@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_digest_wins_over_its_tag() {
-        let digest = Digest::of(b"x");
+        let digest = Digest::from_bytes(b"x");
         let reference = Reference::parse(&format!("user/app:v1@{digest}")).unwrap();
         assert_eq!(reference.selector(), digest.as_str());
         assert_eq!(reference.tag.as_deref(), Some("v1"));
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn credentials_are_refused_and_never_repeated() {
-        let digest = Digest::of(b"x");
+        let digest = Digest::from_bytes(b"x");
         for text in [
             "user:hunter2@registry.example/app",
             "user:hunter2@registry.example:5000/app:v1",
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_name_without_credentials_stays_whole() {
-        let digest = Digest::of(b"x");
+        let digest = Digest::from_bytes(b"x");
         for text in [
             "user/app:v1",
             &format!("app:v1@{digest}"),

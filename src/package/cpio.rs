@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use crate::image::LayerError;
 
 /// The header of one member.
-pub(super) struct Member {
+pub(super) struct CpioMember {
     pub name: Vec<u8>,
     pub mode: u32,
     pub size: u64,
@@ -23,7 +23,7 @@ pub(super) fn is_cpio(head: &[u8]) -> bool {
 }
 
 /// Reads the next member's header and name. `None` at the end of the archive.
-pub(super) fn next(reader: &mut dyn Read) -> Result<Option<Member>, LayerError> {
+pub(super) fn next(reader: &mut dyn Read) -> Result<Option<CpioMember>, LayerError> {
     let mut header = [0; HEADER];
     fill(reader, &mut header)?;
     match &header[..6] {
@@ -47,7 +47,7 @@ pub(super) fn next(reader: &mut dyn Read) -> Result<Option<Member>, LayerError> 
     if name == TRAILER {
         return Ok(None);
     }
-    Ok(Some(Member { name, mode: field(1)?, size: u64::from(field(6)?) }))
+    Ok(Some(CpioMember { name, mode: field(1)?, size: u64::from(field(6)?) }))
 }
 
 /// The number of bytes up to the next multiple of four.

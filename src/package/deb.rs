@@ -7,7 +7,7 @@ use super::cpio::fill;
 use crate::image::LayerError;
 
 /// The header of one member.
-pub(super) struct Member {
+pub(super) struct ArMember {
     pub name: String,
     pub size: u64,
 }
@@ -21,7 +21,7 @@ pub(super) fn is_deb(head: &[u8]) -> bool {
 }
 
 /// Reads the next member's header. `None` at the end.
-pub(super) fn next(reader: &mut dyn Read) -> Result<Option<Member>, LayerError> {
+pub(super) fn next(reader: &mut dyn Read) -> Result<Option<ArMember>, LayerError> {
     let mut header = [0; HEADER];
     if reader.read(&mut header[..1])? == 0 {
         return Ok(None);
@@ -33,7 +33,7 @@ pub(super) fn next(reader: &mut dyn Read) -> Result<Option<Member>, LayerError> 
         return Err(corrupt("a member's header has no magic number"));
     }
     let size = text(&header[48..58]).parse().map_err(|_| corrupt("a member's size is not a number"))?;
-    Ok(Some(Member { name: text(&header[..16]), size }))
+    Ok(Some(ArMember { name: text(&header[..16]), size }))
 }
 
 /// The value of a field in a control file.

@@ -15,11 +15,11 @@ mod zip;
 
 use std::io::Read;
 
-pub use model::{Package, PackageFormat, Unread};
+pub use model::{Package, PackageFormat, UnreadPart};
 pub use sniff::holds_image;
 
 use crate::image::{LayerError, Limits, Visit};
-use reading::Reading;
+use reading::PackageReading;
 
 /// Bytes that any file may unpack to, independent of its size: a few seconds of work.
 const FREE_BYTES: u64 = 2 << 30;
@@ -35,5 +35,5 @@ pub fn read<T: Clone>(
     visit: &mut Visit<'_, T>,
 ) -> Result<Package<T>, LayerError> {
     let budget = FREE_BYTES.max(size.saturating_mul(limits.max_ratio)).min(limits.max_bytes);
-    Reading::new(limits, budget, visit).read(reader, name, size)
+    PackageReading::new(limits, budget, visit).read(reader, name, size)
 }

@@ -1,6 +1,6 @@
 //! The result of reading a plain file.
 
-use crate::image::{Contents, Packing};
+use crate::image::{ArchiveCompression, Contents};
 
 /// The format of a file, detected from its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl PackageFormat {
 
 /// A part of a file that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unread {
+pub struct UnreadPart {
     /// The path inside the file; empty for the file itself.
     pub path: String,
     pub why: String,
@@ -45,10 +45,10 @@ pub struct Unread {
 #[derive(Debug)]
 pub struct Package<T> {
     pub format: PackageFormat,
-    pub packing: Option<Packing>,
+    pub packing: Option<ArchiveCompression>,
     /// The members. Those of nested archives are below `ARCHIVE!/`. A file that is not an archive is its only member.
     pub contents: Vec<Contents<T>>,
     /// The architecture in the package's own metadata, in the package manager's terms.
     pub declared: Option<String>,
-    pub unread: Vec<Unread>,
+    pub unread: Vec<UnreadPart>,
 }

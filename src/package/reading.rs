@@ -5,12 +5,12 @@ use std::cell::Cell;
 use std::io::{self, BufReader, Read};
 use std::rc::Rc;
 
-use super::model::{Package, PackageFormat, Unread};
-use super::rpm::Built;
+use super::model::{Package, PackageFormat, UnreadPart};
+use super::rpm::RpmArch;
 use super::{cpio, deb, rpm, zip};
 use crate::image::{
-    Contents, Entry, EntryKind, LayerError, Limits, PATH_LIMIT, Packing, Visit, looks_like_tar, normalise, unpack,
-    walk_tar,
+    ArchiveCompression, Contents, EntryKind, LayerError, LayerMember, Limits, PATH_LIMIT, Visit, looks_like_tar,
+    normalise, unpack, walk_tar,
 };
 
 /// Enough bytes to detect every format. The magic number of tar is the last, at offset 257.
@@ -30,7 +30,7 @@ const PACKINGS: usize = 2;
 
 /// The format according to the first bytes of a file.
 enum Kind {
-    Packed(Packing),
+    Packed(ArchiveCompression),
     Tar,
     Zip,
     Deb,
@@ -41,7 +41,7 @@ enum Kind {
 
 impl Kind {
     fn detect(head: &[u8]) -> Kind {
-        if let Some(packing) = Packing::of(head) {
+        if let Some(packing) = ArchiveCompression::from_magic(head) {
             return Kind::Packed(packing);
         }
         match head {
@@ -68,7 +68,7 @@ fn is_archive_name(path: &[u8]) -> bool {
         .any(|end| path.len() > end.len() && path[path.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes()))
 }
 
-pub(super) struct Reading<'a, 'v, T> {
+pub(super) struct PackageReading<'a, 'v, T> {
     limits: &'a Limits,
     /// Bytes that may still be unpacked.
     budget: Rc<Cell<u64>>,
@@ -77,7 +77,7 @@ pub(super) struct Reading<'a, 'v, T> {
     visit: &'a mut Visit<'v, T>,
     finished: Vec<Contents<T>>,
     names: u64,
-    unread: Vec<Unread>,
+    unread: Vec<UnreadPart>,
     declared: Option<String>,
     /// A fatal error from a closure that cannot return one.
     failed: Option<LayerError>,
@@ -93,9 +93,9 @@ struct File<'f> {
     packings: usize,
 }
 
-impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
+impl<'a, 'v, T: Clone> PackageReading<'a, 'v, T> {
     pub fn new(limits: &'a Limits, budget: u64, visit: &'a mut Visit<'v, T>) -> Self {
-        Reading {
+        PackageReading {
             limits,
             budget: Rc::new(Cell::new(budget)),
             limit: budget,
@@ -126,7 +126,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         }
         let is_packaged = format == PackageFormat::Tar && self.declared.is_some();
         let format = if is_packaged { PackageFormat::PkgInfo } else { format };
-        let Reading { finished: contents, unread, declared, .. } = self;
+        let PackageReading { finished: contents, unread, declared, .. } = self;
         Ok(Package { format, packing, contents, declared, unread })
     }
 
@@ -144,7 +144,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
             Kind::Packed(_) | Kind::Other => {
                 let mut path = Vec::new();
                 normalise(name.as_bytes(), &mut path);
-                let entry = Entry { size, ..Entry::plain(&path, EntryKind::File, 0o755) };
+                let entry = LayerMember { size, ..LayerMember::plain(&path, EntryKind::File, 0o755) };
                 let fact = (self.visit)(&entry, &mut reader);
                 let mut contents = Contents::default();
                 contents.push(&entry, fact);
@@ -170,9 +170,9 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
                 let built = rpm::header(reader)?;
                 if depth == 1 {
                     self.declared = match built {
-                        Built::For(arch) => Some(arch),
-                        Built::Source => Some("src".to_string()),
-                        Built::Unknown => None,
+                        RpmArch::For(arch) => Some(arch),
+                        RpmArch::Source => Some("src".to_string()),
+                        RpmArch::Unknown => None,
                     };
                 }
                 self.part(reader, prefix, depth)
@@ -309,7 +309,8 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         let mut reader = head.as_slice().chain(&mut content);
         let read = match &kind {
             Kind::Other => {
-                let entry = Entry { size: file.size, ..Entry::plain(file.path, EntryKind::File, file.mode) };
+                let entry =
+                    LayerMember { size: file.size, ..LayerMember::plain(file.path, EntryKind::File, file.mode) };
                 Ok((self.visit)(&entry, &mut reader))
             }
             Kind::Packed(packing) if file.packings < PACKINGS => match self.unpacked(*packing, &mut reader) {
@@ -367,7 +368,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         }
     }
 
-    fn unpacked<'r>(&self, packing: Packing, reader: &'r mut dyn Read) -> io::Result<Box<dyn Read + 'r>> {
+    fn unpacked<'r>(&self, packing: ArchiveCompression, reader: &'r mut dyn Read) -> io::Result<Box<dyn Read + 'r>> {
         let unpacked = unpack(packing, reader, self.limits)?;
         Ok(Box::new(Budgeted { reader: unpacked, budget: Rc::clone(&self.budget), limit: self.limit }))
     }
@@ -379,8 +380,8 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
         }
         let size = if file.size == UNKNOWN_SIZE { 0 } else { file.size };
         let before = contents.used_bytes();
-        contents.push(&Entry { size, ..Entry::plain(file.path, EntryKind::File, file.mode) }, fact);
-        self.limits.memory.take(contents.used_bytes().saturating_sub(before))?;
+        contents.push(&LayerMember { size, ..LayerMember::plain(file.path, EntryKind::File, file.mode) }, fact);
+        self.limits.memory.reserve(contents.used_bytes().saturating_sub(before))?;
         self.count(1)
     }
 
@@ -404,7 +405,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
             if path.len() > PATH_LIMIT {
                 self.add_unread(&path[..64], NAME_TOO_LONG);
             } else {
-                below.push(&Entry { path: &path, ..entry.clone() }, Some(contents.fact(fact).clone()));
+                below.push(&LayerMember { path: &path, ..entry.clone() }, Some(contents.fact(fact).clone()));
             }
         });
         self.finished.push(below);
@@ -414,7 +415,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
     fn add_unread(&mut self, path: &[u8], why: &str) {
         if self.unread.len() < UNREAD {
             let path = String::from_utf8_lossy(path).trim_end_matches("!/").to_string();
-            self.unread.push(Unread { path, why: why.to_string() });
+            self.unread.push(UnreadPart { path, why: why.to_string() });
         }
     }
 }
@@ -423,7 +424,7 @@ impl<'a, 'v, T: Clone> Reading<'a, 'v, T> {
 fn control(reader: &mut dyn Read, limits: &Limits) -> Result<Option<String>, LayerError> {
     let head = filled(reader, HEAD)?;
     let reader = head.as_slice().chain(reader);
-    let unpacked: Box<dyn Read + '_> = match Packing::of(&head) {
+    let unpacked: Box<dyn Read + '_> = match ArchiveCompression::from_magic(&head) {
         Some(packing) => unpack(packing, reader, limits)?,
         None => Box::new(reader),
     };

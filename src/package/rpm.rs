@@ -17,7 +17,7 @@ const TAG_SOURCE_PACKAGE: u32 = 1106;
 const TYPE_STRING: u32 = 6;
 
 /// The architecture in a package's header.
-pub(super) enum Built {
+pub(super) enum RpmArch {
     For(String),
     /// A source package, whose header names the build machine's architecture.
     Source,
@@ -25,7 +25,7 @@ pub(super) enum Built {
 }
 
 /// Reads everything before the payload.
-pub(super) fn header(reader: &mut dyn Read) -> Result<Built, LayerError> {
+pub(super) fn header(reader: &mut dyn Read) -> Result<RpmArch, LayerError> {
     let mut lead = [0; LEAD];
     fill(reader, &mut lead)?;
     let signature = section(reader)?.1;
@@ -37,14 +37,14 @@ pub(super) fn header(reader: &mut dyn Read) -> Result<Built, LayerError> {
     let tag = |wanted: u32| (0..count).map(|index| 8 + index * ENTRY).find(|at| word(*at) == Some(wanted));
     // The type in the lead is also 1 for a source package.
     if lead[7] == 1 || tag(TAG_SOURCE_PACKAGE).is_some() {
-        return Ok(Built::Source);
+        return Ok(RpmArch::Source);
     }
     let arch = tag(TAG_ARCH).filter(|at| word(at + 4) == Some(TYPE_STRING)).and_then(|at| {
         let text = header.get(store + word(at + 8)? as usize..)?;
         let end = text.iter().position(|byte| *byte == 0)?;
         String::from_utf8(text[..end].to_vec()).ok()
     });
-    Ok(arch.map_or(Built::Unknown, Built::For))
+    Ok(arch.map_or(RpmArch::Unknown, RpmArch::For))
 }
 
 /// Reads a header structure from its counts on, and returns it with the length of its data.

@@ -6,7 +6,9 @@ use std::io::{BufRead, BufReader, Read};
 use serde_json::Value;
 
 use super::reading::filled;
-use crate::image::{Blocks, LayerError, Limits, Packing, TarMember, looks_like_tar, normalise, padding, unpack};
+use crate::image::{
+    ArchiveCompression, Blocks, LayerError, Limits, TarMember, looks_like_tar, normalise, padding, unpack,
+};
 use crate::source::DOCUMENT_LIMIT;
 
 const HEAD: usize = 512;
@@ -23,7 +25,7 @@ pub fn holds_image(reader: &mut dyn Read, limits: &Limits) -> bool {
 fn looks_in(reader: &mut dyn Read, limits: &Limits) -> Result<bool, LayerError> {
     let head = filled(reader, HEAD)?;
     let reader = head.as_slice().chain(reader);
-    match Packing::of(&head) {
+    match ArchiveCompression::from_magic(&head) {
         None => tar(&mut BufReader::with_capacity(BUFFER, reader)),
         Some(packing) => tar(&mut BufReader::with_capacity(BUFFER, unpack(packing, reader, limits)?)),
     }

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, ErrorKind, Read};
 use flate2::Decompress;
 
 use crate::image::LayerError;
-use crate::inspect::zip_member::{LOCAL, Member, MemberContent, next_signature, skip};
+use crate::inspect::zip_member::{LOCAL, MemberContent, ZipMember, next_signature, skip};
 
 /// Called for each member with its content, or with the reason why it cannot be read.
 pub(super) type OnMember<'t> = dyn FnMut(&[u8], Result<&mut dyn Read, &'static str>) -> Result<(), LayerError> + 't;
@@ -25,7 +25,7 @@ pub(super) fn walk(
             Some(_) => return Ok(()),
             None => return Err(corrupt("there is no header where a member should start")),
         }
-        let member = Member::read(reader).ok_or(LayerError::Truncated("zip"))?;
+        let member = ZipMember::read(reader).ok_or(LayerError::Truncated("zip"))?;
         let inflater = match member.method {
             _ if member.is_encrypted => Err("it is encrypted"),
             0 if member.size.is_none() => Err("it is stored without a size"),
@@ -36,7 +36,7 @@ pub(super) fn walk(
         match inflater {
             Ok(inflater) => {
                 let mut content = MemberContent { from: reader, left: member.size, inflater, is_ended: false, budget };
-                on_member(&member.name, Ok(&mut Named { content: &mut content, limit }))?;
+                on_member(&member.name, Ok(&mut NamedErrors { content: &mut content, limit }))?;
                 content.finish().ok_or_else(|| corrupt("cannot find the end of a member"))?;
             }
             Err(why) => {
@@ -49,12 +49,12 @@ pub(super) fn walk(
 }
 
 /// Names the errors of decompression. Errors of the source are passed on unchanged.
-struct Named<'c, 'r, 'b> {
+struct NamedErrors<'c, 'r, 'b> {
     content: &'c mut MemberContent<'r, 'b>,
     limit: u64,
 }
 
-impl Read for Named<'_, '_, '_> {
+impl Read for NamedErrors<'_, '_, '_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.content.read(into).map_err(|error| match error.kind() {
             ErrorKind::UnexpectedEof => LayerError::Truncated("zip").into(),

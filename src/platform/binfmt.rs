@@ -170,9 +170,9 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
 
 /// A QEMU user-mode emulator: architecture, name, and the mask bytes (index, value) that differ from the common mask
 /// (all ones; EI_OSABI ignored; matches both ET_EXEC and ET_DYN).
-type Emulator = (Arch, &'static str, &'static [(usize, u8)]);
+type EmulatorRow = (Arch, &'static str, &'static [(usize, u8)]);
 
-const QEMU: &[Emulator] = &[
+const QEMU: &[EmulatorRow] = &[
     (Arch::Amd64, "x86_64", &[(5, 0xfe), (6, 0xfe)]),
     (Arch::I386, "i386", &[(5, 0xfe), (6, 0xfe)]),
     (Arch::Arm64, "aarch64", &[]),
@@ -186,7 +186,7 @@ const QEMU: &[Emulator] = &[
 ];
 
 /// Emulators that Debian's and Ubuntu's qemu-user-static registers in addition to [`QEMU`].
-const QEMU_DEBIAN: &[Emulator] =
+const QEMU_DEBIAN: &[EmulatorRow] =
     &[(Arch::Ppc64, "ppc64", &[]), (Arch::Ppc, "ppc", &[]), (Arch::Sparc64, "sparc64", &[]), (Arch::M68k, "m68k", &[])];
 
 fn qemu_rule(arch: Arch, exceptions: &[(usize, u8)]) -> HandlerRule {

@@ -15,9 +15,9 @@ pub struct Abi {
     /// `elf_check_arch` also compares EI_CLASS. Most do not.
     pub checks_class: bool,
     /// Other conditions of `elf_check_arch`.
-    pub rule: Rule,
+    pub rule: ArchCheck,
     /// The property that the node needs for this loader to accept anything.
-    pub needs: Needs,
+    pub needs: LoaderNeed,
     pub space: AddressSpace,
     /// Lowest address for a program that may map low pages (CAP_SYS_RAWIO).
     /// Source: arch/arm/include/asm/mman.h `arch_mmap_check`.
@@ -47,7 +47,7 @@ pub struct AddressSpace {
 
 /// Conditions of `elf_check_arch` in addition to the machine and class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
+pub enum ArchCheck {
     None,
     /// arch/arm/kernel/elf.c: the entry must be Thumb or word aligned; ELFOSABI_ARM_FDPIC belongs to another loader.
     Arm,
@@ -63,7 +63,7 @@ pub enum Rule {
 
 /// The property of a node that a loader depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
+pub enum LoaderNeed {
     Nothing,
     Ia32,
     X32,
@@ -99,7 +99,7 @@ pub struct Cpu {
 
 /// The programs that a kernel of one architecture starts.
 #[derive(Debug)]
-pub struct Kernel {
+pub struct KernelCompat {
     pub arch: Arch,
     pub native: Abi,
     pub compat: &'static [Abi],
@@ -173,7 +173,7 @@ const S390X_SPACE: AddressSpace =
 
 const fn abi(arch: Arch, class: Class, endian: Endian, machines: &'static [u16], task_size: u64, cpu: Cpu) -> Abi {
     let space = space(class, task_size);
-    let (rule, needs) = (Rule::None, Needs::Nothing);
+    let (rule, needs) = (ArchCheck::None, LoaderNeed::Nothing);
     let read_implies_exec = ReadImpliesExec::Never;
     Abi {
         arch,
@@ -192,52 +192,52 @@ const fn abi(arch: Arch, class: Class, endian: Endian, machines: &'static [u16],
 }
 
 const IA32: Abi = Abi {
-    needs: Needs::Ia32,
+    needs: LoaderNeed::Ia32,
     read_implies_exec: ReadImpliesExec::WithoutGnuStack,
     ..abi(Arch::I386, Elf32, Little, &[3, 6], 0xffff_e000, X86)
 };
-const X32: Abi = Abi { needs: Needs::X32, ..abi(Arch::Amd64, Elf32, Little, &[62], 0xffff_e000, X86) };
+const X32: Abi = Abi { needs: LoaderNeed::X32, ..abi(Arch::Amd64, Elf32, Little, &[62], 0xffff_e000, X86) };
 /// The kernel's own page in 32-bit programs. Source: arch/arm64/include/asm/vdso.h AARCH32_VECTORS_BASE.
 const VECTORS: u64 = 0xffff_0000;
 const AARCH32: Abi = Abi {
-    rule: Rule::ArmEabi,
+    rule: ArchCheck::ArmEabi,
     min_address: K32,
-    needs: Needs::Aarch32,
+    needs: LoaderNeed::Aarch32,
     read_implies_exec: ReadImpliesExec::WithoutGnuStack,
     ..abi(Arch::Arm, Elf32, Little, &[40], VECTORS, A32)
 };
 const AARCH32_BE: Abi = Abi { arch: Arch::Armbe, endian: Big, ..AARCH32 };
 const fn mips(arch: Arch, class: Class, endian: Endian) -> Abi {
     let (task_size, rule, needs) = match class {
-        Elf64 => (1 << 40, Rule::None, Needs::Nothing),
-        Elf32 => (0x7fff_8000, Rule::Mips32, Needs::Nothing),
+        Elf64 => (1 << 40, ArchCheck::None, LoaderNeed::Nothing),
+        Elf32 => (0x7fff_8000, ArchCheck::Mips32, LoaderNeed::Nothing),
     };
     let read_implies_exec = ReadImpliesExec::Always;
     Abi { checks_class: true, rule, needs, read_implies_exec, ..abi(arch, class, endian, &[8], task_size, MIPS) }
 }
-const MIPS_COMPAT: Abi = Abi { needs: Needs::Compat, ..mips(Arch::Mips, Elf32, Big) };
-const MIPSLE_COMPAT: Abi = Abi { needs: Needs::Compat, ..mips(Arch::Mipsle, Elf32, Little) };
+const MIPS_COMPAT: Abi = Abi { needs: LoaderNeed::Compat, ..mips(Arch::Mips, Elf32, Big) };
+const MIPSLE_COMPAT: Abi = Abi { needs: LoaderNeed::Compat, ..mips(Arch::Mipsle, Elf32, Little) };
 const RISCV32: Abi =
-    Abi { checks_class: true, needs: Needs::Compat, ..abi(Arch::Riscv32, Elf32, Little, &[243], 1 << 31, RISCV) };
+    Abi { checks_class: true, needs: LoaderNeed::Compat, ..abi(Arch::Riscv32, Elf32, Little, &[243], 1 << 31, RISCV) };
 const PPC32: Abi = Abi {
-    needs: Needs::Compat,
+    needs: LoaderNeed::Compat,
     read_implies_exec: ReadImpliesExec::WithoutGnuStack,
     ..abi(Arch::Ppc, Elf32, Big, &[20], 0xffff_f000, POWER)
 };
 const S390_31: Abi =
-    Abi { checks_class: true, needs: Needs::Compat, ..abi(Arch::S390, Elf32, Big, &[22, 0xA390], 1 << 31, Z) };
-const SPARC32: Abi = Abi { needs: Needs::Nothing, ..abi(Arch::Sparc, Elf32, Big, &[2, 18], 0xf000_0000, OTHER) };
+    Abi { checks_class: true, needs: LoaderNeed::Compat, ..abi(Arch::S390, Elf32, Big, &[22, 0xA390], 1 << 31, Z) };
+const SPARC32: Abi = Abi { needs: LoaderNeed::Nothing, ..abi(Arch::Sparc, Elf32, Big, &[2, 18], 0xf000_0000, OTHER) };
 
 /// One row per kernel. Source: arch/*/include/asm/elf.h, arch/*/kernel/{elf,process}.c of Linux 6.12; page sizes from
 /// arch/*/Kconfig.
-pub static KERNELS: &[Kernel] = &[
-    Kernel {
+pub static KERNELS: &[KernelCompat] = &[
+    KernelCompat {
         arch: Arch::Amd64,
         native: Abi { space: AMD64_SPACE, ..abi(Arch::Amd64, Elf64, Little, &[62], BIT_47, X86) },
         compat: &[IA32, X32],
         page_sizes: &[K4],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::I386,
         native: Abi {
             read_implies_exec: ReadImpliesExec::WithoutGnuStack,
@@ -246,22 +246,22 @@ pub static KERNELS: &[Kernel] = &[
         compat: &[],
         page_sizes: &[K4],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Arm64,
         native: Abi { space: ARM64_SPACE, ..abi(Arch::Arm64, Elf64, Little, &[183], BIT_47, A64) },
         compat: &[AARCH32],
         page_sizes: &[K4, K16, K64],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Arm64be,
         native: Abi { space: ARM64_SPACE, ..abi(Arch::Arm64be, Elf64, Big, &[183], BIT_47, A64) },
         compat: &[AARCH32_BE],
         page_sizes: &[K4, K16, K64],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Arm,
         native: Abi {
-            rule: Rule::Arm,
+            rule: ArchCheck::Arm,
             first_address: 2 * K4,
             min_address: K32,
             read_implies_exec: ReadImpliesExec::WithoutGnuStack,
@@ -270,10 +270,10 @@ pub static KERNELS: &[Kernel] = &[
         compat: &[],
         page_sizes: &[K4],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Armbe,
         native: Abi {
-            rule: Rule::Arm,
+            rule: ArchCheck::Arm,
             first_address: 2 * K4,
             min_address: K32,
             read_implies_exec: ReadImpliesExec::WithoutGnuStack,
@@ -282,25 +282,25 @@ pub static KERNELS: &[Kernel] = &[
         compat: &[],
         page_sizes: &[K4],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Ppc64le,
         native: Abi { space: PPC64_SPACE, ..abi(Arch::Ppc64le, Elf64, Little, &[21], BIT_47, POWER) },
         compat: &[],
         page_sizes: &[K64, K4],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Ppc64,
         native: Abi { space: PPC64_SPACE, ..abi(Arch::Ppc64, Elf64, Big, &[21], BIT_47, POWER) },
         compat: &[PPC32],
         page_sizes: &[K64, K4],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Ppc,
         native: abi(Arch::Ppc, Elf32, Big, &[20], 0xc000_0000, POWER),
         compat: &[],
         page_sizes: &[K4, K16, K64],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::S390x,
         native: Abi {
             checks_class: true,
@@ -311,13 +311,13 @@ pub static KERNELS: &[Kernel] = &[
         page_sizes: &[K4],
     },
     // Linux 4.1 removed 31-bit kernels.
-    Kernel {
+    KernelCompat {
         arch: Arch::S390,
         native: Abi { checks_class: true, ..abi(Arch::S390, Elf32, Big, &[22, 0xA390], 1 << 31, Z) },
         compat: &[],
         page_sizes: &[K4],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Riscv64,
         native: Abi {
             checks_class: true,
@@ -327,64 +327,69 @@ pub static KERNELS: &[Kernel] = &[
         compat: &[RISCV32],
         page_sizes: &[K4],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Riscv32,
         native: Abi { checks_class: true, ..abi(Arch::Riscv32, Elf32, Little, &[243], 0x9dc0_0000, RISCV) },
         compat: &[],
         page_sizes: &[K4],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Mips64le,
         native: mips(Arch::Mips64le, Elf64, Little),
         compat: &[MIPSLE_COMPAT],
         page_sizes: &[K4, K16, K64],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Mips64,
         native: mips(Arch::Mips64, Elf64, Big),
         compat: &[MIPS_COMPAT],
         page_sizes: &[K4, K16, K64],
     },
-    Kernel { arch: Arch::Mipsle, native: mips(Arch::Mipsle, Elf32, Little), compat: &[], page_sizes: &[K4, K16, K64] },
-    Kernel { arch: Arch::Mips, native: mips(Arch::Mips, Elf32, Big), compat: &[], page_sizes: &[K4, K16, K64] },
-    Kernel {
+    KernelCompat {
+        arch: Arch::Mipsle,
+        native: mips(Arch::Mipsle, Elf32, Little),
+        compat: &[],
+        page_sizes: &[K4, K16, K64],
+    },
+    KernelCompat { arch: Arch::Mips, native: mips(Arch::Mips, Elf32, Big), compat: &[], page_sizes: &[K4, K16, K64] },
+    KernelCompat {
         arch: Arch::Loong64,
         native: Abi { checks_class: true, ..abi(Arch::Loong64, Elf64, Little, &[258], 1 << 47, OTHER) },
         compat: &[],
         page_sizes: &[K16, K4, K64],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Sparc64,
         native: abi(Arch::Sparc64, Elf64, Big, &[43], 1 << 43, OTHER),
         compat: &[SPARC32],
         page_sizes: &[K8],
     },
-    Kernel { arch: Arch::Sparc, native: SPARC32, compat: &[], page_sizes: &[K4] },
-    Kernel {
+    KernelCompat { arch: Arch::Sparc, native: SPARC32, compat: &[], page_sizes: &[K4] },
+    KernelCompat {
         arch: Arch::M68k,
         native: abi(Arch::M68k, Elf32, Big, &[4], 0xf000_0000, OTHER),
         compat: &[],
         page_sizes: &[K4, K8],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Alpha,
-        native: Abi { rule: Rule::Alpha, ..abi(Arch::Alpha, Elf64, Little, &[0x9026], 1 << 42, OTHER) },
+        native: Abi { rule: ArchCheck::Alpha, ..abi(Arch::Alpha, Elf64, Little, &[0x9026], 1 << 42, OTHER) },
         compat: &[],
         page_sizes: &[K8],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Parisc,
         native: Abi { checks_class: true, ..abi(Arch::Parisc, Elf32, Big, &[15], 0xfff0_0000, OTHER) },
         compat: &[],
         page_sizes: &[K4],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Sh4,
-        native: Abi { rule: Rule::SuperH, ..abi(Arch::Sh4, Elf32, Little, &[42], 0x7c00_0000, OTHER) },
+        native: Abi { rule: ArchCheck::SuperH, ..abi(Arch::Sh4, Elf32, Little, &[42], 0x7c00_0000, OTHER) },
         compat: &[],
         page_sizes: &[K4, K8, K64],
     },
-    Kernel {
+    KernelCompat {
         arch: Arch::Ia64,
         native: abi(Arch::Ia64, Elf64, Little, &[50], 1 << 53, OTHER),
         compat: &[],
@@ -393,32 +398,34 @@ pub static KERNELS: &[Kernel] = &[
 ];
 
 /// The kernel of a node's architecture.
-pub fn kernel(arch: Arch) -> &'static Kernel {
+pub fn kernel(arch: Arch) -> &'static KernelCompat {
     KERNELS.iter().find(|row| row.arch == arch).expect("every Arch has a row; a test checks them all")
 }
 
-impl Needs {
+impl LoaderNeed {
     /// Whether the node has the property.
     pub fn met(self, node: &Node) -> Fact<bool> {
         match self {
-            Needs::Nothing => Fact::Known(true),
-            Needs::Ia32 => node.ia32,
-            Needs::X32 => node.x32,
-            Needs::Aarch32 => node.aarch32,
-            Needs::Compat => Fact::Unknown,
+            LoaderNeed::Nothing => Fact::Known(true),
+            LoaderNeed::Ia32 => node.ia32,
+            LoaderNeed::X32 => node.x32,
+            LoaderNeed::Aarch32 => node.aarch32,
+            LoaderNeed::Compat => Fact::Unknown,
         }
     }
 
     /// The open question if the property is unknown, and how a user can answer it.
     pub fn question(self) -> &'static str {
         match self {
-            Needs::Nothing => "",
-            Needs::Ia32 => "it is not known whether this node's kernel runs i386 programs; set ia32=yes or ia32=no",
-            Needs::X32 => "it is not known whether this node's kernel runs x32 programs",
-            Needs::Aarch32 => {
+            LoaderNeed::Nothing => "",
+            LoaderNeed::Ia32 => {
+                "it is not known whether this node's kernel runs i386 programs; set ia32=yes or ia32=no"
+            }
+            LoaderNeed::X32 => "it is not known whether this node's kernel runs x32 programs",
+            LoaderNeed::Aarch32 => {
                 "it is not known whether this node's CPU and kernel run 32-bit Arm programs; set aarch32=yes or aarch32=no"
             }
-            Needs::Compat => "it is not known whether this node's kernel runs 32-bit programs (CONFIG_COMPAT)",
+            LoaderNeed::Compat => "it is not known whether this node's kernel runs 32-bit programs (CONFIG_COMPAT)",
         }
     }
 }
@@ -442,7 +449,7 @@ mod tests {
     fn a_compat_loader_is_for_another_architectures_programs_or_for_x32() {
         for kernel in KERNELS {
             for abi in kernel.compat {
-                assert!(abi.arch != kernel.arch || abi.needs == Needs::X32, "{}", kernel.arch);
+                assert!(abi.arch != kernel.arch || abi.needs == LoaderNeed::X32, "{}", kernel.arch);
                 assert_eq!((abi.class, abi.endian), (Elf32, kernel.native.endian), "{}", kernel.arch);
             }
         }

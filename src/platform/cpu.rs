@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::feature::Since;
-use super::profile::Claim;
+use super::profile::ProfileClaim;
 use super::{Arch, CpuFeature, CpuFeatures, Fact, Isa};
 
 /// An Arm core by its MIDR (`CPU implementer` and `CPU part`).
@@ -15,41 +15,41 @@ pub struct Core {
     pub name: &'static str,
     pub isa: Isa,
     /// Whether EL0 runs AArch32. This is the hardware's part; the kernel's is CONFIG_COMPAT.
-    pub aarch32: Claim<bool>,
+    pub aarch32: ProfileClaim<bool>,
 }
 
-const fn core(part: u16, name: &'static str, isa: Isa, aarch32: Claim<bool>) -> Core {
+const fn core(part: u16, name: &'static str, isa: Isa, aarch32: ProfileClaim<bool>) -> Core {
     Core { implementer: 0x41, part, name, isa, aarch32 }
 }
 
-const YES: Claim<bool> = Claim::Verified(true);
-const NO: Claim<bool> = Claim::Verified(false);
+const YES: ProfileClaim<bool> = ProfileClaim::Verified(true);
+const NO: ProfileClaim<bool> = ProfileClaim::Verified(false);
 
 /// Source: util-linux lscpu-arm.c for the numbers; Arm's technical reference manuals and lscpu's "CPU op-mode(s)" for
 /// AArch32.
 #[rustfmt::skip]
 pub const CORES: &[Core] = &[
-    core(0xb76, "ARM1176", Isa::Arm(6), Claim::Open),
-    core(0xc07, "Cortex-A7", Isa::Arm(7), Claim::Open),
-    core(0xc08, "Cortex-A8", Isa::Arm(7), Claim::Open),
-    core(0xc09, "Cortex-A9", Isa::Arm(7), Claim::Open),
-    core(0xc0f, "Cortex-A15", Isa::Arm(7), Claim::Open),
+    core(0xb76, "ARM1176", Isa::Arm(6), ProfileClaim::Open),
+    core(0xc07, "Cortex-A7", Isa::Arm(7), ProfileClaim::Open),
+    core(0xc08, "Cortex-A8", Isa::Arm(7), ProfileClaim::Open),
+    core(0xc09, "Cortex-A9", Isa::Arm(7), ProfileClaim::Open),
+    core(0xc0f, "Cortex-A15", Isa::Arm(7), ProfileClaim::Open),
     core(0xd03, "Cortex-A53", Isa::Arm64(8, 0), YES),
     core(0xd05, "Cortex-A55", Isa::Arm64(8, 2), YES),
     core(0xd07, "Cortex-A57", Isa::Arm64(8, 0), YES),
     core(0xd08, "Cortex-A72", Isa::Arm64(8, 0), YES),
     core(0xd0b, "Cortex-A76", Isa::Arm64(8, 2), YES),
     core(0xd41, "Cortex-A78", Isa::Arm64(8, 2), YES),
-    core(0xd42, "Cortex-A78AE", Isa::Arm64(8, 2), Claim::Unverified(true)),
+    core(0xd42, "Cortex-A78AE", Isa::Arm64(8, 2), ProfileClaim::Unverified(true)),
     core(0xd0c, "Neoverse-N1", Isa::Arm64(8, 2), YES),
     core(0xd40, "Neoverse-V1", Isa::Arm64(8, 4), YES),
     core(0xd49, "Neoverse-N2", Isa::Arm64(9, 0), YES),
     core(0xd4f, "Neoverse-V2", Isa::Arm64(9, 0), NO),
-    core(0xd83, "Neoverse-V3AE", Isa::Arm64(9, 2), Claim::Unverified(false)),
+    core(0xd83, "Neoverse-V3AE", Isa::Arm64(9, 2), ProfileClaim::Unverified(false)),
     core(0xd84, "Neoverse-V3", Isa::Arm64(9, 2), NO),
-    core(0xd8e, "Neoverse-N3", Isa::Arm64(9, 2), Claim::Unverified(false)),
-    Core { implementer: 0xc0, part: 0xac3, name: "Ampere-1", isa: Isa::Arm64(8, 6), aarch32: Claim::Unverified(false) },
-    Core { implementer: 0xc0, part: 0xac4, name: "Ampere-1a", isa: Isa::Arm64(8, 6), aarch32: Claim::Unverified(false) },
+    core(0xd8e, "Neoverse-N3", Isa::Arm64(9, 2), ProfileClaim::Unverified(false)),
+    Core { implementer: 0xc0, part: 0xac3, name: "Ampere-1", isa: Isa::Arm64(8, 6), aarch32: ProfileClaim::Unverified(false) },
+    Core { implementer: 0xc0, part: 0xac4, name: "Ampere-1a", isa: Isa::Arm64(8, 6), aarch32: ProfileClaim::Unverified(false) },
     Core { implementer: 0x61, part: 0x022, name: "Apple M1", isa: Isa::Arm64(8, 4), aarch32: NO },
     Core { implementer: 0x61, part: 0x023, name: "Apple M1", isa: Isa::Arm64(8, 4), aarch32: NO },
     Core { implementer: 0x61, part: 0x032, name: "Apple M2", isa: Isa::Arm64(8, 6), aarch32: NO },

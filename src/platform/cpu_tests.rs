@@ -224,7 +224,7 @@ fn riscv_extensions_are_read_from_machines_and_attributes() {
 fn the_features_of_32_bit_arm_do_not_include_its_version() {
     let features = features(Arch::Arm, "Features : half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt\n");
     let present = [CpuFeature::Vfp, CpuFeature::Vfp3, CpuFeature::Neon, CpuFeature::Vfp4, CpuFeature::Idiv];
-    assert_eq!(features, CpuFeatures::of(&present, &[]));
+    assert_eq!(features, CpuFeatures::from_lists(&present, &[]));
     assert_eq!(features_of_arm1176().absent.len(), 4);
 }
 

@@ -171,7 +171,7 @@ pub struct CpuFeatures {
 }
 
 impl CpuFeatures {
-    pub fn of(present: &[CpuFeature], absent: &[CpuFeature]) -> CpuFeatures {
+    pub fn from_lists(present: &[CpuFeature], absent: &[CpuFeature]) -> CpuFeatures {
         CpuFeatures { present: present.iter().copied().collect(), absent: absent.iter().copied().collect() }
     }
 
@@ -233,10 +233,10 @@ mod tests {
     #[test]
     fn a_feature_brings_the_ones_that_it_extends_and_goes_with_them() {
         let v1 = Fact::Known(Isa::X86(1));
-        let with_avx2 = CpuFeatures::of(&[CpuFeature::Avx2], &[]);
+        let with_avx2 = CpuFeatures::from_lists(&[CpuFeature::Avx2], &[]);
         assert_eq!(with_avx2.has(CpuFeature::Sse3, v1), Fact::Known(true));
         assert_eq!(with_avx2.has(CpuFeature::Bmi2, v1), Fact::Known(false));
-        let without_avx = CpuFeatures::of(&[], &[CpuFeature::Avx]);
+        let without_avx = CpuFeatures::from_lists(&[], &[CpuFeature::Avx]);
         assert_eq!(without_avx.has(CpuFeature::Avx512vl, Fact::Known(Isa::X86(4))), Fact::Known(false));
         assert_eq!(without_avx.has(CpuFeature::Sse42, Fact::Known(Isa::X86(4))), Fact::Known(true));
     }
@@ -252,7 +252,7 @@ mod tests {
             [Fact::Known(false), Fact::Unknown, Fact::Known(true)]
         );
         assert_eq!(has(CpuFeature::Vfp, 5), Fact::Known(false));
-        let with_neon = CpuFeatures::of(&[CpuFeature::Neon], &[]);
+        let with_neon = CpuFeatures::from_lists(&[CpuFeature::Neon], &[]);
         assert_eq!(with_neon.has(CpuFeature::Vfp3, Fact::Known(Isa::Arm(7))), Fact::Known(true));
         // A 64-bit node runs these programs in its 32-bit state.
         assert_eq!(CpuFeatures::default().has(CpuFeature::Neon, Fact::Known(Isa::Arm64(8, 0))), Fact::Unknown);

@@ -2,7 +2,7 @@
 //! pull that succeeds proves nothing: several engines fall back to architectures that the node may not run. Pure. Every
 //! engine pulls a single manifest, without an index, regardless of its platform.
 
-use super::{Arch, Engine, Fact, Isa, Platform, Target};
+use super::{Arch, Fact, Isa, NodeEngine, Platform, Target};
 
 /// Error: no entry fits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +15,7 @@ pub struct PullRefusal {
 /// The entries of an index that `engine` accepts on `target`, best first: it pulls the first. `None` in `offered` is an
 /// entry without a platform. Source: containerd/platforms `Only` and `platformVector`; moby `filterManifests`;
 /// containerd `images.Manifest` and CRI's `pullImageWithTransferService`; containers/image `WantedPlatforms`.
-pub fn pick(engine: Engine, target: &Target, offered: &[Option<Platform>]) -> Result<Vec<usize>, PullRefusal> {
+pub fn pick(engine: NodeEngine, target: &Target, offered: &[Option<Platform>]) -> Result<Vec<usize>, PullRefusal> {
     let asked = asked_platform(engine, target);
     let wanted = wanted(engine, &asked);
     let rank = |platform: &Option<Platform>| match platform {
@@ -38,11 +38,11 @@ fn is_same(want: &Platform, offer: &Platform) -> bool {
 
 /// The platform that the engine detects for its machine. AArch64 is always `v8` (`CPU architecture` of /proc/cpuinfo),
 /// so entries for v8.x and v9 are never pulled; only Docker checks the level of an x86-64 CPU.
-fn asked_platform(engine: Engine, target: &Target) -> Platform {
+fn asked_platform(engine: NodeEngine, target: &Target) -> Platform {
     let arch = target.node.arch;
     let variant = match (arch, target.node.isa) {
         (Arch::Amd64, Fact::Known(Isa::X86(level)))
-            if matches!(engine, Engine::DockerGraph | Engine::DockerContainerd) =>
+            if matches!(engine, NodeEngine::DockerGraph | NodeEngine::DockerContainerd) =>
         {
             Some(format!("v{level}"))
         }
@@ -53,18 +53,18 @@ fn asked_platform(engine: Engine, target: &Target) -> Platform {
 }
 
 /// The platforms that the engine accepts, best first.
-fn wanted(engine: Engine, asked: &Platform) -> Vec<Platform> {
+fn wanted(engine: NodeEngine, asked: &Platform) -> Vec<Platform> {
     let os = asked.os.as_str();
     let arm = |from: u8| (5..=from).rev().map(move |version| Platform::new(os, "arm", Some(&format!("v{version}"))));
     let version = asked.variant.as_deref().and_then(|variant| variant.strip_prefix('v')?.parse::<u8>().ok());
     let is_strict = match engine {
-        Engine::ContainerdCri { major, minor } => (major, minor) >= (2, 1),
-        Engine::CriO | Engine::Podman => true,
+        NodeEngine::ContainerdCri { major, minor } => (major, minor) >= (2, 1),
+        NodeEngine::CriO | NodeEngine::Podman => true,
         _ => false,
     };
     match asked.arch() {
         // containers/image only has an order for 32-bit Arm; containerd's transfer service has none.
-        Some(Arch::Arm) if matches!(engine, Engine::CriO | Engine::Podman) => match version {
+        Some(Arch::Arm) if matches!(engine, NodeEngine::CriO | NodeEngine::Podman) => match version {
             Some(version @ 5..=8) => arm(version).collect(),
             _ => vec![asked.clone()],
         },
@@ -81,7 +81,7 @@ fn wanted(engine: Engine, asked: &Platform) -> Vec<Platform> {
     }
 }
 
-fn refusal(engine: Engine, asked: &Platform) -> String {
+fn refusal(engine: NodeEngine, asked: &Platform) -> String {
     // Engines print the variant that they remove when they normalise.
     let spelled = match asked.arch() {
         Some(Arch::Arm64) => format!("{asked}/v8"),
@@ -90,10 +90,10 @@ fn refusal(engine: Engine, asked: &Platform) -> String {
     let docker = format!("no matching manifest for {spelled} in the manifest list entries");
     let containerd = "no match for platform in manifest: not found";
     match engine {
-        Engine::DockerGraph => docker,
-        Engine::DockerContainerd => format!("{docker}: {containerd}"),
-        Engine::Containerd | Engine::ContainerdCri { .. } => containerd.to_string(),
-        Engine::CriO | Engine::Podman => {
+        NodeEngine::DockerGraph => docker,
+        NodeEngine::DockerContainerd => format!("{docker}: {containerd}"),
+        NodeEngine::Containerd | NodeEngine::ContainerdCri { .. } => containerd.to_string(),
+        NodeEngine::CriO | NodeEngine::Podman => {
             let variant = match asked.arch() {
                 Some(Arch::Arm64) => "v8",
                 _ => asked.variant.as_deref().unwrap_or(""),

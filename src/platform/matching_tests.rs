@@ -8,11 +8,11 @@
 use super::*;
 use crate::platform::target::{self, TargetText};
 
-use Engine::*;
+use NodeEngine::*;
 
-const CRI_17: Engine = ContainerdCri { major: 1, minor: 7 };
-const CRI_20: Engine = ContainerdCri { major: 2, minor: 0 };
-const CRI_21: Engine = ContainerdCri { major: 2, minor: 1 };
+const CRI_17: NodeEngine = ContainerdCri { major: 1, minor: 7 };
+const CRI_20: NodeEngine = ContainerdCri { major: 2, minor: 0 };
+const CRI_21: NodeEngine = ContainerdCri { major: 2, minor: 1 };
 
 fn target(text: &str) -> Target {
     match target::parse(text).unwrap() {
@@ -31,7 +31,7 @@ fn platform(text: &str) -> Platform {
 }
 
 /// `expected` is the order of the entries as text, or the error message.
-fn check(engine: Engine, node: &str, index: &str, expected: &str) {
+fn check(engine: NodeEngine, node: &str, index: &str, expected: &str) {
     let offered = offers(index);
     let words: Vec<&str> = index.split_whitespace().collect();
     let found = match pick(engine, &target(node), &offered) {
@@ -175,6 +175,6 @@ fn a_nodes_runtime_version_names_its_engine() {
         ("frakti://1.0", None),
         ("", None),
     ] {
-        assert_eq!(Engine::of_runtime(text), expected, "{text}");
+        assert_eq!(NodeEngine::of_runtime(text), expected, "{text}");
     }
 }

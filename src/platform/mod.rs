@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use arch::{Arch, Class, Endian};
 pub use capability::{Capabilities, CapabilityChange, FileCapabilities};
-pub use engine::Engine;
+pub use engine::NodeEngine;
 pub use fact::{Fact, Isa};
 pub use feature::{CpuFeature, CpuFeatures};
 pub use node::{Handler, HandlerRule, Node, Target};

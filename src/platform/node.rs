@@ -1,7 +1,7 @@
 //! A node: everything about a machine that decides whether a program starts there.
 //! Unknown facts stay unknown; nothing here may guess.
 
-use super::{Arch, Capabilities, CpuFeatures, Engine, Fact, Isa, Platform};
+use super::{Arch, Capabilities, CpuFeatures, Fact, Isa, NodeEngine, Platform};
 
 /// How a binfmt_misc handler recognises a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub struct Target {
     pub platform: Platform,
     pub node: Node,
     /// The engine that pulls images there, if known: each engine has its own rules for choosing from an index.
-    pub engine: Option<Engine>,
+    pub engine: Option<NodeEngine>,
 }
 
 impl Target {

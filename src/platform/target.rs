@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::profile;
-use super::{Arch, Capabilities, CpuFeature, CpuFeatures, Engine, Fact, Isa, Platform, PlatformError, Target};
+use super::{Arch, Capabilities, CpuFeature, CpuFeatures, Fact, Isa, NodeEngine, Platform, PlatformError, Target};
 
 /// The parsed value of `--target`.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,7 +206,7 @@ fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetEr
             target.node.kernel = Fact::Known(version.ok_or_else(|| refuse("kernel", "a version such as 6.1"))?);
         }
         "engine" => {
-            let engine = Engine::parse(value).ok_or_else(|| refuse("engine", Engine::NAMES))?;
+            let engine = NodeEngine::parse(value).ok_or_else(|| refuse("engine", NodeEngine::NAMES))?;
             target.engine = Some(engine);
         }
         "caps" => {

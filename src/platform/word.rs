@@ -7,7 +7,7 @@ use super::arch::{ARCHES, Arch};
 
 /// An architecture's name inside a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
+pub struct ArchToken {
     /// Byte range in the word.
     pub range: Range<usize>,
     pub arch: Arch,
@@ -38,7 +38,7 @@ pub enum Spelling {
 }
 
 /// The words of one spelling for the architectures that images are built for.
-struct Family {
+struct WordFamily {
     spelling: Spelling,
     words: &'static [(Arch, &'static str)],
 }
@@ -46,25 +46,25 @@ struct Family {
 /// Source: Go's syslist; dpkg's cputable; `uname -m` of each kernel; rustc's platform support; goreleaser's default
 /// name template; nodejs.org/dist; os-maven-plugin's normalizeArch; conda's `KNOWN_SUBDIRS`.
 #[rustfmt::skip]
-const FAMILIES: &[Family] = &[
-    Family { spelling: Spelling::Oci, words: &[
+const FAMILIES: &[WordFamily] = &[
+    WordFamily { spelling: Spelling::Oci, words: &[
         (Arch::Amd64, "amd64"), (Arch::Arm64, "arm64"), (Arch::Arm, "arm"), (Arch::I386, "386"),
         (Arch::Ppc64le, "ppc64le"), (Arch::S390x, "s390x"), (Arch::Riscv64, "riscv64"), (Arch::Loong64, "loong64"),
         (Arch::Mips64le, "mips64le")] },
-    Family { spelling: Spelling::Debian, words: &[
+    WordFamily { spelling: Spelling::Debian, words: &[
         (Arch::Amd64, "amd64"), (Arch::Arm64, "arm64"), (Arch::Arm, "armhf"), (Arch::I386, "i386"),
         (Arch::Ppc64le, "ppc64el"), (Arch::S390x, "s390x"), (Arch::Riscv64, "riscv64")] },
-    Family { spelling: Spelling::Uname, words: &[
+    WordFamily { spelling: Spelling::Uname, words: &[
         (Arch::Amd64, "x86_64"), (Arch::Arm64, "aarch64"), (Arch::Arm, "armv7l"), (Arch::I386, "i686"),
         (Arch::Ppc64le, "ppc64le"), (Arch::S390x, "s390x"), (Arch::Riscv64, "riscv64")] },
-    Family { spelling: Spelling::Triple, words: &[
+    WordFamily { spelling: Spelling::Triple, words: &[
         (Arch::Amd64, "x86_64"), (Arch::Arm64, "aarch64"), (Arch::Ppc64le, "powerpc64le"), (Arch::S390x, "s390x")] },
-    Family { spelling: Spelling::Mixed, words: &[(Arch::Amd64, "x86_64"), (Arch::Arm64, "arm64")] },
-    Family { spelling: Spelling::Node, words: &[
+    WordFamily { spelling: Spelling::Mixed, words: &[(Arch::Amd64, "x86_64"), (Arch::Arm64, "arm64")] },
+    WordFamily { spelling: Spelling::Node, words: &[
         (Arch::Amd64, "x64"), (Arch::Arm64, "arm64"), (Arch::Ppc64le, "ppc64le"), (Arch::S390x, "s390x")] },
-    Family { spelling: Spelling::Maven, words: &[
+    WordFamily { spelling: Spelling::Maven, words: &[
         (Arch::Amd64, "x86_64"), (Arch::Arm64, "aarch_64"), (Arch::Ppc64le, "ppcle_64"), (Arch::S390x, "s390_64")] },
-    Family { spelling: Spelling::Conda, words: &[
+    WordFamily { spelling: Spelling::Conda, words: &[
         (Arch::Amd64, "linux-64"), (Arch::Arm64, "linux-aarch64"), (Arch::Ppc64le, "linux-ppc64le"),
         (Arch::S390x, "linux-s390x")] },
 ];
@@ -148,12 +148,12 @@ const OTHER_SYSTEMS: &[&str] =
     &["windows", "darwin", "macos", "freebsd", "osx", "win32", "win64", "win-", "msvc", ".exe", "android", "ios"];
 
 /// The architecture names in `word`, left to right, the longest match at each position.
-pub fn find(word: &str) -> Vec<Token> {
+pub fn find(word: &str) -> Vec<ArchToken> {
     let lower = word.to_ascii_lowercase();
     if lower.contains("qemu-") {
         return Vec::new();
     }
-    let mut tokens: Vec<Token> = Vec::new();
+    let mut tokens: Vec<ArchToken> = Vec::new();
     for start in (0..lower.len()).filter(|at| lower.is_char_boundary(*at)) {
         if tokens.last().is_some_and(|last| start < last.range.end) {
             continue;
@@ -161,7 +161,7 @@ pub fn find(word: &str) -> Vec<Token> {
         if let Some((name, arch)) = longest_at(&lower, start) {
             let range = start..start + name.len();
             let spelling = spelling_of(word, &range, name, arch);
-            tokens.push(Token { range, arch, spelling });
+            tokens.push(ArchToken { range, arch, spelling });
         }
     }
     // A path may go through directories for Linux to a name for another system, but not the reverse.

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::docker::CommandLine;
-use super::tool::Tool;
+use super::tool::BuildTool;
 use crate::oci::Reference;
 
 /// A target of a bake file.
@@ -28,7 +28,7 @@ pub struct BakeTarget {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BakeError {
     #[error("only buildx builds bake files; {} does not", .0.name())]
-    NotBuildx(Tool),
+    NotBuildx(BuildTool),
     #[error("parsing the output of buildx bake --print: {0}")]
     Unreadable(String),
     #[error("no target of the bake file is tagged {image}; choose one of {} with --bake", .names.join(", "))]

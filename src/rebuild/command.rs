@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::bake::BakeTarget;
 use super::docker::CommandLine;
-use super::request::{BuildSettings, Delivery, Request};
-use super::tool::Tool;
+use super::request::{BuildSettings, Delivery, RebuildRequest};
+use super::tool::BuildTool;
 use crate::oci::Digest;
 use crate::platform::Platform;
 
@@ -32,23 +32,33 @@ pub fn layout_directory(build: &BuildSettings, platform: &Platform) -> PathBuf {
 }
 
 /// Returns the commands that build `platform` with `tool`.
-pub fn build_commands(tool: Tool, request: &Request, platform: &Platform, delivery: Delivery) -> BuildCommands {
+pub fn build_commands(
+    tool: BuildTool,
+    request: &RebuildRequest,
+    platform: &Platform,
+    delivery: Delivery,
+) -> BuildCommands {
     let metadata = request.build.work.join(format!("{}.json", file_name(platform)));
     match tool {
-        Tool::Docker => {
+        BuildTool::Docker => {
             let build = buildx_command(request, platform, delivery, &metadata);
             BuildCommands { build, export: None, cleanup: None, metadata }
         }
-        Tool::Podman | Tool::Buildah => container_commands(tool, request, platform, metadata),
+        BuildTool::Podman | BuildTool::Buildah => container_commands(tool, request, platform, metadata),
     }
 }
 
 /// Returns the commands of podman or buildah: they build into a manifest list of their own storage, and write that to
 /// the layout. Removing the list leaves the layers, which are the cache of the next build.
-fn container_commands(tool: Tool, request: &Request, platform: &Platform, metadata: PathBuf) -> BuildCommands {
+fn container_commands(
+    tool: BuildTool,
+    request: &RebuildRequest,
+    platform: &Platform,
+    metadata: PathBuf,
+) -> BuildCommands {
     let build = &request.build;
     // Other runs may build at the same time.
-    let run = Digest::of(build.work.display().to_string().as_bytes());
+    let run = Digest::from_bytes(build.work.display().to_string().as_bytes());
     let list = format!("localhost/imgarch-rebuild:{}-{}", &run.hex()[..12], file_name(platform));
     let layout = format!("oci:{}", layout_directory(build, platform).display());
     let line = |words: &[&str]| CommandLine::new([tool.name()].iter().chain(words));
@@ -67,7 +77,7 @@ fn container_commands(tool: Tool, request: &Request, platform: &Platform, metada
 }
 
 /// Returns the buildx command that builds `platform` and writes buildx's metadata to `metadata`.
-fn buildx_command(request: &Request, platform: &Platform, delivery: Delivery, metadata: &Path) -> CommandLine {
+fn buildx_command(request: &RebuildRequest, platform: &Platform, delivery: Delivery, metadata: &Path) -> CommandLine {
     let build = &request.build;
     let name = format!("{}/{}", request.reference.registry, request.reference.repository);
     let directory = layout_directory(build, platform);

@@ -3,8 +3,8 @@
 
 use super::docker::CommandLine;
 use super::emulator::{self, Emulator, Trial};
-use super::machine::{Builder, BuilderNode, Client, Daemon, Machine, Proof, Store, Support};
-use super::tool::{Driver, Tool};
+use super::machine::{BuildClient, BuildHost, BuilderNode, BuildxBuilder, Daemon, ImageStore, Proof, Support};
+use super::tool::{BuildTool, Driver};
 use crate::platform::{Arch, Platform};
 
 /// The result of one check.
@@ -12,7 +12,7 @@ use crate::platform::{Arch, Platform};
 pub struct Check {
     /// What was checked: "docker", "buildx", "linux/arm64".
     pub subject: String,
-    pub state: State,
+    pub state: CheckState,
     /// The result, as a sentence without a period.
     pub text: String,
     /// Ways to fix the problem, best first.
@@ -20,7 +20,7 @@ pub struct Check {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum CheckState {
     Good,
     /// Works, but slowly or in a limited way.
     Slow,
@@ -50,13 +50,13 @@ pub enum Power {
 pub const BUILDER: &str = "imgarch";
 
 /// Checks everything that matters for building `platforms` on this machine, in the order in which to fix it.
-pub fn examine(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
+pub fn examine(machine: &BuildHost, platforms: &[Platform]) -> Vec<Check> {
     match machine.tool {
-        Tool::Docker => {}
-        Tool::Podman | Tool::Buildah => return examine_containers(machine, platforms),
+        BuildTool::Docker => {}
+        BuildTool::Podman | BuildTool::Buildah => return examine_containers(machine, platforms),
     }
-    let needs_daemon = !machine.builder.as_ref().is_ok_and(Builder::needs_no_daemon);
-    if let Ok(Client::Podman(version)) = &machine.client {
+    let needs_daemon = !machine.builder.as_ref().is_ok_and(BuildxBuilder::needs_no_daemon);
+    if let Ok(BuildClient::Podman(version)) = &machine.client {
         return vec![docker_is_podman(version)];
     }
     let mut checks = vec![client(machine), daemon(machine, needs_daemon), buildx(machine)];
@@ -66,7 +66,7 @@ pub fn examine(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
     match &machine.builder {
         Err(cause) => checks.push(Check {
             subject: "builder".to_string(),
-            state: State::Missing,
+            state: CheckState::Missing,
             text: format!("cannot determine the current builder: {cause}"),
             remedies: vec![own_builder(machine)],
         }),
@@ -80,13 +80,16 @@ pub fn examine(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
 }
 
 /// Checks everything that matters for building `platforms` with podman or buildah.
-fn examine_containers(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
+fn examine_containers(machine: &BuildHost, platforms: &[Platform]) -> Vec<Check> {
     let name = machine.tool.name();
     let install = || vec![by_hand(&["sudo", "apt-get", "install", name], "install it, for example on Debian")];
     match (&machine.client, &machine.builder) {
         (Err(cause), _) => vec![missing(name, format!("the {name} command cannot be run: {cause}"), install())],
         (Ok(_), Err(cause)) => vec![missing(name, format!("{name} info failed: {cause}"), Vec::new())],
-        (Ok(Client::Docker(version) | Client::Podman(version) | Client::Buildah(version)), Ok(builder)) => {
+        (
+            Ok(BuildClient::Docker(version) | BuildClient::Podman(version) | BuildClient::Buildah(version)),
+            Ok(builder),
+        ) => {
             let text = format!("version {version}; it writes OCI layouts, which imgarch pushes by digest");
             let mut checks = vec![good(name, text)];
             checks.extend(self::platforms(machine, builder, platforms));
@@ -96,7 +99,7 @@ fn examine_containers(machine: &Machine, platforms: &[Platform]) -> Vec<Check> {
 }
 
 /// Reports the emulators of this machine if it builds, and checks each platform.
-fn platforms(machine: &Machine, builder: &Builder, platforms: &[Platform]) -> Vec<Check> {
+fn platforms(machine: &BuildHost, builder: &BuildxBuilder, platforms: &[Platform]) -> Vec<Check> {
     let handlers = machine.handlers.as_ref().filter(|_| machine.builds_here(builder));
     let emulators = handlers.map(|handlers| good("emulators", emulator::list(handlers)));
     let each = platforms.iter().map(|platform| self::platform(machine, builder, platform));
@@ -104,11 +107,11 @@ fn platforms(machine: &Machine, builder: &Builder, platforms: &[Platform]) -> Ve
 }
 
 fn good(subject: &str, text: String) -> Check {
-    Check { subject: subject.to_string(), state: State::Good, text, remedies: Vec::new() }
+    Check { subject: subject.to_string(), state: CheckState::Good, text, remedies: Vec::new() }
 }
 
 fn missing(subject: &str, text: String, remedies: Vec<Remedy>) -> Check {
-    Check { subject: subject.to_string(), state: State::Missing, text, remedies }
+    Check { subject: subject.to_string(), state: CheckState::Missing, text, remedies }
 }
 
 fn by_hand(words: &[&str], text: &str) -> Remedy {
@@ -117,7 +120,7 @@ fn by_hand(words: &[&str], text: &str) -> Remedy {
 
 /// Proposes `docker buildx create --name imgarch --driver docker-container --bootstrap --use`, or to select that builder
 /// if it exists.
-fn own_builder(machine: &Machine) -> Remedy {
+fn own_builder(machine: &BuildHost) -> Remedy {
     let create = ["buildx", "create", "--name", BUILDER, "--driver", "docker-container", "--bootstrap", "--use"];
     let (words, what) = match machine.has_own_builder {
         true => (["buildx", "use", BUILDER].as_slice(), "selects the existing builder"),
@@ -127,9 +130,9 @@ fn own_builder(machine: &Machine) -> Remedy {
     Remedy { command: CommandLine::docker(words), text, power: Power::Plain }
 }
 
-fn client(machine: &Machine) -> Check {
+fn client(machine: &BuildHost) -> Check {
     match &machine.client {
-        Ok(Client::Docker(version) | Client::Podman(version) | Client::Buildah(version)) => {
+        Ok(BuildClient::Docker(version) | BuildClient::Podman(version) | BuildClient::Buildah(version)) => {
             good("docker", format!("version {version}"))
         }
         Err(cause) => missing(
@@ -152,12 +155,12 @@ fn docker_is_podman(version: &str) -> Check {
     missing("docker", format!("the docker command is podman {version}, which has no buildx"), vec![install])
 }
 
-fn daemon(machine: &Machine, is_needed: bool) -> Check {
+fn daemon(machine: &BuildHost, is_needed: bool) -> Check {
     match &machine.daemon {
         Ok(daemon) => {
             let store = match daemon.store {
-                Store::Containerd => "containerd image store",
-                Store::Classic => "classic image store",
+                ImageStore::Containerd => "containerd image store",
+                ImageStore::Classic => "classic image store",
             };
             let arch = daemon.arch.map_or("unknown".to_string(), |arch| arch.to_string());
             good("daemon", format!("version {}, {arch}, {store}", daemon.version))
@@ -177,7 +180,7 @@ fn daemon(machine: &Machine, is_needed: bool) -> Check {
     }
 }
 
-fn buildx(machine: &Machine) -> Check {
+fn buildx(machine: &BuildHost) -> Check {
     match &machine.buildx {
         Ok(version) => good("buildx", format!("version {version}")),
         Err(cause) => missing(
@@ -191,7 +194,7 @@ fn buildx(machine: &Machine) -> Check {
     }
 }
 
-fn builder(machine: &Machine, builder: &Builder, platforms: &[Platform]) -> Check {
+fn builder(machine: &BuildHost, builder: &BuildxBuilder, platforms: &[Platform]) -> Check {
     let shown = builder.label();
     let broken = builder
         .nodes
@@ -209,20 +212,20 @@ fn builder(machine: &Machine, builder: &Builder, platforms: &[Platform]) -> Chec
         return good("builder", shown);
     }
     let daemon = machine.daemon.as_ref().ok();
-    if let Some(daemon) = daemon.filter(|daemon| daemon.store == Store::Classic && platforms.len() > 1) {
+    if let Some(daemon) = daemon.filter(|daemon| daemon.store == ImageStore::Classic && platforms.len() > 1) {
         let text = format!("{shown} cannot build several platforms: {}", no_containerd_store(daemon));
         return missing("builder", text, store_remedies(machine, daemon));
     }
     Check {
         subject: "builder".to_string(),
-        state: State::Slow,
+        state: CheckState::Slow,
         text: format!("{shown} cannot push by digest: it writes OCI layouts, which imgarch pushes by digest"),
         remedies: vec![own_builder(machine)],
     }
 }
 
 /// Proposes another builder instead of one that does not work.
-fn replacement(machine: &Machine, broken: &Builder) -> Remedy {
+fn replacement(machine: &BuildHost, broken: &BuildxBuilder) -> Remedy {
     if broken.name != BUILDER {
         return own_builder(machine);
     }
@@ -245,7 +248,7 @@ fn can_have_containerd_store(daemon: &Daemon) -> bool {
 }
 
 /// Proposes a separate builder and, if the engine supports it, the containerd image store.
-fn store_remedies(machine: &Machine, daemon: &Daemon) -> Vec<Remedy> {
+fn store_remedies(machine: &BuildHost, daemon: &Daemon) -> Vec<Remedy> {
     let enable = by_hand(
         &["sudoedit", "/etc/docker/daemon.json"],
         "or enable the containerd image store: {\"features\": {\"containerd-snapshotter\": true}}, then restart the daemon; images of the old store do not appear in it",
@@ -262,9 +265,9 @@ fn node(node: &BuilderNode) -> Check {
 }
 
 /// Returns the problem if the `docker` driver cannot write an OCI layout: only the containerd image store exports one.
-pub fn no_layouts(machine: &Machine) -> Option<Check> {
+pub fn no_layouts(machine: &BuildHost) -> Option<Check> {
     let builder = machine.builder.as_ref().ok().filter(|builder| builder.driver == Driver::Docker)?;
-    let daemon = machine.daemon.as_ref().ok().filter(|daemon| daemon.store == Store::Classic)?;
+    let daemon = machine.daemon.as_ref().ok().filter(|daemon| daemon.store == ImageStore::Classic)?;
     let text = format!(
         "{} (docker) neither pushes by digest nor writes OCI layouts: {}",
         builder.name,
@@ -273,7 +276,7 @@ pub fn no_layouts(machine: &Machine) -> Option<Check> {
     Some(missing("builder", text, store_remedies(machine, daemon)))
 }
 
-fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check {
+fn platform(machine: &BuildHost, builder: &BuildxBuilder, platform: &Platform) -> Check {
     let subject = platform.to_string();
     let proof = machine.proof(platform);
     if let Some(Proof::Refused(why)) = proof {
@@ -289,7 +292,8 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
     match emulator::support(machine, platform).unwrap_or(Support::Foreign) {
         Support::Native { node } => good(&subject, format!("native on node {node}{proved}")),
         Support::Emulated { node } => {
-            let emulator = platform.arch().map_or(Emulator::Unseen, |arch| emulator::of(machine, builder, arch));
+            let emulator =
+                platform.arch().map_or(Emulator::Unseen, |arch| emulator::judge_emulator(machine, builder, arch));
             let by = match emulator {
                 Emulator::Broken(handler, fault) => {
                     return missing(&subject, fault.text(handler), install(machine, platform, builder));
@@ -309,7 +313,7 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
             };
             let text =
                 format!("emulated on node {node}{by}: RUN steps are several times slower{proved}{bypassed}{unlisted}");
-            Check { subject, state: State::Slow, text, remedies: native_node(machine, platform, builder) }
+            Check { subject, state: CheckState::Slow, text, remedies: native_node(machine, platform, builder) }
         }
         Support::Foreign => {
             let not_running = builder.nodes.iter().all(|node| node.platforms.is_empty());
@@ -324,7 +328,8 @@ fn platform(machine: &Machine, builder: &Builder, platform: &Platform) -> Check 
                 };
                 return missing(&subject, format!("builder {} is not running", builder.name), vec![start]);
             }
-            let emulator = platform.arch().map_or(Emulator::Unseen, |arch| emulator::of(machine, builder, arch));
+            let emulator =
+                platform.arch().map_or(Emulator::Unseen, |arch| emulator::judge_emulator(machine, builder, arch));
             let text = match emulator {
                 Emulator::Broken(handler, fault) => fault.text(handler),
                 _ => "no node runs its programs: RUN steps of this platform end in exec format error".to_string(),
@@ -342,9 +347,9 @@ fn emulator_name(arch: Arch) -> &'static str {
     }
 }
 
-fn install(machine: &Machine, platform: &Platform, builder: &Builder) -> Vec<Remedy> {
+fn install(machine: &BuildHost, platform: &Platform, builder: &BuildxBuilder) -> Vec<Remedy> {
     let Some(arch) = platform.arch() else { return Vec::new() };
-    let run = |tool: Tool, image: &str| Remedy {
+    let run = |tool: BuildTool, image: &str| Remedy {
         command: CommandLine::new([
             tool.name(),
             "run",
@@ -359,10 +364,10 @@ fn install(machine: &Machine, platform: &Platform, builder: &Builder) -> Vec<Rem
     };
     let install = match builder.driver {
         Driver::Docker | Driver::DockerContainer | Driver::Kubernetes | Driver::Remote | Driver::Other(_) => {
-            run(Tool::Docker, "tonistiigi/binfmt")
+            run(BuildTool::Docker, "tonistiigi/binfmt")
         }
         // podman has no default registry.
-        Driver::Podman => run(Tool::Podman, "docker.io/tonistiigi/binfmt"),
+        Driver::Podman => run(BuildTool::Podman, "docker.io/tonistiigi/binfmt"),
         // buildah does not run images.
         Driver::Buildah => by_hand(
             &["sudo", "apt-get", "install", "qemu-user-static", "binfmt-support"],
@@ -372,7 +377,7 @@ fn install(machine: &Machine, platform: &Platform, builder: &Builder) -> Vec<Rem
     std::iter::once(install).chain(native_node(machine, platform, builder)).collect()
 }
 
-fn native_node(machine: &Machine, platform: &Platform, builder: &Builder) -> Vec<Remedy> {
+fn native_node(machine: &BuildHost, platform: &Platform, builder: &BuildxBuilder) -> Vec<Remedy> {
     if matches!(builder.driver, Driver::Podman | Driver::Buildah) {
         let words = ["imgarch", "rebuild", "IMAGE", "--layout", "DIR"];
         let text = "merges an OCI layout that a machine of this platform built, for example its own CI runner";

@@ -1,7 +1,7 @@
 //! Judges the emulators of this machine from known facts, because an emulator can be registered and still not work.
 //! Does not run programs.
 
-use super::machine::{Builder, Machine, Proof, Support};
+use super::machine::{BuildHost, BuildxBuilder, Proof, Support};
 use crate::platform::{Arch, Fact, Handler, Platform, binfmt};
 
 /// How this machine's kernel handles programs of an architecture.
@@ -13,7 +13,7 @@ pub enum Emulator<'a> {
     Absent,
     /// No fault is known. The trial states whether a program ran with it.
     Works(&'a Handler, Trial),
-    Broken(&'a Handler, Fault),
+    Broken(&'a Handler, EmulatorFault),
 }
 
 /// Whether a program of the architecture ran on this machine.
@@ -25,7 +25,7 @@ pub enum Trial {
 
 /// The fault of a registered emulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum EmulatorFault {
     /// The kernel could not start a program of this architecture with it.
     Refused,
     /// It started the program, which did not exit as expected.
@@ -37,7 +37,7 @@ pub enum Fault {
 }
 
 /// Judges the emulator for `arch` on the machine that builds.
-pub fn of<'a>(machine: &'a Machine, builder: &Builder, arch: Arch) -> Emulator<'a> {
+pub fn judge_emulator<'a>(machine: &'a BuildHost, builder: &BuildxBuilder, arch: Arch) -> Emulator<'a> {
     if !machine.builds_here(builder) {
         return Emulator::Unseen;
     }
@@ -47,10 +47,10 @@ pub fn of<'a>(machine: &'a Machine, builder: &Builder, arch: Arch) -> Emulator<'
     };
     let tried = machine.tried.iter().find(|(tried, _)| *tried == arch).map(|(_, ran)| *ran);
     let fault = match tried {
-        Some(Fact::Known(false)) => Some(Fault::Refused),
-        Some(Fact::Unknown) => Some(Fault::Ended),
-        _ if !handler.fixed => Some(Fault::NotFixed),
-        _ if handler.is_static == Fact::Known(false) => Some(Fault::Dynamic),
+        Some(Fact::Known(false)) => Some(EmulatorFault::Refused),
+        Some(Fact::Unknown) => Some(EmulatorFault::Ended),
+        _ if !handler.fixed => Some(EmulatorFault::NotFixed),
+        _ if handler.is_static == Fact::Known(false) => Some(EmulatorFault::Dynamic),
         _ => None,
     };
     let trial = if tried == Some(Fact::Known(true)) { Trial::Ran } else { Trial::NotMade };
@@ -58,7 +58,7 @@ pub fn of<'a>(machine: &'a Machine, builder: &Builder, arch: Arch) -> Emulator<'
 }
 
 /// Returns how the builder can build `platform`; `None` without a builder. Ignores claims that were refuted.
-pub fn support(machine: &Machine, platform: &Platform) -> Option<Support> {
+pub fn support(machine: &BuildHost, platform: &Platform) -> Option<Support> {
     let builder = machine.builder.as_ref().ok()?;
     match machine.proof(platform) {
         Some(Proof::Refused(_)) => Some(Support::Foreign),
@@ -66,13 +66,16 @@ pub fn support(machine: &Machine, platform: &Platform) -> Option<Support> {
     }
 }
 
-/// As [`Builder::support`], but a platform that the builder does not list counts as emulated if its programs run on the
+/// As [`BuildxBuilder::support`], but a platform that the builder does not list counts as emulated if its programs run on the
 /// kernel of the builder: BuildKit's list is up to 20 s old. Source: moby/buildkit, util/archutil/detect.go.
-fn unlisted(machine: &Machine, builder: &Builder, platform: &Platform) -> Support {
+fn unlisted(machine: &BuildHost, builder: &BuildxBuilder, platform: &Platform) -> Support {
     let support = builder.support(platform);
     let is_linux = platform.os == "linux";
-    match (&support, platform.arch().filter(|_| is_linux).map(|arch| of(machine, builder, arch)), builder.nodes.first())
-    {
+    match (
+        &support,
+        platform.arch().filter(|_| is_linux).map(|arch| judge_emulator(machine, builder, arch)),
+        builder.nodes.first(),
+    ) {
         (Support::Foreign, Some(Emulator::Works(_, Trial::Ran)), Some(node)) if !node.platforms.is_empty() => {
             Support::Emulated { node: node.name.clone() }
         }
@@ -80,19 +83,21 @@ fn unlisted(machine: &Machine, builder: &Builder, platform: &Platform) -> Suppor
     }
 }
 
-impl Fault {
+impl EmulatorFault {
     /// Describes the fault of `handler`, as a sentence without a period.
     pub fn text(self, handler: &Handler) -> String {
         let emulator = format!("the emulator {} ({})", handler.interpreter, flags(handler));
         match self {
-            Fault::Refused => {
+            EmulatorFault::Refused => {
                 format!("{emulator} is registered, but a program of this platform does not start with it")
             }
-            Fault::Ended => {
+            EmulatorFault::Ended => {
                 format!("{emulator} is registered, but a program of this platform does not run to completion with it")
             }
-            Fault::NotFixed => format!("{emulator} is registered without flag F, so containers cannot find it"),
-            Fault::Dynamic => format!("{emulator} is dynamically linked, but containers do not have its loader"),
+            EmulatorFault::NotFixed => format!("{emulator} is registered without flag F, so containers cannot find it"),
+            EmulatorFault::Dynamic => {
+                format!("{emulator} is dynamically linked, but containers do not have its loader")
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct LastBuild {
 
 /// One completed build.
 #[derive(Debug, PartialEq, Eq)]
-struct Record {
+struct BuildRecord {
     name: String,
     context: String,
     took: Duration,
@@ -70,10 +70,10 @@ fn completed(text: &str) -> Vec<String> {
 }
 
 /// Parses `docker buildx history inspect --format json`.
-fn record(text: &str) -> Option<Record> {
+fn record(text: &str) -> Option<BuildRecord> {
     let value: Value = serde_json::from_str(text).ok()?;
     let platforms = value["Platform"].as_array()?.iter().filter_map(Value::as_str);
-    Some(Record {
+    Some(BuildRecord {
         name: value["Name"].as_str().unwrap_or_default().to_string(),
         context: value["Context"].as_str()?.to_string(),
         took: Duration::from_nanos(value["Duration"].as_u64()?),
@@ -81,7 +81,7 @@ fn record(text: &str) -> Option<Record> {
     })
 }
 
-impl Record {
+impl BuildRecord {
     /// Whether its context was this directory. buildx 0.29 records an absolute path, with or without its first slash, a
     /// path in the Git repository, or `.`. Its name then starts with the name of the directory.
     fn is_of(&self, directory: &Path) -> bool {

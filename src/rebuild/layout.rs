@@ -31,7 +31,7 @@ pub fn join(directories: &[&Path], into: &Path, tag: &str) -> Result<(), String>
         }
     }
     let index = json!({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": manifests}).to_string();
-    let digest = Digest::of(index.as_bytes());
+    let digest = Digest::from_bytes(index.as_bytes());
     write(&blobs.join(digest.hex()), &index)?;
     let root = json!({"mediaType": INDEX_TYPE, "digest": digest.as_str(), "size": index.len(),
         "annotations": {"org.opencontainers.image.ref.name": tag}});

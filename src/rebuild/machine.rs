@@ -3,22 +3,22 @@
 
 use serde_json::Value;
 
-use super::tool::{Driver, Tool};
+use super::tool::{BuildTool, Driver};
 use crate::platform::{Arch, Fact, Handler, Platform};
 
 /// The facts that decide whether and how this machine builds for other platforms.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Machine {
+pub struct BuildHost {
     /// The program that builds.
-    pub tool: Tool,
+    pub tool: BuildTool,
     /// The program that the tool's command runs, or why there is none.
-    pub client: Result<Client, String>,
+    pub client: Result<BuildClient, String>,
     /// The daemon that `docker` connects to, or why it does not answer.
     pub daemon: Result<Daemon, String>,
     /// Version of buildx, or why there is none.
     pub buildx: Result<String, String>,
     /// The builder that a build uses, or why it is unknown.
-    pub builder: Result<Builder, String>,
+    pub builder: Result<BuildxBuilder, String>,
     /// Whether a builder with the name that imgarch proposes exists.
     pub has_own_builder: bool,
     /// binfmt_misc handlers of this machine's kernel; `None` if they cannot be read.
@@ -31,7 +31,7 @@ pub struct Machine {
 
 /// The program of a command, with its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Client {
+pub enum BuildClient {
     Docker(String),
     /// podman, which has no buildx even if its command is named `docker`.
     Podman(String),
@@ -42,7 +42,7 @@ pub enum Client {
 pub struct Daemon {
     pub version: String,
     pub arch: Option<Arch>,
-    pub store: Store,
+    pub store: ImageStore,
     /// Docker Desktop has its own emulators.
     pub is_desktop: bool,
     /// Whether the daemon runs on the kernel whose handlers are known, and not on another machine or in a virtual
@@ -52,7 +52,7 @@ pub struct Daemon {
 
 /// The daemon's image store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Store {
+pub enum ImageStore {
     /// Stores indexes, so the `docker` driver can build several platforms.
     Containerd,
     /// Stores one platform per name.
@@ -60,7 +60,7 @@ pub enum Store {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Builder {
+pub struct BuildxBuilder {
     pub name: String,
     pub driver: Driver,
     pub nodes: Vec<BuilderNode>,
@@ -104,12 +104,12 @@ pub enum Support {
     Foreign,
 }
 
-impl Machine {
+impl BuildHost {
     /// Whether the programs of a build run on this machine's kernel.
-    pub fn builds_here(&self, builder: &Builder) -> bool {
+    pub fn builds_here(&self, builder: &BuildxBuilder) -> bool {
         match self.tool {
-            Tool::Docker => self.daemon.as_ref().is_ok_and(|daemon| daemon.is_here) && builder.is_at_daemon(),
-            Tool::Podman | Tool::Buildah => builder.nodes.iter().all(|node| node.endpoint == HERE),
+            BuildTool::Docker => self.daemon.as_ref().is_ok_and(|daemon| daemon.is_here) && builder.is_at_daemon(),
+            BuildTool::Podman | BuildTool::Buildah => builder.nodes.iter().all(|node| node.endpoint == HERE),
         }
     }
 
@@ -119,7 +119,7 @@ impl Machine {
     }
 }
 
-impl Builder {
+impl BuildxBuilder {
     /// Formats the name and driver, such as `imgarch (docker-container)`.
     pub fn label(&self) -> String {
         format!("{} ({})", self.name, self.driver)
@@ -248,7 +248,7 @@ pub fn versions(text: &str) -> (Option<String>, Option<Server>) {
 /// The daemon's store and machine, from `docker info --format json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
-    pub store: Store,
+    pub store: ImageStore,
     pub hostname: String,
     pub kernel: String,
 }
@@ -260,11 +260,11 @@ pub fn info(text: &str) -> Info {
 }
 
 /// Recognises the containerd image store by `driver-type: io.containerd.snapshotter.v1`.
-fn store(value: &Value) -> Store {
+fn store(value: &Value) -> ImageStore {
     let rows = value["DriverStatus"].as_array().map_or(&[][..], Vec::as_slice);
     match rows.iter().any(|row| row[1].as_str().is_some_and(|kind| kind.starts_with("io.containerd.snapshotter"))) {
-        true => Store::Containerd,
-        false => Store::Classic,
+        true => ImageStore::Containerd,
+        false => ImageStore::Classic,
     }
 }
 
@@ -280,7 +280,7 @@ pub fn buildx_version(text: &str) -> Option<String> {
 /// Parses `docker buildx inspect`: the builder's lines, then those of its nodes, each starting with `Name:`. Fails if
 /// the output does not describe a builder, or if buildx could not query its driver, which buildx reports with exit code
 /// 0.
-pub fn builder(text: &str) -> Result<Builder, String> {
+pub fn builder(text: &str) -> Result<BuildxBuilder, String> {
     let (head, nodes) = text.split_once("Nodes:").unwrap_or((text, ""));
     let field = |text: &str, name: &str| {
         text.lines().find_map(|line| line.strip_prefix(name).map(|rest| rest.trim().to_string()))
@@ -314,7 +314,7 @@ pub fn builder(text: &str) -> Result<Builder, String> {
             error: field(&block, "Error:"),
         });
     }
-    Ok(Builder { name, driver: Driver::parse(&driver), nodes: found })
+    Ok(BuildxBuilder { name, driver: Driver::parse(&driver), nodes: found })
 }
 
 #[cfg(test)]
@@ -399,9 +399,9 @@ mod tests {
         let parsed = info(
             r#"{"Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],"Name":"a","KernelVersion":"6.1"}"#,
         );
-        assert_eq!(parsed, Info { store: Store::Containerd, hostname: "a".into(), kernel: "6.1".into() });
+        assert_eq!(parsed, Info { store: ImageStore::Containerd, hostname: "a".into(), kernel: "6.1".into() });
         let parsed = info(r#"{"Driver":"overlay2","DriverStatus":[["Backing Filesystem","extfs"]]}"#);
-        assert_eq!(parsed.store, Store::Classic);
+        assert_eq!(parsed.store, ImageStore::Classic);
         assert_eq!(buildx_version("github.com/docker/buildx v0.13.1 788433953af1\n").as_deref(), Some("0.13.1"));
         assert_eq!(buildx_version("github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3").as_deref(), Some("0.13.1+ds1"));
     }

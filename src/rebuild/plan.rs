@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::command::{BuildCommands, build_commands};
-use super::doctor::{self, Check, State};
+use super::doctor::{self, Check, CheckState};
 use super::emulator;
 use super::history::LastBuild;
-use super::machine::{Builder, Machine, Support};
-use super::published::{Entry, Published};
-pub use super::request::{BuildSettings, Delivery, Request};
+use super::machine::{BuildHost, BuildxBuilder, Support};
+use super::published::{Published, PublishedManifest};
+pub use super::request::{BuildSettings, Delivery, RebuildRequest};
 use super::seals::Seal;
 use crate::judge::code::Severity;
 use crate::oci::Digest;
@@ -19,13 +19,13 @@ use crate::scan::{ImageReport, PlatformReport, Verdict};
 
 /// The decisions, in display order.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    pub request: Request,
+pub struct RebuildPlan {
+    pub request: RebuildRequest,
     pub before: Option<Published>,
-    pub keep: Vec<Kept>,
+    pub keep: Vec<KeptPlatform>,
     /// The JSON texts of the kept descriptors, for the new index.
     pub staying: Vec<String>,
-    pub build: Vec<Build>,
+    pub build: Vec<PlannedBuild>,
     /// Problems that make the build impossible or slow.
     pub checks: Vec<Check>,
     /// The builder and its driver, such as `imgarch (docker-container)`.
@@ -40,10 +40,10 @@ pub struct Plan {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Kept {
+pub struct KeptPlatform {
     /// `None`: an attestation or an artifact.
     pub platform: Option<Platform>,
-    pub entry: Entry,
+    pub entry: PublishedManifest,
     /// Why the manifest may be unhealthy, although it is kept.
     pub doubt: Option<Doubt>,
 }
@@ -61,14 +61,14 @@ pub enum Doubt {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Build {
+pub struct PlannedBuild {
     pub platform: Platform,
     /// "its entrypoint is x86-64", "missing".
     pub reason: String,
     pub means: Means,
 }
 
-impl Build {
+impl PlannedBuild {
     fn native_node(&self) -> Option<&str> {
         match &self.means {
             Means::Built { cost: Cost::Native { node }, .. } => Some(node),
@@ -132,15 +132,15 @@ pub enum Cost {
     Impossible,
 }
 
-impl Plan {
+impl RebuildPlan {
     /// Plans a build with docker, podman or buildah.
     pub fn make(
-        request: Request,
+        request: RebuildRequest,
         before: Option<Published>,
         scans: Scans<'_>,
-        machine: &Machine,
-        recipe: Recipe,
-    ) -> Plan {
+        machine: &BuildHost,
+        recipe: DockerfileFacts,
+    ) -> RebuildPlan {
         let wanted = wanted(&request, before.as_ref(), scans.asked);
         let platforms: Vec<Platform> = wanted.iter().map(|(platform, _)| platform.clone()).collect();
         let delivery = delivery(&request.build, machine);
@@ -149,7 +149,7 @@ impl Plan {
             .map(|(platform, reason)| {
                 let commands = build_commands(machine.tool, &request, &platform, delivery);
                 let cost = cost(machine, &platform, recipe.runs_on_target);
-                Build { platform, reason, means: Means::Built { cost, commands } }
+                PlannedBuild { platform, reason, means: Means::Built { cost, commands } }
             })
             .collect();
         let mut checks = if platforms.is_empty() { Vec::new() } else { doctor::examine(machine, &platforms) };
@@ -157,17 +157,22 @@ impl Plan {
             checks.retain(|other| other.subject != check.subject);
             checks.push(check);
         }
-        let builder = machine.builder.as_ref().map_or("none".to_string(), Builder::label);
+        let builder = machine.builder.as_ref().map_or("none".to_string(), BuildxBuilder::label);
         let breaks = |error: &LintError| {
             error.right_for.is_none_or(|arch| platforms.iter().any(|platform| platform.arch() != Some(arch)))
         };
         let lint = recipe.lint.into_iter().filter(breaks).map(|error| error.text).collect();
-        let plan = Plan::new(request, before, scans, build, delivery);
-        Plan { checks, builder, lint, ..plan }
+        let plan = RebuildPlan::new(request, before, scans, build, delivery);
+        RebuildPlan { checks, builder, lint, ..plan }
     }
 
     /// Plans to merge images that other tools built. Skips `supplies` that are already in the index.
-    pub fn supplied(request: Request, before: Option<Published>, scans: Scans<'_>, supplies: Vec<Supply>) -> Plan {
+    pub fn supplied(
+        request: RebuildRequest,
+        before: Option<Published>,
+        scans: Scans<'_>,
+        supplies: Vec<Supply>,
+    ) -> RebuildPlan {
         let leaves = before.as_ref().map_or(Vec::new(), Published::leaves);
         let is_asked = |platform: &Platform| {
             request.platforms.is_empty() || request.platforms.iter().any(|asked| platform.is_wanted_as(asked))
@@ -183,40 +188,40 @@ impl Plan {
                 },
                 None => "missing".to_string(),
             };
-            build.push(Build { platform: supply.platform.clone(), reason, means: Means::Supplied(supply) });
+            build.push(PlannedBuild { platform: supply.platform.clone(), reason, means: Means::Supplied(supply) });
         }
-        Plan::new(request, before, scans, build, Delivery::Supplied)
+        RebuildPlan::new(request, before, scans, build, Delivery::Supplied)
     }
 
     fn new(
-        request: Request,
+        request: RebuildRequest,
         before: Option<Published>,
         scans: Scans<'_>,
-        build: Vec<Build>,
+        build: Vec<PlannedBuild>,
         delivery: Delivery,
-    ) -> Plan {
+    ) -> RebuildPlan {
         let leaves = before.as_ref().map_or(Vec::new(), Published::leaves);
-        let is_rebuilt = |entry: &Entry| {
+        let is_rebuilt = |entry: &PublishedManifest| {
             entry.is_image() && build.iter().any(|build| entry.platform.as_ref() == Some(&build.platform))
         };
         let replaced: HashSet<&str> =
             leaves.iter().filter(|entry| is_rebuilt(entry)).map(|entry| entry.descriptor.digest.as_str()).collect();
         // Attestations are removed together with their manifest. Everything else stays.
-        let is_gone = |entry: &Entry| match entry.is_image() {
+        let is_gone = |entry: &PublishedManifest| match entry.is_image() {
             true => is_rebuilt(entry),
             false => entry.attests().is_some_and(|digest| replaced.contains(digest)),
         };
-        let (images, others): (Vec<&Entry>, Vec<&Entry>) =
+        let (images, others): (Vec<&PublishedManifest>, Vec<&PublishedManifest>) =
             leaves.iter().filter(|entry| !is_gone(entry)).partition(|entry| entry.is_image());
-        let image = |entry: &&Entry| Kept {
+        let image = |entry: &&PublishedManifest| KeptPlatform {
             platform: entry.platform.clone(),
             doubt: doubt(scans, &request.targets, &entry.descriptor.digest),
             entry: (*entry).clone(),
         };
-        let other = |entry: &&Entry| Kept { platform: None, entry: (*entry).clone(), doubt: None };
+        let other = |entry: &&PublishedManifest| KeptPlatform { platform: None, entry: (*entry).clone(), doubt: None };
         let keep = images.iter().map(image).chain(others.iter().map(other)).collect();
         let staying = before.as_ref().map_or(Vec::new(), |before| before.staying(&is_gone));
-        Plan {
+        RebuildPlan {
             request,
             before,
             keep,
@@ -233,8 +238,8 @@ impl Plan {
 
     /// Returns the builds in order, grouped by what runs at the same time: native builds on different nodes do. All
     /// others share a machine, so they run one after another.
-    pub fn batches(&self) -> Vec<Vec<&Build>> {
-        let (mut native, mut others): (Vec<&Build>, Vec<Vec<&Build>>) = (Vec::new(), Vec::new());
+    pub fn batches(&self) -> Vec<Vec<&PlannedBuild>> {
+        let (mut native, mut others): (Vec<&PlannedBuild>, Vec<Vec<&PlannedBuild>>) = (Vec::new(), Vec::new());
         for build in &self.build {
             let node = build.native_node();
             match node.is_some() && !native.iter().any(|other| other.native_node() == node) {
@@ -248,7 +253,7 @@ impl Plan {
     /// Returns the replaced manifests: the index, and those of the rebuilt platforms.
     pub fn replaced(&self) -> Vec<Digest> {
         let Some(before) = self.before.as_ref().filter(|_| !self.is_done()) else { return Vec::new() };
-        let is_rebuilt = |entry: &&&Entry| {
+        let is_rebuilt = |entry: &&&PublishedManifest| {
             entry.is_image() && self.build.iter().any(|build| entry.platform.as_ref() == Some(&build.platform))
         };
         let mut replaced = vec![before.digest.clone()];
@@ -283,7 +288,7 @@ impl Plan {
     /// Returns the problems to fix before a build can succeed.
     pub fn obstacles(&self) -> Vec<&Check> {
         let is_platform = |check: &Check| self.build.iter().find(|build| build.platform.to_string() == check.subject);
-        let missing = self.checks.iter().filter(|check| check.state == State::Missing);
+        let missing = self.checks.iter().filter(|check| check.state == CheckState::Missing);
         // A platform that no node runs, or whose emulator is broken, is only an obstacle if its programs have to run.
         missing
             .filter(|check| match is_platform(check).map(|build| &build.means) {
@@ -313,7 +318,7 @@ impl fmt::Display for Doubt {
 
 /// Facts about the Dockerfile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recipe {
+pub struct DockerfileFacts {
     pub runs_on_target: bool,
     pub lint: Vec<LintError>,
 }
@@ -328,7 +333,11 @@ pub struct LintError {
 }
 
 /// Returns the platforms to build, with the reasons.
-fn wanted(request: &Request, before: Option<&Published>, report: Option<&ImageReport>) -> Vec<(Platform, String)> {
+fn wanted(
+    request: &RebuildRequest,
+    before: Option<&Published>,
+    report: Option<&ImageReport>,
+) -> Vec<(Platform, String)> {
     let leaves = before.map_or(Vec::new(), Published::leaves);
     let images = leaves.iter().filter(|entry| entry.is_image());
     let present: Vec<(&Platform, &Digest)> =
@@ -392,7 +401,7 @@ fn doubt(scans: Scans<'_>, targets: &[Target], digest: &Digest) -> Option<Doubt>
     doubt
 }
 
-fn cost(machine: &Machine, platform: &Platform, runs_on_target: bool) -> Cost {
+fn cost(machine: &BuildHost, platform: &Platform, runs_on_target: bool) -> Cost {
     match emulator::support(machine, platform) {
         Some(Support::Native { node }) => Cost::Native { node },
         _ if !runs_on_target => Cost::CrossCompiled,
@@ -401,7 +410,7 @@ fn cost(machine: &Machine, platform: &Platform, runs_on_target: bool) -> Cost {
     }
 }
 
-fn delivery(build: &BuildSettings, machine: &Machine) -> Delivery {
+fn delivery(build: &BuildSettings, machine: &BuildHost) -> Delivery {
     match &machine.builder {
         _ if build.output.is_some() => Delivery::Local,
         Ok(builder) if !builder.driver.pushes_by_digest() => Delivery::ByLayout,

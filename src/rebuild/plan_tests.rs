@@ -1,8 +1,8 @@
 //! Plans for typical images.
 
 use super::super::bake::BakeTarget;
-use super::super::machine::{Builder, BuilderNode, Client, Daemon, Store};
-use super::super::tool::{Driver, Tool};
+use super::super::machine::{BuildClient, BuilderNode, BuildxBuilder, Daemon, ImageStore};
+use super::super::tool::{BuildTool, Driver};
 use super::*;
 use crate::judge::code::Code;
 use crate::judge::finding::Finding;
@@ -15,7 +15,7 @@ fn platform(text: &str) -> Platform {
     Platform::parse(text).unwrap()
 }
 
-fn machine(driver: &str, node: &[&str]) -> Machine {
+fn machine(driver: &str, node: &[&str]) -> BuildHost {
     let node = BuilderNode {
         name: "n".into(),
         endpoint: String::new(),
@@ -25,18 +25,18 @@ fn machine(driver: &str, node: &[&str]) -> Machine {
         by_hand: Vec::new(),
         error: None,
     };
-    Machine {
-        tool: Tool::Docker,
-        client: Ok(Client::Docker("26".into())),
+    BuildHost {
+        tool: BuildTool::Docker,
+        client: Ok(BuildClient::Docker("26".into())),
         daemon: Ok(Daemon {
             version: "26".into(),
             arch: Some(Arch::Amd64),
-            store: Store::Containerd,
+            store: ImageStore::Containerd,
             is_desktop: false,
             is_here: true,
         }),
         buildx: Ok("0.13".into()),
-        builder: Ok(Builder { name: "b".into(), driver: Driver::parse(driver), nodes: vec![node] }),
+        builder: Ok(BuildxBuilder { name: "b".into(), driver: Driver::parse(driver), nodes: vec![node] }),
         has_own_builder: false,
         handlers: Some(Vec::new()),
         tried: Vec::new(),
@@ -46,7 +46,7 @@ fn machine(driver: &str, node: &[&str]) -> Machine {
 
 /// An index of these platforms, each with its attestation, and one artifact that belongs to none.
 fn published(platforms: &[&str]) -> Published {
-    let digest = |text: &str| Digest::of(text.as_bytes()).to_string();
+    let digest = |text: &str| Digest::from_bytes(text.as_bytes()).to_string();
     let mut manifests = Vec::new();
     for name in platforms {
         let p = platform(name);
@@ -57,14 +57,14 @@ fn published(platforms: &[&str]) -> Published {
             "annotations": {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": digest(name)}}));
     }
     let index = serde_json::json!({"schemaVersion": 2, "manifests": manifests, "annotations": {"k": "v"}}).to_string();
-    Published::read(&Descriptor::new("i", Digest::of(index.as_bytes()), 1), index.as_bytes(), None).unwrap()
+    Published::read(&Descriptor::new("i", Digest::from_bytes(index.as_bytes()), 1), index.as_bytes(), None).unwrap()
 }
 
 /// A report in which the platforms in `broken` have a fault.
 fn report(platforms: &[&str], broken: &[&str]) -> ImageReport {
     let fault = || Finding::new(Code::EntrypointWrongArch, "its entrypoint is x86-64");
     let one = |name: &&str| PlatformReport {
-        digest: Some(Digest::of(name.as_bytes())),
+        digest: Some(Digest::from_bytes(name.as_bytes())),
         programs: 1,
         agreement: Agreement::Fits,
         findings: broken.contains(name).then(fault).into_iter().collect(),
@@ -73,8 +73,8 @@ fn report(platforms: &[&str], broken: &[&str]) -> ImageReport {
     ImageReport { platforms: platforms.iter().map(one).collect(), ..ImageReport::new("x", Origin::Unopened) }
 }
 
-fn request(platforms: &[&str], targets: &[&str]) -> Request {
-    Request {
+fn request(platforms: &[&str], targets: &[&str]) -> RebuildRequest {
+    RebuildRequest {
         reference: Reference::parse("example.com/user/app:v1").unwrap(),
         platforms: platforms.iter().map(|text| platform(text)).collect(),
         also: Vec::new(),
@@ -89,11 +89,17 @@ fn request(platforms: &[&str], targets: &[&str]) -> Request {
 }
 
 /// Checks the plan: the kept platforms, the number of other kept manifests, and the builds as `platform: reason`.
-fn check(request: Request, there: &[&str], broken: &[&str], expected: (&[&str], usize, &[&str])) -> Plan {
+fn check(request: RebuildRequest, there: &[&str], broken: &[&str], expected: (&[&str], usize, &[&str])) -> RebuildPlan {
     let before = (!there.is_empty()).then(|| published(there));
     let report = (!there.is_empty()).then(|| report(there, broken));
     let scans = Scans { asked: report.as_ref(), others: None };
-    let plan = Plan::make(request, before, scans, &machine("docker-container", &["linux/amd64"]), Recipe::default());
+    let plan = RebuildPlan::make(
+        request,
+        before,
+        scans,
+        &machine("docker-container", &["linux/amd64"]),
+        DockerfileFacts::default(),
+    );
     let keep: Vec<String> =
         plan.keep.iter().filter_map(|kept| kept.platform.as_ref()).map(ToString::to_string).collect();
     let others = plan.keep.iter().filter(|kept| kept.platform.is_none()).count();
@@ -109,14 +115,14 @@ fn check(request: Request, there: &[&str], broken: &[&str], expected: (&[&str], 
     plan
 }
 
-fn cost_of(plan: &Plan) -> &Cost {
+fn cost_of(plan: &RebuildPlan) -> &Cost {
     match &plan.build[0].means {
         Means::Built { cost, .. } => cost,
         Means::Supplied(_) => panic!("nothing is supplied"),
     }
 }
 
-fn command(plan: &Plan) -> String {
+fn command(plan: &RebuildPlan) -> String {
     match &plan.build[0].means {
         Means::Built { commands, .. } => commands.build.to_string(),
         Means::Supplied(_) => panic!("nothing is supplied"),
@@ -159,14 +165,20 @@ fn the_commands_are_exact() {
         command(&plan),
         "docker buildx build --platform linux/arm64 --output type=image,name=example.com/user/app,push-by-digest=true,name-canonical=true,push=true --metadata-file /w/linux-arm64.json --pull ."
     );
-    let bake = Request {
+    let bake = RebuildRequest {
         build: BuildSettings {
             bake: Some(BakeTarget { name: "app".into(), linked: vec!["base".into()], ..BakeTarget::default() }),
             ..plan.request.build.clone()
         },
         ..request(&["linux/arm64"], &[])
     };
-    let plan = Plan::make(bake, None, Scans::default(), &machine("docker", &["linux/amd64"]), Recipe::default());
+    let plan = RebuildPlan::make(
+        bake,
+        None,
+        Scans::default(),
+        &machine("docker", &["linux/amd64"]),
+        DockerfileFacts::default(),
+    );
     assert_eq!(plan.delivery, Delivery::ByLayout);
     assert_eq!(
         command(&plan),
@@ -177,14 +189,14 @@ fn the_commands_are_exact() {
 #[test]
 fn podman_builds_into_a_manifest_list_and_writes_a_layout() {
     let mut podman = machine("docker", &["linux/amd64"]);
-    podman.tool = Tool::Podman;
-    podman.builder = podman.builder.map(|builder| Builder { driver: Driver::Podman, ..builder });
+    podman.tool = BuildTool::Podman;
+    podman.builder = podman.builder.map(|builder| BuildxBuilder { driver: Driver::Podman, ..builder });
     let mut wanted = request(&["linux/arm/v7"], &[]);
     wanted.build.dockerfile = Some("D".into());
-    let plan = Plan::make(wanted, None, Scans::default(), &podman, Recipe::default());
+    let plan = RebuildPlan::make(wanted, None, Scans::default(), &podman, DockerfileFacts::default());
     let Means::Built { commands, .. } = &plan.build[0].means else { panic!("it is built") };
     // The first digits of the working directory's digest make the name unique.
-    let list = format!("localhost/imgarch-rebuild:{}-linux-arm-v7", &Digest::of(b"/w").hex()[..12]);
+    let list = format!("localhost/imgarch-rebuild:{}-linux-arm-v7", &Digest::from_bytes(b"/w").hex()[..12]);
     let shown = [Some(&commands.build), commands.export.as_ref(), commands.cleanup.as_ref()];
     let shown = shown.map(|line| line.unwrap().to_string());
     let expected = [
@@ -203,8 +215,8 @@ fn only_native_builds_on_different_nodes_run_at_the_same_time() {
     builder.nodes.push(BuilderNode { name: "other".into(), ..builder.nodes[0].clone() });
     builder.nodes[1].platforms = vec![platform("linux/arm64")];
     let names = ["linux/riscv64", "linux/arm64", "linux/amd64", "linux/386"];
-    let recipe = Recipe { runs_on_target: true, lint: Vec::new() };
-    let plan = Plan::make(request(&names, &[]), None, Scans::default(), &machine, recipe);
+    let recipe = DockerfileFacts { runs_on_target: true, lint: Vec::new() };
+    let plan = RebuildPlan::make(request(&names, &[]), None, Scans::default(), &machine, recipe);
     let batches: Vec<Vec<String>> =
         plan.batches().iter().map(|batch| batch.iter().map(|one| one.platform.to_string()).collect()).collect();
     let expected: [&[&str]; 3] = [&["linux/arm64", "linux/amd64"], &["linux/riscv64"], &["linux/386"]];
@@ -214,8 +226,14 @@ fn only_native_builds_on_different_nodes_run_at_the_same_time() {
 #[test]
 fn emulation_is_an_obstacle_only_where_something_is_run() {
     let make = |node: &[&str], runs_on_target| {
-        let recipe = Recipe { runs_on_target, lint: Vec::new() };
-        Plan::make(request(&["linux/arm64"], &[]), None, Scans::default(), &machine("docker-container", node), recipe)
+        let recipe = DockerfileFacts { runs_on_target, lint: Vec::new() };
+        RebuildPlan::make(
+            request(&["linux/arm64"], &[]),
+            None,
+            Scans::default(),
+            &machine("docker-container", node),
+            recipe,
+        )
     };
     let plan = make(&["linux/amd64"], true);
     assert_eq!((cost_of(&plan), plan.obstacles().len()), (&Cost::Impossible, 1));
@@ -229,8 +247,8 @@ fn emulation_is_an_obstacle_only_where_something_is_run() {
 
 #[test]
 fn a_single_manifest_is_an_index_of_one() {
-    let bytes = serde_json::json!({"schemaVersion": 2, "config": {"mediaType": "c", "digest": Digest::of(b"c").to_string(), "size": 1}, "layers": []}).to_string();
-    let root = Descriptor::new("application/vnd.oci.image.manifest.v1+json", Digest::of(bytes.as_bytes()), 5);
+    let bytes = serde_json::json!({"schemaVersion": 2, "config": {"mediaType": "c", "digest": Digest::from_bytes(b"c").to_string(), "size": 1}, "layers": []}).to_string();
+    let root = Descriptor::new("application/vnd.oci.image.manifest.v1+json", Digest::from_bytes(bytes.as_bytes()), 5);
     let single = Published::read(&root, bytes.as_bytes(), Some(&platform("linux/arm/v7"))).unwrap();
     let raw: serde_json::Value = serde_json::from_str(&single.entries[0].raw).unwrap();
     assert_eq!(raw["platform"], serde_json::json!({"os": "linux", "architecture": "arm", "variant": "v7"}));
@@ -240,15 +258,16 @@ fn a_single_manifest_is_an_index_of_one() {
 #[test]
 fn the_classic_image_store_needs_another_builder() {
     let mut machine = machine("docker", &["linux/amd64"]);
-    machine.daemon.as_mut().unwrap().store = Store::Classic;
-    let plan = Plan::make(request(&["linux/amd64"], &[]), None, Scans::default(), &machine, Recipe::default());
+    machine.daemon.as_mut().unwrap().store = ImageStore::Classic;
+    let plan =
+        RebuildPlan::make(request(&["linux/amd64"], &[]), None, Scans::default(), &machine, DockerfileFacts::default());
     let obstacles = plan.obstacles();
     assert_eq!((obstacles.len(), obstacles[0].subject.as_str()), (1, "builder"));
     assert!(obstacles[0].remedies[0].command.to_string().starts_with("docker buildx create --name imgarch"));
 }
 
 /// The platforms that make the next scan fail.
-fn doubts(plan: &Plan) -> Vec<String> {
+fn doubts(plan: &RebuildPlan) -> Vec<String> {
     plan.doubts().map(|(platform, doubt)| format!("{platform}: {doubt}")).collect()
 }
 
@@ -267,7 +286,7 @@ fn platforms_that_stay_broken_are_reported() {
         let asked = report(&["linux/arm64"], &["linux/arm64"]);
         let scans = Scans { asked: Some(&asked), others };
         let machine = machine("docker-container", &["linux/amd64"]);
-        Plan::make(request(&[], targets), Some(published(BOTH)), scans, &machine, Recipe::default())
+        RebuildPlan::make(request(&[], targets), Some(published(BOTH)), scans, &machine, DockerfileFacts::default())
     };
     let plan = of(&["linux/arm64"], Some(&report(&["linux/amd64"], &["linux/amd64"])));
     assert_eq!((plan.build.len(), doubts(&plan)), (1, broken.map(String::from).to_vec()));
@@ -282,8 +301,9 @@ fn a_platform_that_cannot_be_read_is_built_where_it_is_named() {
     let asked = report(&["linux/amd64"], &[]);
     let scans = Scans { asked: Some(&asked), others: None };
     let machine = machine("docker-container", &["linux/amd64"]);
-    let make =
-        |platforms| Plan::make(request(platforms, &[]), Some(published(BOTH)), scans, &machine, Recipe::default());
+    let make = |platforms| {
+        RebuildPlan::make(request(platforms, &[]), Some(published(BOTH)), scans, &machine, DockerfileFacts::default())
+    };
     assert_eq!(make(&["linux/arm64"]).build[0].reason, "it could not be read");
     assert!(make(&[]).is_done());
 }
@@ -293,7 +313,7 @@ fn a_supplied_image_replaces_its_platform() {
     let supply = |name: &str, digest: &str| Supply {
         platform: platform(name),
         name: "oci:x".into(),
-        digest: Digest::of(digest.as_bytes()),
+        digest: Digest::from_bytes(digest.as_bytes()),
         descriptors: Vec::new(),
         place: SupplyPlace::Here,
     };
@@ -302,10 +322,10 @@ fn a_supplied_image_replaces_its_platform() {
     // The first is in the index already.
     let supplies =
         vec![supply("linux/amd64", "linux/amd64"), supply("linux/arm64", "new"), supply("linux/s390x", "new too")];
-    let plan = Plan::supplied(request(&[], &[]), Some(published(BOTH)), scans, supplies.clone());
+    let plan = RebuildPlan::supplied(request(&[], &[]), Some(published(BOTH)), scans, supplies.clone());
     let build: Vec<String> = plan.build.iter().map(|build| format!("{}: {}", build.platform, build.reason)).collect();
     assert_eq!(build, ["linux/arm64: its entrypoint is x86-64", "linux/s390x: missing"]);
     assert_eq!((plan.staying.len(), plan.delivery, plan.obstacles().len()), (2, Delivery::Supplied, 0));
-    let named = Plan::supplied(request(&["linux/s390x"], &[]), Some(published(BOTH)), scans, supplies);
+    let named = RebuildPlan::supplied(request(&["linux/s390x"], &[]), Some(published(BOTH)), scans, supplies);
     assert_eq!((named.build.len(), named.staying.len(), doubts(&named).len()), (1, 4, 1));
 }

@@ -8,14 +8,14 @@ use std::path::Path;
 
 use super::docker::{BUILD_LIMIT, CommandLine, CommandOutput, Docker};
 use super::emulator::{self, Emulator};
-use super::machine::{Machine, Proof, Support};
-use super::tool::Tool;
+use super::machine::{BuildHost, Proof, Support};
+use super::tool::BuildTool;
 use crate::host;
 use crate::platform::{Arch, Fact, Platform};
 
 /// Runs a program on the builder for each of `platforms` that it claims to support, unless it ran on the kernel of the
 /// builder, or an emulator there has a known fault. `directory` must be empty.
-pub fn prove(machine: &mut Machine, docker: &dyn Docker, platforms: &[Platform], directory: &Path) {
+pub fn prove(machine: &mut BuildHost, docker: &dyn Docker, platforms: &[Platform], directory: &Path) {
     for platform in platforms {
         let Some((program, exit_code)) = claimed(machine, platform).and_then(host::tiny_program) else { continue };
         let proof = match write_context(&program, directory) {
@@ -33,14 +33,14 @@ pub fn prove(machine: &mut Machine, docker: &dyn Docker, platforms: &[Platform],
 }
 
 /// Returns the architecture of a platform that needs a test.
-fn claimed(machine: &Machine, platform: &Platform) -> Option<Arch> {
+fn claimed(machine: &BuildHost, platform: &Platform) -> Option<Arch> {
     let builder = machine.builder.as_ref().ok()?;
     let arch = platform.arch().filter(|_| platform.os == "linux")?;
     let is_claimed = !matches!(builder.support(platform), Support::Foreign);
     // BuildKit's image has emulators, so a program that this machine's kernel refuses may still run.
     let is_known = machine.proofs.iter().any(|(known, _)| known == platform)
         || (machine.builds_here(builder) && machine.tried.contains(&(arch, Fact::Known(true))))
-        || matches!(emulator::of(machine, builder, arch), Emulator::Broken(..));
+        || matches!(emulator::judge_emulator(machine, builder, arch), Emulator::Broken(..));
     (is_claimed && !is_known).then_some(arch)
 }
 
@@ -54,16 +54,16 @@ fn write_context(program: &[u8], directory: &Path) -> io::Result<()> {
 }
 
 /// Returns the build command. It uses no cache and no network, and leaves no image.
-fn command(tool: Tool, builder: &str, platform: &Platform, directory: &Path) -> CommandLine {
+fn command(tool: BuildTool, builder: &str, platform: &Platform, directory: &Path) -> CommandLine {
     let (platform, directory) = (platform.to_string(), directory.display().to_string());
     let common = ["--platform", &platform, "--no-cache", "--network", "none"];
     let words: Vec<&str> = match tool {
-        Tool::Docker => {
+        BuildTool::Docker => {
             let output = ["--progress", "plain", "--provenance=false", "--output", "type=cacheonly"];
             [&["buildx", "build", "--builder", builder][..], &common, &output].concat()
         }
         // The program does not exit with 0, so the build ends without an image.
-        Tool::Podman | Tool::Buildah => [&["build"][..], &common].concat(),
+        BuildTool::Podman | BuildTool::Buildah => [&["build"][..], &common].concat(),
     };
     CommandLine::new([tool.name()].into_iter().chain(words).chain([directory.as_str()]))
 }
@@ -103,7 +103,7 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
-    use super::super::machine::{Builder, BuilderNode, Client, Daemon, Store};
+    use super::super::machine::{BuildClient, BuilderNode, BuildxBuilder, Daemon, ImageStore};
     use super::super::tool::Driver;
     use super::*;
 
@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    fn machine(platforms: &[&str]) -> Machine {
+    fn machine(platforms: &[&str]) -> BuildHost {
         let node = BuilderNode {
             name: "n".into(),
             endpoint: "tcp://far:1234".into(),
@@ -138,12 +138,12 @@ mod tests {
             by_hand: Vec::new(),
             error: None,
         };
-        Machine {
-            tool: Tool::Docker,
-            client: Ok(Client::Docker("28".into())),
+        BuildHost {
+            tool: BuildTool::Docker,
+            client: Ok(BuildClient::Docker("28".into())),
             daemon: Err("none".into()),
             buildx: Ok("0.29".into()),
-            builder: Ok(Builder { name: "b".into(), driver: Driver::Remote, nodes: vec![node] }),
+            builder: Ok(BuildxBuilder { name: "b".into(), driver: Driver::Remote, nodes: vec![node] }),
             has_own_builder: false,
             handlers: None,
             tried: Vec::new(),
@@ -179,11 +179,12 @@ mod tests {
         let mut here = machine(&["linux/amd64", "linux/arm64"]);
         let builder = here.builder.as_mut().unwrap();
         (builder.driver, builder.nodes[0].endpoint) = (Driver::Docker, "default".into());
-        let (version, arch, store) = ("28".to_string(), Some(Arch::Amd64), Store::Containerd);
+        let (version, arch, store) = ("28".to_string(), Some(Arch::Amd64), ImageStore::Containerd);
         here.daemon = Ok(Daemon { version, arch, store, is_desktop: false, is_here: true });
         for (tried, proofs) in [(Fact::Known(false), 1), (Fact::Unknown, 1), (Fact::Known(true), 0)] {
             // The list is stale: no handler is registered any more.
-            let mut machine = Machine { handlers: Some(Vec::new()), tried: vec![(Arch::Arm64, tried)], ..here.clone() };
+            let mut machine =
+                BuildHost { handlers: Some(Vec::new()), tried: vec![(Arch::Arm64, tried)], ..here.clone() };
             let docker = Builds { stderr: REFUSED, asked: Mutex::default() };
             prove(&mut machine, &docker, std::slice::from_ref(&arm64), directory.path());
             assert_eq!(machine.proofs.len(), proofs, "{tried:?}");
@@ -202,7 +203,7 @@ mod tests {
             said("Error: building at STEP \"RUN /program\": while running runtime: exit status 42\n"),
             Proof::Ran
         );
-        let line = command(Tool::Podman, "podman", &Platform::parse("linux/arm64").unwrap(), Path::new("/d"));
+        let line = command(BuildTool::Podman, "podman", &Platform::parse("linux/arm64").unwrap(), Path::new("/d"));
         assert_eq!(line.to_string(), "podman build --platform linux/arm64 --no-cache --network none /d");
     }
 

@@ -19,7 +19,7 @@ const MEDIA_TYPE: &str = "mediaType";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Published {
     pub digest: Digest,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<PublishedManifest>,
     /// The members of the index in order, with their JSON texts; that of `manifests` is empty. No members for a single
     /// manifest.
     members: Vec<(String, String)>,
@@ -27,14 +27,14 @@ pub struct Published {
 
 /// One manifest of an index.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct PublishedManifest {
     pub descriptor: Descriptor,
     /// The platform of the descriptor, or else of the config.
     pub platform: Option<Platform>,
     /// The descriptor's JSON text.
     pub raw: String,
     /// The entries of a nested index, as far as it could be read.
-    pub nested: Vec<Entry>,
+    pub nested: Vec<PublishedManifest>,
 }
 
 /// An index that is ready to be written.
@@ -55,7 +55,7 @@ impl Published {
                 let mut members = JsonText::members(text)?;
                 let manifests = members.iter().rev().find(|(name, _)| name == MANIFESTS).map(|(_, text)| *text);
                 let raws = manifests.map_or(Ok(Vec::new()), JsonText::elements)?;
-                let entry = |(descriptor, raw): (Descriptor, &str)| Entry {
+                let entry = |(descriptor, raw): (Descriptor, &str)| PublishedManifest {
                     platform: descriptor.platform.clone(),
                     descriptor,
                     raw: raw.to_string(),
@@ -76,7 +76,7 @@ impl Published {
             Document::Manifest(_) => {
                 let sized = Descriptor { size: bytes.len() as u64, ..root.clone() };
                 let raw = descriptor_text(&sized, declared);
-                let entry = Entry {
+                let entry = PublishedManifest {
                     descriptor: Descriptor { platform: declared.cloned(), ..root.clone() },
                     platform: declared.cloned(),
                     raw,
@@ -88,7 +88,7 @@ impl Published {
     }
 
     /// Returns all manifests, including those of nested indexes.
-    pub fn leaves(&self) -> Vec<&Entry> {
+    pub fn leaves(&self) -> Vec<&PublishedManifest> {
         let mut found = Vec::new();
         self.entries.iter().for_each(|entry| entry.collect_leaves(&mut found));
         found
@@ -107,14 +107,14 @@ impl Published {
 
     /// Returns the texts of the descriptors that stay if those matching `is_gone` are removed. A nested index is kept
     /// whole, unless something in it is removed. Then its remaining descriptors move up.
-    pub fn staying(&self, is_gone: &dyn Fn(&Entry) -> bool) -> Vec<String> {
+    pub fn staying(&self, is_gone: &dyn Fn(&PublishedManifest) -> bool) -> Vec<String> {
         let mut staying = Vec::new();
         self.entries.iter().for_each(|entry| entry.collect_staying(is_gone, &mut staying));
         staying
     }
 }
 
-impl Entry {
+impl PublishedManifest {
     pub fn is_image(&self) -> bool {
         let is_known = self.platform.as_ref().is_some_and(|platform| !platform.is_unknown());
         is_known && !self.descriptor.is_attestation()
@@ -129,14 +129,14 @@ impl Entry {
         matches!(self.descriptor.media_type.as_str(), OCI_INDEX | DOCKER_LIST)
     }
 
-    fn collect_leaves<'a>(&'a self, found: &mut Vec<&'a Entry>) {
+    fn collect_leaves<'a>(&'a self, found: &mut Vec<&'a PublishedManifest>) {
         match self.nested.is_empty() {
             true => found.push(self),
             false => self.nested.iter().for_each(|entry| entry.collect_leaves(found)),
         }
     }
 
-    fn collect_staying(&self, is_gone: &dyn Fn(&Entry) -> bool, staying: &mut Vec<String>) {
+    fn collect_staying(&self, is_gone: &dyn Fn(&PublishedManifest) -> bool, staying: &mut Vec<String>) {
         let mut leaves = Vec::new();
         self.collect_leaves(&mut leaves);
         match leaves.into_iter().any(is_gone) {
@@ -268,11 +268,11 @@ mod tests {
       "subject": {"digest":"D1","size":1,"mediaType":"m"}, "annotations": {"a":"\u00e9"} , "x": -1.50 }"#;
 
     fn digest(of: &str) -> String {
-        Digest::of(of.as_bytes()).to_string()
+        Digest::from_bytes(of.as_bytes()).to_string()
     }
 
     fn read(text: &str) -> Published {
-        Published::read(&Descriptor::new("i", Digest::of(text.as_bytes()), 1), text.as_bytes(), None).unwrap()
+        Published::read(&Descriptor::new("i", Digest::from_bytes(text.as_bytes()), 1), text.as_bytes(), None).unwrap()
     }
 
     fn list() -> String {

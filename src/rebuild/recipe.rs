@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::bake::{self, BakeTarget};
 use super::docker::BUILD_LIMIT;
-use super::plan::{LintError, Recipe};
-use super::tool::Tool;
-use super::{Docker, Machine};
+use super::plan::{DockerfileFacts, LintError};
+use super::tool::BuildTool;
+use super::{BuildHost, Docker};
 use crate::files;
 use crate::judge::code::Severity;
 use crate::lint::{self, Outside, Position, SourceFormat, host_files};
@@ -47,7 +47,7 @@ pub struct RecipeSource {
     pub context: String,
     /// Options for the builder.
     pub extra: Vec<String>,
-    pub recipe: Recipe,
+    pub recipe: DockerfileFacts,
 }
 
 /// Reads the Dockerfile, or lets buildx resolve the bake file. Without buildx, only the target's name is known.
@@ -55,12 +55,12 @@ pub fn read_recipe(
     args: &RecipeRequest,
     reference: &Reference,
     docker: &dyn Docker,
-    machine: &Machine,
+    machine: &BuildHost,
 ) -> Result<RecipeSource, RecipeError> {
     let context = args.context.clone().unwrap_or_else(|| ".".to_string());
     let mut source = RecipeSource { context, extra: args.extra.clone(), ..RecipeSource::default() };
     if let Some(choice) = bake_choice(args) {
-        if machine.tool != Tool::Docker {
+        if machine.tool != BuildTool::Docker {
             return Err(RecipeError::Bake(bake::BakeError::NotBuildx(machine.tool)));
         }
         if let BakeChoice::File(file) = &choice {
@@ -116,7 +116,7 @@ fn resolve(
     extra: &[String],
     reference: &Reference,
     docker: &dyn Docker,
-    machine: &Machine,
+    machine: &BuildHost,
 ) -> Result<BakeTarget, RecipeError> {
     let name = if let BakeChoice::Target(name) = choice { Some(name.as_str()) } else { None };
     if machine.buildx.is_err() {
@@ -168,8 +168,8 @@ fn option_values(extra: &[String], names: &[&str]) -> impl Iterator<Item = Strin
 
 /// Reads and lints the Dockerfile. If it cannot be read here, for example because the context is a URL, there are no
 /// lint errors.
-fn recipe(args: &RecipeRequest, source: &RecipeSource, tool: Tool) -> Result<Recipe, RecipeError> {
-    let unread = Recipe { runs_on_target: true, lint: Vec::new() };
+fn recipe(args: &RecipeRequest, source: &RecipeSource, tool: BuildTool) -> Result<DockerfileFacts, RecipeError> {
+    let unread = DockerfileFacts { runs_on_target: true, lint: Vec::new() };
     let (context, named, stage) = match &source.bake {
         Some(target) => (
             &target.context,
@@ -196,8 +196,8 @@ fn recipe(args: &RecipeRequest, source: &RecipeSource, tool: Tool) -> Result<Rec
     }
     // podman and buildah prefer a Containerfile.
     let usual = match tool {
-        Tool::Docker => ["Dockerfile"].as_slice(),
-        Tool::Podman | Tool::Buildah => &["Containerfile", "Dockerfile"],
+        BuildTool::Docker => ["Dockerfile"].as_slice(),
+        BuildTool::Podman | BuildTool::Buildah => &["Containerfile", "Dockerfile"],
     };
     let usual = usual.iter().map(|name| Path::new(context).join(name));
     let path = named.or_else(|| usual.clone().find(|path| path.exists()));
@@ -207,18 +207,18 @@ fn recipe(args: &RecipeRequest, source: &RecipeSource, tool: Tool) -> Result<Rec
     Ok(linted(&path, &text, Path::new(context), stage))
 }
 
-fn linted(path: &Path, text: &str, context: &Path, stage: Option<String>) -> Recipe {
+fn linted(path: &Path, text: &str, context: &Path, stage: Option<String>) -> DockerfileFacts {
     let files = |pattern: &str| host_files(context, path, pattern);
     let outside = Outside { files: &files, target: stage.clone(), ..Outside::nothing() };
     let linted = lint::lint(path, text, SourceFormat::Dockerfile, &outside);
     let errors = linted.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let lint = errors.map(|finding| {
-        let line = Position::of(text, finding.span.start).line;
+        let line = Position::from_offset(text, finding.span.start).line;
         let fix = if finding.fix.is_some() { "; imgarch lint shows the fix" } else { "" };
         let text = format!("{}:{line}: {} [{}]{fix}", path.display(), finding.message, finding.code);
         LintError { text, right_for: finding.right_for }
     });
-    Recipe { runs_on_target: lint::runs_on_target(text, stage.as_deref()), lint: lint.collect() }
+    DockerfileFacts { runs_on_target: lint::runs_on_target(text, stage.as_deref()), lint: lint.collect() }
 }
 
 #[cfg(test)]

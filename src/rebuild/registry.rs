@@ -1,4 +1,4 @@
-//! Implements the [`Backend`] of [`mod@super::run`]: the tag in its registry, and scans of its images.
+//! Implements the [`RebuildBackend`] of [`mod@super::run`]: the tag in its registry, and scans of its images.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,19 +7,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::layout;
 use super::plan::{Supply, SupplyPlace};
 use super::published::{IndexText, Published};
-use super::run::{Backend, Event};
+use super::run::{RebuildBackend, RunEvent};
 use super::seals::{self, Seal};
-use super::supply::{self, DOCUMENT_LIMIT, RegistryError, read};
+use super::supply::{self, DOCUMENT_LIMIT, SupplyError, read};
 use crate::config::{self, Date, Policy};
 use crate::files;
 use crate::judge::code::Severity;
 use crate::oci::{Descriptor, Digest, Document, Reference};
 use crate::platform::Platform;
 use crate::scan::{self, Options, Report, Unwatched, Verdict, Watch};
-use crate::source::input::Opener;
-use crate::source::layout::Layout;
-use crate::source::registry::{Client, Registry, in_memory};
-use crate::source::{ImageRef, Selector, Source, SourceError, Transport};
+use crate::source::input::ImageOpener;
+use crate::source::layout::LayoutImage;
+use crate::source::registry::{Registry, RegistryClient, in_memory};
+use crate::source::{ImageRef, ImageSource, Selector, SourceError, Transport};
 
 /// The maximum number of referrers listed per manifest. Images with many signatures and SBOMs have about ten.
 const MAX_REFERRERS: usize = 64;
@@ -29,8 +29,8 @@ const MAX_TAGS: usize = 500;
 
 /// A tag in a registry, with the operations that a rebuild needs.
 pub struct RegistryTag {
-    pub client: Arc<Client>,
-    pub opener: Opener,
+    pub client: Arc<RegistryClient>,
+    pub opener: ImageOpener,
     pub reference: Reference,
     /// The options of every scan: targets, limits and jobs.
     pub options: Options,
@@ -39,12 +39,12 @@ pub struct RegistryTag {
     /// Set by a signal. The rebuild then stops between two steps.
     pub interrupted: Arc<AtomicBool>,
     /// Reports progress to the user.
-    pub on_event: Box<dyn Fn(&Event)>,
+    pub on_event: Box<dyn Fn(&RunEvent)>,
 }
 
 impl RegistryTag {
     /// Returns what the tag points to; `None` if the tag does not exist.
-    pub fn published(&self) -> Result<Option<Published>, RegistryError> {
+    pub fn published(&self) -> Result<Option<Published>, SupplyError> {
         let source = self.client.image(&self.reference);
         let root = match source.root() {
             Ok(root) => root,
@@ -74,7 +74,7 @@ impl RegistryTag {
     }
 
     /// Returns the platforms of a layout or archive on this machine.
-    pub fn supplies_here(&self, name: &str) -> Result<Vec<Supply>, RegistryError> {
+    pub fn supplies_here(&self, name: &str) -> Result<Vec<Supply>, SupplyError> {
         // A name without a transport is always a path here, never an image name.
         let name = match ImageRef::parse(name) {
             ImageRef::Transport { .. } | ImageRef::Stdin => name.to_string(),
@@ -88,7 +88,7 @@ impl RegistryTag {
     }
 
     /// Returns the platforms of a manifest or index in the repository.
-    pub fn supplies_of(&self, digest: &Digest) -> Result<Vec<Supply>, RegistryError> {
+    pub fn supplies_of(&self, digest: &Digest) -> Result<Vec<Supply>, SupplyError> {
         let reference = Reference { tag: None, digest: Some(digest.clone()), ..self.reference.clone() };
         let source = self.client.image(&reference);
         supply::supplies(&source, &self.reference.at(digest), SupplyPlace::Registry)
@@ -141,7 +141,7 @@ impl RegistryTag {
     }
 }
 
-impl Backend for RegistryTag {
+impl RebuildBackend for RegistryTag {
     fn tag(&self, tag: &Reference) -> Result<Option<Digest>, String> {
         // A new image handle, so that no earlier response is reused.
         match self.client.image(tag).root() {
@@ -181,7 +181,7 @@ impl Backend for RegistryTag {
     }
 
     fn push_layout(&self, directory: &Path) -> Result<Digest, String> {
-        let layout = Layout::open(directory, &Selector::All).map_err(|error| error.to_string())?;
+        let layout = LayoutImage::open(directory, &Selector::All).map_err(|error| error.to_string())?;
         let root = layout.root().map_err(|error| error.to_string())?;
         let registry = self.client.image(&self.reference);
         push(&registry, &layout, &root, 0)
@@ -213,7 +213,7 @@ impl Backend for RegistryTag {
         files::read_regular(path, FILE_LIMIT)
     }
 
-    fn report(&self, event: &Event) {
+    fn report(&self, event: &RunEvent) {
         (self.on_event)(event);
     }
 }
@@ -225,7 +225,7 @@ const FILE_LIMIT: u64 = 8 << 20;
 const MAX_NESTING: usize = 3;
 
 /// Pushes a manifest or index with everything below it, by digest.
-fn push(registry: &Registry, source: &dyn Source, root: &Descriptor, depth: usize) -> Result<Digest, String> {
+fn push(registry: &Registry, source: &dyn ImageSource, root: &Descriptor, depth: usize) -> Result<Digest, String> {
     let bytes = read(source, root)?;
     let below = match Document::parse(&bytes).map_err(|error| format!("{}: {error}", root.digest))? {
         Document::Index(_) if depth >= MAX_NESTING => {

@@ -8,7 +8,7 @@ use crate::platform::{Platform, Target};
 
 /// The requested rebuild.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Request {
+pub struct RebuildRequest {
     pub reference: Reference,
     /// Platforms that the user named. If empty, the published platforms and those of the targets.
     pub platforms: Vec<Platform>,

@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use super::command::{BuildCommands, layout_directory};
 use super::docker::{CommandLine, Docker, QUERY_LIMIT};
-use super::plan::{Build, Delivery, Means, Plan, Supply, SupplyPlace};
+use super::plan::{Delivery, Means, PlannedBuild, RebuildPlan, Supply, SupplyPlace};
 use super::published::{IndexText, Published};
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::platform::Platform;
 
 /// The operations that a run needs: registry, scan, files and user interface.
-pub trait Backend {
+pub trait RebuildBackend {
     /// Returns the digest that this tag points to; `None` if the tag does not exist.
     fn tag(&self, tag: &Reference) -> Result<Option<Digest>, String>;
 
@@ -48,12 +48,12 @@ pub trait Backend {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
     /// Reports an event to the user.
-    fn report(&self, event: &Event);
+    fn report(&self, event: &RunEvent);
 }
 
 /// Progress of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum RunEvent {
     Building { platform: Platform, command: CommandLine },
     Pushed { platform: Platform, name: String },
     Verified { platform: Platform, name: String },
@@ -86,7 +86,7 @@ pub struct Pushed {
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}{}", left_behind(.pushed, .tag, .also))]
 pub struct RebuildError {
-    pub cause: Box<Cause>,
+    pub cause: Box<StopCause>,
     /// Manifests that were pushed by digest, without a tag.
     pub pushed: Vec<Pushed>,
     pub tag: TagState,
@@ -107,7 +107,7 @@ pub enum TagState {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum Cause {
+pub enum StopCause {
     #[error("cannot run {program}: {cause}")]
     Start { program: String, cause: io::Error },
     #[error("interrupted")]
@@ -162,34 +162,34 @@ fn left_behind(pushed: &[Pushed], tag: &TagState, also: &[Reference]) -> String 
 }
 
 /// A run in progress.
-struct Run<'a> {
-    plan: &'a Plan,
+struct RebuildRun<'a> {
+    plan: &'a RebuildPlan,
     docker: &'a dyn Docker,
-    backend: &'a dyn Backend,
+    backend: &'a dyn RebuildBackend,
     pushed: Vec<Pushed>,
     tag: TagState,
     also: Vec<Reference>,
 }
 
 /// Carries out `plan`, which must have something to build and no obstacles.
-pub fn run(plan: &Plan, docker: &dyn Docker, backend: &dyn Backend) -> Result<Done, RebuildError> {
+pub fn run(plan: &RebuildPlan, docker: &dyn Docker, backend: &dyn RebuildBackend) -> Result<Done, RebuildError> {
     let tag = match plan.delivery {
         Delivery::Local => TagState::None,
         _ => TagState::Untouched(plan.request.reference.to_string()),
     };
-    let mut run = Run { plan, docker, backend, pushed: Vec::new(), tag, also: Vec::new() };
+    let mut run = RebuildRun { plan, docker, backend, pushed: Vec::new(), tag, also: Vec::new() };
     match run.all() {
         Ok(after) => Ok(Done { before: plan.before.clone(), after, pushed: run.pushed, also: run.also }),
         // After an interrupt, other errors are its consequence.
         Err(_) if backend.is_interrupted() => {
-            Err(RebuildError { cause: Cause::Interrupted.into(), pushed: run.pushed, tag: run.tag, also: run.also })
+            Err(RebuildError { cause: StopCause::Interrupted.into(), pushed: run.pushed, tag: run.tag, also: run.also })
         }
         Err(cause) => Err(RebuildError { cause, pushed: run.pushed, tag: run.tag, also: run.also }),
     }
 }
 
-impl Run<'_> {
-    fn all(&mut self) -> Result<Option<Published>, Box<Cause>> {
+impl RebuildRun<'_> {
+    fn all(&mut self) -> Result<Option<Published>, Box<StopCause>> {
         for batch in self.plan.batches() {
             self.batch(&batch)?;
             self.check_interrupt()?;
@@ -202,11 +202,11 @@ impl Run<'_> {
     }
 
     /// Joins the built platforms into one layout and scans it.
-    fn join(&mut self, output: &Path) -> Result<(), Box<Cause>> {
+    fn join(&mut self, output: &Path) -> Result<(), Box<StopCause>> {
         let directories: Vec<PathBuf> =
             self.plan.build.iter().map(|build| layout_directory(&self.plan.request.build, &build.platform)).collect();
         let directories: Vec<&Path> = directories.iter().map(PathBuf::as_path).collect();
-        self.backend.join_layouts(&directories, output).map_err(Cause::Layout)?;
+        self.backend.join_layouts(&directories, output).map_err(StopCause::Layout)?;
         let name = format!("oci:{}", output.display());
         for pushed in &mut self.pushed {
             pushed.name = name.clone();
@@ -216,8 +216,8 @@ impl Run<'_> {
 
     /// Builds platforms at the same time. Then verifies each of them, even if another one failed, because its manifest
     /// may be in the registry.
-    fn batch(&mut self, builds: &[&Build]) -> Result<(), Box<Cause>> {
-        let mut started: Vec<(&Build, &BuildCommands)> = Vec::new();
+    fn batch(&mut self, builds: &[&PlannedBuild]) -> Result<(), Box<StopCause>> {
+        let mut started: Vec<(&PlannedBuild, &BuildCommands)> = Vec::new();
         for build in builds {
             match &build.means {
                 Means::Supplied(supply) => self.supply(supply)?,
@@ -225,17 +225,18 @@ impl Run<'_> {
             }
         }
         for (build, commands) in &started {
-            self.backend.report(&Event::Building { platform: build.platform.clone(), command: commands.build.clone() });
+            self.backend
+                .report(&RunEvent::Building { platform: build.platform.clone(), command: commands.build.clone() });
             if self.plan.delivery != Delivery::ByDigest {
                 // bake refuses to write to a directory that does not exist.
                 let directory = layout_directory(&self.plan.request.build, &build.platform);
                 let made = self.backend.make_directory(&directory);
-                made.map_err(|cause| Cause::File { path: directory.clone(), cause })?;
+                made.map_err(|cause| StopCause::File { path: directory.clone(), cause })?;
             }
         }
         let (docker, is_alone) = (self.docker, started.len() == 1);
         let ended: Vec<io::Result<Option<i32>>> = thread::scope(|scope| {
-            let start = |(build, commands): &(&Build, &BuildCommands)| {
+            let start = |(build, commands): &(&PlannedBuild, &BuildCommands)| {
                 let line = commands.build.clone();
                 let label = (!is_alone).then(|| build.platform.to_string());
                 scope.spawn(move || docker.status(&line, label.as_deref()))
@@ -259,10 +260,10 @@ impl Run<'_> {
     /// Exports the result of a build, removes what the build left in the tool's storage, and delivers the image.
     fn finish(
         &mut self,
-        build: &Build,
+        build: &PlannedBuild,
         commands: &BuildCommands,
         ended: io::Result<Option<i32>>,
-    ) -> Result<(), Box<Cause>> {
+    ) -> Result<(), Box<StopCause>> {
         let exported = self.exported(build, commands, ended);
         if let Some(cleanup) = &commands.cleanup {
             // What is left only takes space.
@@ -274,24 +275,24 @@ impl Run<'_> {
 
     fn exported(
         &self,
-        build: &Build,
+        build: &PlannedBuild,
         commands: &BuildCommands,
         ended: io::Result<Option<i32>>,
-    ) -> Result<(), Box<Cause>> {
+    ) -> Result<(), Box<StopCause>> {
         let platform = &build.platform;
         let code = ended.map_err(|cause| start_error(&commands.build, cause))?;
         if code != Some(0) {
             self.check_interrupt()?;
-            return Err(Cause::Build { platform: platform.clone(), code }.into());
+            return Err(StopCause::Build { platform: platform.clone(), code }.into());
         }
         let Some(export) = &commands.export else { return Ok(()) };
         self.check_interrupt()?;
         let code = self.docker.status(export, None).map_err(|cause| start_error(export, cause))?;
-        if code == Some(0) { Ok(()) } else { Err(Cause::Export { platform: platform.clone(), code }.into()) }
+        if code == Some(0) { Ok(()) } else { Err(StopCause::Export { platform: platform.clone(), code }.into()) }
     }
 
     /// Verifies what was built and pushes it by digest.
-    fn deliver(&mut self, build: &Build, metadata: &Path) -> Result<(), Box<Cause>> {
+    fn deliver(&mut self, build: &PlannedBuild, metadata: &Path) -> Result<(), Box<StopCause>> {
         let platform = &build.platform;
         let directory = layout_directory(&self.plan.request.build, platform);
         let local = format!("oci:{}", directory.display());
@@ -306,7 +307,7 @@ impl Run<'_> {
             Delivery::ByDigest => Some(self.pushed_digest(platform, metadata)?),
             Delivery::ByLayout => {
                 let push = self.backend.push_layout(&directory);
-                Some(push.map_err(|cause| Cause::Push { platform: platform.clone(), cause })?)
+                Some(push.map_err(|cause| StopCause::Push { platform: platform.clone(), cause })?)
             }
         };
         let name = digest.as_ref().map_or(local, |digest| self.plan.request.reference.at(digest));
@@ -319,48 +320,48 @@ impl Run<'_> {
     }
 
     /// Verifies an image that another tool built, before and after pushing it.
-    fn supply(&mut self, supply: &Supply) -> Result<(), Box<Cause>> {
+    fn supply(&mut self, supply: &Supply) -> Result<(), Box<StopCause>> {
         let Supply { platform, name, digest, descriptors, place } = supply;
         if *place == SupplyPlace::Here {
             self.verify(platform, name)?;
             self.check_interrupt()?;
             let push = self.backend.push_supply(supply);
-            push.map_err(|cause| Cause::Push { platform: platform.clone(), cause })?;
+            push.map_err(|cause| StopCause::Push { platform: platform.clone(), cause })?;
         }
         let (name, digest) = (self.plan.request.reference.at(digest), Some(digest.clone()));
         self.is_pushed(Pushed { platform: platform.clone(), name, digest, descriptors: descriptors.clone() })
     }
 
     /// Records a pushed platform and verifies it.
-    fn is_pushed(&mut self, pushed: Pushed) -> Result<(), Box<Cause>> {
+    fn is_pushed(&mut self, pushed: Pushed) -> Result<(), Box<StopCause>> {
         let Pushed { platform, name, digest, .. } = pushed.clone();
         self.pushed.push(pushed);
         if digest.is_some() {
-            self.backend.report(&Event::Pushed { platform: platform.clone(), name: name.clone() });
+            self.backend.report(&RunEvent::Pushed { platform: platform.clone(), name: name.clone() });
             self.check_interrupt()?;
             self.verify(&platform, &name)?;
         }
-        self.backend.report(&Event::Verified { platform, name });
+        self.backend.report(&RunEvent::Verified { platform, name });
         Ok(())
     }
 
     /// Fails if the user interrupted the run. Called between steps.
-    fn check_interrupt(&self) -> Result<(), Box<Cause>> {
-        if self.backend.is_interrupted() { Err(Cause::Interrupted.into()) } else { Ok(()) }
+    fn check_interrupt(&self) -> Result<(), Box<StopCause>> {
+        if self.backend.is_interrupted() { Err(StopCause::Interrupted.into()) } else { Ok(()) }
     }
 
-    fn verify(&self, platform: &Platform, name: &str) -> Result<(), Box<Cause>> {
-        let unverified = |cause| Cause::Unverified { name: name.to_string(), cause };
+    fn verify(&self, platform: &Platform, name: &str) -> Result<(), Box<StopCause>> {
+        let unverified = |cause| StopCause::Unverified { name: name.to_string(), cause };
         let faults = self.backend.verify(name, Some(platform)).map_err(unverified)?;
         match faults.is_empty() {
             true => Ok(()),
-            false => Err(Cause::Faulty { platform: platform.clone(), name: name.to_string(), faults }.into()),
+            false => Err(StopCause::Faulty { platform: platform.clone(), name: name.to_string(), faults }.into()),
         }
     }
 
     /// Reads `containerimage.digest` from buildx's metadata. bake nests it under the target.
-    fn pushed_digest(&self, platform: &Platform, metadata: &Path) -> Result<Digest, Box<Cause>> {
-        let refuse = |cause: String| Cause::Metadata { platform: platform.clone(), cause };
+    fn pushed_digest(&self, platform: &Platform, metadata: &Path) -> Result<Digest, Box<StopCause>> {
+        let refuse = |cause: String| StopCause::Metadata { platform: platform.clone(), cause };
         let bytes = self.backend.read(metadata).map_err(|error| refuse(format!("{}: {error}", metadata.display())))?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
         let nested = self.plan.request.build.bake.as_ref().map(|target| &value[&target.name]["containerimage.digest"]);
@@ -370,32 +371,32 @@ impl Run<'_> {
     }
 
     /// Fails if this tag has moved since the plan was made.
-    fn is_unmoved(&self, tag: &Reference) -> Result<(), Box<Cause>> {
+    fn is_unmoved(&self, tag: &Reference) -> Result<(), Box<StopCause>> {
         let was = self.plan.before.as_ref().map(|before| before.digest.clone());
         let is = self.named_by(tag)?;
         // Another tag may be new.
         let is_new = is.is_none() && *tag != self.plan.request.reference;
-        if is == was || is_new { Ok(()) } else { Err(Cause::TagMoved { tag: tag.to_string(), was, is }.into()) }
+        if is == was || is_new { Ok(()) } else { Err(StopCause::TagMoved { tag: tag.to_string(), was, is }.into()) }
     }
 
-    fn named_by(&self, tag: &Reference) -> Result<Option<Digest>, Box<Cause>> {
-        let unreadable = |cause| Cause::TagUnreadable { tag: tag.to_string(), cause };
+    fn named_by(&self, tag: &Reference) -> Result<Option<Digest>, Box<StopCause>> {
+        let unreadable = |cause| StopCause::TagUnreadable { tag: tag.to_string(), cause };
         Ok(self.backend.tag(tag).map_err(unreadable)?)
     }
 
     /// Merges the kept and the new manifests, and writes the index to the tag and then to the other tags.
-    fn move_tags(&mut self) -> Result<Published, Box<Cause>> {
+    fn move_tags(&mut self) -> Result<Published, Box<StopCause>> {
         let new = self.pushed.iter().flat_map(|pushed| &pushed.descriptors);
         let descriptors: Vec<String> = self.plan.staying.iter().chain(new).cloned().collect();
         let index = IndexText::compose(self.plan.before.as_ref(), &descriptors);
-        let digest = Digest::of(&index.bytes);
+        let digest = Digest::from_bytes(&index.bytes);
         let request = &self.plan.request;
         self.is_unmoved(&request.reference)?;
         request.also.iter().try_for_each(|tag| self.is_unmoved(tag))?;
         self.move_tag(&request.reference, &index, &digest)?;
         let name = request.reference.at(&digest);
         let root = Descriptor::new(&index.media_type, digest.clone(), index.bytes.len() as u64);
-        let unverified = |cause: String| Cause::Unverified { name: name.clone(), cause };
+        let unverified = |cause: String| StopCause::Unverified { name: name.clone(), cause };
         let mut after = Published::read(&root, &index.bytes, None).map_err(|error| unverified(error.to_string()))?;
         if let Some(before) = &self.plan.before {
             after.know_nested(before);
@@ -412,8 +413,8 @@ impl Run<'_> {
         Ok(after)
     }
 
-    fn move_tag(&mut self, tag: &Reference, index: &IndexText, digest: &Digest) -> Result<(), Box<Cause>> {
-        self.backend.report(&Event::Tagging { tag: tag.to_string(), digest: digest.clone() });
+    fn move_tag(&mut self, tag: &Reference, index: &IndexText, digest: &Digest) -> Result<(), Box<StopCause>> {
+        self.backend.report(&RunEvent::Tagging { tag: tag.to_string(), digest: digest.clone() });
         let put = self.backend.put_index(tag, index);
         let is = self.named_by(tag);
         if *tag == self.plan.request.reference
@@ -422,18 +423,18 @@ impl Run<'_> {
         {
             self.tag = TagState::Moved { tag: tag.to_string(), to: is.clone() };
         }
-        put.map_err(|cause| Cause::Tag { tag: tag.to_string(), cause })?;
+        put.map_err(|cause| StopCause::Tag { tag: tag.to_string(), cause })?;
         let is = is?;
         if is.as_ref() != Some(digest) {
-            return Err(Cause::TagWrong { tag: tag.to_string(), is, put: digest.clone() }.into());
+            return Err(StopCause::TagWrong { tag: tag.to_string(), is, put: digest.clone() }.into());
         }
         Ok(())
     }
 
     /// Returns the manifests that were pushed for one platform, as descriptors for the new index.
-    fn descriptors_of(&self, pushed: &Pushed) -> Result<Vec<String>, Box<Cause>> {
+    fn descriptors_of(&self, pushed: &Pushed) -> Result<Vec<String>, Box<StopCause>> {
         let Some(digest) = &pushed.digest else { return Ok(Vec::new()) };
-        let unverified = |cause: String| Cause::Unverified { name: pushed.name.clone(), cause };
+        let unverified = |cause: String| StopCause::Unverified { name: pushed.name.clone(), cause };
         let (root, bytes) = self.backend.document(digest).map_err(unverified)?;
         let published =
             Published::read(&root, &bytes, Some(&pushed.platform)).map_err(|error| unverified(error.to_string()))?;
@@ -441,8 +442,8 @@ impl Run<'_> {
     }
 }
 
-fn start_error(command: &CommandLine, cause: io::Error) -> Cause {
-    Cause::Start { program: command.0.first().cloned().unwrap_or_default(), cause }
+fn start_error(command: &CommandLine, cause: io::Error) -> StopCause {
+    StopCause::Start { program: command.0.first().cloned().unwrap_or_default(), cause }
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::super::docker::CommandOutput;
-use super::super::plan::{BuildSettings, Cost, Kept, Request};
-use super::super::published::Entry;
+use super::super::plan::{BuildSettings, Cost, KeptPlatform, RebuildRequest};
+use super::super::published::PublishedManifest;
 use super::*;
 use crate::oci::Reference;
 
@@ -42,12 +42,12 @@ struct Fake {
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 fn manifest(text: &str) -> Vec<u8> {
-    serde_json::json!({"schemaVersion": 2, "config": {"mediaType": text, "digest": Digest::of(b"c").to_string(), "size": 1}, "layers": []}).to_string().into_bytes()
+    serde_json::json!({"schemaVersion": 2, "config": {"mediaType": text, "digest": Digest::from_bytes(b"c").to_string(), "size": 1}, "layers": []}).to_string().into_bytes()
 }
 
 fn descriptor(text: &str, architecture: &str) -> Value {
     let bytes = manifest(text);
-    serde_json::json!({"mediaType": MANIFEST, "digest": Digest::of(&bytes).to_string(), "size": bytes.len(),
+    serde_json::json!({"mediaType": MANIFEST, "digest": Digest::from_bytes(&bytes).to_string(), "size": bytes.len(),
         "platform": {"os": "linux", "architecture": architecture}})
 }
 
@@ -56,16 +56,16 @@ fn index(manifests: &[Value]) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8]) -> Published {
-    Published::read(&Descriptor::new("i", Digest::of(bytes), bytes.len() as u64), bytes, None).unwrap()
+    Published::read(&Descriptor::new("i", Digest::from_bytes(bytes), bytes.len() as u64), bytes, None).unwrap()
 }
 
 impl Fake {
     fn new(fault: Fault, old: &[u8]) -> Fake {
         Fake {
             fault,
-            tags: Mutex::new(BTreeMap::from(["v1", "latest"].map(|tag| (tag.to_string(), Digest::of(old))))),
+            tags: Mutex::new(BTreeMap::from(["v1", "latest"].map(|tag| (tag.to_string(), Digest::from_bytes(old))))),
             files: Mutex::default(),
-            documents: Mutex::new(BTreeMap::from([(Digest::of(old), old.to_vec())])),
+            documents: Mutex::new(BTreeMap::from([(Digest::from_bytes(old), old.to_vec())])),
             built: AtomicBool::new(false),
             events: Mutex::default(),
         }
@@ -90,7 +90,7 @@ impl Docker for Fake {
     fn status(&self, _: &CommandLine, _: Option<&str>) -> io::Result<Option<i32>> {
         self.built.store(true, Ordering::Relaxed);
         let new = manifest("new");
-        let digest = Digest::of(&new);
+        let digest = Digest::from_bytes(&new);
         self.documents.lock().unwrap().insert(digest.clone(), new);
         let metadata = serde_json::json!({"containerimage.digest": digest.to_string()}).to_string();
         match self.fault {
@@ -100,13 +100,13 @@ impl Docker for Fake {
             _ => drop(self.files.lock().unwrap().insert("/w/linux-arm64.json".into(), metadata.into_bytes())),
         }
         if self.fault == Fault::TagMoves {
-            self.name("v1", Digest::of(b"another push"));
+            self.name("v1", Digest::from_bytes(b"another push"));
         }
         Ok(Some(0))
     }
 }
 
-impl Backend for Fake {
+impl RebuildBackend for Fake {
     fn tag(&self, tag: &Reference) -> Result<Option<Digest>, String> {
         Ok(self.tags.lock().unwrap().get(tag.selector()).cloned())
     }
@@ -114,11 +114,11 @@ impl Backend for Fake {
     fn put_index(&self, tag: &Reference, index: &IndexText) -> Result<(), String> {
         let digest = match self.fault {
             Fault::Tagging => return Err("read only".to_string()),
-            Fault::TagDiffers => Digest::of(b"another"),
-            _ => Digest::of(&index.bytes),
+            Fault::TagDiffers => Digest::from_bytes(b"another"),
+            _ => Digest::from_bytes(&index.bytes),
         };
         if self.fault == Fault::AlsoMoves {
-            self.name("latest", Digest::of(b"another push"));
+            self.name("latest", Digest::from_bytes(b"another push"));
         }
         self.name(tag.selector(), digest.clone());
         self.documents.lock().unwrap().insert(digest, index.bytes.clone());
@@ -163,22 +163,26 @@ impl Backend for Fake {
         self.files.lock().unwrap().get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn report(&self, event: &Event) {
+    fn report(&self, event: &RunEvent) {
         let word = match event {
-            Event::Building { .. } => "building",
-            Event::Pushed { .. } => "pushed",
-            Event::Verified { .. } => "verified",
-            Event::Tagging { .. } => "tagging",
+            RunEvent::Building { .. } => "building",
+            RunEvent::Pushed { .. } => "pushed",
+            RunEvent::Verified { .. } => "verified",
+            RunEvent::Tagging { .. } => "tagging",
         };
         self.events.lock().unwrap().push(word.to_string());
     }
 }
 
-fn plan(before: &Published) -> Plan {
+fn plan(before: &Published) -> RebuildPlan {
     let platform = Platform::parse("linux/arm64").unwrap();
-    let kept = |entry: &Entry| Kept { platform: entry.platform.clone(), entry: entry.clone(), doubt: None };
-    Plan {
-        request: Request {
+    let kept = |entry: &PublishedManifest| KeptPlatform {
+        platform: entry.platform.clone(),
+        entry: entry.clone(),
+        doubt: None,
+    };
+    RebuildPlan {
+        request: RebuildRequest {
             reference: Reference::parse("example.com/app:v1").unwrap(),
             platforms: Vec::new(),
             targets: Vec::new(),
@@ -188,7 +192,7 @@ fn plan(before: &Published) -> Plan {
         before: Some(before.clone()),
         keep: vec![kept(&before.entries[0])],
         staying: vec![before.entries[0].raw.clone()],
-        build: vec![Build {
+        build: vec![PlannedBuild {
             platform,
             reason: "broken".into(),
             means: Means::Built {
@@ -236,7 +240,7 @@ fn a_rebuild_merges_what_stays_with_what_was_built() {
     let done = run(&plan(&before), &fake, &fake).unwrap();
     let after = done.after.unwrap();
     let digests: Vec<&Digest> = after.entries.iter().map(|entry| &entry.descriptor.digest).collect();
-    assert_eq!(digests, [&before.entries[0].descriptor.digest, &Digest::of(&manifest("new"))]);
+    assert_eq!(digests, [&before.entries[0].descriptor.digest, &Digest::from_bytes(&manifest("new"))]);
     let arm64 = descriptor("new", "arm64");
     assert_eq!(serde_json::from_str::<Value>(&after.entries[1].raw).unwrap(), arm64);
     assert_eq!(after.entries[0].raw, before.entries[0].raw);
@@ -282,7 +286,7 @@ fn other_tags_move_too_unless_they_moved_during_the_build() {
         text.contains("example.com/app:latest moved during") && text.contains("app:v1 now points to sha256:"),
         "{text}"
     );
-    assert_eq!((fake.named("latest"), fake.named("new")), (Some(Digest::of(b"another push")), None));
+    assert_eq!((fake.named("latest"), fake.named("new")), (Some(Digest::from_bytes(b"another push")), None));
 }
 
 #[test]
@@ -291,7 +295,7 @@ fn supplied_images_are_verified_pushed_and_merged() {
     let before = read(&old);
     let mut plan = plan(&before);
     plan.delivery = Delivery::Supplied;
-    let digest = Digest::of(&manifest("new"));
+    let digest = Digest::from_bytes(&manifest("new"));
     let descriptors = vec![descriptor("new", "arm64").to_string(), descriptor("attestation", "unknown").to_string()];
     let supply = |place| {
         let (platform, name) = (Platform::parse("linux/arm64").unwrap(), "oci:layout".to_string());
@@ -336,8 +340,8 @@ impl Docker for Together<'_> {
         let (_running, waited) = self.changed.wait_timeout_while(self.running.lock().unwrap(), limit, alone).unwrap();
         assert!(!waited.timed_out(), "{line} runs alone");
         let new = manifest(platform);
-        let metadata = serde_json::json!({"containerimage.digest": Digest::of(&new).to_string()}).to_string();
-        self.registry.documents.lock().unwrap().insert(Digest::of(&new), new);
+        let metadata = serde_json::json!({"containerimage.digest": Digest::from_bytes(&new).to_string()}).to_string();
+        self.registry.documents.lock().unwrap().insert(Digest::from_bytes(&new), new);
         let file = format!("/w/{}.json", platform.replace('/', "-"));
         self.registry.files.lock().unwrap().insert(file.into(), metadata.into_bytes());
         Ok(Some(i32::from(platform == self.fails)))
@@ -350,7 +354,7 @@ fn native_builds_on_different_nodes_run_at_the_same_time() {
     let before = read(&old);
     let run_with = |fails: &'static str, fake: &Fake| {
         let mut plan = plan(&before);
-        let native = |platform: &str| Build {
+        let native = |platform: &str| PlannedBuild {
             platform: Platform::parse(platform).unwrap(),
             reason: "broken".into(),
             means: Means::Built {
@@ -373,7 +377,7 @@ fn native_builds_on_different_nodes_run_at_the_same_time() {
     let fake = Fake::new(Fault::Nowhere, &old);
     let text = run_with("linux/arm64", &fake).unwrap_err().to_string();
     let pushed =
-        format!("pushed without a tag: example.com/app@{} (linux/s390x)", Digest::of(&manifest("linux/s390x")));
+        format!("pushed without a tag: example.com/app@{} (linux/s390x)", Digest::from_bytes(&manifest("linux/s390x")));
     assert!(text.contains("building linux/arm64 failed (exit code 1)") && text.contains(&pushed), "{text}");
     assert_eq!(fake.named("v1"), Some(before.digest.clone()));
 }

@@ -120,8 +120,8 @@ mod tests {
 
     fn check(manifest: Value, label: &str, commands: &[&str]) {
         let kind = kind_of(manifest.to_string().as_bytes(), VERDICT);
-        let subject = Digest::of(b"old");
-        let seal = Seal { kind, name: Digest::of(b"artifact").to_string(), subject };
+        let subject = Digest::from_bytes(b"old");
+        let seal = Seal { kind, name: Digest::from_bytes(b"artifact").to_string(), subject };
         let repository = Reference::parse("user/app:v1").unwrap();
         let made: Vec<String> =
             seal.commands(&repository, "docker.io/user/app@sha256:new").iter().map(ToString::to_string).collect();
@@ -146,14 +146,14 @@ mod tests {
         check(serde_json::json!({"config": {"mediaType": "a/b"}}), "a/b", &[]);
         let sbom = serde_json::json!({"artifactType": "application/spdx+json", "layers": [
             {"mediaType": "application/spdx+json", "annotations": {"org.opencontainers.image.title": "it's.json"}}]});
-        let pull = format!("oras pull docker.io/user/app@{}", Digest::of(b"artifact"));
+        let pull = format!("oras pull docker.io/user/app@{}", Digest::from_bytes(b"artifact"));
         let attach = "oras attach --artifact-type application/spdx+json docker.io/user/app@sha256:new 'it'\\''s.json:application/spdx+json'";
         check(sbom, "application/spdx+json", &[&pull, attach]);
     }
 
     #[test]
     fn cosign_stores_signatures_under_tags() {
-        let digest = Digest::of(b"x");
+        let digest = Digest::from_bytes(b"x");
         let tags = cosign_tags(&digest).map(|(_, tag)| tag);
         assert_eq!(tags, ["sig", "att", "sbom"].map(|end| format!("sha256-{}.{end}", digest.hex())));
     }

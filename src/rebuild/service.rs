@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::recipe::{BakeChoice, RecipeRequest};
-use super::tool::Tool;
+use super::tool::BuildTool;
 use crate::kube::compose::ServiceBuild;
 
 /// Why a service cannot be built.
@@ -12,21 +12,21 @@ use crate::kube::compose::ServiceBuild;
 pub struct ServiceError {
     service: String,
     fields: Vec<String>,
-    tool: Tool,
+    tool: BuildTool,
 }
 
 /// Returns the recipe of a service in `files`. buildx reads the files itself. For podman and buildah, the fields become
 /// options.
-pub fn recipe_of(build: &ServiceBuild, files: &[PathBuf], tool: Tool) -> Result<RecipeRequest, ServiceError> {
+pub fn recipe_of(build: &ServiceBuild, files: &[PathBuf], tool: BuildTool) -> Result<RecipeRequest, ServiceError> {
     let mut recipe = RecipeRequest { context: Some(build.context.clone()), ..RecipeRequest::default() };
     let mut add = |name: &str, value: &str| recipe.extra.extend([name.to_string(), value.to_string()]);
     match tool {
-        Tool::Docker => {
+        BuildTool::Docker => {
             files.iter().for_each(|file| add("--file", &file.display().to_string()));
             // Source: docker/buildx, bake/compose.go, `sanitizeTargetName`.
             recipe.bake = Some(BakeChoice::Target(build.service.replace('.', "_")));
         }
-        Tool::Podman | Tool::Buildah => {
+        BuildTool::Podman | BuildTool::Buildah => {
             if !build.others.is_empty() {
                 let (service, fields) = (build.service.clone(), build.others.clone());
                 return Err(ServiceError { service, fields, tool });
@@ -54,18 +54,18 @@ mod tests {
             ..ServiceBuild::default()
         };
         let of = |build: &ServiceBuild, tool| recipe_of(build, &["compose.yaml".into()], tool);
-        let docker = of(&build, Tool::Docker).unwrap();
+        let docker = of(&build, BuildTool::Docker).unwrap();
         assert_eq!((docker.bake, docker.dockerfile), (Some(BakeChoice::Target("web_app".into())), None));
         assert_eq!(docker.extra, ["--file", "compose.yaml"]);
-        let podman = of(&build, Tool::Podman).unwrap();
+        let podman = of(&build, BuildTool::Podman).unwrap();
         assert_eq!((podman.context.as_deref(), podman.bake), (Some("src"), None));
         assert_eq!(podman.dockerfile, Some("src/D".into()));
         assert_eq!(podman.extra, ["--target", "prod", "--build-arg", "V=1"]);
         let secret = ServiceBuild { others: vec!["secrets".into()], ..build };
         assert_eq!(
-            of(&secret, Tool::Buildah).unwrap_err().to_string(),
+            of(&secret, BuildTool::Buildah).unwrap_err().to_string(),
             "service web.app uses secrets, which buildah does not build"
         );
-        assert!(of(&secret, Tool::Docker).is_ok());
+        assert!(of(&secret, BuildTool::Docker).is_ok());
     }
 }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::plan::{Supply, SupplyPlace};
-use super::published::{Entry, Published, descriptor_text};
+use super::published::{Published, PublishedManifest, descriptor_text};
 use crate::files;
-use crate::oci::{Config, Descriptor, Digest, Document, DocumentError};
+use crate::oci::{Descriptor, Digest, Document, DocumentError, ImageConfig};
 use crate::platform::Platform;
-use crate::source::input::{Input, Opener};
-use crate::source::{Source, SourceError, read_document};
+use crate::source::input::{ImageOpener, OpenedInput};
+use crate::source::{ImageSource, SourceError, read_document};
 
 /// The maximum size of a manifest, index or config, in bytes. Registries refuse larger ones.
 pub(super) const DOCUMENT_LIMIT: u64 = 8 << 20;
@@ -19,7 +19,7 @@ const MAX_DOCUMENTS: usize = 512;
 
 /// Why the tag could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
+pub enum SupplyError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error("{reference}: {cause}")]
@@ -29,24 +29,24 @@ pub enum RegistryError {
 }
 
 /// Reads a document and verifies it against its descriptor.
-pub(super) fn read(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, String> {
+pub(super) fn read(source: &dyn ImageSource, descriptor: &Descriptor) -> Result<Vec<u8>, String> {
     read_document(source, descriptor, DOCUMENT_LIMIT).map_err(|error| format!("{}: {error}", descriptor.digest))
 }
 
 /// Reads the index or manifest `root` of `source`, with nested indexes. Nested documents that cannot be read stay
 /// unknown; the scan of the image reports them.
-pub fn read_published(source: &dyn Source, root: &Descriptor) -> Result<Published, RegistryError> {
-    let bytes = read(source, root).map_err(RegistryError::Document)?;
+pub fn read_published(source: &dyn ImageSource, root: &Descriptor) -> Result<Published, SupplyError> {
+    let bytes = read(source, root).map_err(SupplyError::Document)?;
     let mut left = MAX_DOCUMENTS;
     let declared = declared(source, &bytes);
     let published = Published::read(root, &bytes, declared.as_ref());
-    let malformed = |cause| RegistryError::Malformed { reference: root.digest.to_string(), cause };
+    let malformed = |cause| SupplyError::Malformed { reference: root.digest.to_string(), cause };
     let mut published = published.map_err(malformed)?;
     complete(source, &mut published.entries, 0, &mut left);
     Ok(published)
 }
 
-fn complete(source: &dyn Source, entries: &mut [Entry], depth: usize, left: &mut usize) {
+fn complete(source: &dyn ImageSource, entries: &mut [PublishedManifest], depth: usize, left: &mut usize) {
     for entry in entries {
         let is_nested = entry.is_index() && depth < MAX_DEPTH;
         let is_unnamed = entry.platform.is_none() && !entry.descriptor.is_attestation() && !entry.is_index();
@@ -65,14 +65,14 @@ fn complete(source: &dyn Source, entries: &mut [Entry], depth: usize, left: &mut
 }
 
 /// Returns the platform that the config of a manifest declares.
-fn declared(source: &dyn Source, bytes: &[u8]) -> Option<Platform> {
+fn declared(source: &dyn ImageSource, bytes: &[u8]) -> Option<Platform> {
     let Ok(Document::Manifest(manifest)) = Document::parse(bytes) else { return None };
     // The config of an artifact is not an image config.
     if manifest.artifact_type.is_some() || !manifest.config.media_type.contains("image") {
         return None;
     }
     let config = read(source, &manifest.config).ok()?;
-    Config::parse(&config).ok()?.platform()
+    ImageConfig::parse(&config).ok()?.platform()
 }
 
 /// What a supply can be.
@@ -80,18 +80,18 @@ const SUPPLY_HINT: &str =
     "name an OCI layout, or an archive from docker save, podman save, skopeo or docker buildx build --output type=oci";
 
 /// Opens an image that can be read more than once.
-pub fn open(opener: &Opener, name: &str) -> Result<Box<dyn Source>, SourceError> {
+pub fn open(opener: &ImageOpener, name: &str) -> Result<Box<dyn ImageSource>, SourceError> {
     let refuse = |cause: &str| SourceError::Unsupported { what: name.to_string(), cause: cause.to_string() };
     let once = "a compressed archive or a pipe can be read only once";
     match opener.open(name).map_err(with_supply_hint)?.input {
-        Input::Image(source) => Ok(source),
-        Input::File { refused: Some(error), .. } => Err(with_supply_hint(error)),
-        Input::Stream(_) => Err(refuse(once).with_hint("write it to a file, and decompress it")),
-        Input::File { path, refused: None } => Err(match decompressor(&path) {
+        OpenedInput::Image(source) => Ok(source),
+        OpenedInput::File { refused: Some(error), .. } => Err(with_supply_hint(error)),
+        OpenedInput::Stream(_) => Err(refuse(once).with_hint("write it to a file, and decompress it")),
+        OpenedInput::File { path, refused: None } => Err(match decompressor(&path) {
             Some(program) => refuse(once).with_hint(format!("decompress it: {program} {}", path.display())),
             None => refuse("it is a program or a package, not an image").with_hint(SUPPLY_HINT),
         }),
-        Input::Directory(_) => Err(refuse("it is a root filesystem, not an image").with_hint(SUPPLY_HINT)),
+        OpenedInput::Directory(_) => Err(refuse("it is a root filesystem, not an image").with_hint(SUPPLY_HINT)),
     }
 }
 
@@ -112,10 +112,10 @@ fn decompressor(path: &Path) -> Option<&'static str> {
 }
 
 /// Returns the platforms of an image that another tool built, each with its attestations.
-pub fn supplies(source: &dyn Source, name: &str, place: SupplyPlace) -> Result<Vec<Supply>, RegistryError> {
+pub fn supplies(source: &dyn ImageSource, name: &str, place: SupplyPlace) -> Result<Vec<Supply>, SupplyError> {
     let published = read_published(source, &source.root()?)?;
     let leaves = published.leaves();
-    let supply = |entry: &&Entry| {
+    let supply = |entry: &&PublishedManifest| {
         let platform = entry.platform.clone()?;
         let digest = &entry.descriptor.digest;
         let attestations = leaves.iter().filter(|other| other.attests() == Some(digest.as_str()));
@@ -148,7 +148,7 @@ mod tests {
         let refused = |name: &str, bytes: &[u8]| {
             let path = directory.path().join(name);
             std::fs::write(&path, bytes).unwrap();
-            let error = open(&Opener::default(), &path.display().to_string()).err().unwrap();
+            let error = open(&ImageOpener::default(), &path.display().to_string()).err().unwrap();
             (error.bare().to_string(), error.hint().unwrap_or_default().to_string())
         };
         let (program, _) = crate::host::tiny_program(crate::platform::Arch::Arm64).unwrap();

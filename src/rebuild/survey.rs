@@ -2,13 +2,13 @@
 
 use super::docker::{CommandLine, CommandOutput, Docker, QUERY_LIMIT};
 use super::doctor::BUILDER;
-use super::machine::{self, Builder, BuilderNode, Client, Daemon, HERE, Machine, Server};
-use super::tool::{Driver, Tool};
+use super::machine::{self, BuildClient, BuildHost, BuilderNode, BuildxBuilder, Daemon, HERE, Server};
+use super::tool::{BuildTool, Driver};
 use crate::platform::{Arch, Fact, Handler, Platform, binfmt};
 
 /// Facts about this machine's kernel, supplied by the caller.
 #[derive(Clone, Debug, Default)]
-pub struct Kernel {
+pub struct KernelFacts {
     /// `None` if they cannot be read.
     pub handlers: Option<Vec<Handler>>,
     pub tried: Vec<(Arch, Fact<bool>)>,
@@ -19,19 +19,19 @@ pub struct Kernel {
 
 /// Returns the program that builds if the user named none: docker, or podman or buildah if docker is not installed.
 /// podman's `docker` command counts as podman.
-pub fn detect(docker: &dyn Docker) -> Tool {
-    let version = |tool: Tool| docker.output(&CommandLine::new([tool.name(), "--version"]), QUERY_LIMIT);
-    let is_docker = version(Tool::Docker).is_ok_and(|output| machine::podman_version(&output.stdout).is_none());
-    let runs = |tool: &&Tool| version(**tool).is_ok_and(|output| output.is_success());
+pub fn detect(docker: &dyn Docker) -> BuildTool {
+    let version = |tool: BuildTool| docker.output(&CommandLine::new([tool.name(), "--version"]), QUERY_LIMIT);
+    let is_docker = version(BuildTool::Docker).is_ok_and(|output| machine::podman_version(&output.stdout).is_none());
+    let runs = |tool: &&BuildTool| version(**tool).is_ok_and(|output| output.is_success());
     match is_docker {
-        true => Tool::Docker,
-        false => [Tool::Podman, Tool::Buildah].iter().find(runs).copied().unwrap_or(Tool::Docker),
+        true => BuildTool::Docker,
+        false => [BuildTool::Podman, BuildTool::Buildah].iter().find(runs).copied().unwrap_or(BuildTool::Docker),
     }
 }
 
 /// Queries podman or buildah. Its builder has one node: this machine, or the machine of podman's service.
-pub fn survey_containers(docker: &dyn Docker, driver: Driver, kernel: Kernel, wanted: &[Platform]) -> Machine {
-    let tool = if driver == Driver::Buildah { Tool::Buildah } else { Tool::Podman };
+pub fn survey_containers(docker: &dyn Docker, driver: Driver, kernel: KernelFacts, wanted: &[Platform]) -> BuildHost {
+    let tool = if driver == Driver::Buildah { BuildTool::Buildah } else { BuildTool::Podman };
     let query = |words: &[&str]| {
         let line = CommandLine::new(std::iter::once(tool.name()).chain(words.iter().copied()));
         let output = docker.output(&line, QUERY_LIMIT).map_err(|error| error.to_string())?;
@@ -40,14 +40,16 @@ pub fn survey_containers(docker: &dyn Docker, driver: Driver, kernel: Kernel, wa
     let unexpected = |text: &str| format!("unexpected output {:?}", text.trim());
     let version = query(&["--version"]);
     let client = version.and_then(|text| match tool {
-        Tool::Buildah => machine::buildah_version(&text).map(Client::Buildah).ok_or_else(|| unexpected(&text)),
-        Tool::Docker | Tool::Podman => {
-            machine::podman_version(&text).map(Client::Podman).ok_or_else(|| unexpected(&text))
+        BuildTool::Buildah => {
+            machine::buildah_version(&text).map(BuildClient::Buildah).ok_or_else(|| unexpected(&text))
+        }
+        BuildTool::Docker | BuildTool::Podman => {
+            machine::podman_version(&text).map(BuildClient::Podman).ok_or_else(|| unexpected(&text))
         }
     });
     let info = match tool {
-        Tool::Buildah => query(&["info"]),
-        Tool::Docker | Tool::Podman => query(&["info", "--format", "json"]),
+        BuildTool::Buildah => query(&["info"]),
+        BuildTool::Docker | BuildTool::Podman => query(&["info", "--format", "json"]),
     };
     let host = info.and_then(|text| machine::container_host(&text).ok_or_else(|| "unexpected output".to_string()));
     let builder = host.map(|host| {
@@ -68,10 +70,10 @@ pub fn survey_containers(docker: &dyn Docker, driver: Driver, kernel: Kernel, wa
             by_hand: Vec::new(),
             error: None,
         };
-        Builder { name: tool.name().to_string(), driver, nodes: vec![node] }
+        BuildxBuilder { name: tool.name().to_string(), driver, nodes: vec![node] }
     });
     let none = |what: &str| format!("{} needs no {what}", tool.name());
-    Machine {
+    BuildHost {
         tool,
         client,
         daemon: Err(none("daemon")),
@@ -85,7 +87,7 @@ pub fn survey_containers(docker: &dyn Docker, driver: Driver, kernel: Kernel, wa
 }
 
 /// Queries `docker`, its daemon, buildx and the builder: the named one, or the current one.
-pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Machine {
+pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: KernelFacts) -> BuildHost {
     let query =
         |words: &[&str]| docker.output(&CommandLine::docker(words), QUERY_LIMIT).map_err(|error| error.to_string());
     let podman = query(&["--version"]).ok().and_then(|output| machine::podman_version(&output.stdout));
@@ -94,7 +96,7 @@ pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Mac
         Err(cause) => (Err(cause.clone()), Err(cause.clone())),
         Ok(output) => versions(output),
     };
-    let client = podman.map_or(client.map(Client::Docker), |version| Ok(Client::Podman(version)));
+    let client = podman.map_or(client.map(BuildClient::Docker), |version| Ok(BuildClient::Podman(version)));
     let daemon = daemon.map(|Server { version, arch, is_desktop }| {
         let info =
             machine::info(&query(&["info", "--format", "{{json .}}"]).map_or(String::new(), |output| output.stdout));
@@ -113,11 +115,11 @@ pub fn survey(docker: &dyn Docker, builder: Option<&str>, kernel: Kernel) -> Mac
         Ok(_) => stdout(query(&inspect)).and_then(|text| machine::builder(&text)),
         Err(_) => Err("buildx is missing".to_string()),
     };
-    let is_own = |builder: &Builder| builder.name == BUILDER;
+    let is_own = |builder: &BuildxBuilder| builder.name == BUILDER;
     let inspect_own = || stdout(query(&["buildx", "inspect", BUILDER])).and_then(|text| machine::builder(&text));
     let has_own_builder = builder.as_ref().is_ok_and(is_own) || (buildx.is_ok() && inspect_own().is_ok());
-    Machine {
-        tool: Tool::Docker,
+    BuildHost {
+        tool: BuildTool::Docker,
         client,
         daemon,
         buildx,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::survey::{detect, survey_containers};
-use super::tool::{Driver, Tool};
-use super::{Docker, Kernel, Machine, survey};
+use super::tool::{BuildTool, Driver};
+use super::{BuildHost, Docker, KernelFacts, survey};
 use crate::host;
 use crate::platform::Platform;
 
@@ -13,11 +13,11 @@ use crate::platform::Platform;
 /// what could not be tested.
 pub fn survey_this_machine(
     docker: &dyn Docker,
-    tool: Option<Tool>,
+    tool: Option<BuildTool>,
     builder: Option<&str>,
     platforms: &[Platform],
     temporary: &Path,
-) -> (Machine, Vec<String>) {
+) -> (BuildHost, Vec<String>) {
     let (handlers, mut notes) = host::emulators();
     let handlers = notes.is_empty().then_some(handlers);
     let mut tried = Vec::new();
@@ -29,11 +29,11 @@ pub fn survey_this_machine(
         }
     }
     let (hostname, release) = host::names();
-    let kernel = Kernel { handlers, tried, hostname, release };
+    let kernel = KernelFacts { handlers, tried, hostname, release };
     let machine = match tool.unwrap_or_else(|| detect(docker)) {
-        Tool::Docker => survey(docker, builder, kernel),
-        Tool::Podman => survey_containers(docker, Driver::Podman, kernel, platforms),
-        Tool::Buildah => survey_containers(docker, Driver::Buildah, kernel, platforms),
+        BuildTool::Docker => survey(docker, builder, kernel),
+        BuildTool::Podman => survey_containers(docker, Driver::Podman, kernel, platforms),
+        BuildTool::Buildah => survey_containers(docker, Driver::Buildah, kernel, platforms),
     };
     (machine, notes)
 }

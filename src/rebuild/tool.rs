@@ -4,28 +4,28 @@ use std::fmt;
 
 /// The program that builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tool {
+pub enum BuildTool {
     /// `docker` with buildx.
     Docker,
     Podman,
     Buildah,
 }
 
-impl Tool {
-    pub const ALL: &[Tool] = &[Tool::Docker, Tool::Podman, Tool::Buildah];
+impl BuildTool {
+    pub const ALL: &[BuildTool] = &[BuildTool::Docker, BuildTool::Podman, BuildTool::Buildah];
 
     /// The name of its command.
     pub fn name(self) -> &'static str {
         match self {
-            Tool::Docker => "docker",
-            Tool::Podman => "podman",
-            Tool::Buildah => "buildah",
+            BuildTool::Docker => "docker",
+            BuildTool::Podman => "podman",
+            BuildTool::Buildah => "buildah",
         }
     }
 
     /// Parses the value of `--with`.
-    pub fn parse(text: &str) -> Result<Tool, String> {
-        let found = Tool::ALL.iter().find(|tool| tool.name() == text);
+    pub fn parse(text: &str) -> Result<BuildTool, String> {
+        let found = BuildTool::ALL.iter().find(|tool| tool.name() == text);
         found.copied().ok_or_else(|| format!("unknown tool {text:?}; expected docker, podman or buildah"))
     }
 }

@@ -11,7 +11,7 @@ use crate::diagnose::{Answer, Likelihood};
 
 /// The output format of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum AnswerFormat {
+pub enum AnswerStyle {
     Text,
     Json,
 }
@@ -29,8 +29,8 @@ const LISTED: usize = 20;
 /// How many other suspects are named, without unlikely ones. JSON contains all.
 const OTHERS: usize = 3;
 
-pub fn write(answers: &[Answer], format: AnswerFormat, width: usize, out: &mut dyn Write) -> io::Result<()> {
-    if format == AnswerFormat::Json {
+pub fn write(answers: &[Answer], format: AnswerStyle, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    if format == AnswerStyle::Json {
         let answers: Vec<Value> = answers.iter().map(answer_json).collect();
         serde_json::to_writer_pretty(&mut *out, &json!({"schema": SCHEMA, "answers": answers}))?;
         return writeln!(out);
@@ -170,7 +170,7 @@ mod tests {
     use crate::diagnose::recognise::recognise;
     use crate::diagnose::{Evidence, answer};
 
-    fn written(format: AnswerFormat) -> String {
+    fn written(format: AnswerStyle) -> String {
         let symptoms = recognise("exec /app: exec format error");
         let answer =
             answer(&Evidence { subject: "pod/app\u{1b}[2J".into(), symptoms: &symptoms, ..Evidence::default() });
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_answer_comes_first_and_fits_its_width() {
-        let text = written(AnswerFormat::Text);
+        let text = written(AnswerStyle::Text);
         assert!(
             text.starts_with("pod/app\\x1b[2J: probably the program is for another architecture than the node\n\n"),
             "{text}"
@@ -208,7 +208,7 @@ mod tests {
         let mut out = Vec::new();
         let answers =
             [one("deployment/a (3 of 3 pods), container c, Error", 3), one("deployment/b, container c, Error", 1)];
-        write(&answers, AnswerFormat::Text, 80, &mut out).unwrap();
+        write(&answers, AnswerStyle::Text, 80, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         let lead = "4 failing pods of 2 groups:\n    4  the program is for another architecture than the node: deployment/a,\n";
         assert!(text.starts_with(lead), "{text}");
@@ -225,7 +225,7 @@ mod tests {
         };
         let text = |count: usize| {
             let mut out = Vec::new();
-            write(&(0..count).map(one).collect::<Vec<_>>(), AnswerFormat::Text, 80, &mut out).unwrap();
+            write(&(0..count).map(one).collect::<Vec<_>>(), AnswerStyle::Text, 80, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
         assert_eq!(text(MANY).matches("  cause  ").count(), MANY);
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn json_carries_its_schema() {
-        let value: Value = serde_json::from_str(&written(AnswerFormat::Json)).unwrap();
+        let value: Value = serde_json::from_str(&written(AnswerStyle::Json)).unwrap();
         assert_eq!(value["schema"], 1);
         assert_eq!(value["answers"][0]["cause"]["code"], "foreign-architecture");
     }

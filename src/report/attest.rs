@@ -7,7 +7,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::{Style, fingerprint, json as report_json};
+use super::{ReportStyle, fingerprint, json as report_json};
 use crate::oci::Digest;
 use crate::scan::Report;
 
@@ -18,7 +18,7 @@ pub const PREDICATE_TYPE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/verdict
 
 /// Returns the statement of a report. Images without a digest, such as directories, are skipped; `None` if no image has
 /// one.
-pub fn statement(report: &Report, style: &Style<'_>) -> io::Result<Option<Vec<u8>>> {
+pub fn statement(report: &Report, style: &ReportStyle<'_>) -> io::Result<Option<Vec<u8>>> {
     let subjects = report.images.iter().filter_map(|image| {
         let digest = image.digest.as_ref()?;
         Some(json!({"name": fingerprint::subject(&image.name), "digest": {digest.algorithm(): digest.hex()}}))

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::escape::{plural, thousands, visible};
 use super::terminal::{Color, fill};
-use super::{Style, json};
-use crate::diagnose::overview::{Failing, Overview, Place, Trouble, Untold};
+use super::{ReportStyle, json};
+use crate::diagnose::overview::{Failing, NodeGroup, Overview, Trouble, Untold};
 use crate::exec::Outcome;
 use crate::judge::code::{Code, Severity};
-use crate::kube::Use;
+use crate::kube::ImageUse;
 use crate::scan::{ImageReport, PlatformReport, Report};
 
 /// Width of the labels on the left, in columns.
@@ -25,13 +25,13 @@ const FIRST: usize = 3;
 /// The results for a cluster.
 pub struct ClusterReport<'a> {
     pub overview: &'a Overview,
-    pub uses: &'a [Use],
+    pub uses: &'a [ImageUse],
     /// One for each use, in the same order.
     pub reports: &'a [ImageReport],
 }
 
 /// The block of one cause, for everything that it affects.
-struct Block {
+struct CauseBlock {
     word: &'static str,
     color: Color,
     head: String,
@@ -42,12 +42,12 @@ struct Block {
     act: Vec<String>,
 }
 
-impl Block {
-    fn new(word: &'static str, color: Color, head: String) -> Block {
-        Block { word, color, head, pairs: Vec::new(), commands: Vec::new(), act: Vec::new() }
+impl CauseBlock {
+    fn new(word: &'static str, color: Color, head: String) -> CauseBlock {
+        CauseBlock { word, color, head, pairs: Vec::new(), commands: Vec::new(), act: Vec::new() }
     }
 
-    fn write(&self, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+    fn write(&self, style: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<()> {
         let word = style.screen().paint(self.word, self.color);
         writeln!(out, "{}", fill(&format!("{word}  "), &visible(&self.head), LABEL + 4, style.width))?;
         for (label, text) in &self.pairs {
@@ -70,7 +70,7 @@ impl Block {
 }
 
 /// Writes the overview. `exit_code` is that of the run, which also reflects forbidden API requests.
-pub fn text(found: &ClusterReport<'_>, exit_code: u8, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn text(found: &ClusterReport<'_>, exit_code: u8, style: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<()> {
     let overview = found.overview;
     let lead = format!(
         "{} in {}, {}, {}: {}",
@@ -92,14 +92,14 @@ pub fn text(found: &ClusterReport<'_>, exit_code: u8, style: &Style<'_>, out: &m
         block.write(style, out)?;
     }
     for line in &overview.unread {
-        Block::new("UNREAD", Color::Yellow, line.clone()).write(style, out)?;
+        CauseBlock::new("UNREAD", Color::Yellow, line.clone()).write(style, out)?;
     }
     let counts = format!("{}   exit {exit_code}", counts(overview));
     writeln!(out, "{}", fill("", &counts, 0, style.width))
 }
 
 /// Writes what to do first, so that it is on the first screen.
-fn first(blocks: &[Block], style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn first(blocks: &[CauseBlock], style: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "DO FIRST")?;
     for (number, block) in (1..).zip(blocks.iter().take(FIRST)) {
         let head = visible(&format!("{}: {}", block.word.to_lowercase(), block.head));
@@ -130,23 +130,23 @@ fn counts(overview: &Overview) -> String {
 
 /// The cause by which failing images are grouped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Cause {
+enum GroupCause {
     Code(Code),
     /// The text of the reason, if no finding explains it.
     Text(String),
 }
 
 /// Groups the troubles by cause. Current failures and the causes with most pods come first.
-fn troubles(found: &ClusterReport<'_>) -> Vec<Block> {
+fn troubles(found: &ClusterReport<'_>) -> Vec<CauseBlock> {
     type Name<'a> = (&'a str, &'a [String]);
     let judged = found.uses.iter().zip(found.reports);
     let reports: HashMap<Name<'_>, &ImageReport> =
         judged.map(|(one, report)| ((report.name.as_str(), one.used_by.as_slice()), report)).collect();
-    let mut groups: BTreeMap<(bool, Cause), Vec<&Trouble>> = BTreeMap::new();
+    let mut groups: BTreeMap<(bool, GroupCause), Vec<&Trouble>> = BTreeMap::new();
     for one in &found.overview.troubles {
         let report = reports.get(&(one.image.as_str(), one.used_by.as_slice()));
         let code = report.and_then(|report| code(one, report));
-        let cause = code.map_or_else(|| Cause::Text(one.why.clone()), Cause::Code);
+        let cause = code.map_or_else(|| GroupCause::Text(one.why.clone()), GroupCause::Code);
         groups.entry((one.now.is_empty(), cause)).or_default().push(one);
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
@@ -190,17 +190,17 @@ fn when(now: &[Failing]) -> &'static str {
 }
 
 /// Returns the block for several images with the same cause.
-fn of_cause(cause: &Cause, group: &[&Trouble]) -> Block {
+fn of_cause(cause: &GroupCause, group: &[&Trouble]) -> CauseBlock {
     let title = match cause {
-        Cause::Code(code) => format!("{} [{}]", code.row().title, code.name()),
-        Cause::Text(why) => why.clone(),
+        GroupCause::Code(code) => format!("{} [{}]", code.row().title, code.name()),
+        GroupCause::Text(why) => why.clone(),
     };
     let images = distinct(group.iter().map(|one| one.image.clone()));
     // A tag and a digest can name the same image.
     let identity = |one: &&Trouble| one.digest.as_ref().map_or_else(|| one.image.clone(), ToString::to_string);
     let count = plural(distinct(group.iter().map(identity)).len(), "image");
     let now: Vec<Failing> = failing(group).cloned().collect();
-    let mut block = Block::new(when(&now), Color::Red, format!("{count}: {title}"));
+    let mut block = CauseBlock::new(when(&now), Color::Red, format!("{count}: {title}"));
     if !now.is_empty() {
         let (failing, of) = now.iter().fold((0, 0), |(failing, of), one| (failing + one.failing, of + one.of));
         let states = distinct(now.iter().map(|one| one.state.clone()));
@@ -217,7 +217,7 @@ fn of_cause(cause: &Cause, group: &[&Trouble]) -> Block {
     for place in group.iter().flat_map(|one| &one.places) {
         nodes.entry(&place.target).or_insert_with(|| place.nodes.clone());
     }
-    let all = nodes.into_iter().map(|(target, nodes)| Place { target: target.to_string(), nodes });
+    let all = nodes.into_iter().map(|(target, nodes)| NodeGroup { target: target.to_string(), nodes });
     block.pairs.push(("on", places(&all.collect::<Vec<_>>())));
     let first = group[0];
     block.pairs.push(("first", format!("{}: {}", first.image, first.why)));
@@ -229,14 +229,14 @@ fn of_cause(cause: &Cause, group: &[&Trouble]) -> Block {
     block
 }
 
-fn trouble(one: &Trouble) -> Block {
+fn trouble(one: &Trouble) -> CauseBlock {
     let users = match one.now.as_slice() {
         [] => named(&one.used_by, "; "),
         now => {
             now.iter().map(|failing| format!("{}: {}", failing.used_by, pods(failing))).collect::<Vec<_>>().join("; ")
         }
     };
-    let mut block = Block::new(when(&one.now), Color::Red, users);
+    let mut block = CauseBlock::new(when(&one.now), Color::Red, users);
     let digest = one.digest.as_ref().map_or_else(String::new, |digest| format!(" ({})", digest.short()));
     let digest = if one.image.contains("@sha256:") { String::new() } else { digest };
     block.pairs.push(("image", format!("{}{digest}", one.image)));
@@ -255,7 +255,7 @@ fn diagnose(failing: &Failing) -> String {
 }
 
 /// Returns blocks for containers whose failure no image explains, grouped by state.
-fn others(all: &[Failing]) -> Vec<Block> {
+fn others(all: &[Failing]) -> Vec<CauseBlock> {
     let by_state = grouped(all, |failing| (failing.state.clone(), !failing.is_judged));
     let blocks = by_state.into_iter().map(|((state, is_unknown), group)| {
         let why = match is_unknown {
@@ -264,14 +264,14 @@ fn others(all: &[Failing]) -> Vec<Block> {
         };
         let mut block = match group.as_slice() {
             [one] => {
-                let mut block = Block::new("OTHER", Color::Yellow, format!("{}: {}", one.used_by, pods(one)));
+                let mut block = CauseBlock::new("OTHER", Color::Yellow, format!("{}: {}", one.used_by, pods(one)));
                 block.pairs.push(("why", why.to_string()));
                 block
             }
             group => {
                 let users: Vec<&str> = group.iter().map(|one| one.used_by.as_str()).collect();
                 let head = format!("{}: {state}", plural(users.len(), "container"));
-                let mut block = Block::new("OTHER", Color::Yellow, head);
+                let mut block = CauseBlock::new("OTHER", Color::Yellow, head);
                 block.pairs.push(("where", by_namespace(&users)));
                 block.pairs.push(("why", format!("for each: {why}")));
                 block
@@ -284,12 +284,12 @@ fn others(all: &[Failing]) -> Vec<Block> {
 }
 
 /// Returns blocks for images that could not be judged, grouped by hint.
-fn unknown(all: &[Untold]) -> Vec<Block> {
+fn unknown(all: &[Untold]) -> Vec<CauseBlock> {
     let by_cure = grouped(all, |one| one.hint.clone().unwrap_or_else(|| one.why.clone()));
     let blocks = by_cure.into_values().map(|group| {
         let mut block = match group.as_slice() {
             [one] => {
-                let mut block = Block::new("UNKNOWN", Color::Yellow, named(&one.used_by, "; "));
+                let mut block = CauseBlock::new("UNKNOWN", Color::Yellow, named(&one.used_by, "; "));
                 block.pairs.push(("image", one.image.clone()));
                 block.pairs.push(("why", one.why.clone()));
                 block
@@ -298,7 +298,7 @@ fn unknown(all: &[Untold]) -> Vec<Block> {
                 let users: Vec<&str> = group.iter().flat_map(|one| &one.used_by).map(String::as_str).collect();
                 let images = distinct(group.iter().map(|one| one.image.clone()));
                 let head = format!("{}: could not be judged", plural(images.len(), "image"));
-                let mut block = Block::new("UNKNOWN", Color::Yellow, head);
+                let mut block = CauseBlock::new("UNKNOWN", Color::Yellow, head);
                 block.pairs.push(("where", by_namespace(&users)));
                 block.pairs.push(("images", named(&images, ", ")));
                 block.pairs.push(("first", group[0].why.clone()));
@@ -312,9 +312,9 @@ fn unknown(all: &[Untold]) -> Vec<Block> {
 }
 
 /// Returns one block for all workloads without an eligible node.
-fn homeless(all: &[(String, String)]) -> Option<Block> {
+fn homeless(all: &[(String, String)]) -> Option<CauseBlock> {
     let (first, why) = all.first()?;
-    let mut block = Block::new("NOWHERE", Color::Yellow, first.clone());
+    let mut block = CauseBlock::new("NOWHERE", Color::Yellow, first.clone());
     if all.len() == 1 {
         block.pairs.push(("why", format!("no eligible node: {why}")));
         return Some(block);
@@ -344,8 +344,8 @@ fn pods(failing: &Failing) -> String {
     format!("{} of {}, {}", failing.failing, plural(failing.of, "pod"), failing.state)
 }
 
-fn places(places: &[Place]) -> String {
-    let of = |place: &Place| match place.nodes.as_slice() {
+fn places(places: &[NodeGroup]) -> String {
+    let of = |place: &NodeGroup| match place.nodes.as_slice() {
         [] => place.target.clone(),
         nodes => format!("{}: {}", place.target, named(nodes, ", ")),
     };
@@ -382,7 +382,7 @@ fn named(names: &[String], between: &str) -> String {
     }
 }
 
-fn pair(label: &str, text: &str, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn pair(label: &str, text: &str, style: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<()> {
     style.screen().pair(label, &visible(text), LABEL, out)
 }
 
@@ -397,7 +397,7 @@ pub fn json(
     server: &str,
     report: &Report,
     exit_code: u8,
-    style: &Style<'_>,
+    style: &ReportStyle<'_>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let mut value = json::value(report, style)?;

@@ -1,31 +1,31 @@
 //! Overviews of many images that fail for the same reason.
 
 use super::*;
-use crate::exec::{Cause as ExecCause, CauseKind, Errno};
+use crate::exec::{Cause, CauseKind, Errno};
 use crate::judge::finding::Finding;
-use crate::kube::schedule::Narrowing;
+use crate::kube::schedule::PodNarrowing;
 use crate::report::PIPED_WIDTH;
 use crate::scan::{CallOverride, FailOn, TargetReport};
 use crate::source::Origin;
 
 const TARGET: &str = "graviton4";
 
-fn judged(number: usize) -> (Use, ImageReport) {
+fn judged(number: usize) -> (ImageUse, ImageReport) {
     let image = format!("r.example/team/app{number}:v1");
     let used_by = vec![format!(
         "{}/deployment/app{number}, container app",
         if number.is_multiple_of(4) { "pay" } else { "shop" }
     )];
-    let one = Use {
+    let one = ImageUse {
         image: image.clone(),
         names: vec![image.clone()],
         call: CallOverride::default(),
-        narrowing: Narrowing::None,
+        narrowing: PodNarrowing::None,
         groups: vec![0],
         used_by,
     };
     let at = format!("/usr/bin/app{number}");
-    let cause = ExecCause { kind: CauseKind::ForeignArchitecture, text: "an x86-64 program".to_string() };
+    let cause = Cause { kind: CauseKind::ForeignArchitecture, text: "an x86-64 program".to_string() };
     let mut platform = PlatformReport::new(None, None);
     platform.findings.push(Finding::new(Code::EntrypointWrongArch, "an x86-64 program").at(&at, 0));
     platform.targets.push(TargetReport {
@@ -60,7 +60,7 @@ fn trouble_of(number: usize, now: bool) -> Trouble {
         image: report.name,
         digest: None,
         now: if now { vec![failing] } else { Vec::new() },
-        places: vec![Place { target: TARGET.to_string(), nodes: vec!["n1".into(), "n2".into()] }],
+        places: vec![NodeGroup { target: TARGET.to_string(), nodes: vec!["n1".into(), "n2".into()] }],
         why: format!("/usr/bin/app{number}: an x86-64 program"),
         shown: "exec format error".to_string(),
         act: vec!["build it for arm64".to_string()],
@@ -68,8 +68,8 @@ fn trouble_of(number: usize, now: bool) -> Trouble {
 }
 
 fn shown(overview: &Overview, count: usize, width: usize) -> String {
-    let (uses, reports): (Vec<Use>, Vec<ImageReport>) = (0..count).map(judged).unzip();
-    let style = Style {
+    let (uses, reports): (Vec<ImageUse>, Vec<ImageReport>) = (0..count).map(judged).unzip();
+    let style = ReportStyle {
         width,
         color: false,
         all: false,

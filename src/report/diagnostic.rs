@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use super::escape::visible;
 use super::fingerprint;
-use super::rules::{RuleId, Tool};
+use super::rules::{ReportingCommand, RuleId};
 use crate::judge::code::Severity;
 use crate::lint::{Fix, Position};
 use crate::oci::Digest;
 use crate::scan::{LayerReport, PlatformReport, Verdict};
 
 /// The results of one run. Each image or linted file is a subject.
-pub struct Results<'a> {
-    pub tool: Tool,
+pub struct RunResults<'a> {
+    pub tool: ReportingCommand,
     pub subjects: Vec<Subject<'a>>,
     /// The exit code of the program.
     pub exit_code: u8,
@@ -32,11 +32,11 @@ pub struct Subject<'a> {
     pub origin: String,
     pub notes: Vec<&'a str>,
     /// Every platform on every target; empty for files.
-    pub matrix: Vec<Row>,
+    pub matrix: Vec<PlatformRow>,
     /// Every platform that was read; empty for files.
     pub platforms: &'a [PlatformReport],
     /// Checks that are not findings.
-    pub checks: Vec<Check<'a>>,
+    pub checks: Vec<StartCheck<'a>>,
     /// Unread parts, then findings, then accepted findings.
     pub diagnostics: Vec<Diagnostic<'a>>,
 }
@@ -50,7 +50,7 @@ impl Subject<'_> {
 
 /// The outcome of one platform on one target. Texts are escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct PlatformRow {
     pub platform: String,
     /// The platform without the image's name.
     pub platform_name: String,
@@ -66,7 +66,7 @@ pub struct Row {
 }
 
 /// A check: a start on a target, or a linted file.
-pub struct Check<'a> {
+pub struct StartCheck<'a> {
     pub platform: Option<&'a PlatformReport>,
     pub name: String,
     pub end: CheckEnd,
@@ -87,15 +87,15 @@ pub struct Diagnostic<'a> {
     pub platform: Option<&'a PlatformReport>,
     /// The problem in one clause, lower case, without a period.
     pub message: &'a str,
-    pub location: Location<'a>,
+    pub location: DiagnosticLocation<'a>,
     /// What the file is, such as `ELF x86-64, static`; empty without a file.
     pub is: &'a str,
     /// Further facts, the most useful first.
-    pub facts: Vec<Fact>,
+    pub facts: Vec<DiagnosticFact>,
     /// How to fix it: the first line is prose, further lines are commands.
     pub hint: Vec<&'a str>,
     /// Other places that explain it.
-    pub related: Vec<(Span, &'a str)>,
+    pub related: Vec<(CharRange, &'a str)>,
     pub fix: Option<TextFix<'a>>,
     /// Identifies the same finding in later runs, see [`super::fingerprint`].
     pub fingerprint: String,
@@ -104,7 +104,7 @@ pub struct Diagnostic<'a> {
 }
 
 /// The location of a diagnostic.
-pub enum Location<'a> {
+pub enum DiagnosticLocation<'a> {
     /// In an image.
     Image {
         image: &'a str,
@@ -114,12 +114,12 @@ pub enum Location<'a> {
         dockerfile: Option<&'a str>,
     },
     /// In a checked-in file.
-    File { path: String, span: Span },
+    File { path: String, span: CharRange },
 }
 
 /// A range of characters. The end is exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct CharRange {
     pub start: Position,
     pub end: Position,
 }
@@ -128,12 +128,12 @@ pub struct Span {
 pub struct TextFix<'a> {
     pub fix: &'a Fix,
     /// One for each edit, in the same order.
-    pub spans: Vec<Span>,
+    pub spans: Vec<CharRange>,
 }
 
 /// A fact about a diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fact {
+pub struct DiagnosticFact {
     pub kind: FactKind,
     pub text: String,
 }
@@ -160,7 +160,7 @@ impl FactKind {
     }
 }
 
-impl Results<'_> {
+impl RunResults<'_> {
     /// Counts the findings of this severity, without unread parts and accepted findings.
     pub fn count(&self, severity: Severity) -> usize {
         let all = self.subjects.iter().flat_map(|subject| &subject.diagnostics);
@@ -182,19 +182,19 @@ impl<'a> Diagnostic<'a> {
     /// The path in the image or the checked-in file.
     pub fn path(&self) -> Option<&str> {
         match &self.location {
-            Location::Image { path, .. } => *path,
-            Location::File { path, .. } => Some(path),
+            DiagnosticLocation::Image { path, .. } => *path,
+            DiagnosticLocation::File { path, .. } => Some(path),
         }
     }
 
     pub fn is_in_image(&self) -> bool {
-        matches!(self.location, Location::Image { .. })
+        matches!(self.location, DiagnosticLocation::Image { .. })
     }
 
     pub fn layer(&self) -> Option<&'a LayerReport> {
         match self.location {
-            Location::Image { layer, .. } => layer,
-            Location::File { .. } => None,
+            DiagnosticLocation::Image { layer, .. } => layer,
+            DiagnosticLocation::File { .. } => None,
         }
     }
 }
@@ -209,23 +209,23 @@ pub struct SourceLine {
     /// Whether the repository has the file.
     pub is_checked_in: bool,
     /// The exact range, if the file was read.
-    pub span: Option<Span>,
+    pub span: Option<CharRange>,
 }
 
-impl Location<'_> {
+impl DiagnosticLocation<'_> {
     /// Returns a file and line: those in the Dockerfile if it is known. Otherwise returns the path in the image below
     /// the image's name. That is not a file of the repository, but shows where to look.
     pub fn source_line(&self) -> SourceLine {
         match self {
-            Location::File { path, span } => {
+            DiagnosticLocation::File { path, span } => {
                 SourceLine { path: visible(path), line: span.start.line, is_checked_in: true, span: Some(*span) }
             }
-            Location::Image { layer, dockerfile: Some(dockerfile), .. } => {
+            DiagnosticLocation::Image { layer, dockerfile: Some(dockerfile), .. } => {
                 let line = layer.and_then(|layer| layer.dockerfile_line).unwrap_or(1);
                 let path = dockerfile.trim_start_matches("./").trim_start_matches('/');
                 SourceLine { path: visible(path), line, is_checked_in: true, span: None }
             }
-            Location::Image { image, path, dockerfile: None, .. } => {
+            DiagnosticLocation::Image { image, path, dockerfile: None, .. } => {
                 let name = fingerprint::subject(image);
                 let name = name.trim_start_matches(['/', '.']);
                 let name = if name.is_empty() || name == "-" { "image" } else { name };

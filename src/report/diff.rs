@@ -46,13 +46,13 @@ struct Changed {
 
 #[derive(Serialize)]
 struct Findings {
-    gained: Vec<Line>,
-    lost: Vec<Line>,
+    gained: Vec<DiffLine>,
+    lost: Vec<DiffLine>,
 }
 
 /// A finding of one of the images.
 #[derive(Serialize)]
-struct Line {
+struct DiffLine {
     platform: Option<String>,
     severity: &'static str,
     code: &'static str,
@@ -61,9 +61,9 @@ struct Line {
 }
 
 /// Identifies a finding across images: platform, rule and path.
-type Key = (Option<String>, RuleId, Option<String>);
+type FindingKey = (Option<String>, RuleId, Option<String>);
 
-fn findings(image: &ImageReport) -> BTreeMap<Key, Line> {
+fn findings(image: &ImageReport) -> BTreeMap<FindingKey, DiffLine> {
     let keyed = from_scan::all_findings(image).map(|finding| {
         let line = line(&finding);
         ((line.platform.clone(), finding.rule, line.path.clone()), line)
@@ -71,8 +71,8 @@ fn findings(image: &ImageReport) -> BTreeMap<Key, Line> {
     keyed.collect()
 }
 
-fn line(finding: &Diagnostic<'_>) -> Line {
-    Line {
+fn line(finding: &Diagnostic<'_>) -> DiffLine {
+    DiffLine {
         platform: finding.platform.map(PlatformReport::name),
         severity: finding.severity.word(),
         code: finding.rule.name(),
@@ -102,7 +102,7 @@ pub fn compare<'a>(old: &'a ImageReport, new: &'a ImageReport) -> Difference<'a>
         Some(Changed { platform: name.clone(), old: word(*old), new: word(*new) })
     });
     let (mut lost, mut gained) = (findings(old), findings(new));
-    let in_both: Vec<Key> = lost.keys().filter(|key| gained.contains_key(*key)).cloned().collect();
+    let in_both: Vec<FindingKey> = lost.keys().filter(|key| gained.contains_key(*key)).cloned().collect();
     for key in &in_both {
         lost.remove(key);
         gained.remove(key);

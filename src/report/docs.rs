@@ -1,6 +1,6 @@
 //! Generates documentation pages from tables: finding codes and rules of `imgarch lint`.
 
-use super::rules::{RuleId, Tool, sentence};
+use super::rules::{ReportingCommand, RuleId, sentence};
 use crate::judge::code::Code;
 use crate::judge::facts::purpose;
 use crate::lint::{self, Fixable};
@@ -10,7 +10,7 @@ pub fn codes() -> String {
     let mut page = "# Finding codes\n\nA finding of `imgarch scan` has one of these codes. `imgarch explain CODE` shows the same text.\n\
                     This page is generated: `imgarch explain --markdown > docs/codes.md`.\n"
         .to_string();
-    for rule in RuleId::all(Tool::Scan) {
+    for rule in RuleId::all(ReportingCommand::Scan) {
         page.push_str(&section(rule));
         if rule == RuleId::Scan(Code::ForeignOnPurpose) {
             page.push_str("\nEach of these reasons can be disabled with `--off NAME`:\n\n");
@@ -29,7 +29,7 @@ pub fn lint_rules() -> String {
                     The comment `# imgarch ignore=CODE` above an instruction disables a rule there;\n\
                     `# imgarch global ignore=CODE` disables it for the file.\n"
         .to_string();
-    for rule in RuleId::all(Tool::Lint) {
+    for rule in RuleId::all(ReportingCommand::Lint) {
         page.push_str(&section(rule));
         if let RuleId::Lint(code) = rule {
             page.push_str(&lint_details(code));
@@ -51,7 +51,7 @@ fn capitalized_severity(rule: RuleId) -> String {
     super::rules::capitalized(rule.severity().word())
 }
 
-fn lint_details(code: lint::Code) -> String {
+fn lint_details(code: lint::RuleName) -> String {
     let rule = code.rule();
     let fix = match rule.fixable {
         Fixable::Safely => "`imgarch lint --fix` rewrites it where that is safe.",
@@ -86,11 +86,15 @@ mod tests {
 
     #[test]
     fn every_rule_has_the_heading_that_its_help_uri_names() {
-        for (tool, page) in [(Tool::Scan, codes()), (Tool::Lint, lint_rules())] {
+        for (tool, page) in [(ReportingCommand::Scan, codes()), (ReportingCommand::Lint, lint_rules())] {
             for rule in RuleId::all(tool) {
                 let uri = rule.help_uri();
                 let (file, anchor) = uri.rsplit_once('#').unwrap();
-                assert!(file.ends_with(if tool == Tool::Scan { "/docs/codes.md" } else { "/docs/lint-rules.md" }));
+                assert!(file.ends_with(if tool == ReportingCommand::Scan {
+                    "/docs/codes.md"
+                } else {
+                    "/docs/lint-rules.md"
+                }));
                 assert!(page.contains(&format!("\n## {anchor}\n")), "{uri}");
             }
         }

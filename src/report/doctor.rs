@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::escape::{plural, visible};
 use super::terminal::{Screen, fill, fill_command};
-use crate::rebuild::{Check, CommandLine, Power, Remedy, State};
+use crate::rebuild::{Check, CheckState, CommandLine, Power, Remedy};
 
 /// Version of the JSON document. Fields can be added, but are never renamed or removed.
 const SCHEMA: u32 = 1;
@@ -25,9 +25,9 @@ pub fn text(
 ) -> io::Result<()> {
     for check in checks {
         let word = match check.state {
-            State::Good => "ok",
-            State::Slow => "could be better",
-            State::Missing => "missing",
+            CheckState::Good => "ok",
+            CheckState::Slow => "could be better",
+            CheckState::Missing => "missing",
         };
         let text = visible(&check.text);
         match screen.is_narrow() {
@@ -53,7 +53,7 @@ pub fn text(
     for note in notes {
         writeln!(out, "{}", fill("note: ", &visible(note), 6, screen.width))?;
     }
-    let missing: Vec<&Check> = checks.iter().filter(|check| check.state == State::Missing).collect();
+    let missing: Vec<&Check> = checks.iter().filter(|check| check.state == CheckState::Missing).collect();
     if missing.is_empty() {
         return writeln!(out, "{}", fill("", "this machine can build for these platforms", 0, screen.width));
     }
@@ -100,9 +100,9 @@ struct WireRemedy {
 
 pub fn wire_check(check: &Check) -> WireCheck {
     let state = match check.state {
-        State::Good => "good",
-        State::Slow => "slow",
-        State::Missing => "missing",
+        CheckState::Good => "good",
+        CheckState::Slow => "slow",
+        CheckState::Missing => "missing",
     };
     let remedy = |remedy: &Remedy| WireRemedy {
         command: remedy.command.0.clone(),
@@ -141,7 +141,7 @@ mod tests {
         let text = "install an emulator in the kernel of this machine, until it is restarted".to_string();
         let remedies = vec![Remedy { command, text, power: Power::Privileged }];
         let text = "no node runs its programs, and none of them has an emulator for it".to_string();
-        let check = Check { subject: "linux/arm64".to_string(), state: State::Missing, text, remedies };
+        let check = Check { subject: "linux/arm64".to_string(), state: CheckState::Missing, text, remedies };
         let shown_with = |options: &[String], width| {
             let mut out = Vec::new();
             let notes = ["binfmt_misc is not mounted".to_string()];

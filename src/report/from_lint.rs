@@ -1,13 +1,15 @@
-//! Converts linted files to [`Results`].
+//! Converts linted files to [`RunResults`].
 
 use std::ops::Range;
 use std::time::Duration;
 
-use super::diagnostic::{Check, CheckEnd, Diagnostic, Location, Results, Span, Subject, TextFix};
+use super::diagnostic::{
+    CharRange, CheckEnd, Diagnostic, DiagnosticLocation, RunResults, StartCheck, Subject, TextFix,
+};
 use super::fingerprint;
-use super::rules::{RuleId, Tool};
+use super::rules::{ReportingCommand, RuleId};
 use crate::judge::code::Severity;
-use crate::lint::{Finding, Linted, Position, Problem};
+use crate::lint::{LintFinding, LintProblem, Linted, Position};
 use crate::scan::Verdict;
 
 /// The linted files and the outcome of a run.
@@ -20,9 +22,9 @@ pub struct LintRun<'a> {
     pub took: Duration,
 }
 
-pub fn results<'a>(run: &LintRun<'a>) -> Results<'a> {
-    Results {
-        tool: Tool::Lint,
+pub fn results<'a>(run: &LintRun<'a>) -> RunResults<'a> {
+    RunResults {
+        tool: ReportingCommand::Lint,
         subjects: run.files.iter().map(subject).collect(),
         exit_code: run.exit_code,
         threshold: run.threshold,
@@ -34,7 +36,7 @@ fn subject(file: &Linted) -> Subject<'_> {
     let mut marked = Marked::default();
     let found: Vec<Diagnostic<'_>> = file.findings.iter().map(|one| finding(file, one, &mut marked)).collect();
     let unread: Vec<Diagnostic<'_>> = file.problems.iter().map(|problem| unread(file, problem, &mut marked)).collect();
-    let passed = || Check { platform: None, name: "no findings".into(), end: CheckEnd::Passed(String::new()) };
+    let passed = || StartCheck { platform: None, name: "no findings".into(), end: CheckEnd::Passed(String::new()) };
     let is_clean = unread.is_empty() && found.is_empty();
     Subject {
         name: path_of(file),
@@ -59,7 +61,7 @@ fn verdict(file: &Linted) -> Verdict {
     }
 }
 
-fn finding<'a>(file: &'a Linted, finding: &'a Finding, marked: &mut Marked) -> Diagnostic<'a> {
+fn finding<'a>(file: &'a Linted, finding: &'a LintFinding, marked: &mut Marked) -> Diagnostic<'a> {
     let rule = RuleId::Lint(finding.code);
     let fix = finding
         .fix
@@ -70,7 +72,7 @@ fn finding<'a>(file: &'a Linted, finding: &'a Finding, marked: &mut Marked) -> D
         severity: finding.severity,
         platform: None,
         message: &finding.message,
-        location: Location::File { path: path_of(file), span: span(file, &finding.span) },
+        location: DiagnosticLocation::File { path: path_of(file), span: span(file, &finding.span) },
         is: "",
         facts: Vec::new(),
         hint: vec![finding.advice()],
@@ -81,14 +83,14 @@ fn finding<'a>(file: &'a Linted, finding: &'a Finding, marked: &mut Marked) -> D
     }
 }
 
-fn unread<'a>(file: &'a Linted, problem: &'a Problem, marked: &mut Marked) -> Diagnostic<'a> {
+fn unread<'a>(file: &'a Linted, problem: &'a LintProblem, marked: &mut Marked) -> Diagnostic<'a> {
     let rule = RuleId::NotChecked;
     Diagnostic {
         rule,
         severity: rule.severity(),
         platform: None,
         message: &problem.message,
-        location: Location::File { path: path_of(file), span: span(file, &(problem.at..problem.at)) },
+        location: DiagnosticLocation::File { path: path_of(file), span: span(file, &(problem.at..problem.at)) },
         is: "",
         facts: Vec::new(),
         hint: Vec::new(),
@@ -104,8 +106,11 @@ fn path_of(file: &Linted) -> String {
     file.path.display().to_string().trim_start_matches("./").to_string()
 }
 
-fn span(file: &Linted, bytes: &Range<usize>) -> Span {
-    Span { start: Position::of(&file.text, bytes.start), end: Position::of(&file.text, bytes.end) }
+fn span(file: &Linted, bytes: &Range<usize>) -> CharRange {
+    CharRange {
+        start: Position::from_offset(&file.text, bytes.start),
+        end: Position::from_offset(&file.text, bytes.end),
+    }
 }
 
 /// The lines with findings so far. Equal lines are distinguished by a number.
@@ -116,7 +121,7 @@ impl Marked {
     /// Returns a fingerprint that does not change if lines above are added or removed. It consists of the rule, the
     /// line's text, and the number of earlier findings on equal lines.
     fn fingerprint(&mut self, file: &Linted, rule: RuleId, at: usize) -> String {
-        let line = Position::of(&file.text, at).line;
+        let line = Position::from_offset(&file.text, at).line;
         let line = file.text.lines().nth(line - 1).unwrap_or("").trim().to_string();
         let seen = self.0.iter().filter(|other| **other == line).count();
         let print = fingerprint::of_parts(&path_of(file), None, rule.name(), Some(&format!("{line}#{seen}")));

@@ -1,18 +1,20 @@
-//! Converts a scan report to [`Results`].
+//! Converts a scan report to [`RunResults`].
 
-use super::Style;
-use super::diagnostic::{Check, CheckEnd, Diagnostic, Fact, FactKind, Location, Results, Subject};
-use super::rules::{RuleId, Tool};
+use super::ReportStyle;
+use super::diagnostic::{
+    CheckEnd, Diagnostic, DiagnosticFact, DiagnosticLocation, FactKind, RunResults, StartCheck, Subject,
+};
+use super::rules::{ReportingCommand, RuleId};
 use super::{fingerprint, view};
-use crate::exec::messages::{Shown, Speaker};
+use crate::exec::messages::{MessageSource, Shown};
 use crate::exec::outcome::Outcome;
 use crate::judge::code::Code;
 use crate::judge::finding::Finding;
 use crate::scan::{ImageReport, PlatformReport, Problem, Report};
 
-pub fn results<'a>(report: &'a Report, style: &Style<'a>) -> Results<'a> {
-    Results {
-        tool: Tool::Scan,
+pub fn results<'a>(report: &'a Report, style: &ReportStyle<'a>) -> RunResults<'a> {
+    RunResults {
+        tool: ReportingCommand::Scan,
         subjects: report.images.iter().map(|image| subject(image, style)).collect(),
         exit_code: report.exit_code(style.fail_on),
         threshold: style.fail_on.threshold(),
@@ -21,7 +23,7 @@ pub fn results<'a>(report: &'a Report, style: &Style<'a>) -> Results<'a> {
 }
 
 /// Converts one image. Skips intentionally foreign files, except with `--all`.
-pub fn subject<'a>(image: &'a ImageReport, style: &Style<'a>) -> Subject<'a> {
+pub fn subject<'a>(image: &'a ImageReport, style: &ReportStyle<'a>) -> Subject<'a> {
     let mut diagnostics = Vec::new();
     for (index, problem) in image.problems.iter().enumerate() {
         diagnostics.push(unread(image, None, problem, index, style));
@@ -68,7 +70,7 @@ fn finding<'a>(
         severity: finding.severity,
         platform,
         message: &finding.message,
-        location: Location::Image {
+        location: DiagnosticLocation::Image {
             image: &image.name,
             path: finding.path.as_deref(),
             layer: finding.layer.and_then(|index| platform?.layers.get(index)),
@@ -79,7 +81,7 @@ fn finding<'a>(
         hint: finding.hint.iter().map(String::as_str).collect(),
         related: Vec::new(),
         fix: None,
-        fingerprint: fingerprint::of(&image.name, name.as_deref(), finding),
+        fingerprint: fingerprint::fingerprint(&image.name, name.as_deref(), finding),
         accepted: None,
     }
 }
@@ -90,7 +92,7 @@ fn unread<'a>(
     platform: Option<&'a PlatformReport>,
     problem: &'a Problem,
     index: usize,
-    style: &Style<'a>,
+    style: &ReportStyle<'a>,
 ) -> Diagnostic<'a> {
     let rule = RuleId::CouldNotTell;
     let name = platform.map(PlatformReport::name);
@@ -100,7 +102,12 @@ fn unread<'a>(
         severity: rule.severity(),
         platform,
         message: &problem.text,
-        location: Location::Image { image: &image.name, path: None, layer: None, dockerfile: style.dockerfile },
+        location: DiagnosticLocation::Image {
+            image: &image.name,
+            path: None,
+            layer: None,
+            dockerfile: style.dockerfile,
+        },
         is: "",
         facts: Vec::new(),
         hint: problem.hint.iter().map(String::as_str).collect(),
@@ -111,7 +118,7 @@ fn unread<'a>(
     }
 }
 
-fn facts(platform: Option<&PlatformReport>, finding: &Finding) -> Vec<Fact> {
+fn facts(platform: Option<&PlatformReport>, finding: &Finding) -> Vec<DiagnosticFact> {
     let purpose = finding.purpose.as_ref().map_or_else(String::new, |(rule, why)| format!("{why} ({rule})"));
     let layer = platform.zip(finding.layer).and_then(|(platform, layer)| platform.layer_text(layer));
     let shown = finding.shown.first().map(|first| shown_line(first, &finding.shown));
@@ -122,7 +129,7 @@ fn facts(platform: Option<&PlatformReport>, finding: &Finding) -> Vec<Fact> {
         (FactKind::CameInWith, layer.unwrap_or_default()),
         (FactKind::Shown, shown.unwrap_or_default()),
     ];
-    facts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(kind, text)| Fact { kind, text }).collect()
+    facts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(kind, text)| DiagnosticFact { kind, text }).collect()
 }
 
 /// Formats the message of the most common front end and the exit codes:
@@ -131,16 +138,17 @@ fn facts(platform: Option<&PlatformReport>, finding: &Finding) -> Vec<Fact> {
 fn shown_line(first: &Shown, all: &[Shown]) -> String {
     let text = if first.text.is_empty() { "nothing" } else { first.text.lines().next().unwrap_or_default() };
     let codes = match first.speaker {
-        Speaker::Runtime => {
+        MessageSource::Runtime => {
             let Some(code) = first.exit_code else { return first.text.clone() };
             let differs = |other: &&Shown| other.text == first.text && other.exit_code.is_some_and(|own| own != code);
             let other = all.iter().find(differs);
             let other = other.and_then(|other| Some(format!("; {} with {}", other.exit_code?, other.frontend)));
             format!("exit {code}{}", other.unwrap_or_default())
         }
-        Speaker::Docker | Speaker::Kubelet | Speaker::Podman => {
+        MessageSource::Docker | MessageSource::Kubelet | MessageSource::Podman => {
             let row_of = |speaker| all.iter().find(|row| row.speaker == speaker);
-            let each = [Speaker::Docker, Speaker::Kubelet, Speaker::Podman].into_iter().filter_map(row_of);
+            let each =
+                [MessageSource::Docker, MessageSource::Kubelet, MessageSource::Podman].into_iter().filter_map(row_of);
             each.filter_map(reported).collect::<Vec<_>>().join("; ")
         }
     };
@@ -151,19 +159,21 @@ fn shown_line(first: &Shown, all: &[Shown]) -> String {
 fn reported(row: &Shown) -> Option<String> {
     let code = row.exit_code.map(|code| format!("exit {code}"));
     match row.speaker {
-        Speaker::Docker => code.map(|code| format!("docker run: {code}")),
-        Speaker::Podman => code.map(|code| format!("podman run: {code}")),
-        Speaker::Kubelet => Some(code.map_or(row.frontend.to_string(), |code| format!("{}, {code}", row.frontend))),
-        Speaker::Runtime => None,
+        MessageSource::Docker => code.map(|code| format!("docker run: {code}")),
+        MessageSource::Podman => code.map(|code| format!("podman run: {code}")),
+        MessageSource::Kubelet => {
+            Some(code.map_or(row.frontend.to_string(), |code| format!("{}, {code}", row.frontend)))
+        }
+        MessageSource::Runtime => None,
     }
 }
 
 /// Returns the starts of each platform as checks. A failed start is reported by its finding instead.
-fn checks(image: &ImageReport) -> Vec<Check<'_>> {
+fn checks(image: &ImageReport) -> Vec<StartCheck<'_>> {
     let mut checks = Vec::new();
     if image.problems.is_empty() && image.platforms.is_empty() {
         let end = CheckEnd::CouldNotTell("no platform of the image was read".to_string());
-        checks.push(Check { platform: None, name: "platforms".to_string(), end });
+        checks.push(StartCheck { platform: None, name: "platforms".to_string(), end });
     }
     for platform in &image.platforms {
         let before = checks.len();
@@ -174,12 +184,12 @@ fn checks(image: &ImageReport) -> Vec<Check<'_>> {
                 Outcome::Unknown { cause, .. } => CheckEnd::CouldNotTell(format!("could not tell: {}", cause.text)),
                 Outcome::Fails { .. } | Outcome::Dies { .. } => continue,
             };
-            checks.push(Check { platform: Some(platform), name: format!("starts on {}", target.name), end });
+            checks.push(StartCheck { platform: Some(platform), name: format!("starts on {}", target.name), end });
         }
         let is_silent = checks.len() == before && platform.problems.is_empty() && platform.findings.is_empty();
         if platform.programs == 0 && !platform.is_data_only && is_silent {
             let end = CheckEnd::CouldNotTell("the platform has no programs".to_string());
-            checks.push(Check { platform: Some(platform), name: "programs".to_string(), end });
+            checks.push(StartCheck { platform: Some(platform), name: "programs".to_string(), end });
         }
     }
     checks

@@ -1,4 +1,4 @@
-//! Writes reports in all formats. A scan or a lint becomes [`diagnostic::Results`], `view` groups its findings, and
+//! Writes reports in all formats. A scan or a lint becomes [`diagnostic::RunResults`], `view` groups its findings, and
 //! each file of [`format`] writes one format. Each format defines its own wire types.
 //!
 //! Every JSON document has an integer `schema` at the top level: the version of its fields. Fields can be added without
@@ -28,7 +28,7 @@ mod xml;
 use std::io::{self, Write};
 use std::time::Duration;
 
-pub use format::{Format, json, render_lint};
+pub use format::{ReportFormat, json, render_lint};
 pub use from_lint::LintRun;
 
 pub(crate) use crate::scan::fingerprint;
@@ -37,7 +37,7 @@ use terminal::Screen;
 
 /// The layout of a report, decided by the command line.
 #[derive(Clone, Copy, Debug)]
-pub struct Style<'a> {
+pub struct ReportStyle<'a> {
     /// Width of the terminal in columns; [`PIPED_WIDTH`] without a terminal.
     pub width: usize,
     pub color: bool,
@@ -55,7 +55,7 @@ pub struct Style<'a> {
     pub dockerfile: Option<&'a str>,
 }
 
-impl Style<'_> {
+impl ReportStyle<'_> {
     pub fn screen(&self) -> Screen {
         Screen { width: self.width, color: self.color }
     }
@@ -65,11 +65,11 @@ impl Style<'_> {
 pub const PIPED_WIDTH: usize = 120;
 
 /// Writes the report of a scan.
-pub fn write(report: &Report, format: Format, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report, format: ReportFormat, style: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<()> {
     format.write_scan(report, style, out)
 }
 
 /// Writes the report of a lint.
-pub fn write_lint(run: &LintRun<'_>, format: Format, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_lint(run: &LintRun<'_>, format: ReportFormat, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     format.write_lint(run, screen, out)
 }

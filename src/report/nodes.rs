@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::escape::{plural, visible};
 use super::terminal::{Cell, Screen, fill, grid};
-use crate::kube::{Group, Nodes};
-use crate::platform::profile::{Claim, Emulation};
+use crate::kube::{Nodes, NodesAlike};
+use crate::platform::profile::{Emulation, ProfileClaim};
 use crate::platform::{Arch, Fact, Isa, Node, Profile, Target, target};
 
 /// Version of the JSON documents.
@@ -63,7 +63,7 @@ fn groups_table(nodes: &Nodes, width: usize) -> Option<String> {
 }
 
 /// Writes a group for a narrow screen: the node count and facts, then names.
-fn group_lines(group: &Group, width: usize, out: &mut dyn Write) -> io::Result<()> {
+fn group_lines(group: &NodesAlike, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let node = &group.target.node;
     let mut facts = vec![node.arch.to_string(), format!("level {}", level(node.isa))];
     facts.push(format!("{} pages", pages(node.page_size)));
@@ -83,7 +83,7 @@ fn group_lines(group: &Group, width: usize, out: &mut dyn Write) -> io::Result<(
 const INDENT: usize = 6;
 
 /// Returns the first node's name, and how many more there are.
-fn names(group: &Group) -> String {
+fn names(group: &NodesAlike) -> String {
     match group.nodes.as_slice() {
         [one] => one.clone(),
         [first, rest @ ..] => format!("{first} +{}", rest.len()),
@@ -171,7 +171,7 @@ fn aarch32(row: &Profile) -> String {
     }
 }
 
-fn group_json(group: &Group) -> Value {
+fn group_json(group: &NodesAlike) -> Value {
     let mut value = target_json(&group.target);
     value["nodes"] = json!(group.nodes);
     value["instance_type"] = json!(group.instance_type);
@@ -199,11 +199,11 @@ fn target_json(target: &Target) -> Value {
 }
 
 fn profile_json(row: &Profile) -> Value {
-    fn fact<T: Copy>(claim: Claim<T>, show: impl Fn(T) -> Value) -> Value {
+    fn fact<T: Copy>(claim: ProfileClaim<T>, show: impl Fn(T) -> Value) -> Value {
         match claim {
-            Claim::Verified(value) => json!({"value": show(value), "verified": true}),
-            Claim::Unverified(value) => json!({"value": show(value), "verified": false}),
-            Claim::Open => Value::Null,
+            ProfileClaim::Verified(value) => json!({"value": show(value), "verified": true}),
+            ProfileClaim::Unverified(value) => json!({"value": show(value), "verified": false}),
+            ProfileClaim::Open => Value::Null,
         }
     }
     json!({
@@ -225,17 +225,17 @@ fn profile_json(row: &Profile) -> Value {
     })
 }
 
-fn claim<T: Copy>(claim: Claim<T>, show: impl Fn(T) -> String) -> String {
+fn claim<T: Copy>(claim: ProfileClaim<T>, show: impl Fn(T) -> String) -> String {
     match claim {
-        Claim::Verified(value) => show(value),
-        Claim::Unverified(value) => format!("({})?", show(value)),
-        Claim::Open => "?".to_string(),
+        ProfileClaim::Verified(value) => show(value),
+        ProfileClaim::Unverified(value) => format!("({})?", show(value)),
+        ProfileClaim::Open => "?".to_string(),
     }
 }
 
 fn pages_claim(row: &Profile) -> String {
     match row.page_size {
-        Claim::Open => pages(Node::plain(row.arch).page_size),
+        ProfileClaim::Open => pages(Node::plain(row.arch).page_size),
         known => claim(known, |bytes| pages(Fact::Known(bytes))),
     }
 }

@@ -9,17 +9,17 @@ use super::doctor::{WireCheck, wire_check};
 use super::escape::{plural, visible};
 use crate::oci::Reference;
 use crate::platform::Platform;
-use crate::rebuild::plan::{Build, Cost, Delivery, Doubt, Means, Plan};
-use crate::rebuild::published::{Entry, Published};
+use crate::rebuild::plan::{Cost, Delivery, Doubt, Means, PlannedBuild, RebuildPlan};
+use crate::rebuild::published::{Published, PublishedManifest};
 use crate::rebuild::run::TagState;
 use crate::rebuild::seals::Seal;
-use crate::rebuild::{Check, Done, Event, RebuildError};
+use crate::rebuild::{Check, Done, RebuildError, RunEvent};
 
 /// Version of the JSON documents. Fields can be added, but are never renamed or removed.
 const SCHEMA: u32 = 1;
 
 /// Writes the plan, before anything is done.
-pub fn plan_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+pub fn plan_text(plan: &RebuildPlan, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "plan  {}", visible(&plan.request.reference.to_string()))?;
     for kept in &plan.keep {
         let name = kept.platform.as_ref().map_or_else(|| role(&kept.entry).to_string(), ToString::to_string);
@@ -74,13 +74,13 @@ pub fn plan_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Returns the platform that an attestation describes.
-fn attested<'a>(plan: &'a Plan, attestation: &Entry) -> Option<&'a Platform> {
+fn attested<'a>(plan: &'a RebuildPlan, attestation: &PublishedManifest) -> Option<&'a Platform> {
     let subject = attestation.attests()?;
     plan.keep.iter().find(|kept| kept.entry.descriptor.digest.as_str() == subject)?.platform.as_ref()
 }
 
 /// Writes what must be signed and attached again, with the commands.
-fn seals_text(plan: &Plan, after: Option<&Published>, out: &mut dyn Write) -> io::Result<()> {
+fn seals_text(plan: &RebuildPlan, after: Option<&Published>, out: &mut dyn Write) -> io::Result<()> {
     for seal in &plan.seals {
         let (label, subject) = (seal.label(), seal.subject.short());
         writeln!(out, "  again    {} of {subject}: {}", visible(&label), visible(&seal.name))?;
@@ -96,7 +96,7 @@ fn seals_text(plan: &Plan, after: Option<&Published>, out: &mut dyn Write) -> io
 }
 
 /// Describes how a platform is built.
-fn means(plan: &Plan, build: &Build) -> String {
+fn means(plan: &RebuildPlan, build: &PlannedBuild) -> String {
     let platform = &build.platform;
     let cost = match &build.means {
         Means::Supplied(supply) => return format!("{}, {platform}", supply.name),
@@ -137,7 +137,7 @@ fn duration(took: Duration) -> String {
 }
 
 /// Writes the platforms that will make the next scan fail.
-fn still_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+fn still_text(plan: &RebuildPlan, out: &mut dyn Write) -> io::Result<()> {
     for (platform, doubt) in plan.doubts().filter(|(_, doubt)| **doubt != Doubt::NotAsked) {
         writeln!(out, "  {:14} {}", platform.to_string(), visible(&doubt.to_string()))?;
     }
@@ -145,7 +145,7 @@ fn still_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Writes why the plan is not carried out, although this machine could build it.
-pub fn stopped_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+pub fn stopped_text(plan: &RebuildPlan, out: &mut dyn Write) -> io::Result<()> {
     let many = plural(plan.lint.len(), "lint error");
     writeln!(
         out,
@@ -154,7 +154,7 @@ pub fn stopped_text(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-fn role(entry: &Entry) -> &'static str {
+fn role(entry: &PublishedManifest) -> &'static str {
     match () {
         () if entry.descriptor.is_attestation() => "attestation",
         () if entry.is_index() => "index",
@@ -173,17 +173,17 @@ fn obstacles(checks: &[&Check], out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Returns the progress message of an event, for stderr.
-pub fn event_text(event: &Event) -> String {
+pub fn event_text(event: &RunEvent) -> String {
     match event {
-        Event::Building { platform, command } => format!("building {platform}: {command}"),
-        Event::Pushed { platform, name } => format!("pushed {platform} without a tag: {name}"),
-        Event::Verified { platform, name } => format!("verified {platform}: {name}"),
-        Event::Tagging { tag, digest } => format!("tagging {tag}: {digest}"),
+        RunEvent::Building { platform, command } => format!("building {platform}: {command}"),
+        RunEvent::Pushed { platform, name } => format!("pushed {platform} without a tag: {name}"),
+        RunEvent::Verified { platform, name } => format!("verified {platform}: {name}"),
+        RunEvent::Tagging { tag, digest } => format!("tagging {tag}: {digest}"),
     }
 }
 
 /// Writes the tag and its platforms before and after.
-pub fn done_text(plan: &Plan, done: &Done, out: &mut dyn Write) -> io::Result<()> {
+pub fn done_text(plan: &RebuildPlan, done: &Done, out: &mut dyn Write) -> io::Result<()> {
     let Some(after) = &done.after else {
         for pushed in &done.pushed {
             writeln!(out, "built {} in {}", pushed.platform, visible(&pushed.name))?;
@@ -212,7 +212,7 @@ pub fn done_text(plan: &Plan, done: &Done, out: &mut dyn Write) -> io::Result<()
 
 /// Returns each platform with its digest before and after.
 fn rows(before: Option<&Published>, after: &Published) -> Vec<(String, Option<String>, Option<String>)> {
-    let name = |entry: &Entry| match &entry.platform {
+    let name = |entry: &PublishedManifest| match &entry.platform {
         Some(platform) if !platform.is_unknown() => platform.to_string(),
         _ => format!("{} {}", role(entry), entry.descriptor.digest.short()),
     };
@@ -306,13 +306,13 @@ struct WirePushed {
 }
 
 /// Writes the plan, and the result if it was carried out.
-pub fn json(plan: &Plan, result: Option<&Result<Done, RebuildError>>, out: &mut dyn Write) -> io::Result<()> {
+pub fn json(plan: &RebuildPlan, result: Option<&Result<Done, RebuildError>>, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &wire_plan(plan, result))?;
     writeln!(out)
 }
 
 /// A plan with its result.
-type Planned<'a> = (&'a Plan, Option<&'a Result<Done, RebuildError>>);
+type PlannedRebuild<'a> = (&'a RebuildPlan, Option<&'a Result<Done, RebuildError>>);
 
 #[derive(Serialize)]
 struct WirePlans {
@@ -321,13 +321,13 @@ struct WirePlans {
 }
 
 /// Writes the plans for the images of a Compose file or a manifest.
-pub fn json_of_all(plans: &[Planned<'_>], out: &mut dyn Write) -> io::Result<()> {
+pub fn json_of_all(plans: &[PlannedRebuild<'_>], out: &mut dyn Write) -> io::Result<()> {
     let images = plans.iter().map(|(plan, result)| wire_plan(plan, *result)).collect();
     serde_json::to_writer_pretty(&mut *out, &WirePlans { schema: SCHEMA, images })?;
     writeln!(out)
 }
 
-fn wire_plan(plan: &Plan, result: Option<&Result<Done, RebuildError>>) -> WirePlan {
+fn wire_plan(plan: &RebuildPlan, result: Option<&Result<Done, RebuildError>>) -> WirePlan {
     let cost = |cost: &Cost| match cost {
         Cost::Native { .. } => "native",
         Cost::CrossCompiled => "cross-compiled",
@@ -383,7 +383,7 @@ fn wire_plan(plan: &Plan, result: Option<&Result<Done, RebuildError>>) -> WirePl
     }
 }
 
-fn wire_seal(plan: &Plan, seal: &Seal, result: Option<&Result<Done, RebuildError>>) -> WireSeal {
+fn wire_seal(plan: &RebuildPlan, seal: &Seal, result: Option<&Result<Done, RebuildError>>) -> WireSeal {
     let after = result.and_then(|result| result.as_ref().ok()).and_then(|done| done.after.as_ref());
     let commands = seal.commands(&plan.request.reference, &plan.successor(seal, after));
     WireSeal {
@@ -394,7 +394,7 @@ fn wire_seal(plan: &Plan, seal: &Seal, result: Option<&Result<Done, RebuildError
     }
 }
 
-fn wire_result(plan: &Plan, result: &Result<Done, RebuildError>) -> WireResult {
+fn wire_result(plan: &RebuildPlan, result: &Result<Done, RebuildError>) -> WireResult {
     let (before, after, pushed, error) = match result {
         Ok(done) => (done.before.as_ref(), done.after.as_ref(), &done.pushed, None),
         Err(error) => (None, None, &error.pushed, Some(error.to_string())),
@@ -406,7 +406,7 @@ fn wire_result(plan: &Plan, result: &Result<Done, RebuildError>) -> WireResult {
 }
 
 /// Returns the tags of the plan and whether they moved, also if the run ended early.
-fn tags(plan: &Plan, result: &Result<Done, RebuildError>) -> Vec<WireTag> {
+fn tags(plan: &RebuildPlan, result: &Result<Done, RebuildError>) -> Vec<WireTag> {
     let (moved_to, also) = match result {
         Ok(Done { after: None, .. }) | Err(RebuildError { tag: TagState::None, .. }) => return Vec::new(),
         Ok(Done { after: Some(after), also, .. }) => (Some(Some(after.digest.to_string())), also),

@@ -5,16 +5,16 @@ use crate::lint::{self, RULES};
 
 /// The command that reported a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tool {
+pub enum ReportingCommand {
     Scan,
     Lint,
 }
 
-impl Tool {
+impl ReportingCommand {
     pub fn name(self) -> &'static str {
         match self {
-            Tool::Scan => "imgarch",
-            Tool::Lint => "imgarch lint",
+            ReportingCommand::Scan => "imgarch",
+            ReportingCommand::Lint => "imgarch lint",
         }
     }
 }
@@ -30,23 +30,27 @@ pub enum RuleId {
     Scan(Code),
     /// Part of a file could not be checked.
     NotChecked,
-    Lint(lint::Code),
+    Lint(lint::RuleName),
 }
 
 impl RuleId {
     /// Returns all rules of a tool. The rule for unread parts comes last.
-    pub fn all(tool: Tool) -> Vec<RuleId> {
+    pub fn all(tool: ReportingCommand) -> Vec<RuleId> {
         match tool {
-            Tool::Scan => CODES.iter().map(|row| RuleId::Scan(row.code)).chain([RuleId::CouldNotTell]).collect(),
-            Tool::Lint => RULES.iter().map(|rule| RuleId::Lint(rule.code)).chain([RuleId::NotChecked]).collect(),
+            ReportingCommand::Scan => {
+                CODES.iter().map(|row| RuleId::Scan(row.code)).chain([RuleId::CouldNotTell]).collect()
+            }
+            ReportingCommand::Lint => {
+                RULES.iter().map(|rule| RuleId::Lint(rule.code)).chain([RuleId::NotChecked]).collect()
+            }
         }
     }
 
     /// Returns the rule with this name, or the lint rule that has this name in another tool. Lint rule names are not
     /// case-sensitive.
     pub fn parse(name: &str) -> Option<RuleId> {
-        let mut all = RuleId::all(Tool::Scan).into_iter().chain(RuleId::all(Tool::Lint));
-        let lint = || lint::Code::parse(name).map(RuleId::Lint);
+        let mut all = RuleId::all(ReportingCommand::Scan).into_iter().chain(RuleId::all(ReportingCommand::Lint));
+        let lint = || lint::RuleName::parse(name).map(RuleId::Lint);
         all.find(|rule| rule.name() == name).or_else(lint)
     }
 
@@ -144,16 +148,16 @@ mod tests {
 
     #[test]
     fn every_rule_reads_back_and_is_explained_in_sentences() {
-        for rule in [Tool::Scan, Tool::Lint].into_iter().flat_map(RuleId::all) {
+        for rule in [ReportingCommand::Scan, ReportingCommand::Lint].into_iter().flat_map(RuleId::all) {
             for text in [sentence(rule.title()), rule.why()].into_iter().chain(rule.cure()) {
                 let is_lower = text.starts_with(|c: char| !c.is_uppercase() && c != '`' && c != '$' && c != '-');
                 assert!(!is_lower && text.ends_with('.'), "{}: {text}", rule.name());
             }
         }
-        for rule in [Tool::Scan, Tool::Lint].into_iter().flat_map(RuleId::all) {
+        for rule in [ReportingCommand::Scan, ReportingCommand::Lint].into_iter().flat_map(RuleId::all) {
             assert_eq!(RuleId::parse(rule.name()), Some(rule));
         }
-        assert_eq!(RuleId::parse("DL3029"), Some(RuleId::Lint(lint::Code::FromPlatformConstant)));
+        assert_eq!(RuleId::parse("DL3029"), Some(RuleId::Lint(lint::RuleName::FromPlatformConstant)));
         assert_eq!(sentence("execve returns an error"), "`execve` returns an error.");
         assert_eq!(sentence("imgarch could not determine it"), "`imgarch` could not determine it.");
         assert_eq!(sentence("see the cause"), "See the cause.");

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::terminal::Screen;
-use super::{Format, LintRun, PIPED_WIDTH, Style, write, write_lint};
-use crate::exec::messages::{Shown, Speaker};
+use super::{LintRun, PIPED_WIDTH, ReportFormat, ReportStyle, write, write_lint};
+use crate::exec::messages::{MessageSource, Shown};
 use crate::exec::outcome::Outcome;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::{Finding, sort};
@@ -15,7 +15,7 @@ use crate::lint::{self, Outside};
 use crate::oci::Digest;
 use crate::platform::{Arch, Platform};
 use crate::scan::{
-    Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport,
+    AcceptedFinding, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport,
 };
 use crate::source::Origin;
 
@@ -25,7 +25,7 @@ const HOSTILE: &str = "/opt/a\u{1b}[2J\n::error::x%|`<script>&\"'@user,b:c";
 fn layer(index: usize, step: &str, line: usize) -> LayerReport {
     LayerReport {
         index,
-        digest: Digest::of(step.as_bytes()),
+        digest: Digest::from_bytes(step.as_bytes()),
         diff_id: None,
         size: 4096,
         step: Some(step.to_string()),
@@ -43,7 +43,7 @@ fn target(arch: Arch, outcome: Outcome) -> TargetReport {
 
 fn platform(arch: Arch, is: Arch) -> PlatformReport {
     PlatformReport {
-        digest: Some(Digest::of(arch.name().as_bytes())),
+        digest: Some(Digest::from_bytes(arch.name().as_bytes())),
         layers: vec![layer(0, "ADD rootfs.tar.xz / # buildkit", 1), layer(1, "COPY bin/app /usr/local/bin/app", 7)],
         entries: 1200,
         programs: 1388,
@@ -56,7 +56,7 @@ fn platform(arch: Arch, is: Arch) -> PlatformReport {
 
 fn image(name: &str, platforms: Vec<PlatformReport>) -> ImageReport {
     ImageReport {
-        digest: Some(Digest::of(name.as_bytes())),
+        digest: Some(Digest::from_bytes(name.as_bytes())),
         platforms,
         ..ImageReport::new(format!("registry.example.com/user/{name}:v1.0.2"), Origin::local("registry"))
     }
@@ -74,12 +74,12 @@ fn wrong_architecture() -> ImageReport {
     let text = "exec /usr/local/bin/app: exec format error".to_string();
     finding.shown = vec![
         Shown {
-            speaker: Speaker::Runtime,
+            speaker: MessageSource::Runtime,
             frontend: "runc 1.2 and newer".into(),
             text: text.clone(),
             exit_code: Some(255),
         },
-        Shown { speaker: Speaker::Runtime, frontend: "runc 1.1".into(), text, exit_code: Some(1) },
+        Shown { speaker: MessageSource::Runtime, frontend: "runc 1.1".into(), text, exit_code: Some(1) },
     ];
     finding.hint = vec![
         "build this platform from source for TARGETARCH, then:".to_string(),
@@ -113,7 +113,7 @@ fn many_findings() -> ImageReport {
     purpose.purpose = Some(("cross-toolchain".into(), "part of a cross toolchain".to_string()));
     arm64.findings.push(purpose);
     sort(&mut arm64.findings);
-    let accepted = Accepted {
+    let accepted = AcceptedFinding {
         platform: Some("linux/arm64".to_string()),
         finding: foreign(Code::ForeignFile, "/opt/known"),
         reason: "a data file of the emulator".to_string(),
@@ -136,9 +136,9 @@ fn report(images: Vec<ImageReport>) -> Report {
     Report { images, ..Report::default() }
 }
 
-fn style(width: usize, all: bool) -> Style<'static> {
+fn style(width: usize, all: bool) -> ReportStyle<'static> {
     let took = Duration::from_millis(900);
-    Style {
+    ReportStyle {
         width,
         color: false,
         all,
@@ -151,7 +151,7 @@ fn style(width: usize, all: bool) -> Style<'static> {
     }
 }
 
-fn scanned(images: Vec<ImageReport>, format: Format, style: &Style<'_>) -> String {
+fn scanned(images: Vec<ImageReport>, format: ReportFormat, style: &ReportStyle<'_>) -> String {
     let mut out = Vec::new();
     write(&report(images), format, style, &mut out).unwrap();
     String::from_utf8(out).unwrap()
@@ -159,7 +159,7 @@ fn scanned(images: Vec<ImageReport>, format: Format, style: &Style<'_>) -> Strin
 
 const DOCKERFILE: &str = "FROM --platform=linux/amd64 alpine AS base\nRUN echo \"ü<&\" && wget https://x.io/t-x86_64\nFROM alpine\nCOPY --from=base /t /t\nRUN curl -O https://x.io/v-linux-amd64; uname -m\n";
 
-fn linted(format: Format, threshold: Option<Severity>, screen: Screen) -> String {
+fn linted(format: ReportFormat, threshold: Option<Severity>, screen: Screen) -> String {
     let lint =
         |path: &str, text: &str| lint::lint(Path::new(path), text, lint::SourceFormat::Dockerfile, &Outside::nothing());
     let files = [
@@ -174,10 +174,10 @@ fn linted(format: Format, threshold: Option<Severity>, screen: Screen) -> String
 }
 
 /// Replaces text that changes with each new rule or version.
-fn stable(format: Format, text: &str) -> String {
+fn stable(format: ReportFormat, text: &str) -> String {
     let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
     match format {
-        Format::Sarif => {
+        ReportFormat::Sarif => {
             let mut log: serde_json::Value = serde_json::from_str(&text).unwrap();
             log["runs"][0]["tool"]["driver"]["rules"] = "every rule".into();
             for result in log["runs"][0]["results"].as_array_mut().unwrap() {
@@ -185,21 +185,21 @@ fn stable(format: Format, text: &str) -> String {
             }
             serde_json::to_string_pretty(&log).unwrap()
         }
-        Format::Html => {
+        ReportFormat::Html => {
             let (head, rest) = text.split_once("<style>").unwrap();
             let (_, body) = rest.split_once("</style>").unwrap();
             format!("{head}<style></style>{body}")
         }
-        Format::Table
-        | Format::Json
-        | Format::Plain
-        | Format::Junit
-        | Format::Github
-        | Format::Gitlab
-        | Format::Markdown
-        | Format::OpenMetrics
-        | Format::OpenReports
-        | Format::Verdicts => text,
+        ReportFormat::Table
+        | ReportFormat::Json
+        | ReportFormat::Plain
+        | ReportFormat::Junit
+        | ReportFormat::Github
+        | ReportFormat::Gitlab
+        | ReportFormat::Markdown
+        | ReportFormat::OpenMetrics
+        | ReportFormat::OpenReports
+        | ReportFormat::Verdicts => text,
     }
 }
 
@@ -219,8 +219,8 @@ const PIPED: Screen = Screen { width: PIPED_WIDTH, color: false };
 
 #[test]
 fn every_format_writes_four_images_and_a_lint() {
-    for name in Format::names() {
-        let format = Format::parse(name).unwrap();
+    for name in ReportFormat::names() {
+        let format = ReportFormat::parse(name).unwrap();
         let style = style(PIPED_WIDTH, false);
         for (image, of) in [
             ("healthy", healthy as fn() -> ImageReport),
@@ -238,7 +238,7 @@ fn every_format_writes_four_images_and_a_lint() {
 fn the_table_fits_80_and_40_columns_and_ends_with_a_line_for_each_image() {
     for width in [80, 40] {
         let images = vec![healthy(), wrong_architecture(), many_findings(), could_not_tell()];
-        let text = scanned(images, Format::Table, &style(width, false));
+        let text = scanned(images, ReportFormat::Table, &style(width, false));
         insta::assert_snapshot!(format!("table-several-{width}"), text);
     }
 }
@@ -246,18 +246,18 @@ fn the_table_fits_80_and_40_columns_and_ends_with_a_line_for_each_image() {
 #[test]
 fn a_lint_fits_80_and_40_columns() {
     for width in [80, 40] {
-        let text = linted(Format::Table, None, Screen { width, color: false });
+        let text = linted(ReportFormat::Table, None, Screen { width, color: false });
         insta::assert_snapshot!(format!("table-lint-{width}"), text);
     }
 }
 
 #[test]
 fn fifty_findings_in_forty_directories_fit_two_screens() {
-    let text = scanned(vec![many_findings()], Format::Table, &style(80, false));
+    let text = scanned(vec![many_findings()], ReportFormat::Table, &style(80, false));
     assert!(text.lines().count() <= 46, "{text}");
     assert!(text.contains("48 more (--all)"), "{text}");
     assert_eq!(text.matches("hint: leave it out").count(), 2, "once for each cause: {text}");
-    let all = scanned(vec![many_findings()], Format::Table, &style(80, true));
+    let all = scanned(vec![many_findings()], ReportFormat::Table, &style(80, true));
     assert!((0..50).all(|number| all.contains(&format!("tool-{number:02}"))), "{all}");
 }
 
@@ -265,7 +265,7 @@ fn fifty_findings_in_forty_directories_fit_two_screens() {
 fn no_line_is_wider_than_the_screen_unless_one_word_is() {
     for width in [40, 60, 80, 120] {
         for image in [healthy, wrong_architecture, many_findings, could_not_tell] {
-            let text = scanned(vec![image()], Format::Table, &style(width, false));
+            let text = scanned(vec![image()], ReportFormat::Table, &style(width, false));
             for line in text.lines().filter(|line| unicode_width::UnicodeWidthStr::width(*line) > width) {
                 let longest = line.split(' ').map(unicode_width::UnicodeWidthStr::width).max().unwrap();
                 assert!(longest + 12 > width, "{width} columns: {line}");
@@ -276,7 +276,7 @@ fn no_line_is_wider_than_the_screen_unless_one_word_is() {
 
 #[test]
 fn no_format_passes_a_control_byte_on() {
-    for format in Format::names().into_iter().filter_map(Format::parse) {
+    for format in ReportFormat::names().into_iter().filter_map(ReportFormat::parse) {
         let texts = [
             scanned(vec![many_findings()], format, &style(PIPED_WIDTH, true)),
             linted(format, Some(Severity::Error), PIPED),
@@ -290,15 +290,15 @@ fn no_format_passes_a_control_byte_on() {
 
 #[test]
 fn junit_fails_a_lint_case_at_the_threshold() {
-    let failures = |threshold| linted(Format::Junit, threshold, PIPED).matches("<failure ").count();
+    let failures = |threshold| linted(ReportFormat::Junit, threshold, PIPED).matches("<failure ").count();
     let (error, warning, never) = (failures(Some(Severity::Error)), failures(Some(Severity::Warning)), failures(None));
     assert!(error > 0 && warning > error && never == 0, "{error} {warning} {never}");
 }
 
 #[test]
 fn gitlab_shows_the_cure() {
-    let text = scanned(vec![wrong_architecture()], Format::Gitlab, &style(PIPED_WIDTH, false));
+    let text = scanned(vec![wrong_architecture()], ReportFormat::Gitlab, &style(PIPED_WIDTH, false));
     assert!(text.contains("What to do: build this platform from source for TARGETARCH"), "{text}");
-    let text = linted(Format::Gitlab, None, PIPED);
+    let text = linted(ReportFormat::Gitlab, None, PIPED);
     assert!(text.contains("What to do: "), "{text}");
 }

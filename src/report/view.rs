@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::diagnostic::{Diagnostic, Fact, FactKind, Row, Subject};
+use super::diagnostic::{Diagnostic, DiagnosticFact, FactKind, PlatformRow, Subject};
 use super::escape::{thousands, visible};
 use super::rules::RuleId;
 use crate::exec::CauseKind;
@@ -12,9 +12,9 @@ use crate::judge::code::Severity;
 use crate::scan::{ImageReport, PlatformReport, TargetReport, Verdict};
 
 /// Returns a row for every platform on every target that it was judged for.
-pub fn matrix(image: &ImageReport) -> Vec<Row> {
+pub fn matrix(image: &ImageReport) -> Vec<PlatformRow> {
     let of_platform = |platform| {
-        verdicts(platform).into_iter().map(move |(target, verdict)| Row {
+        verdicts(platform).into_iter().map(move |(target, verdict)| PlatformRow {
             platform: visible(&platform.label()),
             platform_name: visible(&platform.name()),
             image: platform.image.as_deref().map(visible),
@@ -143,27 +143,27 @@ fn verdicts(platform: &PlatformReport) -> Vec<(String, VerdictCell)> {
 }
 
 /// Findings with the same cause: one rule on one platform, for files of one kind from one layer. Never empty.
-pub struct Group<'a, 'd> {
+pub struct FindingGroup<'a, 'd> {
     pub members: Vec<&'d Diagnostic<'a>>,
 }
 
-type Cause<'d> = (RuleId, Severity, Option<usize>, Option<usize>, &'d str);
+type CausePart<'d> = (RuleId, Severity, Option<usize>, Option<usize>, &'d str);
 
 /// Groups the findings that were not accepted by cause, the most severe first. An error of the whole image comes before
 /// those of its platforms: a digest that pins the wrong platform explains them.
-pub fn groups<'a, 'd>(subject: &'d Subject<'a>) -> Vec<Group<'a, 'd>> {
-    let mut groups: Vec<Group<'a, 'd>> = Vec::new();
-    let mut known: BTreeMap<Cause<'d>, usize> = BTreeMap::new();
+pub fn groups<'a, 'd>(subject: &'d Subject<'a>) -> Vec<FindingGroup<'a, 'd>> {
+    let mut groups: Vec<FindingGroup<'a, 'd>> = Vec::new();
+    let mut known: BTreeMap<CausePart<'d>, usize> = BTreeMap::new();
     for diagnostic in subject.diagnostics.iter().filter(|one| one.counts()) {
         let Some(cause) = cause(diagnostic) else {
-            groups.push(Group { members: vec![diagnostic] });
+            groups.push(FindingGroup { members: vec![diagnostic] });
             continue;
         };
         match known.get(&cause) {
             Some(at) => groups[*at].members.push(diagnostic),
             None => {
                 known.insert(cause, groups.len());
-                groups.push(Group { members: vec![diagnostic] });
+                groups.push(FindingGroup { members: vec![diagnostic] });
             }
         }
     }
@@ -176,7 +176,7 @@ pub fn groups<'a, 'd>(subject: &'d Subject<'a>) -> Vec<Group<'a, 'd>> {
 }
 
 /// Returns the key by which files of an image are grouped; `None` without a file.
-fn cause<'d>(diagnostic: &'d Diagnostic<'_>) -> Option<Cause<'d>> {
+fn cause<'d>(diagnostic: &'d Diagnostic<'_>) -> Option<CausePart<'d>> {
     let RuleId::Scan(_) = diagnostic.rule else { return None };
     diagnostic.path()?;
     // "ELF x86-64, static" and "ELF x86-64, dynamic" are the same kind.
@@ -188,7 +188,7 @@ fn cause<'d>(diagnostic: &'d Diagnostic<'_>) -> Option<Cause<'d>> {
 /// How many paths of a group are shown. The rest are counted.
 pub const SHOWN_PATHS: usize = 3;
 
-impl<'a, 'd> Group<'a, 'd> {
+impl<'a, 'd> FindingGroup<'a, 'd> {
     pub fn first(&self) -> &'d Diagnostic<'a> {
         self.members[0]
     }
@@ -203,7 +203,7 @@ impl<'a, 'd> Group<'a, 'd> {
     }
 
     /// Returns the facts that are true for every member.
-    pub fn facts(&self) -> impl Iterator<Item = &'d Fact> {
+    pub fn facts(&self) -> impl Iterator<Item = &'d DiagnosticFact> {
         self.first().facts.iter().filter(|fact| self.is_shared(fact))
     }
 
@@ -217,7 +217,7 @@ impl<'a, 'd> Group<'a, 'd> {
         message.into_iter().chain(facts).collect::<Vec<_>>().join("; ")
     }
 
-    fn is_shared(&self, fact: &Fact) -> bool {
+    fn is_shared(&self, fact: &DiagnosticFact) -> bool {
         self.members.iter().all(|one| one.facts.contains(fact))
     }
 

@@ -9,7 +9,7 @@ use crate::lint::dockerfile::Dockerfile;
 pub fn dockerfile_lines(dockerfile: Option<&str>, steps: &[Option<String>]) -> Vec<Option<usize>> {
     let nothing = vec![None; steps.len()];
     let Some(file) = dockerfile.and_then(|text| Dockerfile::parse(text).ok()) else { return nothing };
-    let stages = (0..file.stages.len()).map(|stage| Alignment::of(steps, &instruction::of_stage(&file, stage)));
+    let stages = (0..file.stages.len()).map(|stage| Alignment::from_steps(steps, &instruction::of_stage(&file, stage)));
     let best = stages.max_by_key(Alignment::score);
     best.map_or(nothing, |alignment| alignment.lines())
 }
@@ -28,13 +28,13 @@ struct Alignment {
 
 /// Which of several equally good instructions a layer is matched with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Choice {
+enum MatchChoice {
     Earliest,
     Latest,
 }
 
 impl Alignment {
-    fn of(steps: &[Option<String>], instructions: &[Instruction]) -> Alignment {
+    fn from_steps(steps: &[Option<String>], instructions: &[Instruction]) -> Alignment {
         let agreement: Vec<Vec<u32>> = steps
             .iter()
             .map(|step| {
@@ -59,18 +59,18 @@ impl Alignment {
 
     /// Matches with a line; `None` for a layer that fits another line equally well.
     fn lines(&self) -> Vec<Option<usize>> {
-        let latest = self.trace(Choice::Latest);
-        self.trace(Choice::Earliest).into_iter().zip(latest).map(|(a, b)| a.filter(|_| a == b)).collect()
+        let latest = self.trace(MatchChoice::Latest);
+        self.trace(MatchChoice::Earliest).into_iter().zip(latest).map(|(a, b)| a.filter(|_| a == b)).collect()
     }
 
-    fn trace(&self, choice: Choice) -> Vec<Option<usize>> {
+    fn trace(&self, choice: MatchChoice) -> Vec<Option<usize>> {
         let mut found = vec![None; self.agreement.len()];
         let (mut layer, mut at) = (0, 0);
         while layer < self.agreement.len() && at < self.lines.len() {
             let best = self.best[layer][at];
             let is_matched = join(self.agreement[layer][at], layer, self.best[layer + 1][at + 1]) == Some(best);
             let is_later = self.best[layer][at + 1] == best;
-            if is_matched && (choice == Choice::Earliest || !is_later) {
+            if is_matched && (choice == MatchChoice::Earliest || !is_later) {
                 found[layer] = Some(self.lines[at]);
                 (layer, at) = (layer + 1, at + 1);
             } else if is_later {

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::Open;
 use crate::image::{Image, Layer, Selection, Wanted, Why, select, statements};
 use crate::oci::{Digest, History, Reference};
-use crate::source::Source;
-use crate::source::input::{Input, Opened};
+use crate::source::ImageSource;
+use crate::source::input::{Opened, OpenedInput};
 
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
 const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
@@ -18,7 +18,7 @@ const BUILDKIT: &str = "https://mobyproject.org/buildkit@v1#metadata";
 
 /// The number of layers of the base. Requests attestations and the base's manifest from `source`; for a base in another
 /// repository, asks the registry that the image came from. No other host is contacted.
-pub fn layers(image: &Image, selection: &Selection, source: &dyn Source, from: &From<'_>) -> Option<usize> {
+pub fn layers(image: &Image, selection: &Selection, source: &dyn ImageSource, from: &From<'_>) -> Option<usize> {
     let digests: Vec<&Digest> = image.layers.iter().map(|layer| &layer.descriptor.digest).collect();
     provenance(image, selection, source, &digests)
         .or_else(|| by_manifest(image, from, &digests))
@@ -37,7 +37,7 @@ fn annotation<'a>(image: &'a Image, key: &str) -> Option<&'a str> {
     (!text.is_empty()).then_some(text.as_str())
 }
 
-fn provenance(image: &Image, selection: &Selection, source: &dyn Source, layers: &[&Digest]) -> Option<usize> {
+fn provenance(image: &Image, selection: &Selection, source: &dyn ImageSource, layers: &[&Digest]) -> Option<usize> {
     let own = image.manifest.digest.to_string();
     let is_own = |annotation: Option<&String>| annotation.is_some_and(|digest| *digest == own);
     let attestations = selection
@@ -97,7 +97,7 @@ fn by_manifest(image: &Image, from: &From<'_>, layers: &[&Digest]) -> Option<usi
     if from.registry?.registry != base.registry {
         return None;
     }
-    let Opened { input: Input::Image(source), .. } = (from.open)(&base.at(&digest)).ok()? else { return None };
+    let Opened { input: OpenedInput::Image(source), .. } = (from.open)(&base.at(&digest)).ok()? else { return None };
     let wanted = Wanted { platforms: image.declared.iter().cloned().collect(), ..Wanted::default() };
     let bases = select(&*source, &wanted).ok()?.images;
     bases.iter().filter(|base| is_below(base, image, layers)).map(|base| base.layers.len()).max()
@@ -125,7 +125,7 @@ mod tests {
     use serde_json::json;
 
     fn digests(seeds: &[&str]) -> Vec<Digest> {
-        seeds.iter().map(|seed| Digest::of(seed.as_bytes())).collect()
+        seeds.iter().map(|seed| Digest::from_bytes(seed.as_bytes())).collect()
     }
 
     fn entry(created_by: &str, comment: &str, empty_layer: bool) -> History {
@@ -136,7 +136,7 @@ mod tests {
     fn provenance_identifies_the_base_by_its_source_steps() {
         let layers = digests(&["a", "b", "c"]);
         let layers: Vec<&Digest> = layers.iter().collect();
-        let layer = |seed: &str| json!({"digest": Digest::of(seed.as_bytes()).to_string()});
+        let layer = |seed: &str| json!({"digest": Digest::from_bytes(seed.as_bytes()).to_string()});
         let steps = json!([
             {"id": "step0", "op": {"Op": {"source": {"identifier": "docker-image://docker.io/library/golang:1"}}}},
             {"id": "step1", "op": {"Op": {"source": {"identifier": "docker-image://docker.io/library/debian:12"}}}},

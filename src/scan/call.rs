@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::exec::{Exec, RootRefusal, UNKNOWN_TEXT};
-use crate::image::{Contents, Entry, EntryKind, ResolveError, RootFs};
+use crate::image::{Contents, EntryKind, LayerMember, ResolveError, RootFs};
 use crate::oci::RunConfig;
 use crate::platform::{CapabilityChange, Fact, Node, Target};
 
@@ -69,14 +69,14 @@ pub enum Sandbox {
 }
 
 /// A call, and the setting that names it: `ENTRYPOINT ["app"]`.
-pub struct Start {
+pub struct NamedCall {
     pub call: Exec,
     pub said_by: String,
 }
 
 impl CallOverride {
     /// Joins Entrypoint and Cmd as a runtime does, with the overrides.
-    pub fn start(&self, run: &RunConfig) -> Start {
+    pub fn start(&self, run: &RunConfig) -> NamedCall {
         let working_dir = self.working_dir.as_ref().unwrap_or(&run.working_dir);
         let working_dir = if working_dir.is_empty() { "/".to_string() } else { working_dir.clone() };
         let (argv, said_by) = match self.purpose {
@@ -91,7 +91,7 @@ impl CallOverride {
             groups: self.groups.clone(),
             refused: self.root_refusal(&run.user),
         };
-        Start { call, said_by }
+        NamedCall { call, said_by }
     }
 
     fn words(&self, run: &RunConfig) -> (Vec<String>, String) {
@@ -195,8 +195,8 @@ impl CallOverride {
         }
         let mut contents = Contents::default();
         for path in &paths {
-            contents.push(&Entry::plain(path, EntryKind::Opaque, 0), None);
-            contents.push(&Entry::plain(path, EntryKind::Directory, 0o755), None);
+            contents.push(&LayerMember::plain(path, EntryKind::Opaque, 0), None);
+            contents.push(&LayerMember::plain(path, EntryKind::Directory, 0o755), None);
         }
         rootfs.apply(Arc::new(contents));
         for path in paths {
@@ -216,7 +216,7 @@ pub fn create_volumes<T>(rootfs: &mut RootFs<T>, run: &RunConfig) {
     }
     let mut contents = Contents::default();
     for path in &paths {
-        contents.push(&Entry::plain(path, EntryKind::Directory, 0o755), None);
+        contents.push(&LayerMember::plain(path, EntryKind::Directory, 0o755), None);
     }
     rootfs.apply(Arc::new(contents));
 }

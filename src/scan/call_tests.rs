@@ -91,7 +91,7 @@ fn a_volume_hides_the_images_content() {
         ("var/run", EntryKind::Symlink(b"/run")),
         ("run", EntryKind::Directory),
     ] {
-        contents.push(&Entry::plain(path.as_bytes(), kind, 0o755), None::<()>);
+        contents.push(&LayerMember::plain(path.as_bytes(), kind, 0o755), None::<()>);
     }
     let mut rootfs = crate::image::merge([Arc::new(contents)]);
     let call =
@@ -105,7 +105,7 @@ fn a_volume_hides_the_images_content() {
 #[test]
 fn the_directories_of_volumes_exist() {
     let mut contents = Contents::default();
-    contents.push(&Entry::plain(b"var", EntryKind::Directory, 0o755), None::<()>);
+    contents.push(&LayerMember::plain(b"var", EntryKind::Directory, 0o755), None::<()>);
     let mut rootfs = crate::image::merge([Arc::new(contents)]);
     let run: RunConfig = serde_json::from_str(r#"{"Volumes": {"/var/log/app": {}, "/var": {}, "x": {}}}"#).unwrap();
     create_volumes(&mut rootfs, &run);

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::keeping::counted;
-use super::layers::Counted;
+use super::layers::ReportedReader;
 use super::model::{ImageReport, PlatformReport, Problem};
 use super::{Options, Watch};
 use crate::image::{ImageError, LayerError, Limits, RootFs, raise_memory};
 use crate::inspect::FileKind;
-use crate::judge::shipped::{self, Aim, Claim, Shipped, ShippedJudgement, Stated, claim, disagreement};
+use crate::judge::shipped::{self, Aim, NameClaim, Shipped, ShippedJudgement, Stated, claim, disagreement};
 use crate::package::{self, Package, PackageFormat};
 use crate::platform::{Platform, Target};
 use crate::source::{Origin, SourceError};
@@ -34,7 +34,7 @@ pub fn read(path: &Path, options: &Options, watch: &Arc<dyn Watch>) -> Result<Re
     let size = file.metadata().map_err(|cause| unreadable(path, cause))?.len();
     let limits = Limits { memory: options.limits.memory.renewed(), ..options.limits.clone() };
     watch.expect(size);
-    let mut reader = Counted { reader: Box::new(file), watch: Arc::clone(watch), deadline: options.deadline };
+    let mut reader = ReportedReader { reader: Box::new(file), watch: Arc::clone(watch), deadline: options.deadline };
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let read = package::read(&mut reader, &name, size, &limits, &mut counted(options.depth(), &limits));
     let package = read.map_err(|cause| {
@@ -82,7 +82,7 @@ pub fn judge(read: ReadFile, options: &Options, report: &mut ImageReport) {
             .problems
             .push(Problem::new(format!("{name} contains more entries than can be read"), Some(raise_memory())));
     }
-    let aims = Aims::of(&name, format, declared.as_deref(), &rootfs, options);
+    let aims = Aims::from_name(&name, format, declared.as_deref(), &rootfs, options);
     let shipped = Shipped { rootfs: &rootfs, rules_off: &options.rules_off };
     if let Some((name, declared)) = &aims.contradiction {
         report.findings.push(disagreement(name, declared));
@@ -146,7 +146,7 @@ enum Aimed {
 }
 
 impl Aims {
-    fn of(
+    fn from_name(
         name: &str,
         format: PackageFormat,
         declared: Option<&str>,
@@ -227,14 +227,14 @@ fn fixed(mut aims: Vec<Aim>, format: PackageFormat) -> Vec<Aim> {
 fn given(options: &Options) -> Vec<Aim> {
     if options.platforms.is_empty() {
         let of_target = |target: &Target| Aim {
-            claim: Claim::of_platform(&target.platform),
+            claim: NameClaim::of_platform(&target.platform),
             node: Some(target.node.clone()),
             stated_by: format!("--target {}", target.name),
         };
         return options.targets.iter().map(of_target).collect();
     }
     let of_platform = |platform: &Platform| Aim {
-        claim: Claim::of_platform(platform),
+        claim: NameClaim::of_platform(platform),
         node: Target::of_platform(platform).map(|target| target.node),
         stated_by: "--platform".to_string(),
     };

@@ -4,7 +4,7 @@ use super::*;
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::judge::code::Severity;
 use crate::scan::{FailOn, Report, Unwatched, scan};
-use crate::source::input::Opener;
+use crate::source::input::ImageOpener;
 
 /// Scans a file of this name and content; returns the exit code, the messages of findings and problems, and the report.
 fn scanned(name: &str, bytes: &[u8], options: &Options) -> (u8, Vec<String>, Report) {
@@ -14,7 +14,7 @@ fn scanned(name: &str, bytes: &[u8], options: &Options) -> (u8, Vec<String>, Rep
     std::fs::write(&path, bytes).unwrap();
     let watch: Arc<dyn Watch> = Arc::new(Unwatched);
     let text = path.display().to_string();
-    let report = scan(&[text], &|name| Opener::default().open(name), options, &watch);
+    let report = scan(&[text], &|name| ImageOpener::default().open(name), options, &watch);
     let findings = report.images[0].all_findings().filter(|(_, finding)| finding.severity > Severity::Note);
     let mut texts: Vec<String> = findings.map(|(_, finding)| finding.message.clone()).collect();
     let platforms = report.images[0].platforms.iter().flat_map(|platform| &platform.problems);

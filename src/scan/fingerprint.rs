@@ -17,14 +17,14 @@ pub fn subject(name: &str) -> String {
 
 /// 64 hexadecimal digits that identify a finding of an image on a platform (`linux/arm64`; `None`: of the index
 /// itself).
-pub fn of(image: &str, platform: Option<&str>, finding: &Finding) -> String {
+pub fn fingerprint(image: &str, platform: Option<&str>, finding: &Finding) -> String {
     of_parts(image, platform, finding.code.name(), finding.path.as_deref())
 }
 
 /// The same for something outside the table of findings, such as unreadable content.
 pub fn of_parts(image: &str, platform: Option<&str>, code: &str, path: Option<&str>) -> String {
     let parts = [subject(image), platform.unwrap_or_default().into(), code.into(), path.unwrap_or_default().into()];
-    Digest::of(parts.join("\0").as_bytes()).hex().to_string()
+    Digest::from_bytes(parts.join("\0").as_bytes()).hex().to_string()
 }
 
 #[cfg(test)]
@@ -37,9 +37,15 @@ mod tests {
         let old = Finding::new(Code::ForeignFile, "an old wording").at("/opt/x", 3);
         let new = Finding::new(Code::ForeignFile, "a new wording").at("/opt/x", 4);
         let digest = format!("ghcr.io/user/app@sha256:{}", "a".repeat(64));
-        assert_eq!(of("ghcr.io/user/app:v1", Some("linux/arm64"), &old), of(&digest, Some("linux/arm64"), &new));
-        assert_ne!(of("ghcr.io/user/app:v1", Some("linux/arm64"), &old), of("ghcr.io/user/app:v1", None, &old));
-        assert_eq!(of("app", None, &old).len(), 64);
+        assert_eq!(
+            fingerprint("ghcr.io/user/app:v1", Some("linux/arm64"), &old),
+            fingerprint(&digest, Some("linux/arm64"), &new)
+        );
+        assert_ne!(
+            fingerprint("ghcr.io/user/app:v1", Some("linux/arm64"), &old),
+            fingerprint("ghcr.io/user/app:v1", None, &old)
+        );
+        assert_eq!(fingerprint("app", None, &old).len(), 64);
     }
 
     #[test]

@@ -10,53 +10,53 @@ use super::keeping::{counted, keep_to};
 use super::layers::Watched;
 use super::merged::{on_image, unverified};
 use super::model::{ImageReport, PlatformReport, Problem};
-use super::platform::{Subject, judge_platform};
-use super::store::{Failures, LayerStore};
+use super::platform::{ScannedPlatform, judge_platform};
+use super::store::{LayerStore, SourceFailures};
 use super::{Open, Options, Watch};
 use super::{base, index};
-use crate::exec::messages::{Shown, Speaker};
+use crate::exec::messages::{MessageSource, Shown};
 use crate::image::{
-    Contents, EXTEND_DEADLINE, Entry, Image, ImageError, Layer, Limits, Selection, Skipped, Why, read_directory,
-    read_stream, select,
+    Contents, EXTEND_DEADLINE, Image, ImageError, Layer, LayerMember, Limits, Selection, SkippedEntry, Why,
+    read_directory, read_stream, select,
 };
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
-use crate::oci::{Config, Digest};
+use crate::oci::{Digest, ImageConfig};
 use crate::platform::matching::{self, PullRefusal};
-use crate::platform::{Engine, Platform, Target};
+use crate::platform::{NodeEngine, Platform, Target};
 use crate::source::archive::Archive;
-use crate::source::input::{Input, Opened};
-use crate::source::{ImageRef, Origin, Source, SourceError};
+use crate::source::input::{Opened, OpenedInput};
+use crate::source::{ImageRef, ImageSource, Origin, SourceError};
 
 /// An image with its manifests, or the reason why they could not be read.
 pub struct Selected {
     name: String,
     origin: Origin,
     note: Option<String>,
-    content: Result<OpenedContent, Unread>,
+    content: Result<OpenedContent, UnreadImage>,
 }
 
 /// Why there is nothing to judge.
-struct Unread {
+struct UnreadImage {
     problem: Problem,
     /// The type of the artifact that the name leads to, if it is not an image.
     artifact: Option<String>,
 }
 
-impl From<Problem> for Unread {
-    fn from(problem: Problem) -> Unread {
-        Unread { problem, artifact: None }
+impl From<Problem> for UnreadImage {
+    fn from(problem: Problem) -> UnreadImage {
+        UnreadImage { problem, artifact: None }
     }
 }
 
-impl From<ImageError> for Unread {
-    fn from(error: ImageError) -> Unread {
+impl From<ImageError> for UnreadImage {
+    fn from(error: ImageError) -> UnreadImage {
         let artifact = match &error {
             ImageError::Artifact { kind, .. } => Some(kind.clone()),
             _ => None,
         };
-        Unread { problem: error.into(), artifact }
+        UnreadImage { problem: error.into(), artifact }
     }
 }
 
@@ -74,10 +74,10 @@ enum OpenedContent {
     /// `targets`: for each image of the selection, the user's targets that would run it.
     /// `passed`: for a stream, whose layers have already been read, the ones that failed.
     Image {
-        source: Box<dyn Source>,
+        source: Box<dyn ImageSource>,
         selection: Box<Selection>,
         targets: Assigned,
-        passed: Option<Failures>,
+        passed: Option<SourceFailures>,
     },
     /// `left_out`: mount points of other file systems; `covered`: files that others are mounted over.
     Directory {
@@ -169,7 +169,7 @@ impl Selected {
     ) -> ImageReport {
         let mut report = ImageReport { note: self.note, ..ImageReport::new(self.name, self.origin) };
         match self.content {
-            Err(Unread { problem, artifact }) => {
+            Err(UnreadImage { problem, artifact }) => {
                 report.problems.push(problem);
                 report.artifact = artifact;
             }
@@ -183,8 +183,8 @@ impl Selected {
                     rootfs.leave_unread(path);
                 }
                 options.call.mount(&mut rootfs);
-                let config = Config::default();
-                let mut subject = Subject::directory(&config, &rootfs);
+                let config = ImageConfig::default();
+                let mut subject = ScannedPlatform::directory(&config, &rootfs);
                 subject.problems = unread.into_iter().map(|text| Problem::new(text, None)).collect();
                 let targets = match (options.targets.as_slice(), options.platforms.as_slice()) {
                     ([], []) => super::platform::guess(&rootfs).into_iter().collect(),
@@ -226,8 +226,8 @@ impl Selected {
 }
 
 /// The report of an earlier run on the image that `name` leads to.
-fn known(name: &str, input: &Input, options: &Options) -> Option<ImageReport> {
-    let (Input::Image(source), Some(results)) = (input, &options.results) else { return None };
+fn known(name: &str, input: &OpenedInput, options: &Options) -> Option<ImageReport> {
+    let (OpenedInput::Image(source), Some(results)) = (input, &options.results) else { return None };
     results.find(name, &source.root().ok()?.digest, options)
 }
 
@@ -270,41 +270,41 @@ fn name_image(hint: &mut [String], name: &str, origin: &Origin) {
 
 impl OpenedContent {
     fn read(
-        input: Input,
+        input: OpenedInput,
         options: &Options,
         store: &LayerStore,
         watch: &Arc<dyn Watch>,
-    ) -> Result<OpenedContent, Unread> {
+    ) -> Result<OpenedContent, UnreadImage> {
         let wanted = options.wanted();
         match input {
-            Input::Image(source) => {
+            OpenedInput::Image(source) => {
                 let selection = select(&*source, &wanted)?;
-                let targets = Assigned::of(&selection, options);
+                let targets = Assigned::from_selection(&selection, options);
                 Ok(OpenedContent::Image { source, selection: Box::new(selection), targets, passed: None })
             }
-            Input::Directory(path) => Ok(read_rootfs_dir(&path, options)?),
-            Input::File { path, refused } => match (file::holds_image(&path, options)?, refused) {
+            OpenedInput::Directory(path) => Ok(read_rootfs_dir(&path, options)?),
+            OpenedInput::File { path, refused } => match (file::holds_image(&path, options)?, refused) {
                 (true, Some(refused)) => Err(Problem::from(ImageError::from(refused)).into()),
                 (true, None) => OpenedContent::read(
-                    Input::of_archive(&path).map_err(|error| Problem::from(ImageError::from(error)))?,
+                    OpenedInput::of_archive(&path).map_err(|error| Problem::from(ImageError::from(error)))?,
                     options,
                     store,
                     watch,
                 ),
                 (false, _) => Ok(OpenedContent::File(Box::new(file::read(&path, options, watch)?))),
             },
-            Input::Stream(stream) => {
+            OpenedInput::Stream(stream) => {
                 let limits = Limits { memory: options.limits.memory.renewed(), ..options.limits.clone() };
                 let mut streamed =
                     read_stream(stream.reader, &stream.place, &limits, &mut counted(options.depth(), &limits))
                         .map_err(Problem::from)?;
-                let source = Archive::of(streamed.members.take(), &stream.selector)
+                let source = Archive::from_members(streamed.members.take(), &stream.selector)
                     .map_err(|error| Problem::from(ImageError::from(error)))?;
                 let selection = select(&source, &wanted)?;
                 // A stream can only be read once: take its layers before anything requests them by descriptor.
                 let layers = selection.images.iter().flat_map(|image| &image.layers);
                 let passed = Some(store.take(layers, options.depth(), |layer| streamed.take(layer)));
-                let targets = Assigned::of(&selection, options);
+                let targets = Assigned::from_selection(&selection, options);
                 Ok(OpenedContent::Image { source: Box::new(source), selection: Box::new(selection), targets, passed })
             }
         }
@@ -323,10 +323,10 @@ struct Assigned {
 }
 
 /// The engine that is assumed if a target does not state one: the engine of most Kubernetes nodes.
-const ENGINE: Engine = Engine::ContainerdCri { major: 2, minor: 0 };
+const ENGINE: NodeEngine = NodeEngine::ContainerdCri { major: 2, minor: 0 };
 
 impl Assigned {
-    fn of(selection: &Selection, options: &Options) -> Assigned {
+    fn from_selection(selection: &Selection, options: &Options) -> Assigned {
         let images = &selection.images;
         if options.targets.is_empty() {
             let own = images.iter().map(|image| {
@@ -369,20 +369,20 @@ impl Assigned {
 }
 
 /// The message of an engine that finds nothing to pull.
-fn not_pulled(engine: Engine, refusal: PullRefusal) -> Shown {
+fn not_pulled(engine: NodeEngine, refusal: PullRefusal) -> Shown {
     let (speaker, frontend) = match engine {
-        Engine::DockerGraph | Engine::DockerContainerd => (Speaker::Docker, "docker pull"),
-        Engine::Containerd => (Speaker::Runtime, "ctr images pull, nerdctl pull"),
-        Engine::ContainerdCri { .. } => (Speaker::Kubelet, "kubelet (containerd): ErrImagePull"),
-        Engine::CriO => (Speaker::Kubelet, "kubelet (CRI-O): ErrImagePull"),
-        Engine::Podman => (Speaker::Podman, "podman pull"),
+        NodeEngine::DockerGraph | NodeEngine::DockerContainerd => (MessageSource::Docker, "docker pull"),
+        NodeEngine::Containerd => (MessageSource::Runtime, "ctr images pull, nerdctl pull"),
+        NodeEngine::ContainerdCri { .. } => (MessageSource::Kubelet, "kubelet (containerd): ErrImagePull"),
+        NodeEngine::CriO => (MessageSource::Kubelet, "kubelet (CRI-O): ErrImagePull"),
+        NodeEngine::Podman => (MessageSource::Podman, "podman pull"),
     };
     Shown { speaker, frontend: frontend.into(), text: refusal.message, exit_code: None }
 }
 
 /// The problem for a target whose image an engine would find in the index, but that this source does not have.
 fn elsewhere(selection: &Selection, target: &Target) -> Option<Problem> {
-    let absent = |entry: &Skipped| match &entry.why {
+    let absent = |entry: &SkippedEntry| match &entry.why {
         Why::NotPresent { place } => Some((entry.platform.clone(), place.clone())),
         _ => None,
     };
@@ -397,7 +397,7 @@ fn elsewhere(selection: &Selection, target: &Target) -> Option<Problem> {
 /// Reads a directory. Files that could not be read are problems, so that the directory is not judged in part.
 fn read_rootfs_dir(path: &Path, options: &Options) -> Result<OpenedContent, Problem> {
     let depth = options.depth();
-    let mut keep = |entry: &Entry<'_>, reader: &mut dyn Read| keep_to(depth, entry, reader);
+    let mut keep = |entry: &LayerMember<'_>, reader: &mut dyn Read| keep_to(depth, entry, reader);
     let read = read_directory(path, options.mounts, &options.limits, &mut keep).map_err(Problem::from)?;
     let unread = read
         .walked

@@ -2,21 +2,21 @@
 
 use super::Open;
 use super::model::{ImageReport, Problem};
-use crate::image::{Broken, Image, Selection, Skipped, Wanted, Why, select};
+use crate::image::{BrokenEntry, Image, Selection, SkippedEntry, Wanted, Why, select};
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::oci::Reference;
 use crate::platform::Platform;
-use crate::source::input::Input;
+use crate::source::input::OpenedInput;
 
 /// Adds the findings and problems of an index: entries that were left out or are broken, and misleading indexes.
 pub fn judge(selection: &Selection, report: &mut ImageReport) {
-    for Broken { descriptor, promised, error } in &selection.broken {
+    for BrokenEntry { descriptor, promised, error } in &selection.broken {
         let platform = promised.as_ref().map_or_else(|| descriptor.digest.short(), ToString::to_string);
         report.problems.push(Problem::new(format!("{platform}: {error}"), error.hint()));
     }
     let mut attestations = 0;
-    for Skipped { descriptor, platform, why } in &selection.skipped {
+    for SkippedEntry { descriptor, platform, why } in &selection.skipped {
         let name = platform.as_ref().map_or_else(|| descriptor.digest.short(), ToString::to_string);
         match why {
             Why::Attestation => attestations += 1,
@@ -91,7 +91,7 @@ pub fn blame_pin(report: &mut ImageReport, platforms: &[Platform], open: Open<'_
 fn index_to_pin(reference: &Reference, platforms: &[Platform], open: Open<'_>) -> Option<String> {
     let name =
         format!("{}/{}:{}", reference.registry, reference.repository, reference.tag.as_deref().unwrap_or("latest"));
-    let Input::Image(source) = open(&name).ok()?.input else { return None };
+    let OpenedInput::Image(source) = open(&name).ok()?.input else { return None };
     let selection = select(&*source, &Wanted::default()).ok()?;
     selection.index_annotations.as_ref()?;
     let has = |platform: &Platform| {
@@ -190,7 +190,7 @@ mod tests {
             let pinned = image(&mut Memory::default(), "linux/amd64").digest;
             let reference = Reference::parse(&format!("{reference}@{pinned}")).unwrap();
             let open = |name: &str| {
-                let input = Input::Image(Box::new(indexed(held)));
+                let input = OpenedInput::Image(Box::new(indexed(held)));
                 Ok(Opened { input, origin: registry(name), name: name.to_string(), note: None })
             };
             index_to_pin(&reference, &[Platform::parse(platform).unwrap()], &open)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::lint::dockerfile::{Dockerfile, Step, Variable, expand};
+use crate::lint::dockerfile::{BuildStep, BuildVariable, Dockerfile, expand};
 
 /// An instruction that may have created a layer.
 pub struct Instruction {
@@ -43,9 +43,9 @@ pub fn of_stage(file: &Dockerfile<'_>, stage: usize) -> Vec<Instruction> {
 impl Instruction {
     fn read(
         file: &Dockerfile<'_>,
-        step: &Step,
+        step: &BuildStep,
         word: String,
-        known: &BTreeMap<String, Variable>,
+        known: &BTreeMap<String, BuildVariable>,
         workdir: &mut String,
     ) -> Instruction {
         let (first, bodies) = parts(&file.text[step.span.clone()]);

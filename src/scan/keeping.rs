@@ -2,23 +2,23 @@
 
 use std::io::Read;
 
-use crate::image::{Entry, Limits};
+use crate::image::{LayerMember, Limits};
 use crate::inspect::{Depth, FileKind, TextStart, inspect_to};
 
 /// The facts from a file's headers, if they are worth keeping. Most files are plain data, of which only the name
 /// counts.
-pub fn keep(entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
+pub fn keep(entry: &LayerMember<'_>, reader: &mut dyn Read) -> Option<FileKind> {
     keep_to(Depth::Headers, entry, reader)
 }
 
 /// The same, to this depth.
-pub(super) fn keep_to(depth: Depth, entry: &Entry<'_>, reader: &mut dyn Read) -> Option<FileKind> {
+pub(super) fn keep_to(depth: Depth, entry: &LayerMember<'_>, reader: &mut dyn Read) -> Option<FileKind> {
     let is_executable = entry.mode & 0o111 != 0;
     worth_keeping(entry, inspect_to(depth, entry.path, entry.size, is_executable, reader))
 }
 
 /// The kind of a file, if it is more than its name shows.
-pub(super) fn worth_keeping(entry: &Entry<'_>, kind: FileKind) -> Option<FileKind> {
+pub(super) fn worth_keeping(entry: &LayerMember<'_>, kind: FileKind) -> Option<FileKind> {
     let is_executable = entry.mode & 0o111 != 0;
     match kind {
         FileKind::Data => None,
@@ -29,11 +29,11 @@ pub(super) fn worth_keeping(entry: &Entry<'_>, kind: FileKind) -> Option<FileKin
 }
 
 /// [`keep_to`], with the kept facts counted against the image's memory budget.
-pub fn counted(depth: Depth, limits: &Limits) -> impl FnMut(&Entry<'_>, &mut dyn Read) -> Option<FileKind> {
+pub fn counted(depth: Depth, limits: &Limits) -> impl FnMut(&LayerMember<'_>, &mut dyn Read) -> Option<FileKind> {
     move |entry, reader| {
         let kind = keep_to(depth, entry, reader)?;
         // The walk checks the budget again, and ends if it is exceeded.
-        let _ = limits.memory.take(kind.heap_bytes());
+        let _ = limits.memory.reserve(kind.heap_bytes());
         Some(kind)
     }
 }

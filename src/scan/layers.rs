@@ -8,12 +8,12 @@ use std::sync::Arc;
 use super::keeping::counted;
 use super::lazy::LazyRead;
 use super::model::Problem;
-use super::{Deadline, Options, Reading, Trust, Watch};
+use super::{Deadline, DigestTrust, Options, ReadDepth, Watch};
 use crate::cache::CachedLayer;
 use crate::image::{Contents, ImageError, Layer, LayerNote, LayerRead, Limits, read_layer, read_trusted};
 use crate::inspect::{Depth, FileKind};
 use crate::oci::{Descriptor, DiffId};
-use crate::source::{Section, Source, SourceError, Stamp};
+use crate::source::{FileSection, ImageSource, SourceError, Stamp};
 
 /// A layer that has been read, as the merge needs it.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ pub(super) fn read_one(
         return Err(Problem::from(ImageError::Layer { index, digest, cause: Box::new(late) }));
     }
     let depth = options.depth();
-    if options.trust == Trust::Local
+    if options.trust == DigestTrust::Local
         && let Some(read) = guarded(layer, || read_trusted(source, layer, limits, &mut counted(depth, limits)))?
     {
         source.watch.read(layer.descriptor.size);
@@ -89,7 +89,7 @@ pub(super) fn read_one(
         let (contents, diff_id, notes) = (Arc::new(found.contents), found.diff_id, Vec::new());
         return Ok(ReadLayer { contents, diff_id, size, notes, extent: ReadExtent::Verified });
     }
-    if options.reading == Reading::Lazy
+    if options.reading == ReadDepth::Lazy
         && let Some(read) = begin_lazily(source, layer, limits, depth)?
     {
         return Ok(read);
@@ -165,7 +165,7 @@ fn is_within(found: &CachedLayer, limits: &Limits) -> bool {
     let facts = || found.contents.facts().map(FileKind::heap_bytes).sum::<usize>();
     found.uncompressed_bytes <= limits.max_bytes
         && found.contents.names() <= limits.max_names
-        && limits.memory.take(found.contents.used_bytes() + facts()).is_ok()
+        && limits.memory.reserve(found.contents.used_bytes() + facts()).is_ok()
 }
 
 /// Whether a cache record is at least this deep. Shallower ones are made again.
@@ -185,22 +185,22 @@ fn remember(read: &LayerRead<FileKind>, options: &Options) {
 
 /// A source that reports the bytes that are read, and fails after the deadline.
 pub(super) struct Watched<'a> {
-    pub source: &'a dyn Source,
+    pub source: &'a dyn ImageSource,
     pub watch: Arc<dyn Watch>,
     pub deadline: Option<Deadline>,
 }
 
-impl Source for Watched<'_> {
+impl ImageSource for Watched<'_> {
     fn root(&self) -> Result<Descriptor, SourceError> {
         self.source.root()
     }
 
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
         let reader = self.source.open(descriptor)?;
-        Ok(Box::new(Counted { reader, watch: Arc::clone(&self.watch), deadline: self.deadline }))
+        Ok(Box::new(ReportedReader { reader, watch: Arc::clone(&self.watch), deadline: self.deadline }))
     }
 
-    fn section(&self, descriptor: &Descriptor) -> Result<Option<Section>, SourceError> {
+    fn section(&self, descriptor: &Descriptor) -> Result<Option<FileSection>, SourceError> {
         self.source.section(descriptor)
     }
 
@@ -216,13 +216,13 @@ impl Source for Watched<'_> {
 }
 
 /// A reader that reports the bytes that are read, and fails after the deadline.
-pub(super) struct Counted {
+pub(super) struct ReportedReader {
     pub reader: Box<dyn Read + Send>,
     pub watch: Arc<dyn Watch>,
     pub deadline: Option<Deadline>,
 }
 
-impl Read for Counted {
+impl Read for ReportedReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.deadline.map_or(Ok(()), |deadline| deadline.check())?;
         let read = self.reader.read(into)?;

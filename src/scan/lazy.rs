@@ -9,9 +9,9 @@ use std::sync::Mutex;
 use super::keeping::{is_module_name, keep_to, worth_keeping};
 use super::model::Problem;
 use super::pool::{Bounds, lock, side_by_side};
-use crate::image::{Contents, Entry, EntryKind, Extent, FileStart, Layer, LazyLayer, Limits, Portion, TocFormat};
+use crate::image::{Contents, EntryKind, Extent, FileStart, Layer, LayerMember, LazyLayer, Limits, Portion, TocFormat};
 use crate::inspect::{Depth, FileKind, HEAD_BYTES, SCRIPT_BYTES, inspect_start, is_read_by_name};
-use crate::source::Source;
+use crate::source::ImageSource;
 
 /// A layer that is read in part, with what is known about its files so far.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ const AT_ONCE: usize = 4;
 
 impl LazyRead {
     /// Reads the table of contents and the starts of files. Returns `None` if the layer must be read in full.
-    pub fn begin(source: &dyn Source, layer: &Layer, limits: &Limits, depth: Depth) -> Option<LazyRead> {
+    pub fn begin(source: &dyn ImageSource, layer: &Layer, limits: &Limits, depth: Depth) -> Option<LazyRead> {
         let lazy = LazyLayer::open(source, layer, limits)?;
         let read = LazyRead { layer: lazy, facts: Mutex::default() };
         let mut portions: Vec<(usize, Portion)> =
@@ -104,7 +104,12 @@ impl LazyRead {
         contents.map_err(|cause| Problem::from(self.layer.in_layer(cause)))
     }
 
-    fn fact(&self, facts: &HashMap<usize, FileFact>, file: usize, entry: &Entry<'_>) -> Option<(FileKind, Extent)> {
+    fn fact(
+        &self,
+        facts: &HashMap<usize, FileFact>,
+        file: usize,
+        entry: &LayerMember<'_>,
+    ) -> Option<(FileKind, Extent)> {
         if entry.size == 0 {
             return worth_keeping(entry, FileKind::Empty).map(|kind| (kind, Extent::Final));
         }
@@ -116,7 +121,7 @@ impl LazyRead {
     }
 
     /// Reads the files with these facts in full. `missed`: indexes of facts in [`LazyRead::contents`].
-    pub fn complete(&self, source: &dyn Source, missed: &BTreeSet<u32>, depth: Depth) -> Result<(), Problem> {
+    pub fn complete(&self, source: &dyn ImageSource, missed: &BTreeSet<u32>, depth: Depth) -> Result<(), Problem> {
         let mut files = Vec::new();
         {
             let facts = lock(&self.facts);
@@ -143,12 +148,12 @@ impl LazyRead {
     }
 }
 
-fn is_executable(entry: &Entry<'_>) -> bool {
+fn is_executable(entry: &LayerMember<'_>) -> bool {
     entry.mode & 0o111 != 0
 }
 
 /// How much of a file decides its kind, judging by its name.
-fn portion(entry: &Entry<'_>) -> Portion {
+fn portion(entry: &LayerMember<'_>) -> Portion {
     if entry.kind != EntryKind::File || entry.size == 0 {
         return Portion::Nothing;
     }

@@ -1,7 +1,7 @@
 use super::*;
 
-fn entry(path: &str, mode: u16, size: u64) -> Entry<'_> {
-    Entry { size, ..Entry::plain(path.as_bytes(), EntryKind::File, mode) }
+fn entry(path: &str, mode: u16, size: u64) -> LayerMember<'_> {
+    LayerMember { size, ..LayerMember::plain(path.as_bytes(), EntryKind::File, mode) }
 }
 
 #[test]

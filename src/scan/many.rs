@@ -14,7 +14,7 @@ use crate::source::Origin;
 use crate::source::input::Opened;
 
 /// One image of a run, and how it is judged.
-pub struct Task {
+pub struct ScanTask {
     /// The name that opens it.
     pub image: String,
     pub options: Options,
@@ -32,20 +32,20 @@ const JUDGED_AT_ONCE: usize = 8;
 /// for an image take a tenth of that.
 const STORED_BYTES: u64 = 64 << 20;
 
-impl Task {
-    pub fn new(image: &str, options: &Options) -> Task {
-        Task { image: image.to_string(), options: options.clone(), opened: None, note: None }
+impl ScanTask {
+    pub fn new(image: &str, options: &Options) -> ScanTask {
+        ScanTask { image: image.to_string(), options: options.clone(), opened: None, note: None }
     }
 }
 
 /// Scans every named image. Read failures are part of the report, not errors: a broken image does not hide the others.
 pub fn scan(names: &[String], open: Open<'_>, options: &Options, watch: &Arc<dyn Watch>) -> Report {
-    let tasks = names.iter().map(|name| Task::new(name, options)).collect();
+    let tasks = names.iter().map(|name| ScanTask::new(name, options)).collect();
     Report { images: scan_all(tasks, open, watch), ..Report::default() }
 }
 
 /// Scans images that have separate options; returns one report each, in order.
-pub fn scan_all(tasks: Vec<Task>, open: Open<'_>, watch: &Arc<dyn Watch>) -> Vec<ImageReport> {
+pub fn scan_all(tasks: Vec<ScanTask>, open: Open<'_>, watch: &Arc<dyn Watch>) -> Vec<ImageReport> {
     let jobs = tasks.iter().map(|task| task.options.jobs).max().unwrap_or(1);
     let store = LayerStore::new(jobs);
     watch.expect_images(tasks.len());
@@ -85,7 +85,7 @@ pub fn scan_all(tasks: Vec<Task>, open: Open<'_>, watch: &Arc<dyn Watch>) -> Vec
 /// A panic is a bug in imgarch and must only cost this image's verdict: others may wait for its layers.
 fn judge(
     at: usize,
-    task: &Task,
+    task: &ScanTask,
     selected: Selected,
     store: &LayerStore,
     open: Open<'_>,

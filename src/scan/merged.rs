@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::call::create_volumes;
 use super::layers::{ReadExtent, ReadLayer, Watched};
 use super::model::{LayerReport, PlatformReport, Problem};
-use super::platform::{Subject, judge_platform};
+use super::platform::{ScannedPlatform, judge_platform};
 use super::{Options, attribution, lazy, odd_layer};
 use crate::image::{Contents, Image, Layer, RootFs, raise_memory};
 use crate::inspect::{Depth, FileKind};
@@ -110,7 +110,7 @@ fn on_layers(
     options.call.mount(&mut rootfs);
     odd.extend(odd_layer::odd_history(&image.config.history, image.layers.len()));
     let layers = layer_reports(image, options);
-    let subject = Subject {
+    let subject = ScannedPlatform {
         promised: image.promised.as_ref(),
         declared: image.declared.as_ref(),
         digest: Some(&image.manifest.digest),

@@ -30,12 +30,12 @@ use std::time::{Duration, Instant};
 pub use call::CallOverride;
 pub use cure::rebuild_command;
 pub use keeping::keep;
-pub use many::{OPENED_AT_ONCE, Task, scan, scan_all};
+pub use many::{OPENED_AT_ONCE, ScanTask, scan, scan_all};
 pub use model::{
-    Accepted, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, RiskReport, StepReport, TargetReport,
-    Undecided, Verdict,
+    AcceptedFinding, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, RiskReport, StepReport,
+    TargetReport, Undecided, Verdict,
 };
-pub use results::Results;
+pub use results::ResultStore;
 pub use shard::Shard;
 
 use crate::cache::Cache;
@@ -65,22 +65,22 @@ pub struct Options {
     /// Whether to read file systems that are mounted below a root file system.
     pub mounts: Mounts,
     /// Whether to trust the digests of local files.
-    pub trust: Trust,
+    pub trust: DigestTrust,
     /// Whether layers may be read in part.
-    pub reading: Reading,
+    pub reading: ReadDepth,
     /// Layers that are read at once.
     pub jobs: usize,
     /// The cache of layer contents; `None`: no cache.
     pub cache: Option<Arc<Cache>>,
     /// Results of images from earlier runs, looked up before an image is read; `None`: results are not kept.
-    pub results: Option<Arc<Results>>,
+    pub results: Option<Arc<ResultStore>>,
     /// When the whole run must end.
     pub deadline: Option<Deadline>,
 }
 
 /// Whose digests are trusted without hashing the content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trust {
+pub enum DigestTrust {
     /// Every byte is read and hashed.
     #[default]
     None,
@@ -90,7 +90,7 @@ pub enum Trust {
 
 /// How much of a layer is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reading {
+pub enum ReadDepth {
     /// Every layer is read in full and verified against its digests.
     #[default]
     Full,
@@ -148,8 +148,8 @@ impl Default for Options {
             rules_off: BTreeSet::new(),
             dockerfile: None,
             mounts: Mounts::LeftOut,
-            trust: Trust::default(),
-            reading: Reading::default(),
+            trust: DigestTrust::default(),
+            reading: ReadDepth::default(),
             limits: Limits::default(),
             jobs: 2,
             cache: None,

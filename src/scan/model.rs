@@ -45,14 +45,14 @@ pub struct ImageReport {
     /// Manifests that are not images of a platform: attestations, artifacts. Listed, not judged.
     pub skipped: Vec<String>,
     /// Findings that the user accepted: reports show them, verdicts and exit codes ignore them.
-    pub accepted: Vec<Accepted>,
+    pub accepted: Vec<AcceptedFinding>,
     /// If the name does not lead to an image: the type of the signature, SBOM or chart.
     pub artifact: Option<String>,
 }
 
 /// A finding that the user accepted; it does not affect the verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Accepted {
+pub struct AcceptedFinding {
     /// The platform's name in reports; `None` for the index.
     pub platform: Option<String>,
     pub finding: Finding,

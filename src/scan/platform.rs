@@ -3,33 +3,33 @@
 use super::Options;
 use super::call::{Purpose, Sandbox, StatedBy};
 use super::model::{LayerReport, PlatformReport, Problem, RiskReport, StepReport, TargetReport, Undecided};
-use crate::exec::{Certainty, Exec, Followed, Step, messages};
+use crate::exec::{Certainty, Exec, Followed, OpenedFile, messages};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::Programs;
 use crate::judge::finding::{self, Finding};
 use crate::judge::labels::Labels;
-use crate::judge::{Case, Judgement, entry, judge, windows};
-use crate::oci::{Config, Digest};
+use crate::judge::{Judgement, PlatformCase, entry, judge, windows};
+use crate::oci::{Digest, ImageConfig};
 use crate::platform::{Arch, Node, Platform, Target};
 
 /// Everything known about one platform before it is judged.
-pub struct Subject<'a> {
+pub struct ScannedPlatform<'a> {
     pub promised: Option<&'a Platform>,
     pub declared: Option<&'a Platform>,
     pub digest: Option<&'a Digest>,
-    pub config: &'a Config,
+    pub config: &'a ImageConfig,
     pub rootfs: &'a RootFs<FileKind>,
     pub layers: Vec<LayerReport>,
     /// Why some of its layers could not be read.
     pub problems: Vec<Problem>,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> ScannedPlatform<'a> {
     /// A root filesystem without labels.
-    pub fn directory(config: &'a Config, rootfs: &'a RootFs<FileKind>) -> Subject<'a> {
-        Subject {
+    pub fn directory(config: &'a ImageConfig, rootfs: &'a RootFs<FileKind>) -> ScannedPlatform<'a> {
+        ScannedPlatform {
             promised: None,
             declared: None,
             digest: None,
@@ -42,7 +42,7 @@ impl<'a> Subject<'a> {
 }
 
 /// Judges a platform on each of these targets.
-pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Options) -> PlatformReport {
+pub fn judge_platform(subject: ScannedPlatform<'_>, targets: &[Target], options: &Options) -> PlatformReport {
     let start = options.call.start(&subject.config.run);
     let mut report = PlatformReport {
         digest: subject.digest.cloned(),
@@ -71,7 +71,7 @@ pub fn judge_platform(subject: Subject<'_>, targets: &[Target], options: &Option
     }
     let healthcheck = healthcheck(&subject.config.run);
     for target in targets.iter().map(|target| options.call.on(target)) {
-        let case = Case {
+        let case = PlatformCase {
             labels: Labels { promised: subject.promised, declared: subject.declared },
             rootfs: subject.rootfs,
             call: &start.call,
@@ -183,7 +183,7 @@ fn add(report: &mut PlatformReport, target: &Target, call: &Exec, judgement: Jud
     }
     crate::judge::finding::sort(&mut report.findings);
     let Some(trace) = judgement.trace else { return };
-    let step = |step: &Step| StepReport {
+    let step = |step: &OpenedFile| StepReport {
         how: entry::link_word(&step.link),
         path: step.path.clone().unwrap_or_else(|| step.typed.clone()),
         is: step.what.clone(),

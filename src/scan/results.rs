@@ -18,7 +18,7 @@ use super::Options;
 use super::model::{ImageReport, Problem, Report};
 use super::pool::{Bounds, lock, side_by_side};
 use super::shard::Shard;
-use crate::cache::{Store, StoreFailure};
+use crate::cache::{RecordStore, StoreFailure};
 use crate::oci::Digest;
 use crate::source::Origin;
 
@@ -42,18 +42,18 @@ const MAX_SHARDS: u32 = 100_000;
 
 /// The store for the results of one run.
 #[derive(Debug)]
-pub struct Results {
-    store: Store,
+pub struct ResultStore {
+    store: RecordStore,
     build: String,
     run: String,
     /// Distinguishes this start of the run from others.
     start: String,
-    failures: Mutex<Failures>,
+    failures: Mutex<StoreFailures>,
 }
 
 /// Failed requests to the store.
 #[derive(Debug, Default)]
-struct Failures {
+struct StoreFailures {
     /// Why the first result was not kept.
     unkept: Option<StoreFailure>,
     last: Option<StoreFailure>,
@@ -71,17 +71,17 @@ struct CurrentRun {
 
 /// The images of one shard of a run.
 #[derive(Serialize, Deserialize)]
-struct Plan {
+struct ShardPlan {
     schema: u32,
     start: String,
     /// Seconds since 1970.
     started: u64,
     leaves_out_artifacts: bool,
-    images: Vec<Planned>,
+    images: Vec<PlannedImage>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Planned {
+struct PlannedImage {
     /// Its position among the images of all shards.
     at: usize,
     image: String,
@@ -100,7 +100,7 @@ struct ImageEntry {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Record {
+struct ResultRecord {
     schema: u32,
     build: String,
     key: String,
@@ -149,25 +149,30 @@ pub enum MergeError {
     Store { place: String, cause: StoreFailure },
 }
 
-impl Results {
+impl ResultStore {
     /// Opens the results in `store` for a run with these options; single images may have others. `build` identifies the
     /// program that inspects. Writes the plan.
-    pub fn begin(store: Store, build: &str, options: &Options, share: &Share<'_>) -> Result<Results, StoreFailure> {
-        let start = Digest::of(format!("{} {} {:?}", share.now, std::process::id(), share.shard).as_bytes());
-        let results = Results {
+    pub fn begin(
+        store: RecordStore,
+        build: &str,
+        options: &Options,
+        share: &Share<'_>,
+    ) -> Result<ResultStore, StoreFailure> {
+        let start = Digest::from_bytes(format!("{} {} {:?}", share.now, std::process::id(), share.shard).as_bytes());
+        let results = ResultStore {
             store,
             build: build.to_string(),
             run: hash(&manner(options))[..16].to_string(),
             start: start.hex()[..16].to_string(),
             failures: Mutex::default(),
         };
-        let plan = |one: &ShareImage<'_>| Planned {
+        let plan = |one: &ShareImage<'_>| PlannedImage {
             at: one.at,
             image: one.image.to_string(),
             key: key(one.image, one.options),
             note: one.note.map(str::to_string),
         };
-        let plan = Plan {
+        let plan = ShardPlan {
             schema: SCHEMA,
             start: results.start.clone(),
             started: share.now,
@@ -253,7 +258,7 @@ impl Results {
     }
 }
 
-/// The serialised forms of [`Record`] and [`ImageEntry`], with borrowed fields.
+/// The serialised forms of [`ResultRecord`] and [`ImageEntry`], with borrowed fields.
 #[derive(Serialize)]
 struct RecordOut<'a> {
     schema: u32,
@@ -293,11 +298,11 @@ fn record_path(digest: &Digest, key: &str) -> String {
 }
 
 fn hash(text: &str) -> String {
-    Digest::of(text.as_bytes()).hex().to_string()
+    Digest::from_bytes(text.as_bytes()).hex().to_string()
 }
 
 fn sum(report: &ImageReport) -> Digest {
-    Digest::of(&serde_json::to_vec(report).unwrap_or_default())
+    Digest::from_bytes(&serde_json::to_vec(report).unwrap_or_default())
 }
 
 /// All options that a report depends on.
@@ -342,14 +347,24 @@ fn attempt<T>(request: impl Fn() -> Result<T, StoreFailure>) -> Result<T, StoreF
 }
 
 /// Reads a file of at most `limit` bytes. `None`: it is missing or not valid.
-fn read<T: DeserializeOwned>(store: &Store, build: &str, path: &str, limit: u64) -> Result<Option<T>, StoreFailure> {
+fn read<T: DeserializeOwned>(
+    store: &RecordStore,
+    build: &str,
+    path: &str,
+    limit: u64,
+) -> Result<Option<T>, StoreFailure> {
     let bytes = attempt(|| store.get(&format!("{}/{path}", place(build)), limit))?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-fn read_record(store: &Store, build: &str, key: &str, digest: &Digest) -> Result<Option<ImageReport>, StoreFailure> {
-    let record: Option<Record> = read(store, build, &record_path(digest, key), RECORD_LIMIT)?;
-    let is_right = |record: &Record| {
+fn read_record(
+    store: &RecordStore,
+    build: &str,
+    key: &str,
+    digest: &Digest,
+) -> Result<Option<ImageReport>, StoreFailure> {
+    let record: Option<ResultRecord> = read(store, build, &record_path(digest, key), RECORD_LIMIT)?;
+    let is_right = |record: &ResultRecord| {
         let named = (record.schema, record.build.as_str(), record.key.as_str(), &record.digest);
         named == (SCHEMA, build, key, digest)
             && record.report.digest.as_ref() == Some(digest)
@@ -361,7 +376,7 @@ fn read_record(store: &Store, build: &str, key: &str, digest: &Digest) -> Result
 /// The report of all shards of the run that last wrote to `store`, in the order of its images. An image without a
 /// result is reported as unknown. So is a shard without a plan, or with a plan from before `oldest` (seconds since
 /// 1970).
-pub fn merge(store: &Store, build: &str, oldest: u64) -> Result<Merged, MergeError> {
+pub fn merge(store: &RecordStore, build: &str, oldest: u64) -> Result<Merged, MergeError> {
     let at = || store.name().to_string();
     let failed = |cause| MergeError::Store { place: at(), cause };
     let current: Option<CurrentRun> = read(store, build, CURRENT, PLAN_LIMIT).map_err(failed)?;
@@ -374,7 +389,8 @@ pub fn merge(store: &Store, build: &str, oldest: u64) -> Result<Merged, MergeErr
     let mut planned: BTreeMap<(usize, u32), Expected> = BTreeMap::new();
     for number in 1..=current.shards {
         let shard = Shard { number, count: current.shards };
-        let plan: Option<Plan> = read(store, build, &plan_path(&current.run, shard), PLAN_LIMIT).map_err(failed)?;
+        let plan: Option<ShardPlan> =
+            read(store, build, &plan_path(&current.run, shard), PLAN_LIMIT).map_err(failed)?;
         match plan.filter(|plan| plan.schema == SCHEMA) {
             None => missing.push(unknown(&shard.to_string(), format!("it has not run: {} has no plan for it", at()))),
             Some(plan) if plan.started < oldest => {
@@ -389,7 +405,7 @@ pub fn merge(store: &Store, build: &str, oldest: u64) -> Result<Merged, MergeErr
     }
     let read = |_, expected: Expected| {
         let found = read_entry(store, build, &current.run, &expected).map_err(failed)?;
-        let Planned { image, note, .. } = expected.image;
+        let PlannedImage { image, note, .. } = expected.image;
         let mut report = found.unwrap_or_else(|| unknown(&image, format!("it has no result in {}", at())));
         report.prepend_note(note);
         Ok((report, expected.leaves_out_artifacts))
@@ -409,13 +425,18 @@ pub fn merge(store: &Store, build: &str, oldest: u64) -> Result<Merged, MergeErr
 
 /// An image of a plan, and the start of its shard.
 struct Expected {
-    image: Planned,
+    image: PlannedImage,
     start: String,
     leaves_out_artifacts: bool,
 }
 
-fn read_entry(store: &Store, build: &str, run: &str, expected: &Expected) -> Result<Option<ImageReport>, StoreFailure> {
-    let Planned { image, key, .. } = &expected.image;
+fn read_entry(
+    store: &RecordStore,
+    build: &str,
+    run: &str,
+    expected: &Expected,
+) -> Result<Option<ImageReport>, StoreFailure> {
+    let PlannedImage { image, key, .. } = &expected.image;
     if key.len() != 32 || !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(None);
     }

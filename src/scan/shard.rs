@@ -25,7 +25,7 @@ impl Shard {
 
     /// Whether the image of this name is in the shard.
     pub fn has(self, image: &str) -> bool {
-        let hex = Digest::of(subject(image).as_bytes());
+        let hex = Digest::from_bytes(subject(image).as_bytes());
         // 60 bits of a digest spread evenly over any number of shards.
         let number = u64::from_str_radix(&hex.hex()[..15], 16).unwrap_or_default();
         number % u64::from(self.count.max(1)) == u64::from(self.number.saturating_sub(1))

@@ -11,7 +11,7 @@ use super::{Options, Watch};
 use crate::image::{ImageError, Layer, LayerError, LayerRead, Limits};
 use crate::inspect::{Depth, FileKind};
 use crate::oci::Digest;
-use crate::source::Source;
+use crate::source::ImageSource;
 use crate::source::registry::Gate;
 
 /// Layers that were read in this run, by the digest of their stored bytes. All images that are processed at once share
@@ -25,7 +25,7 @@ pub struct LayerStore {
 
 #[derive(Default)]
 struct Slots {
-    layers: HashMap<LayerKey, Slot>,
+    layers: HashMap<LayerKey, LayerSlot>,
     /// Number of images that still need a layer.
     uses: HashMap<LayerKey, usize>,
 }
@@ -33,7 +33,7 @@ struct Slots {
 /// The facts kept for a layer depend on the depth of the inspection.
 type LayerKey = (Digest, Depth);
 
-enum Slot {
+enum LayerSlot {
     /// The image at this position in the run is the first that needs it, and will read it.
     Awaited(usize),
     InWork,
@@ -47,7 +47,7 @@ const ASKED_AT_ONCE: usize = 4;
 
 /// Why layers of one image cannot be read from its source. A failure of one source does not affect others.
 #[derive(Default)]
-pub struct Failures(HashMap<Digest, Problem>);
+pub struct SourceFailures(HashMap<Digest, Problem>);
 
 impl LayerStore {
     /// `jobs`: large layers that are read at once, over all images.
@@ -63,7 +63,7 @@ impl LayerStore {
             for digest in digests {
                 let key = (digest.clone(), depth);
                 *slots.uses.entry(key.clone()).or_default() += 1;
-                slots.layers.entry(key).or_insert(Slot::Awaited(at));
+                slots.layers.entry(key).or_insert(LayerSlot::Awaited(at));
             }
         }
         let Slots { layers, uses } = &mut *slots;
@@ -76,7 +76,7 @@ impl LayerStore {
         let mut slots = lock(&self.slots);
         for digest in digests {
             let key = (digest.clone(), depth);
-            if matches!(slots.layers.get(&key), Some(Slot::Awaited(owner)) if *owner == at) {
+            if matches!(slots.layers.get(&key), Some(LayerSlot::Awaited(owner)) if *owner == at) {
                 slots.layers.remove(&key);
             }
             if let Some(uses) = slots.uses.get_mut(&key) {
@@ -96,9 +96,9 @@ impl LayerStore {
         layers: impl Iterator<Item = &'l Layer>,
         depth: Depth,
         mut read: impl FnMut(&Layer) -> Result<LayerRead<FileKind>, ImageError>,
-    ) -> Failures {
+    ) -> SourceFailures {
         let mut seen = HashSet::new();
-        let mut failures = Failures::default();
+        let mut failures = SourceFailures::default();
         for layer in layers.filter(|layer| seen.insert(&layer.descriptor.digest)) {
             let digest = &layer.descriptor.digest;
             if let Err(problem) = self.fill(digest, depth, read(layer).map(ReadLayer::from).map_err(Problem::from)) {
@@ -112,17 +112,17 @@ impl LayerStore {
     /// largest first; then waits for the others.
     pub fn read(
         &self,
-        source: &dyn Source,
+        source: &dyn ImageSource,
         wanted: &[Layer],
         at: usize,
         options: &Options,
         watch: &Arc<dyn Watch>,
-    ) -> Failures {
+    ) -> SourceFailures {
         let mut seen = HashSet::new();
         let mut left: Vec<&Layer> = wanted.iter().filter(|layer| seen.insert(&layer.descriptor.digest)).collect();
         let watched = Watched { source, watch: Arc::clone(watch), deadline: options.deadline };
         let limits = Limits { memory: options.limits.memory.renewed(), ..options.limits.clone() };
-        let mut failures = Failures::default();
+        let mut failures = SourceFailures::default();
         loop {
             let claimed = self.claim(left, at, options.depth());
             // Another image's source provided the layer, but nodes pull this image from its own source, so check that
@@ -148,10 +148,10 @@ impl LayerStore {
         for layer in wanted {
             let key = (layer.descriptor.digest.clone(), depth);
             match slots.layers.get(&key) {
-                Some(Slot::Ready(_)) => claimed.ready.push(layer),
+                Some(LayerSlot::Ready(_)) => claimed.ready.push(layer),
                 Some(slot) if slot.is_held(at) => claimed.others.push(layer),
                 Some(_) | None => {
-                    slots.layers.insert(key, Slot::InWork);
+                    slots.layers.insert(key, LayerSlot::InWork);
                     claimed.own.push(layer);
                 }
             }
@@ -174,7 +174,7 @@ impl LayerStore {
         mut layers: Vec<&Layer>,
         limits: &Limits,
         options: &Options,
-    ) -> Failures {
+    ) -> SourceFailures {
         layers.sort_by_key(|layer| std::cmp::Reverse(layer.descriptor.size));
         source.watch.expect(layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.descriptor.size)));
         source.watch.expect_layers(layers.len());
@@ -189,7 +189,7 @@ impl LayerStore {
                 .err()
                 .map(|problem| (layer.descriptor.digest.clone(), problem))
         };
-        Failures(side_by_side(layers, bounds, |_| 0, read).into_iter().flatten().collect())
+        SourceFailures(side_by_side(layers, bounds, |_| 0, read).into_iter().flatten().collect())
     }
 
     /// Stores the result of reading a layer. A failure leaves the layer free for other images, whose sources may have
@@ -199,11 +199,11 @@ impl LayerStore {
         let mut slots = lock(&self.slots);
         let filled = match read {
             Ok(layer) => {
-                slots.layers.insert(key, Slot::Ready(layer));
+                slots.layers.insert(key, LayerSlot::Ready(layer));
                 Ok(())
             }
             Err(problem) => {
-                if !matches!(slots.layers.get(&key), Some(Slot::Ready(_))) {
+                if !matches!(slots.layers.get(&key), Some(LayerSlot::Ready(_))) {
                     slots.layers.remove(&key);
                 }
                 Err(problem)
@@ -214,13 +214,13 @@ impl LayerStore {
     }
 
     /// The layer as it was read, whichever image read it. It is checked against this image's descriptor and config.
-    pub fn find(&self, layer: &Layer, depth: Depth, failures: &Failures) -> Result<ReadLayer, Problem> {
+    pub fn find(&self, layer: &Layer, depth: Depth, failures: &SourceFailures) -> Result<ReadLayer, Problem> {
         let descriptor = &layer.descriptor;
         if let Some(failure) = failures.0.get(&descriptor.digest) {
             return Err(failure.clone());
         }
         let slots = lock(&self.slots);
-        let Some(Slot::Ready(read)) = slots.layers.get(&(descriptor.digest.clone(), depth)) else {
+        let Some(LayerSlot::Ready(read)) = slots.layers.get(&(descriptor.digest.clone(), depth)) else {
             unreachable!("every layer of an image is read before it is looked up")
         };
         if read.size != descriptor.size {
@@ -246,13 +246,13 @@ impl LayerStore {
     }
 }
 
-impl Slot {
+impl LayerSlot {
     /// Whether an image other than the one at `at` is reading it or will read it.
     fn is_held(&self, at: usize) -> bool {
         match self {
-            Slot::Awaited(owner) => *owner != at,
-            Slot::InWork => true,
-            Slot::Ready(_) => false,
+            LayerSlot::Awaited(owner) => *owner != at,
+            LayerSlot::InWork => true,
+            LayerSlot::Ready(_) => false,
         }
     }
 }
@@ -313,7 +313,7 @@ mod tests {
     /// Returns zeros slowly, without end.
     struct Endless;
 
-    impl Source for Endless {
+    impl ImageSource for Endless {
         fn root(&self) -> Result<Descriptor, SourceError> {
             unreachable!("a layer is read by its descriptor")
         }
@@ -338,7 +338,7 @@ mod tests {
     }
 
     fn endless_layer(size: u64) -> Layer {
-        let descriptor = Descriptor::new("application/vnd.oci.image.layer.v1.tar", Digest::of(b"x"), size);
+        let descriptor = Descriptor::new("application/vnd.oci.image.layer.v1.tar", Digest::from_bytes(b"x"), size);
         Layer { index: 0, descriptor, diff_id: None }
     }
 

@@ -4,11 +4,11 @@
 const MAX_DEPTH: usize = 40;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expression {
+pub enum ArithmeticExpression {
     Number(i64),
     Variable(String),
-    Not(Box<Expression>),
-    Binary(Box<Expression>, Operator, Box<Expression>),
+    Not(Box<ArithmeticExpression>),
+    Binary(Box<ArithmeticExpression>, Operator, Box<ArithmeticExpression>),
     /// `?:`, assignments and bit operations: the value is only known at run time. Contains the variables that it may
     /// set.
     Other(Vec<String>),
@@ -42,11 +42,11 @@ const LEVELS: &[&[(&str, Operator)]] = &[
 ];
 
 /// Parses an expression.
-pub fn expression(text: &str) -> Expression {
-    let mut reader = Reader { rest: text.trim() };
+pub fn expression(text: &str) -> ArithmeticExpression {
+    let mut reader = ArithmeticReader { rest: text.trim() };
     match reader.level(0, 0) {
         Some(expression) if reader.rest.is_empty() => expression,
-        Some(_) | None => Expression::Other(assigned(text)),
+        Some(_) | None => ArithmeticExpression::Other(assigned(text)),
     }
 }
 
@@ -58,12 +58,12 @@ fn assigned(text: &str) -> Vec<String> {
     names.map(str::to_string).collect()
 }
 
-struct Reader<'t> {
+struct ArithmeticReader<'t> {
     rest: &'t str,
 }
 
-impl Reader<'_> {
-    fn level(&mut self, level: usize, depth: usize) -> Option<Expression> {
+impl ArithmeticReader<'_> {
+    fn level(&mut self, level: usize, depth: usize) -> Option<ArithmeticExpression> {
         if depth > MAX_DEPTH {
             return None;
         }
@@ -82,18 +82,18 @@ impl Reader<'_> {
             }
             self.rest = after;
             let right = self.level(level + 1, depth)?;
-            left = Expression::Binary(Box::new(left), *operator, Box::new(right));
+            left = ArithmeticExpression::Binary(Box::new(left), *operator, Box::new(right));
         }
         None
     }
 
-    fn primary(&mut self, depth: usize) -> Option<Expression> {
+    fn primary(&mut self, depth: usize) -> Option<ArithmeticExpression> {
         self.rest = self.rest.trim_start();
         let first = self.rest.chars().next()?;
         match first {
             '!' => {
                 self.rest = &self.rest[1..];
-                Some(Expression::Not(Box::new(self.level(LEVELS.len(), depth + 1)?)))
+                Some(ArithmeticExpression::Not(Box::new(self.level(LEVELS.len(), depth + 1)?)))
             }
             '(' => {
                 self.rest = &self.rest[1..];
@@ -108,7 +108,11 @@ impl Reader<'_> {
                     return None;
                 }
                 let inner = self.level(LEVELS.len(), depth + 1)?;
-                Some(Expression::Binary(Box::new(Expression::Number(0)), Operator::Subtract, Box::new(inner)))
+                Some(ArithmeticExpression::Binary(
+                    Box::new(ArithmeticExpression::Number(0)),
+                    Operator::Subtract,
+                    Box::new(inner),
+                ))
             }
             '0'..='9' => {
                 let len = self.rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(self.rest.len());
@@ -118,7 +122,7 @@ impl Reader<'_> {
                 if digits.len() > 1 && digits.starts_with('0') {
                     return None;
                 }
-                digits.parse().ok().map(Expression::Number)
+                digits.parse().ok().map(ArithmeticExpression::Number)
             }
             first if first.is_ascii_alphabetic() || first == '_' => {
                 let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -132,7 +136,7 @@ impl Reader<'_> {
                 if assigns || next.starts_with('[') {
                     return None;
                 }
-                Some(Expression::Variable(name.to_string()))
+                Some(ArithmeticExpression::Variable(name.to_string()))
             }
             _ => None,
         }
@@ -145,13 +149,13 @@ mod tests {
 
     #[test]
     fn operators_bind_as_in_c() {
-        let number = |n| Box::new(Expression::Number(n));
-        let product = Expression::Binary(number(2), Operator::Multiply, number(3));
-        assert_eq!(expression("1 + 2*3"), Expression::Binary(number(1), Operator::Add, Box::new(product)));
+        let number = |n| Box::new(ArithmeticExpression::Number(n));
+        let product = ArithmeticExpression::Binary(number(2), Operator::Multiply, number(3));
+        assert_eq!(expression("1 + 2*3"), ArithmeticExpression::Binary(number(1), Operator::Add, Box::new(product)));
         assert_eq!(
             expression("!(x > 0)"),
-            Expression::Not(Box::new(Expression::Binary(
-                Box::new(Expression::Variable("x".into())),
+            ArithmeticExpression::Not(Box::new(ArithmeticExpression::Binary(
+                Box::new(ArithmeticExpression::Variable("x".into())),
                 Operator::Greater,
                 number(0)
             )))
@@ -160,10 +164,10 @@ mod tests {
 
     #[test]
     fn assignments_are_left_to_run_time_with_their_names() {
-        assert_eq!(expression("i++"), Expression::Other(vec!["i".into()]));
-        assert_eq!(expression("--i"), Expression::Other(vec!["i".into()]));
-        assert_eq!(expression("i = j + 1"), Expression::Other(vec!["i".into(), "j".into()]));
-        assert_eq!(expression("x & 1"), Expression::Other(vec!["x".into()]));
-        assert!(matches!(expression(&"(".repeat(1000)), Expression::Other(_)));
+        assert_eq!(expression("i++"), ArithmeticExpression::Other(vec!["i".into()]));
+        assert_eq!(expression("--i"), ArithmeticExpression::Other(vec!["i".into()]));
+        assert_eq!(expression("i = j + 1"), ArithmeticExpression::Other(vec!["i".into(), "j".into()]));
+        assert_eq!(expression("x & 1"), ArithmeticExpression::Other(vec!["x".into()]));
+        assert!(matches!(expression(&"(".repeat(1000)), ArithmeticExpression::Other(_)));
     }
 }

@@ -8,18 +8,18 @@ pub type Span = Range<usize>;
 
 /// A script, as far as it could be parsed.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Script {
-    pub list: List,
+pub struct ShellScript {
+    pub list: CommandList,
     /// Bodies of here-documents, indexed by [`Redirect::here`].
-    pub documents: Vec<Word>,
+    pub documents: Vec<ShellWord>,
     /// The parts that could not be parsed. A shell stops at the first. The commands after it are parsed as far as
     /// possible.
-    pub errors: Vec<SyntaxError>,
+    pub errors: Vec<ShellSyntaxError>,
 }
 
 /// A syntax error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyntaxError {
+pub struct ShellSyntaxError {
     pub at: usize,
     /// Line number, from 1.
     pub line: usize,
@@ -30,15 +30,15 @@ pub struct SyntaxError {
 
 /// A sequence of commands.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct List {
+pub struct CommandList {
     pub items: Vec<Item>,
 }
 
 /// Pipelines joined by `&&` and `||`, up to `;`, `&` or a newline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
-    pub first: Pipeline,
-    pub rest: Vec<(Joint, Pipeline)>,
+    pub first: ShellPipeline,
+    pub rest: Vec<(Joint, ShellPipeline)>,
     /// It ends in `&`.
     pub is_background: bool,
 }
@@ -50,14 +50,14 @@ pub enum Joint {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pipeline {
+pub struct ShellPipeline {
     /// It starts with `!`.
     pub is_negated: bool,
-    pub commands: Vec<Command>,
+    pub commands: Vec<ShellCommand>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Command {
+pub struct ShellCommand {
     pub kind: CommandKind,
     pub redirects: Vec<Redirect>,
     pub span: Span,
@@ -69,49 +69,49 @@ pub struct Command {
 pub enum CommandKind {
     Simple(Simple),
     /// `{ list; }`
-    Group(List),
+    Group(CommandList),
     /// `( list )`
-    Subshell(List),
+    Subshell(CommandList),
     If {
         /// The condition and body of `if` and of each `elif`.
-        branches: Vec<(List, List)>,
-        otherwise: Option<List>,
+        branches: Vec<(CommandList, CommandList)>,
+        otherwise: Option<CommandList>,
     },
     Loop {
         is_until: bool,
-        condition: List,
-        body: List,
+        condition: CommandList,
+        body: CommandList,
     },
     /// `for` and `select`. `words` is `None` if there is no `in`, which means the positional parameters.
     For {
         name: String,
-        words: Option<Vec<Word>>,
-        body: List,
+        words: Option<Vec<ShellWord>>,
+        body: CommandList,
     },
     /// `for ((init; condition; step))`
     ForArithmetic {
-        header: Word,
-        body: List,
+        header: ShellWord,
+        body: CommandList,
     },
     Case {
-        word: Word,
+        word: ShellWord,
         arms: Vec<Arm>,
     },
     Function {
         name: String,
-        body: Rc<Command>,
+        body: Rc<ShellCommand>,
     },
     /// `[[ ... ]]`
     Test(Condition),
     /// `(( ... ))`
-    Arithmetic(Word),
+    Arithmetic(ShellWord),
 }
 
 /// Assignments followed by words. Either may be empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Simple {
     pub assignments: Vec<Assignment>,
-    pub words: Vec<Word>,
+    pub words: Vec<ShellWord>,
     /// Assignments in the arguments of `export`, `local`, `declare` and similar builtins. They are not part of `words`.
     pub declared: Vec<Assignment>,
 }
@@ -120,7 +120,7 @@ pub struct Simple {
 pub struct Assignment {
     pub name: String,
     /// `NAME[index]=`
-    pub index: Option<Word>,
+    pub index: Option<ShellWord>,
     /// `+=`
     pub appends: bool,
     pub value: AssignedValue,
@@ -129,16 +129,16 @@ pub struct Assignment {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum AssignedValue {
-    Scalar(Word),
+    Scalar(ShellWord),
     /// `(a b [k]=c)`: the elements, each with an optional key.
-    Array(Vec<(Option<Word>, Word)>),
+    Array(Vec<(Option<ShellWord>, ShellWord)>),
 }
 
 /// One clause of a `case`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arm {
-    pub patterns: Vec<Word>,
-    pub body: List,
+    pub patterns: Vec<ShellWord>,
+    pub body: CommandList,
     pub end: ArmEnd,
 }
 
@@ -153,8 +153,8 @@ pub enum ArmEnd {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// An operator with its operand. A lone word is parsed as `-n`.
-    Unary(UnaryTest, Word),
-    Binary(Word, BinaryTest, Word),
+    Unary(UnaryTest, ShellWord),
+    Binary(ShellWord, BinaryTest, ShellWord),
     Not(Box<Condition>),
     And(Box<Condition>, Box<Condition>),
     Or(Box<Condition>, Box<Condition>),
@@ -203,8 +203,8 @@ pub struct Redirect {
     pub fd: Option<u32>,
     pub kind: RedirectKind,
     /// A file, a descriptor, or the delimiter of a here-document.
-    pub target: Word,
-    /// Index into [`Script::documents`].
+    pub target: ShellWord,
+    /// Index into [`ShellScript::documents`].
     pub here: Option<usize>,
 }
 
@@ -220,25 +220,25 @@ pub enum RedirectKind {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Word {
-    pub parts: Vec<Part>,
+pub struct ShellWord {
+    pub parts: Vec<WordPart>,
     pub span: Span,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Part {
+pub enum WordPart {
     /// Unquoted text, in which globs, braces and tildes are special.
     Literal(String),
     /// Quoted text, or a character after a backslash.
     Quoted(String),
-    DoubleQuoted(Vec<Part>),
+    DoubleQuoted(Vec<WordPart>),
     Parameter(Box<Parameter>),
     /// `$(...)` and backquotes.
-    Command(List),
+    Command(CommandList),
     /// `$((...))`
-    Arithmetic(Box<Word>),
+    Arithmetic(Box<ShellWord>),
     /// `<(...)` and `>(...)`
-    Process(List),
+    Process(CommandList),
 }
 
 /// `$NAME` and `${...}`.
@@ -246,7 +246,7 @@ pub enum Part {
 pub struct Parameter {
     /// The name of a variable, digits, or one of `@*#?-$!`.
     pub name: String,
-    pub index: Option<Index>,
+    pub index: Option<SubscriptIndex>,
     /// `${#NAME}`
     pub is_length: bool,
     /// `${!NAME}`
@@ -256,10 +256,10 @@ pub struct Parameter {
 
 /// `[...]` after a name.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Index {
+pub enum SubscriptIndex {
     At,
     Star,
-    Word(Word),
+    Word(ShellWord),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -269,24 +269,24 @@ pub enum Operation {
     Default {
         or_empty: bool,
         kind: DefaultKind,
-        word: Word,
+        word: ShellWord,
     },
     /// `#`, `##`, `%`, `%%`
     Trim {
         is_suffix: bool,
         is_longest: bool,
-        pattern: Word,
+        pattern: ShellWord,
     },
     /// `/`, `//`, `/#`, `/%`
     Replace {
         place: ReplacePlace,
-        pattern: Word,
-        with: Word,
+        pattern: ShellWord,
+        with: ShellWord,
     },
     /// `:offset:length`
     Substring {
-        offset: Word,
-        length: Option<Word>,
+        offset: ShellWord,
+        length: Option<ShellWord>,
     },
     /// `^`, `^^`, `,`, `,,`
     Case {
@@ -313,15 +313,17 @@ pub enum ReplacePlace {
     End,
 }
 
-impl Word {
+impl ShellWord {
     /// The text of the word without quotes. `None` if the word contains an expansion.
     pub fn literal(&self) -> Option<String> {
-        fn push(parts: &[Part], text: &mut String) -> Option<()> {
+        fn push(parts: &[WordPart], text: &mut String) -> Option<()> {
             for part in parts {
                 match part {
-                    Part::Literal(part) | Part::Quoted(part) => text.push_str(part),
-                    Part::DoubleQuoted(parts) => push(parts, text)?,
-                    Part::Parameter(_) | Part::Command(_) | Part::Arithmetic(_) | Part::Process(_) => return None,
+                    WordPart::Literal(part) | WordPart::Quoted(part) => text.push_str(part),
+                    WordPart::DoubleQuoted(parts) => push(parts, text)?,
+                    WordPart::Parameter(_) | WordPart::Command(_) | WordPart::Arithmetic(_) | WordPart::Process(_) => {
+                        return None;
+                    }
                 }
             }
             Some(())
@@ -334,7 +336,7 @@ impl Word {
     /// The text of the word if it is plain and unquoted, as reserved words must be.
     pub fn bare(&self) -> Option<&str> {
         match self.parts.as_slice() {
-            [Part::Literal(text)] => Some(text),
+            [WordPart::Literal(text)] => Some(text),
             _ => None,
         }
     }

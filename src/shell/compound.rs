@@ -56,7 +56,7 @@ impl Parser<'_> {
         let start = self.at;
         let line = self.line_at(start);
         let kind = self.nest(Self::compound)?.ok_or(Stop("function without a body"))?;
-        let body = Rc::new(Command { kind, redirects: Vec::new(), span: start..self.at, line });
+        let body = Rc::new(ShellCommand { kind, redirects: Vec::new(), span: start..self.at, line });
         Ok(CommandKind::Function { name, body })
     }
 
@@ -86,7 +86,7 @@ impl Parser<'_> {
         Ok(CommandKind::Loop { is_until, condition, body })
     }
 
-    fn do_group(&mut self) -> Read<List> {
+    fn do_group(&mut self) -> Read<CommandList> {
         self.expect_reserved("do", "loop without do")?;
         let body = self.list()?;
         self.expect_reserved("done", "do without done")?;

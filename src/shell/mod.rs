@@ -11,7 +11,7 @@ mod simple;
 mod test;
 mod word;
 
-pub use arithmetic::{Expression, Operator, expression};
+pub use arithmetic::{ArithmeticExpression, Operator, expression};
 pub use ast::*;
 pub use parser::parse;
 pub use word::expansion_length;

@@ -31,9 +31,9 @@ impl Parser<'_> {
                 return Err(Stop("[ without ]"));
             }
             index = Some(match word.bare() {
-                Some("@") => Index::At,
-                Some("*") => Index::Star,
-                _ => Index::Word(word),
+                Some("@") => SubscriptIndex::At,
+                Some("*") => SubscriptIndex::Star,
+                _ => SubscriptIndex::Word(word),
             });
         }
         let operation = self.operation(within)?;
@@ -79,7 +79,8 @@ impl Parser<'_> {
                 };
                 self.at += usize::from(place != ReplacePlace::First);
                 let pattern = self.nest(|parser| parser.word_until(b"/}"))?;
-                let with = if self.take("/") { self.nest(|parser| parser.word_until(b"}"))? } else { Word::default() };
+                let with =
+                    if self.take("/") { self.nest(|parser| parser.word_until(b"}"))? } else { ShellWord::default() };
                 Ok(Operation::Replace { place, pattern, with })
             }
             b':' => {
@@ -107,7 +108,7 @@ impl Parser<'_> {
 
     /// Parses the word after `:-` and similar operators. Inside double quotes, single quotes in the word are plain
     /// text.
-    fn default_word(&mut self, within: Within) -> Read<Word> {
+    fn default_word(&mut self, within: Within) -> Read<ShellWord> {
         if within == Within::Unquoted {
             return self.nest(|parser| parser.word_until(b"}"));
         }
@@ -116,7 +117,9 @@ impl Parser<'_> {
         loop {
             match self.peek() {
                 None => return Err(Stop("${ without }")),
-                Some(b'}') => return Ok(Word { parts: vec![Part::DoubleQuoted(parts.list)], span: start..self.at }),
+                Some(b'}') => {
+                    return Ok(ShellWord { parts: vec![WordPart::DoubleQuoted(parts.list)], span: start..self.at });
+                }
                 Some(b'"') => {
                     self.at += 1;
                     self.nest(Self::double_quoted)?.into_iter().for_each(|part| parts.push(part));

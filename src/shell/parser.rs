@@ -8,12 +8,12 @@ pub(super) const MAX_DEPTH: usize = 100;
 /// Maximum number of syntax errors before the rest of the text is skipped.
 const MAX_ERRORS: usize = 20;
 
-/// Parses a script. This never fails: syntax errors are in [`Script::errors`].
-pub fn parse(text: &str) -> Script {
+/// Parses a script. This never fails: syntax errors are in [`ShellScript::errors`].
+pub fn parse(text: &str) -> ShellScript {
     let mut parser = Parser::new(text.as_bytes(), 1);
-    let mut script = Script::default();
+    let mut script = ShellScript::default();
     loop {
-        let mut list = List::default();
+        let mut list = CommandList::default();
         let result = parser.list_into(&mut list);
         script.list.items.append(&mut list.items);
         let what = match result {
@@ -22,7 +22,7 @@ pub fn parse(text: &str) -> Script {
             Err(Stop(what)) => what,
         };
         let (at, items_before) = (parser.at, script.list.items.len());
-        script.errors.push(SyntaxError { at, line: parser.line_at(at), what, items_before });
+        script.errors.push(ShellSyntaxError { at, line: parser.line_at(at), what, items_before });
         if script.errors.len() >= MAX_ERRORS {
             break;
         }
@@ -33,7 +33,7 @@ pub fn parse(text: &str) -> Script {
     }
     if let Some(open) = parser.pending.first() {
         let (at, line, items_before) = (open.at, parser.line_at(open.at), script.list.items.len());
-        script.errors.push(SyntaxError { at, line, what: "unterminated here-document", items_before });
+        script.errors.push(ShellSyntaxError { at, line, what: "unterminated here-document", items_before });
     }
     script.documents = parser.documents;
     script
@@ -60,7 +60,7 @@ pub(super) struct Parser<'t> {
     pub depth: usize,
     /// The line number of the first line, if this text is part of a larger one.
     first_line: usize,
-    pub documents: Vec<Word>,
+    pub documents: Vec<ShellWord>,
     pub pending: Vec<PendingDocument>,
     /// The last position of [`Parser::line_at`] and its line. Texts are read mostly forward, so counting continues
     /// there.
@@ -179,22 +179,22 @@ impl<'t> Parser<'t> {
                 let line = self.line_at(start);
                 let mut inner = Parser::new(text.as_bytes(), line);
                 inner.depth = self.depth;
-                inner.document_parts().unwrap_or_else(|_| vec![Part::Quoted(text.clone())])
+                inner.document_parts().unwrap_or_else(|_| vec![WordPart::Quoted(text.clone())])
             }
-            false => vec![Part::Quoted(text)],
+            false => vec![WordPart::Quoted(text)],
         };
-        self.documents[document.slot] = Word { parts, span: start..self.at };
+        self.documents[document.slot] = ShellWord { parts, span: start..self.at };
         Ok(())
     }
 
     /// Parses items up to a byte or word that ends a list: `)`, `}`, `;;`, `fi`, the end of the text.
-    pub fn list(&mut self) -> Read<List> {
-        let mut list = List::default();
+    pub fn list(&mut self) -> Read<CommandList> {
+        let mut list = CommandList::default();
         self.list_into(&mut list)?;
         Ok(list)
     }
 
-    fn list_into(&mut self, list: &mut List) -> Read<()> {
+    fn list_into(&mut self, list: &mut CommandList) -> Read<()> {
         loop {
             self.lines()?;
             if self.ends_list() {
@@ -259,7 +259,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn pipeline(&mut self) -> Read<Pipeline> {
+    fn pipeline(&mut self) -> Read<ShellPipeline> {
         let mut is_negated = false;
         loop {
             self.blanks();
@@ -276,7 +276,7 @@ impl<'t> Parser<'t> {
         loop {
             self.blanks();
             if self.peek() != Some(b'|') || self.starts_with("||") {
-                return Ok(Pipeline { is_negated, commands });
+                return Ok(ShellPipeline { is_negated, commands });
             }
             self.at += 1;
             self.take("&");
@@ -285,7 +285,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn command(&mut self) -> Read<Command> {
+    fn command(&mut self) -> Read<ShellCommand> {
         let start = self.at;
         let line = self.line_at(start);
         if let Some(kind) = self.compound()? {
@@ -297,7 +297,7 @@ impl<'t> Parser<'t> {
                     None => break,
                 }
             }
-            return Ok(Command { kind, redirects, span: start..self.at, line });
+            return Ok(ShellCommand { kind, redirects, span: start..self.at, line });
         }
         self.simple(start, line)
     }

@@ -10,7 +10,7 @@ fn shown(text: &str) -> String {
     list(&script.list)
 }
 
-fn list(list: &List) -> String {
+fn list(list: &CommandList) -> String {
     let items = list.items.iter().map(|item| {
         let rest = item.rest.iter().map(|(joint, pipeline)| {
             format!(" {} {}", if *joint == Joint::And { "&&" } else { "||" }, self::pipeline(pipeline))
@@ -21,12 +21,12 @@ fn list(list: &List) -> String {
     items.collect::<Vec<_>>().join("; ")
 }
 
-fn pipeline(pipeline: &Pipeline) -> String {
+fn pipeline(pipeline: &ShellPipeline) -> String {
     let commands: Vec<String> = pipeline.commands.iter().map(command).collect();
     format!("{}{}", if pipeline.is_negated { "! " } else { "" }, commands.join(" | "))
 }
 
-fn command(command: &Command) -> String {
+fn command(command: &ShellCommand) -> String {
     match &command.kind {
         CommandKind::Simple(simple) => {
             let assigned = simple.assignments.iter().map(|assignment| format!("{}=", assignment.name));
@@ -65,19 +65,19 @@ fn command(command: &Command) -> String {
     }
 }
 
-fn word(word: &Word) -> String {
+fn word(word: &ShellWord) -> String {
     parts(&word.parts)
 }
 
-fn parts(all: &[Part]) -> String {
+fn parts(all: &[WordPart]) -> String {
     let shown = all.iter().map(|part| match part {
-        Part::Literal(text) => text.clone(),
-        Part::Quoted(text) => format!("'{text}'"),
-        Part::DoubleQuoted(inner) => format!("\"{}\"", parts(inner)),
-        Part::Parameter(parameter) => format!("${}", parameter.name),
-        Part::Command(body) => format!("$({})", list(body)),
-        Part::Arithmetic(_) => "$((".to_string(),
-        Part::Process(body) => format!("<({})", list(body)),
+        WordPart::Literal(text) => text.clone(),
+        WordPart::Quoted(text) => format!("'{text}'"),
+        WordPart::DoubleQuoted(inner) => format!("\"{}\"", parts(inner)),
+        WordPart::Parameter(parameter) => format!("${}", parameter.name),
+        WordPart::Command(body) => format!("$({})", list(body)),
+        WordPart::Arithmetic(_) => "$((".to_string(),
+        WordPart::Process(body) => format!("<({})", list(body)),
     });
     shown.collect()
 }
@@ -137,7 +137,7 @@ fn quotes_and_expansions_are_parts_of_a_word() {
 fn parameters_keep_their_operations() {
     let parameter = |text: &str| match &parse(text).list.items[0].first.commands[0].kind {
         CommandKind::Simple(simple) => match &simple.words[0].parts[0] {
-            Part::Parameter(parameter) => (**parameter).clone(),
+            WordPart::Parameter(parameter) => (**parameter).clone(),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),

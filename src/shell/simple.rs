@@ -7,7 +7,7 @@ use super::parser::{Parser, PendingDocument, Read, Stop, is_name};
 const DECLARATIONS: &[&str] = &["export", "local", "declare", "typeset", "readonly"];
 
 impl Parser<'_> {
-    pub fn simple(&mut self, start: usize, line: usize) -> Read<Command> {
+    pub fn simple(&mut self, start: usize, line: usize) -> Read<ShellCommand> {
         let (mut simple, mut redirects) = (Simple::default(), Vec::new());
         let mut end = start;
         loop {
@@ -17,7 +17,8 @@ impl Parser<'_> {
                 end = self.at;
                 continue;
             }
-            let is_declaration = simple.words.first().and_then(Word::bare).is_some_and(|n| DECLARATIONS.contains(&n));
+            let is_declaration =
+                simple.words.first().and_then(ShellWord::bare).is_some_and(|n| DECLARATIONS.contains(&n));
             if (simple.words.is_empty() || is_declaration)
                 && let Some(assignment) = self.assignment()?
             {
@@ -44,7 +45,7 @@ impl Parser<'_> {
                         return Err(Stop("unexpected ("));
                     }
                     let kind = self.function_body(name)?;
-                    return Ok(Command { kind, redirects, span: start..self.at, line });
+                    return Ok(ShellCommand { kind, redirects, span: start..self.at, line });
                 }
                 Some(_) => {
                     let word = self.word()?;
@@ -59,7 +60,7 @@ impl Parser<'_> {
         if simple.words.is_empty() && simple.assignments.is_empty() && redirects.is_empty() {
             return Err(Stop("expected a command"));
         }
-        Ok(Command { kind: CommandKind::Simple(simple), redirects, span: start..end, line })
+        Ok(ShellCommand { kind: CommandKind::Simple(simple), redirects, span: start..end, line })
     }
 
     /// Parses `2>&1`, `<<EOF`, `&>file` or `{fd}>file`.
@@ -109,7 +110,7 @@ impl Parser<'_> {
         if kind == RedirectKind::HereDocument {
             let (delimiter, expands) = self.delimiter(&target);
             let slot = self.documents.len();
-            self.documents.push(Word::default());
+            self.documents.push(ShellWord::default());
             self.pending.push(PendingDocument {
                 delimiter,
                 expands,
@@ -124,7 +125,7 @@ impl Parser<'_> {
 
     /// The delimiter of a here-document, and whether its body is expanded, which requires that no part of the delimiter
     /// is quoted.
-    fn delimiter(&self, word: &Word) -> (String, bool) {
+    fn delimiter(&self, word: &ShellWord) -> (String, bool) {
         let raw = String::from_utf8_lossy(&self.text[word.span.clone()]).into_owned();
         let is_quoted = raw.contains(['\'', '"', '\\']);
         (raw.replace(['\'', '"', '\\'], ""), !is_quoted)
@@ -172,7 +173,7 @@ impl Parser<'_> {
         Ok(Some(Assignment { name, index, appends, value, span: start..self.at }))
     }
 
-    fn array(&mut self) -> Read<Vec<(Option<Word>, Word)>> {
+    fn array(&mut self) -> Read<Vec<(Option<ShellWord>, ShellWord)>> {
         self.at += 1;
         let mut elements = Vec::new();
         loop {

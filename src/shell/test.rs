@@ -120,15 +120,15 @@ impl Parser<'_> {
         Some(operator)
     }
 
-    fn operand(&mut self) -> Read<Word> {
+    fn operand(&mut self) -> Read<ShellWord> {
         self.blanks();
         let word = self.word()?;
         if word.span.is_empty() { Err(Stop("[[ without an operand")) } else { Ok(word) }
     }
 
     /// Parses a regular expression, in which parentheses and bars are part of the word.
-    fn regex(&mut self) -> Read<Word> {
-        let mut word = Word { parts: Vec::new(), span: self.at..self.at };
+    fn regex(&mut self) -> Read<ShellWord> {
+        let mut word = ShellWord { parts: Vec::new(), span: self.at..self.at };
         let mut open = 0usize;
         loop {
             match self.peek() {
@@ -139,7 +139,7 @@ impl Parser<'_> {
                 Some(byte @ (b'(' | b')' | b'|' | b' ' | b'\t' | b'<' | b'>' | b'&' | b';' | b'#')) => {
                     open = open + usize::from(byte == b'(') - usize::from(byte == b')');
                     self.at += 1;
-                    word.parts.push(Part::Literal(char::from(byte).to_string()));
+                    word.parts.push(WordPart::Literal(char::from(byte).to_string()));
                 }
                 Some(_) => {
                     let part = self.word()?;

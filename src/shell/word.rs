@@ -27,16 +27,16 @@ pub(super) enum Within {
 
 impl Parser<'_> {
     /// Parses the next word. Its span is empty if there is none.
-    pub fn word(&mut self) -> Read<Word> {
+    pub fn word(&mut self) -> Read<ShellWord> {
         self.unquoted_word(is_meta)
     }
 
     /// Parses text up to one of these bytes, which is not consumed. Blanks are part of the text.
-    pub fn word_until(&mut self, stops: &[u8]) -> Read<Word> {
+    pub fn word_until(&mut self, stops: &[u8]) -> Read<ShellWord> {
         self.unquoted_word(|byte| stops.contains(&byte))
     }
 
-    fn unquoted_word(&mut self, stops: impl Fn(u8) -> bool) -> Read<Word> {
+    fn unquoted_word(&mut self, stops: impl Fn(u8) -> bool) -> Read<ShellWord> {
         let start = self.at;
         let mut parts = Parts::default();
         while let Some(byte) = self.peek() {
@@ -52,24 +52,24 @@ impl Parser<'_> {
                     if !self.take(")") {
                         return Err(Stop("( without )"));
                     }
-                    parts.push(Part::Process(list));
+                    parts.push(WordPart::Process(list));
                 }
                 b'\'' => {
                     self.at += 1;
                     let text = self.single_quoted()?;
-                    parts.push(Part::Quoted(text));
+                    parts.push(WordPart::Quoted(text));
                 }
                 b'"' => {
                     self.at += 1;
                     let inner = self.nest(Self::double_quoted)?;
-                    parts.push(Part::DoubleQuoted(inner));
+                    parts.push(WordPart::DoubleQuoted(inner));
                 }
                 b'\\' => match self.peek_at(1) {
                     Some(b'\n') => self.at += 2,
                     Some(_) => {
                         self.at += 1;
                         let text = self.character();
-                        parts.push(Part::Quoted(text));
+                        parts.push(WordPart::Quoted(text));
                     }
                     None => {
                         self.at += 1;
@@ -84,7 +84,7 @@ impl Parser<'_> {
                 }
             }
         }
-        Ok(Word { parts: parts.list, span: start..self.at })
+        Ok(ShellWord { parts: parts.list, span: start..self.at })
     }
 
     /// Parses `@(a|b)` and similar patterns, whose parentheses and bars belong to the word.
@@ -127,7 +127,7 @@ impl Parser<'_> {
     }
 
     /// Parses the text after `"`, including the closing quote.
-    pub(super) fn double_quoted(&mut self) -> Read<Vec<Part>> {
+    pub(super) fn double_quoted(&mut self) -> Read<Vec<WordPart>> {
         let mut parts = Parts::default();
         loop {
             match self.peek() {
@@ -142,7 +142,7 @@ impl Parser<'_> {
     }
 
     /// Parses the body of a here-document.
-    pub fn document_parts(&mut self) -> Read<Vec<Part>> {
+    pub fn document_parts(&mut self) -> Read<Vec<WordPart>> {
         let mut parts = Parts::default();
         while let Some(byte) = self.peek() {
             self.quoted_byte(byte, &mut parts, "\\$`")?;
@@ -179,7 +179,7 @@ impl Parser<'_> {
         if self.starts_with("$((") && self.is_arithmetic(self.at + 3) {
             self.at += 3;
             let body = self.nest(Self::arithmetic_body)?;
-            parts.push(Part::Arithmetic(Box::new(body)));
+            parts.push(WordPart::Arithmetic(Box::new(body)));
             return Ok(());
         }
         match self.peek_at(1) {
@@ -189,22 +189,22 @@ impl Parser<'_> {
                 if !self.take(")") {
                     return Err(Stop("$( without )"));
                 }
-                parts.push(Part::Command(list));
+                parts.push(WordPart::Command(list));
             }
             Some(b'{') => {
                 self.at += 2;
                 let parameter = self.nest(|parser| parser.braced(within))?;
-                parts.push(Part::Parameter(Box::new(parameter)));
+                parts.push(WordPart::Parameter(Box::new(parameter)));
             }
             Some(b'\'') if within == Within::Unquoted => {
                 self.at += 2;
                 let text = self.ansi_quoted()?;
-                parts.push(Part::Quoted(text));
+                parts.push(WordPart::Quoted(text));
             }
             Some(b'"') if within == Within::Unquoted => {
                 self.at += 2;
                 let inner = self.nest(Self::double_quoted)?;
-                parts.push(Part::DoubleQuoted(inner));
+                parts.push(WordPart::DoubleQuoted(inner));
             }
             Some(byte) if byte.is_ascii_alphabetic() || byte == b'_' => {
                 let start = self.at + 1;
@@ -304,7 +304,7 @@ impl Parser<'_> {
             list?
         };
         self.at = end + 1;
-        parts.push(Part::Command(list));
+        parts.push(WordPart::Command(list));
         Ok(())
     }
 
@@ -329,7 +329,7 @@ impl Parser<'_> {
     }
 
     /// Parses the text after `((`, including the `))`.
-    pub fn arithmetic_body(&mut self) -> Read<Word> {
+    pub fn arithmetic_body(&mut self) -> Read<ShellWord> {
         let (start, mut open) = (self.at, 0usize);
         let mut parts = Parts::default();
         loop {
@@ -339,7 +339,7 @@ impl Parser<'_> {
                     if !self.take("))") {
                         return Err(Stop("(( without ))"));
                     }
-                    return Ok(Word { parts: parts.list, span: start..self.at - 2 });
+                    return Ok(ShellWord { parts: parts.list, span: start..self.at - 2 });
                 }
                 Some(byte @ (b'(' | b')')) => {
                     open = if byte == b'(' { open + 1 } else { open - 1 };
@@ -356,38 +356,38 @@ impl Parser<'_> {
 /// Collects the parts of a word and joins adjacent text.
 #[derive(Default)]
 pub(super) struct Parts {
-    pub list: Vec<Part>,
+    pub list: Vec<WordPart>,
 }
 
 impl Parts {
-    pub fn push(&mut self, part: Part) {
+    pub fn push(&mut self, part: WordPart) {
         match part {
-            Part::Literal(text) => self.literal(&text),
+            WordPart::Literal(text) => self.literal(&text),
             part => self.list.push(part),
         }
     }
 
     fn literal(&mut self, text: &str) {
         match self.list.last_mut() {
-            Some(Part::Literal(last)) => last.push_str(text),
-            _ => self.list.push(Part::Literal(text.to_string())),
+            Some(WordPart::Literal(last)) => last.push_str(text),
+            _ => self.list.push(WordPart::Literal(text.to_string())),
         }
     }
 
     fn quoted(&mut self, text: &str) {
         match self.list.last_mut() {
-            Some(Part::Quoted(last)) => last.push_str(text),
-            _ => self.list.push(Part::Quoted(text.to_string())),
+            Some(WordPart::Quoted(last)) => last.push_str(text),
+            _ => self.list.push(WordPart::Quoted(text.to_string())),
         }
     }
 
     fn ends_in_glob_operator(&self) -> bool {
-        matches!(self.list.last(), Some(Part::Literal(text)) if text.ends_with(['?', '*', '+', '@', '!']))
+        matches!(self.list.last(), Some(WordPart::Literal(text)) if text.ends_with(['?', '*', '+', '@', '!']))
     }
 }
 
-fn plain(name: &str) -> Part {
-    Part::Parameter(Box::new(Parameter {
+fn plain(name: &str) -> WordPart {
+    WordPart::Parameter(Box::new(Parameter {
         name: name.to_string(),
         index: None,
         is_length: false,

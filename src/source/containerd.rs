@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::layout::{open_blob, stamp_blob};
 use super::listing::{INDEX_TYPE, MANIFEST_TYPE};
-use super::process::{self, Output};
-use super::{DOCUMENT_LIMIT, Source, SourceError, Stamp, read_bounded};
+use super::process::{self, CommandStdout};
+use super::{DOCUMENT_LIMIT, ImageSource, SourceError, Stamp, read_bounded};
 use crate::oci::{Descriptor, Digest, Document, Reference};
 
 /// The location of one containerd: its content and its socket.
@@ -33,12 +33,12 @@ pub struct ContentStore {
 pub enum ContainerdImage {
     Stored(Box<ContentStore>),
     /// The output of `ctr images export`, which can be read once.
-    Exported(Export),
+    Exported(ContainerdExport),
 }
 
 /// A running export.
 #[derive(Debug)]
-pub struct Export(Output);
+pub struct ContainerdExport(CommandStdout);
 
 const INSTALL: &str = "name the image by its digest: containerd:NAMESPACE/NAME@sha256:...";
 
@@ -117,17 +117,17 @@ impl Containerd {
         let mut arguments = vec!["--address", &address, "--namespace", namespace, "images", "export"];
         arguments.extend(can_export_locally(&help).then_some(LOCAL));
         arguments.extend(["--all-platforms", "-", name]);
-        process::start("ctr", &arguments, INSTALL).map(|output| ContainerdImage::Exported(Export(output)))
+        process::start("ctr", &arguments, INSTALL).map(|output| ContainerdImage::Exported(ContainerdExport(output)))
     }
 }
 
-impl Read for Export {
+impl Read for ContainerdExport {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         self.0.read(buffer)
     }
 }
 
-impl Source for ContentStore {
+impl ImageSource for ContentStore {
     fn root(&self) -> Result<Descriptor, SourceError> {
         Ok(self.root.clone())
     }
@@ -188,10 +188,10 @@ mod tests {
 
     #[test]
     fn the_digest_is_read_from_its_row() {
-        let digest = Digest::of(b"x");
+        let digest = Digest::from_bytes(b"x");
         let list = format!(
             "REF TYPE DIGEST SIZE PLATFORMS LABELS\ndocker.io/library/app:10 type {} 1 KiB - -\ndocker.io/library/app:1 type {digest} 335.1 KiB linux/amd64,linux/arm64 -\n",
-            Digest::of(b"other"),
+            Digest::from_bytes(b"other"),
         );
         assert_eq!(full_name("app:1").as_deref(), Some("docker.io/library/app:1"));
         assert_eq!(listed_digest(&list, "docker.io/library/app:1"), Some(digest));
@@ -212,7 +212,7 @@ mod tests {
         let blobs = directory.path().join("io.containerd.content.v1.content/blobs/sha256");
         std::fs::create_dir_all(&blobs).unwrap();
         let index = br#"{"schemaVersion":2,"manifests":[]}"#;
-        let digest = Digest::of(index);
+        let digest = Digest::from_bytes(index);
         std::fs::write(blobs.join(digest.hex()), index).unwrap();
         let containerd = Containerd { root: directory.path().into(), ..Containerd::default() };
         for name in [format!("docker.io/library/app@{digest}"), digest.to_string()] {
@@ -221,7 +221,7 @@ mod tests {
             };
             assert_eq!(store.root().unwrap(), Descriptor::new(INDEX_TYPE, digest.clone(), index.len() as u64));
         }
-        let absent = containerd.find("k8s.io", Digest::of(b"absent").as_str()).unwrap_err();
+        let absent = containerd.find("k8s.io", Digest::from_bytes(b"absent").as_str()).unwrap_err();
         assert!(matches!(absent, SourceError::NotPresent { .. }));
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::listing::{INDEX_TYPE, MANIFEST_TYPE};
-use super::{DOCUMENT_LIMIT, Source, SourceError, Stamp, open_regular, read_bounded};
+use super::{DOCUMENT_LIMIT, ImageSource, SourceError, Stamp, open_regular, read_bounded};
 use crate::oci::{Descriptor, Digest, Document};
 
 /// The image or index in such a directory.
@@ -29,12 +29,12 @@ impl Dir {
             Ok(Document::Manifest(_)) => MANIFEST_TYPE,
             Err(error) => return Err(SourceError::Malformed { place, cause: error.to_string() }),
         };
-        let root = Descriptor::new(media_type, Digest::of(&document), document.len() as u64);
+        let root = Descriptor::new(media_type, Digest::from_bytes(&document), document.len() as u64);
         Ok(Dir { directory: directory.to_path_buf(), root, document: document.into() })
     }
 }
 
-impl Source for Dir {
+impl ImageSource for Dir {
     fn root(&self) -> Result<Descriptor, SourceError> {
         Ok(self.root.clone())
     }
@@ -48,7 +48,7 @@ impl Source for Dir {
     }
 
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
-        let stamp = Stamp::of(&self.blob_file(&descriptor.digest)?, 0);
+        let stamp = Stamp::from_file(&self.blob_file(&descriptor.digest)?, 0);
         stamp.map(Some).map_err(|cause| SourceError::File { path: self.directory.clone(), cause })
     }
 }
@@ -77,7 +77,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let index = br#"{"schemaVersion":2,"manifests":[]}"#;
         std::fs::write(directory.path().join("manifest.json"), index).unwrap();
-        let blob = |bytes: &[u8]| Descriptor::new("", Digest::of(bytes), bytes.len() as u64);
+        let blob = |bytes: &[u8]| Descriptor::new("", Digest::from_bytes(bytes), bytes.len() as u64);
         std::fs::write(directory.path().join(blob(b"layer").digest.hex()), "layer").unwrap();
         let nested = format!("{}.manifest.json", blob(b"nested").digest.hex());
         std::fs::write(directory.path().join(nested), "nested").unwrap();

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::listing::{INDEX_TYPE, MANIFEST_TYPE};
-use super::{Source, SourceError};
+use super::{ImageSource, SourceError};
 use crate::oci::{Descriptor, Digest, Document};
 
 /// Why a document could not be read, or does not match its descriptor.
@@ -24,7 +24,11 @@ pub enum DocumentReadError {
 }
 
 /// Reads the content for `descriptor`, at most `limit` bytes.
-pub fn read_document(source: &dyn Source, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, DocumentReadError> {
+pub fn read_document(
+    source: &dyn ImageSource,
+    descriptor: &Descriptor,
+    limit: u64,
+) -> Result<Vec<u8>, DocumentReadError> {
     let expected = descriptor.size;
     if expected > limit {
         return Err(DocumentReadError::TooLarge { size: expected, limit });
@@ -67,9 +71,9 @@ mod tests {
 
     struct Fixed(&'static [u8]);
 
-    impl Source for Fixed {
+    impl ImageSource for Fixed {
         fn root(&self) -> Result<Descriptor, SourceError> {
-            Ok(Descriptor::new("", Digest::of(self.0), self.0.len() as u64))
+            Ok(Descriptor::new("", Digest::from_bytes(self.0), self.0.len() as u64))
         }
 
         fn open(&self, _: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError> {
@@ -83,7 +87,7 @@ mod tests {
 
     #[test]
     fn only_bytes_that_match_the_descriptor_are_accepted() {
-        let own = Digest::of(b"abc");
+        let own = Digest::from_bytes(b"abc");
         assert_eq!(read(b"abc", 3, own.clone()).unwrap(), b"abc");
         assert!(matches!(read(b"abc", 9, own.clone()), Err(DocumentReadError::TooLarge { size: 9, limit: 8 })));
         assert!(matches!(read(b"abcd", 3, own.clone()), Err(DocumentReadError::TooLong { expected: 3 })));

@@ -12,9 +12,9 @@ use super::archive::Archive;
 use super::containerd::{Containerd, ContainerdImage};
 use super::dir::Dir;
 use super::engine::EngineSettings;
-use super::layout::Layout;
+use super::layout::LayoutImage;
 use super::transport::{ImageRef, Origin, Transport};
-use super::{Selector, Source, SourceError, open_regular};
+use super::{ImageSource, Selector, SourceError, open_regular};
 use crate::files;
 use crate::oci::{Reference, ReferenceError};
 use crate::platform::Arch;
@@ -22,9 +22,9 @@ use engines::{bare, containers_storage, docker};
 use recognise::{PathKind, describe, recognise, split_selector};
 
 /// The opened input.
-pub enum Input {
-    Image(Box<dyn Source>),
-    Stream(Stream),
+pub enum OpenedInput {
+    Image(Box<dyn ImageSource>),
+    Stream(ArchiveStream),
     /// A root file system. It is not an image: it has no layers and no config.
     Directory(PathBuf),
     /// A file that may be an image archive, a program, a release archive or a package; its content decides.
@@ -36,7 +36,7 @@ pub enum Input {
 }
 
 /// An image archive that can be read only once: its layers are read as they arrive.
-pub struct Stream {
+pub struct ArchiveStream {
     /// A tar, possibly compressed as a whole.
     pub reader: Box<dyn Read + Send>,
     pub selector: Selector,
@@ -47,7 +47,7 @@ pub struct Stream {
 /// An opened input and its origin.
 #[derive(Debug)]
 pub struct Opened {
-    pub input: Input,
+    pub input: OpenedInput,
     pub origin: Origin,
     /// The image's name in the report.
     pub name: String,
@@ -55,12 +55,12 @@ pub struct Opened {
     pub note: Option<String>,
 }
 
-/// Creates the source for a reference in its registry; only [`Source::root`] and [`Source::open`] send requests.
-pub type RegistryOpener = Box<dyn Fn(&Reference) -> Box<dyn Source> + Send + Sync>;
+/// Creates the source for a reference in its registry; only [`ImageSource::root`] and [`ImageSource::open`] send requests.
+pub type RegistryOpener = Box<dyn Fn(&Reference) -> Box<dyn ImageSource> + Send + Sync>;
 
 /// Opens images with the given settings for each kind of source.
 #[derive(Default)]
-pub struct Opener {
+pub struct ImageOpener {
     /// `None` if offline.
     pub registry: Option<RegistryOpener>,
     pub engines: EngineSettings,
@@ -68,7 +68,7 @@ pub struct Opener {
     pub containerd: Vec<Containerd>,
 }
 
-impl Opener {
+impl ImageOpener {
     /// Opens the input that `text` names.
     pub fn open(&self, text: &str) -> Result<Opened, SourceError> {
         let image = ImageRef::parse(text);
@@ -82,7 +82,7 @@ impl Opener {
             ImageRef::Stdin => {
                 let reader: Box<dyn Read + Send> = Box::new(std::io::stdin());
                 let place = "standard input";
-                Ok(Opened::new(Input::stream(reader, Selector::All, place), Origin::local(place), text))
+                Ok(Opened::new(OpenedInput::stream(reader, Selector::All, place), Origin::local(place), text))
             }
             ImageRef::Transport { transport, rest } => open_transport(transport, &rest, text, self),
             ImageRef::Path(path) => open_path(&path, text, recognise(&path)?),
@@ -91,7 +91,7 @@ impl Opener {
     }
 }
 
-fn open_transport(transport: Transport, rest: &str, text: &str, options: &Opener) -> Result<Opened, SourceError> {
+fn open_transport(transport: Transport, rest: &str, text: &str, options: &ImageOpener) -> Result<Opened, SourceError> {
     match transport {
         Transport::Registry => registry(rest, options),
         Transport::DockerDaemon => docker(rest, options),
@@ -113,7 +113,7 @@ fn open_transport(transport: Transport, rest: &str, text: &str, options: &Opener
 fn path_or_reference(
     text: &str,
     reference: Result<Reference, ReferenceError>,
-    options: &Opener,
+    options: &ImageOpener,
 ) -> Result<Opened, SourceError> {
     let path = Path::new(text);
     match (recognise(path), reference) {
@@ -193,22 +193,22 @@ fn open_path(path: &Path, text: &str, kind: PathKind) -> Result<Opened, SourceEr
 }
 
 fn root_fs(path: &Path, text: &str) -> Opened {
-    Opened::new(Input::Directory(path.into()), Origin::local("root file system"), text)
+    Opened::new(OpenedInput::Directory(path.into()), Origin::local("root file system"), text)
 }
 
 fn file(path: &Path, text: &str, refused: Option<SourceError>) -> Opened {
-    Opened::new(Input::File { path: path.into(), refused }, Origin::local(COMPRESSED_ARCHIVE), text)
+    Opened::new(OpenedInput::File { path: path.into(), refused }, Origin::local(COMPRESSED_ARCHIVE), text)
 }
 
 /// The origin of an image in an archive that is compressed as a whole.
 const COMPRESSED_ARCHIVE: &str = "compressed image archive";
 
 fn layout(path: &Path, selector: &Selector, text: &str) -> Result<Opened, SourceError> {
-    Ok(Opened::new(Input::image(Layout::open(path, selector)?), Origin::local("OCI layout"), text))
+    Ok(Opened::new(OpenedInput::image(LayoutImage::open(path, selector)?), Origin::local("OCI layout"), text))
 }
 
 fn dir(path: &Path, text: &str) -> Result<Opened, SourceError> {
-    Ok(Opened::new(Input::image(Dir::open(path)?), Origin::local("directory of blobs (dir:)"), text))
+    Ok(Opened::new(OpenedInput::image(Dir::open(path)?), Origin::local("directory of blobs (dir:)"), text))
 }
 
 fn archive(path: &Path, selector: Selector, text: &str) -> Result<Opened, SourceError> {
@@ -221,14 +221,14 @@ fn archive(path: &Path, selector: Selector, text: &str) -> Result<Opened, Source
             _ => files::open_regular(path).map(|file| Box::new(file) as Box<dyn Read + Send>),
         };
         let reader = opened.map_err(|cause| SourceError::File { path: path.to_path_buf(), cause })?;
-        return Ok(Opened::new(Input::stream(reader, selector, &place), Origin::local(origin), text));
+        return Ok(Opened::new(OpenedInput::stream(reader, selector, &place), Origin::local(origin), text));
     }
     let source = Archive::open(open_regular(path)?, &place, &selector)?;
     let origin = if source.is_docker() { "docker-archive" } else { "oci-archive" };
-    Ok(Opened::new(Input::image(source), Origin::local(origin), text))
+    Ok(Opened::new(OpenedInput::image(source), Origin::local(origin), text))
 }
 
-fn registry(name: &str, options: &Opener) -> Result<Opened, SourceError> {
+fn registry(name: &str, options: &ImageOpener) -> Result<Opened, SourceError> {
     let reference = parse(name)?;
     match &options.registry {
         Some(opener) => query_registry(&reference, opener),
@@ -252,7 +252,7 @@ fn query_registry(reference: &Reference, opener: &RegistryOpener) -> Result<Open
         _ => error,
     })?;
     let origin = Origin::Registry { reference: reference.clone(), mirror: source.mirror() };
-    Ok(Opened::new(Input::Image(source), origin, &reference.to_string()))
+    Ok(Opened::new(OpenedInput::Image(source), origin, &reference.to_string()))
 }
 
 fn parse(name: &str) -> Result<Reference, SourceError> {
@@ -260,7 +260,7 @@ fn parse(name: &str) -> Result<Reference, SourceError> {
         .map_err(|error| SourceError::Unsupported { what: error.text.clone(), cause: error.to_string() })
 }
 
-fn containerd(rest: &str, options: &Opener) -> Result<Opened, SourceError> {
+fn containerd(rest: &str, options: &ImageOpener) -> Result<Opened, SourceError> {
     let (namespace, name) = rest.split_once('/').ok_or_else(|| {
         let what = format!("containerd:{rest}");
         let error = SourceError::Unsupported { what, cause: "expected containerd:NAMESPACE/NAME".to_string() };
@@ -274,9 +274,9 @@ fn containerd(rest: &str, options: &Opener) -> Result<Opened, SourceError> {
         let text = format!("containerd:{rest}");
         let origin = Origin::Store { place: place.clone() };
         match one.find(namespace, name) {
-            Ok(ContainerdImage::Stored(store)) => return Ok(Opened::new(Input::Image(store), origin, &text)),
+            Ok(ContainerdImage::Stored(store)) => return Ok(Opened::new(OpenedInput::Image(store), origin, &text)),
             Ok(ContainerdImage::Exported(export)) => {
-                return Ok(Opened::new(Input::stream(Box::new(export), Selector::All, &place), origin, &text));
+                return Ok(Opened::new(OpenedInput::stream(Box::new(export), Selector::All, &place), origin, &text));
             }
             Err(error) => refused = refused.or(Some(error)),
         }
@@ -295,35 +295,35 @@ fn usual_containerd() -> Vec<Containerd> {
     usual
 }
 
-impl Input {
-    fn image(source: impl Source + 'static) -> Input {
-        Input::Image(Box::new(source))
+impl OpenedInput {
+    fn image(source: impl ImageSource + 'static) -> OpenedInput {
+        OpenedInput::Image(Box::new(source))
     }
 
     /// The images of a compressed archive.
-    pub fn of_archive(path: &Path) -> Result<Input, SourceError> {
+    pub fn of_archive(path: &Path) -> Result<OpenedInput, SourceError> {
         let place = path.display().to_string();
-        Ok(Input::stream(Box::new(open_regular(path)?), Selector::All, &place))
+        Ok(OpenedInput::stream(Box::new(open_regular(path)?), Selector::All, &place))
     }
 
-    fn stream(reader: Box<dyn Read + Send>, selector: Selector, place: &str) -> Input {
-        Input::Stream(Stream { reader, selector, place: place.to_string() })
+    fn stream(reader: Box<dyn Read + Send>, selector: Selector, place: &str) -> OpenedInput {
+        OpenedInput::Stream(ArchiveStream { reader, selector, place: place.to_string() })
     }
 }
 
-impl fmt::Debug for Input {
+impl fmt::Debug for OpenedInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Input::Image(_) => f.write_str("Image"),
-            Input::Stream(stream) => write!(f, "Stream({})", stream.place),
-            Input::Directory(path) => write!(f, "Directory({})", path.display()),
-            Input::File { path, .. } => write!(f, "File({})", path.display()),
+            OpenedInput::Image(_) => f.write_str("Image"),
+            OpenedInput::Stream(stream) => write!(f, "Stream({})", stream.place),
+            OpenedInput::Directory(path) => write!(f, "Directory({})", path.display()),
+            OpenedInput::File { path, .. } => write!(f, "File({})", path.display()),
         }
     }
 }
 
 impl Opened {
-    fn new(input: Input, origin: Origin, name: &str) -> Opened {
+    fn new(input: OpenedInput, origin: Origin, name: &str) -> Opened {
         Opened { input, origin, name: name.to_string(), note: None }
     }
 }

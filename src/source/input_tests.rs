@@ -2,17 +2,17 @@ use std::io::Cursor;
 
 use super::*;
 use crate::oci::{Descriptor, Digest};
-use crate::source::engine::Endpoint;
+use crate::source::engine::EngineEndpoint;
 use crate::source::engine::testing::engine;
 
 /// A registry that has only `app:1`, and `mirrored:1` through a mirror. Other names fail in different ways.
 struct Fake(String);
 
-impl Source for Fake {
+impl ImageSource for Fake {
     fn root(&self) -> Result<Descriptor, SourceError> {
         let place = "registry".to_string();
         match self.0.as_str() {
-            "app:1" | "mirrored:1" => Ok(Descriptor::new("", Digest::of(b""), 0)),
+            "app:1" | "mirrored:1" => Ok(Descriptor::new("", Digest::from_bytes(b""), 0)),
             "private:1" => Err(SourceError::Denied { name: self.0.clone(), place, cause: "401".to_string() }),
             "far:1" => Err(SourceError::Unreachable { place, cause: "no route".to_string() }),
             "broken:1" => Err(SourceError::Malformed { place, cause: "not JSON".to_string() }),
@@ -30,7 +30,7 @@ impl Source for Fake {
 }
 
 /// With an engine that has `local:1`, `private:1`, `far:1` and `broken:1`.
-fn options() -> (tempfile::TempDir, Opener) {
+fn options() -> (tempfile::TempDir, ImageOpener) {
     let (directory, endpoint) = engine(|path| match path {
         "/_ping" => (200, "", "OK"),
         "/images/local:1/json" | "/images/private:1/json" | "/images/far:1/json" | "/images/broken:1/json" => {
@@ -41,11 +41,11 @@ fn options() -> (tempfile::TempDir, Opener) {
     });
     let engines = settings(&endpoint);
     let registry: RegistryOpener = Box::new(|reference| Box::new(Fake(reference.to_string())));
-    (directory, Opener { registry: Some(registry), engines, containerd: Vec::new() })
+    (directory, ImageOpener { registry: Some(registry), engines, containerd: Vec::new() })
 }
 
 /// An engine at `endpoint` and no podman, regardless of this machine.
-fn settings(endpoint: &Endpoint) -> EngineSettings {
+fn settings(endpoint: &EngineEndpoint) -> EngineSettings {
     EngineSettings {
         docker_host: Some(endpoint.to_string()),
         container_host: Some("unix:///nonexistent/podman.sock".to_string()),
@@ -54,7 +54,7 @@ fn settings(endpoint: &Endpoint) -> EngineSettings {
 }
 
 /// `expected`: the first word of the origin, and whether there is a note.
-fn check(text: &str, options: &Opener, expected: (&str, bool)) {
+fn check(text: &str, options: &ImageOpener, expected: (&str, bool)) {
     let opened = options.open(text).unwrap();
     let origin = opened.origin.to_string();
     assert_eq!((origin.split(' ').next().unwrap(), opened.note.is_some()), expected, "{text}: {opened:?}");
@@ -107,7 +107,7 @@ fn a_transport_queries_only_its_own_source() {
 #[test]
 fn offline_no_registry_is_queried() {
     let (_directory, options) = options();
-    let options = Opener { registry: None, ..options };
+    let options = ImageOpener { registry: None, ..options };
     check("local:1", &options, ("Docker", false));
     for (text, words) in
         [("app:1", "image app:1 was not found in Docker"), ("docker://app:1", "--offline disables access")]
@@ -125,7 +125,7 @@ fn offline_and_without_an_engine_both_are_reported() {
         container_host: Some("unix:///nonexistent/podman.sock".to_string()),
         ..EngineSettings::default()
     };
-    let options = Opener { engines: nowhere, ..Opener::default() };
+    let options = ImageOpener { engines: nowhere, ..ImageOpener::default() };
     let error = options.open("app:1").unwrap_err();
     let text = error.to_string();
     assert!(
@@ -140,12 +140,14 @@ fn offline_and_without_an_engine_both_are_reported() {
 fn a_path_is_recognised_by_its_content() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name).display().to_string();
-    let options = Opener::default();
+    let options = ImageOpener::default();
     for name in ["root/usr", "root/etc", "empty", "layout/blobs"] {
         std::fs::create_dir_all(at(name)).unwrap();
     }
-    let index =
-        format!(r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"","digest":"{}","size":1}}]}}"#, Digest::of(b"x"));
+    let index = format!(
+        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"","digest":"{}","size":1}}]}}"#,
+        Digest::from_bytes(b"x")
+    );
     std::fs::write(at("layout/index.json"), &index).unwrap();
     std::fs::write(at("layout/oci-layout"), "{}").unwrap();
     let mut tar = tar::Builder::new(Vec::new());
@@ -186,10 +188,10 @@ fn a_missing_file_is_not_looked_up_in_a_registry() {
 
 #[test]
 fn a_containerd_name_has_a_namespace() {
-    let error = Opener::default().open("containerd:app").unwrap_err();
+    let error = ImageOpener::default().open("containerd:app").unwrap_err();
     assert_eq!(error.hint(), Some("containerd:k8s.io/app"));
     let nowhere = Containerd { root: "/nonexistent".into(), address: "/nonexistent/containerd.sock".into() };
-    let options = Opener { containerd: vec![nowhere], ..Opener::default() };
+    let options = ImageOpener { containerd: vec![nowhere], ..ImageOpener::default() };
     let error = options.open("containerd:k8s.io/app:1").unwrap_err();
     assert!(error.to_string().ends_with("there is no such socket"), "{error}");
 }
@@ -222,7 +224,7 @@ fn podmans_command_is_used_without_a_service() {
         ..EngineSettings::default()
     };
     let registry: RegistryOpener = Box::new(|reference| Box::new(Fake(reference.to_string())));
-    let opener = Opener { registry: Some(registry), engines, containerd: Vec::new() };
+    let opener = ImageOpener { registry: Some(registry), engines, containerd: Vec::new() };
     let found = opener.open("localhost/app:1");
     if Path::new("/run/podman/podman.sock").exists() {
         // The service is used instead.

@@ -7,32 +7,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::listing::{Listing, Selector};
-use super::{DOCUMENT_LIMIT, Section, Source, SourceError, Stamp, open_regular, read_bounded};
+use super::{DOCUMENT_LIMIT, FileSection, ImageSource, SourceError, Stamp, open_regular, read_bounded};
 use crate::oci::{Descriptor, Digest};
 
 /// An image of a layout, or all of them.
 #[derive(Debug)]
-pub struct Layout {
+pub struct LayoutImage {
     directory: PathBuf,
     root: Descriptor,
     /// Set if `root` is an index of several images of `index.json`; it is not stored as a blob.
     index: Option<Arc<[u8]>>,
 }
 
-impl Layout {
+impl LayoutImage {
     /// Reads `index.json` of `directory` and selects from it. If it lists one image, that image is the root; if it
     /// lists several, the root is an index of all of them.
-    pub fn open(directory: &Path, selector: &Selector) -> Result<Layout, SourceError> {
+    pub fn open(directory: &Path, selector: &Selector) -> Result<LayoutImage, SourceError> {
         let path = directory.join("index.json");
         let place = directory.display().to_string();
         let bytes =
             read_bounded(open_regular(&path)?, DOCUMENT_LIMIT, "bytes for an index", &path.display().to_string())?;
         let root = Listing::from_index(bytes, &place)?.root(selector, &place)?;
-        Ok(Layout { directory: directory.to_path_buf(), root: root.descriptor, index: root.index.map(Arc::from) })
+        Ok(LayoutImage { directory: directory.to_path_buf(), root: root.descriptor, index: root.index.map(Arc::from) })
     }
 }
 
-impl Source for Layout {
+impl ImageSource for LayoutImage {
     fn root(&self) -> Result<Descriptor, SourceError> {
         Ok(self.root.clone())
     }
@@ -44,10 +44,10 @@ impl Source for Layout {
         }
     }
 
-    fn section(&self, descriptor: &Descriptor) -> Result<Option<Section>, SourceError> {
+    fn section(&self, descriptor: &Descriptor) -> Result<Option<FileSection>, SourceError> {
         let file = blob_file(&self.directory.join("blobs"), &descriptor.digest, &self.directory.display().to_string())?;
         let size = file.metadata().map_err(|cause| SourceError::File { path: self.directory.clone(), cause })?.len();
-        Ok(Some(Section::new(Arc::new(file), 0, size)))
+        Ok(Some(FileSection::new(Arc::new(file), 0, size)))
     }
 
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
@@ -62,7 +62,7 @@ pub(super) fn open_blob(blobs: &Path, digest: &Digest, place: &str) -> Result<Bo
 
 /// The state of the file that [`open_blob`] opens.
 pub(super) fn stamp_blob(blobs: &Path, digest: &Digest, place: &str) -> Result<Option<Stamp>, SourceError> {
-    let stamp = Stamp::of(&blob_file(blobs, digest, place)?, 0);
+    let stamp = Stamp::from_file(&blob_file(blobs, digest, place)?, 0);
     stamp.map(Some).map_err(|cause| SourceError::File { path: blobs.to_path_buf(), cause })
 }
 
@@ -88,7 +88,7 @@ mod tests {
         let manifests: Vec<_> = entries
             .iter()
             .map(|(bytes, tag)| {
-                let digest = Digest::of(bytes);
+                let digest = Digest::from_bytes(bytes);
                 std::fs::write(directory.path().join("blobs/sha256").join(digest.hex()), bytes).unwrap();
                 json!({"mediaType": MANIFEST_TYPE, "digest": digest.as_str(), "size": bytes.len(),
                     "annotations": {"org.opencontainers.image.ref.name": tag}})
@@ -99,7 +99,7 @@ mod tests {
         directory
     }
 
-    fn read(source: &Layout, descriptor: &Descriptor) -> Vec<u8> {
+    fn read(source: &LayoutImage, descriptor: &Descriptor) -> Vec<u8> {
         let mut bytes = Vec::new();
         source.open(descriptor).unwrap().read_to_end(&mut bytes).unwrap();
         bytes
@@ -108,24 +108,24 @@ mod tests {
     #[test]
     fn one_image_is_the_root_itself() {
         let directory = layout(&[(b"one", "1")]);
-        let source = Layout::open(directory.path(), &Selector::All).unwrap();
+        let source = LayoutImage::open(directory.path(), &Selector::All).unwrap();
         assert_eq!(read(&source, &source.root().unwrap()), b"one");
     }
 
     #[test]
     fn several_images_are_one_index_or_the_selected_one() {
         let directory = layout(&[(b"one", "1"), (b"two", "2")]);
-        let source = Layout::open(directory.path(), &Selector::All).unwrap();
+        let source = LayoutImage::open(directory.path(), &Selector::All).unwrap();
         assert_eq!(read(&source, &source.root().unwrap()), std::fs::read(directory.path().join("index.json")).unwrap());
-        let source = Layout::open(directory.path(), &Selector::parse("2")).unwrap();
+        let source = LayoutImage::open(directory.path(), &Selector::parse("2")).unwrap();
         assert_eq!(read(&source, &source.root().unwrap()), b"two");
     }
 
     #[test]
     fn a_blob_that_is_not_there_is_not_present() {
         let directory = layout(&[(b"one", "1")]);
-        let source = Layout::open(directory.path(), &Selector::All).unwrap();
-        let absent = Descriptor::new(MANIFEST_TYPE, Digest::of(b"absent"), 6);
+        let source = LayoutImage::open(directory.path(), &Selector::All).unwrap();
+        let absent = Descriptor::new(MANIFEST_TYPE, Digest::from_bytes(b"absent"), 6);
         assert!(
             matches!(source.open(&absent).err().unwrap(), SourceError::NotPresent { digest, .. } if digest == absent.digest)
         );
@@ -134,9 +134,9 @@ mod tests {
     #[test]
     fn a_fifo_or_a_directory_in_place_of_a_blob_is_an_error() {
         let directory = layout(&[(b"one", "1")]);
-        let absent = Descriptor::new(MANIFEST_TYPE, Digest::of(b"absent"), 6);
+        let absent = Descriptor::new(MANIFEST_TYPE, Digest::from_bytes(b"absent"), 6);
         let path = directory.path().join("blobs/sha256").join(absent.digest.hex());
-        let source = Layout::open(directory.path(), &Selector::All).unwrap();
+        let source = LayoutImage::open(directory.path(), &Selector::All).unwrap();
         std::fs::create_dir(&path).unwrap();
         assert!(matches!(source.open(&absent).err().unwrap(), SourceError::Malformed { .. }));
         std::fs::remove_dir(&path).unwrap();

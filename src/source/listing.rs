@@ -39,7 +39,7 @@ pub(super) struct Listing {
 /// The selected root. `index` is set if several images are selected: an index built in memory, whose digest is in
 /// `descriptor`.
 #[derive(Debug)]
-pub(super) struct Root {
+pub(super) struct SelectedRoot {
     pub descriptor: Descriptor,
     pub index: Option<Vec<u8>>,
 }
@@ -110,7 +110,7 @@ impl Listing {
     }
 
     /// The root for `selector`: one image, or an index of the images that match.
-    pub fn root(mut self, selector: &Selector, place: &str) -> Result<Root, SourceError> {
+    pub fn root(mut self, selector: &Selector, place: &str) -> Result<SelectedRoot, SourceError> {
         let all = self.images.len();
         let held = self.held();
         let mut seen = HashSet::new();
@@ -130,7 +130,7 @@ impl Listing {
                 let (name, place) = (selector.to_string(), place.to_string());
                 Err(SourceError::NotFound { what: "image", name, place }.with_hint(held))
             }
-            (1, _) => Ok(Root { descriptor: distinct.remove(0).descriptor, index: None }),
+            (1, _) => Ok(SelectedRoot { descriptor: distinct.remove(0).descriptor, index: None }),
             (count, Some(bytes)) if count == all => Ok(index_root(bytes)),
             (_, _) => {
                 let manifests: Vec<Value> = distinct.into_iter().map(|image| image.raw).collect();
@@ -187,9 +187,9 @@ fn listed(index: Index, value: &Value) -> Vec<Listed> {
         .collect()
 }
 
-fn index_root(bytes: Vec<u8>) -> Root {
-    let descriptor = Descriptor::new(INDEX_TYPE, Digest::of(&bytes), bytes.len() as u64);
-    Root { descriptor, index: Some(bytes) }
+fn index_root(bytes: Vec<u8>) -> SelectedRoot {
+    let descriptor = Descriptor::new(INDEX_TYPE, Digest::from_bytes(&bytes), bytes.len() as u64);
+    SelectedRoot { descriptor, index: Some(bytes) }
 }
 
 /// A descriptor without a platform, in the form that an index or a manifest contains.

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 pub use document::{DocumentReadError, document_type, read_document, stated_type};
 pub use listing::Selector;
 pub use process::end_all as end_commands;
-pub use section::Section;
+pub use section::FileSection;
 pub use stamp::Stamp;
 pub use transport::{ImageRef, Origin, Transport};
 
@@ -36,12 +36,12 @@ use crate::oci::{Descriptor, Digest};
 pub const DOCUMENT_LIMIT: u64 = 8 << 20;
 
 /// A source of an image's bytes. All methods may be called from many threads.
-pub trait Source: Send + Sync {
+pub trait ImageSource: Send + Sync {
     /// The index or manifest that the user's reference leads to.
     fn root(&self) -> Result<Descriptor, SourceError>;
 
     /// Describes the root with a request that does not transfer its content. Returns `None` if the source has no such
-    /// request, or if its answer is incomplete: [`Source::root`] then reports the reason.
+    /// request, or if its answer is incomplete: [`ImageSource::root`] then reports the reason.
     fn peek_root(&self) -> Result<Option<Descriptor>, SourceError> {
         Ok(None)
     }
@@ -49,8 +49,8 @@ pub trait Source: Send + Sync {
     /// Opens the content for `descriptor`, as stored: compressed, not yet verified.
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, SourceError>;
 
-    /// The same bytes as a section of a local file, if they are in one. Errors are the same as for [`Source::open`].
-    fn section(&self, _: &Descriptor) -> Result<Option<Section>, SourceError> {
+    /// The same bytes as a section of a local file, if they are in one. Errors are the same as for [`ImageSource::open`].
+    fn section(&self, _: &Descriptor) -> Result<Option<FileSection>, SourceError> {
         Ok(None)
     }
 
@@ -64,7 +64,7 @@ pub trait Source: Send + Sync {
     }
 
     /// The state of the local file that contains this content, if there is one. Errors are the same as for
-    /// [`Source::open`].
+    /// [`ImageSource::open`].
     fn stamp(&self, _: &Descriptor) -> Result<Option<Stamp>, SourceError> {
         Ok(None)
     }

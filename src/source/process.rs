@@ -16,19 +16,19 @@ use super::{SourceError, read_bounded};
 
 /// The standard output of a running command. Dropping it kills the command and its children.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(super) struct CommandStdout {
     program: String,
     child: Child,
     output: ChildStdout,
     stderr: Option<JoinHandle<String>>,
-    group: Arc<Group>,
+    group: Arc<ProcessGroup>,
     waits: Sender<Wait>,
     patience: Duration,
 }
 
 /// The process group of a command, until the command has been waited for.
 #[derive(Debug)]
-struct Group {
+struct ProcessGroup {
     leader: Mutex<Option<Pid>>,
     /// Set when the group was killed for lack of output.
     is_silent: Mutex<bool>,
@@ -41,7 +41,7 @@ enum Wait {
 }
 
 /// Groups that would outlive this process.
-static RUNNING: Mutex<Vec<Arc<Group>>> = Mutex::new(Vec::new());
+static RUNNING: Mutex<Vec<Arc<ProcessGroup>>> = Mutex::new(Vec::new());
 
 /// For a list, which is small.
 const LIST_PATIENCE: Duration = Duration::from_secs(60);
@@ -59,7 +59,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Group {
+impl ProcessGroup {
     fn end(&self) {
         if let Some(leader) = *lock(&self.leader) {
             // The group may have ended by itself.
@@ -69,7 +69,7 @@ impl Group {
 }
 
 /// Kills the group if a read takes longer than `patience`. A slow reader does not count as lack of output.
-fn watch(group: &Group, waits: &Receiver<Wait>, patience: Duration) {
+fn watch(group: &ProcessGroup, waits: &Receiver<Wait>, patience: Duration) {
     while let Ok(wait) = waits.recv() {
         if matches!(wait, Wait::Begins) && matches!(waits.recv_timeout(patience), Err(RecvTimeoutError::Timeout)) {
             *lock(&group.is_silent) = true;
@@ -84,11 +84,16 @@ const STDERR_LIMIT: usize = 4096;
 const LIST_LIMIT: u64 = 16 << 20;
 
 /// Starts `program`. `install` is the hint for a missing program.
-pub(super) fn start(program: &str, arguments: &[&str], install: &str) -> Result<Output, SourceError> {
+pub(super) fn start(program: &str, arguments: &[&str], install: &str) -> Result<CommandStdout, SourceError> {
     start_with(program, arguments, install, EXPORT_PATIENCE)
 }
 
-fn start_with(program: &str, arguments: &[&str], install: &str, patience: Duration) -> Result<Output, SourceError> {
+fn start_with(
+    program: &str,
+    arguments: &[&str],
+    install: &str,
+    patience: Duration,
+) -> Result<CommandStdout, SourceError> {
     tracing::debug!(program, ?arguments, "starting");
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -102,12 +107,13 @@ fn start_with(program: &str, arguments: &[&str], install: &str, patience: Durati
     let output = child.stdout.take().expect("standard output is piped");
     let errors = child.stderr.take().expect("standard error is piped");
     let stderr = Some(std::thread::spawn(move || read_cause(errors)));
-    let group = Arc::new(Group { leader: Mutex::new(Some(Pid::from_child(&child))), is_silent: Mutex::new(false) });
+    let group =
+        Arc::new(ProcessGroup { leader: Mutex::new(Some(Pid::from_child(&child))), is_silent: Mutex::new(false) });
     lock(&RUNNING).push(Arc::clone(&group));
     let (waits, received) = channel();
     let watched = Arc::clone(&group);
     std::thread::spawn(move || watch(&watched, &received, patience));
-    Ok(Output { program: program.to_string(), child, output, stderr, group, waits, patience })
+    Ok(CommandStdout { program: program.to_string(), child, output, stderr, group, waits, patience })
 }
 
 /// Runs `program` to its end and returns its output.
@@ -122,7 +128,7 @@ pub(super) fn list(program: &str, arguments: &[&str], install: &str) -> Result<S
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-impl Read for Output {
+impl Read for CommandStdout {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         // The receiving thread lives as long as this sender.
         let _ = self.waits.send(Wait::Begins);
@@ -138,7 +144,7 @@ impl Read for Output {
     }
 }
 
-impl Output {
+impl CommandStdout {
     fn read_or_end(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.output.read(buffer)?;
         if count > 0 || buffer.is_empty() {
@@ -161,7 +167,7 @@ impl Output {
     }
 }
 
-impl Drop for Output {
+impl Drop for CommandStdout {
     fn drop(&mut self) {
         self.group.end();
         // If it was waited for before, this returns at once.

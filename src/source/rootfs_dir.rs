@@ -56,7 +56,7 @@ pub enum WalkEntryKind<'a> {
 /// The parts of the tree that were not read, by error or by choice.
 #[derive(Debug, Default)]
 pub struct Walked {
-    pub unread: Vec<Unread>,
+    pub unread: Vec<UnreadPath>,
     /// Mount points of other file systems with files, which were excluded because they are not the root's own.
     pub left_out: Vec<Vec<u8>>,
     /// Files excluded because another file is mounted over them: a container's `/etc/resolv.conf`, or what a build step
@@ -66,7 +66,7 @@ pub struct Walked {
 
 /// An existing file or directory that could not be read.
 #[derive(Debug)]
-pub struct Unread {
+pub struct UnreadPath {
     pub path: Vec<u8>,
     pub cause: io::Error,
 }
@@ -89,7 +89,7 @@ pub fn walk(
     let device = fstat(&directory).map_err(refuse)?.st_dev;
     let mut walk =
         DirectoryWalk { root: directory, mounts, first_paths: HashMap::new(), walked: Walked::default(), visit };
-    let mut pending = vec![Pending { path: Vec::new(), device }];
+    let mut pending = vec![PendingDirectory { path: Vec::new(), device }];
     while let Some(next) = pending.pop() {
         if walk.directory(&next, &mut pending).is_break() {
             break;
@@ -108,14 +108,14 @@ struct DirectoryWalk<'v> {
 }
 
 /// A directory that is not visited yet.
-struct Pending {
+struct PendingDirectory {
     path: Vec<u8>,
     /// The device of this directory; it differs from its parent's at a mount point.
     device: u64,
 }
 
 impl DirectoryWalk<'_> {
-    fn directory(&mut self, directory: &Pending, pending: &mut Vec<Pending>) -> ControlFlow<()> {
+    fn directory(&mut self, directory: &PendingDirectory, pending: &mut Vec<PendingDirectory>) -> ControlFlow<()> {
         let (fd, names) = match self.list(&directory.path) {
             Ok(listed) => listed,
             Err(cause) => {
@@ -145,7 +145,7 @@ impl DirectoryWalk<'_> {
             let is_directory = kind == FileType::Directory;
             self.entry(&fd, &name, &path, &stat)?;
             if is_directory && self.belongs(&fd, &name, &path, &stat, directory.device) {
-                pending.push(Pending { path, device: stat.st_dev });
+                pending.push(PendingDirectory { path, device: stat.st_dev });
             }
         }
         // The last one pushed is visited next.
@@ -248,7 +248,7 @@ impl DirectoryWalk<'_> {
     }
 
     fn unread(&mut self, path: &[u8], cause: io::Error) {
-        self.walked.unread.push(Unread { path: path.to_vec(), cause });
+        self.walked.unread.push(UnreadPath { path: path.to_vec(), cause });
     }
 }
 

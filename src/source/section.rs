@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 /// A range of bytes of a file.
 #[derive(Debug)]
-pub struct Section {
+pub struct FileSection {
     file: Arc<File>,
     start: u64,
     at: u64,
     end: u64,
 }
 
-impl Section {
-    pub fn new(file: Arc<File>, start: u64, size: u64) -> Section {
-        Section { file, start, at: start, end: start.saturating_add(size) }
+impl FileSection {
+    pub fn new(file: Arc<File>, start: u64, size: u64) -> FileSection {
+        FileSection { file, start, at: start, end: start.saturating_add(size) }
     }
 
     /// Length of the section in bytes.
@@ -25,7 +25,7 @@ impl Section {
     }
 }
 
-impl Read for Section {
+impl Read for FileSection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.file.read_at(&mut buffer[..wanted], self.at)?;
@@ -37,7 +37,7 @@ impl Read for Section {
     }
 }
 
-impl Seek for Section {
+impl Seek for FileSection {
     /// # Errors
     /// `UnexpectedEof` for a position outside the section.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
@@ -62,7 +62,7 @@ mod tests {
     fn a_section_is_limited_to_its_range() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
-        let mut section = Section::new(Arc::new(file), 2, 5);
+        let mut section = FileSection::new(Arc::new(file), 2, 5);
         let mut text = String::new();
         section.read_to_string(&mut text).unwrap();
         assert_eq!((text.as_str(), section.size()), ("23456", 5));

@@ -21,7 +21,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    pub(crate) fn of(file: &File, offset: u64) -> io::Result<Stamp> {
+    pub(crate) fn from_file(file: &File, offset: u64) -> io::Result<Stamp> {
         let metadata = file.metadata()?;
         Ok(Stamp {
             device: metadata.dev(),
@@ -51,13 +51,13 @@ mod tests {
         let path = directory.path().join("blob");
         std::fs::write(&path, "one").unwrap();
         let file = File::options().read(true).write(true).open(&path).unwrap();
-        let (first, time) = (Stamp::of(&file, 0).unwrap(), file.metadata().unwrap().modified().unwrap());
-        assert_eq!(Stamp::of(&File::open(&path).unwrap(), 0).unwrap(), first);
-        assert_ne!(Stamp::of(&file, 512).unwrap(), first);
+        let (first, time) = (Stamp::from_file(&file, 0).unwrap(), file.metadata().unwrap().modified().unwrap());
+        assert_eq!(Stamp::from_file(&File::open(&path).unwrap(), 0).unwrap(), first);
+        assert_ne!(Stamp::from_file(&file, 512).unwrap(), first);
         // A file system's clock may be as coarse as 10 ms.
         std::thread::sleep(std::time::Duration::from_millis(30));
         std::fs::write(&path, "two").unwrap();
         file.set_modified(time).unwrap();
-        assert_ne!(Stamp::of(&file, 0).unwrap(), first);
+        assert_ne!(Stamp::from_file(&file, 0).unwrap(), first);
     }
 }

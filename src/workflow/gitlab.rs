@@ -1,6 +1,6 @@
 //! GitLab CI/CD. Source: GitLab's CI/CD YAML syntax reference, and "Hosted runners on Linux" for the runners' tags.
 
-use super::{Project, Shape, is_amd64_native, script, slug, variable_name};
+use super::{Shape, WorkflowProject, is_amd64_native, script, slug, variable_name};
 use crate::platform::{Arch, Platform};
 
 /// GitLab's hosted runner for each architecture.
@@ -10,14 +10,14 @@ const ARM64_RUNNER: &str = "saas-linux-medium-arm64";
 /// The tag of Docker's image, for the client and for the daemon service.
 const DOCKER: &str = "29";
 
-pub fn write(project: &Project) -> String {
+pub fn write(project: &WorkflowProject) -> String {
     match project.shape {
         Shape::Matrix => head(project, &["build", "merge"]) + &build_jobs(project) + &merge_job(project),
         Shape::Simple => head(project, &["build"]) + &simple_job(project),
     }
 }
 
-fn head(project: &Project, stages: &[&str]) -> String {
+fn head(project: &WorkflowProject, stages: &[&str]) -> String {
     let image = &project.image;
     let login: String = project
         .registries()
@@ -56,7 +56,7 @@ workflow:
 }
 
 /// A merge request pushes nothing, and a fork's has no protected variables.
-fn login(project: &Project, registry: Option<&str>) -> String {
+fn login(project: &WorkflowProject, registry: Option<&str>) -> String {
     let login = match registry {
         Some(registry) if registry.starts_with("registry.gitlab.") => {
             "echo \"$CI_REGISTRY_PASSWORD\" | docker login --username \"$CI_REGISTRY_USER\" --password-stdin \"$CI_REGISTRY\"".to_string()
@@ -71,7 +71,7 @@ fn login(project: &Project, registry: Option<&str>) -> String {
 }
 
 /// The tags of a job's runner.
-fn tags_of(project: &Project, platform: Option<&Platform>) -> String {
+fn tags_of(project: &WorkflowProject, platform: Option<&Platform>) -> String {
     let hosted = match platform.and_then(Platform::arch) {
         Some(Arch::Arm64) => ARM64_RUNNER,
         _ => AMD64_RUNNER,
@@ -80,8 +80,8 @@ fn tags_of(project: &Project, platform: Option<&Platform>) -> String {
 }
 
 /// The build of some platforms, and the scan of what it made: pushed by digest, or the archive of a merge request.
-fn build_lines(project: &Project, platforms: &str, cache: &str, targets: &str) -> Vec<String> {
-    let Project { context, dockerfile, .. } = project;
+fn build_lines(project: &WorkflowProject, platforms: &str, cache: &str, targets: &str) -> Vec<String> {
+    let WorkflowProject { context, dockerfile, .. } = project;
     let mut options = project.stage.iter().map(|stage| format!(" --target {stage}")).collect::<String>();
     options.extend(project.build_args.iter().map(|argument| format!(" --build-arg {argument}")));
     options.extend(project.secrets.iter().map(|id| format!(" --secret id={id},env={}", variable_name(id))));
@@ -112,11 +112,11 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-fn build_jobs(project: &Project) -> String {
+fn build_jobs(project: &WorkflowProject) -> String {
     project.platforms.iter().map(|platform| build_job(project, platform)).collect()
 }
 
-fn build_job(project: &Project, platform: &Platform) -> String {
+fn build_job(project: &WorkflowProject, platform: &Platform) -> String {
     let name = slug(platform);
     let is_native = match project.runner(Some(platform)) {
         Some(_) => project.is_self_hosted(platform) || is_amd64_native(platform),
@@ -146,7 +146,7 @@ fn script_lines(lines: &[String]) -> String {
 
 /// A git tag is tagged so, as far as an image's tag can be, the default branch is `latest`, and every commit has its own.
 /// Source: distribution's reference grammar: `[\w][\w.-]{0,127}`.
-fn tags(project: &Project) -> Vec<String> {
+fn tags(project: &WorkflowProject) -> Vec<String> {
     let images = project.images().collect::<Vec<_>>().join(" ");
     vec![
         "name=$(printf %s \"${CI_COMMIT_TAG:-latest}\" | sed -e \"s/[^A-Za-z0-9_.-]/-/g\" -e \"s/^[.-]/_/\" | cut -c1-128)".to_string(),
@@ -157,7 +157,7 @@ fn tags(project: &Project) -> Vec<String> {
 /// A merge request's image is only scanned.
 const NOT_IN_MERGE_REQUESTS: &str = "  rules:\n    - if: $CI_PIPELINE_SOURCE != \"merge_request_event\"\n";
 
-fn merge_job(project: &Project) -> String {
+fn merge_job(project: &WorkflowProject) -> String {
     let mut lines = vec![format!("test \"$(ls digests | wc -l)\" -eq {}", project.platforms.len())];
     lines.extend(tags(project));
     lines.push("for file in digests/*; do set -- \"$@\" \"$IMAGE@$(cat \"$file\")\"; done".to_string());
@@ -174,7 +174,7 @@ fn merge_job(project: &Project) -> String {
     )
 }
 
-fn simple_job(project: &Project) -> String {
+fn simple_job(project: &WorkflowProject) -> String {
     let runner = tags_of(project, None);
     let mut job = format!("build:\n  extends: .docker\n  stage: build\n  tags: [{runner}]\n  script:\n");
     for platform in project.platforms.iter().filter(|platform| !is_amd64_native(platform)) {

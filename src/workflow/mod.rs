@@ -13,7 +13,7 @@ use crate::platform::{Arch, Platform};
 
 /// The input for a CI file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Project {
+pub struct WorkflowProject {
     /// Registry and repository without a tag: `ghcr.io/user/app`.
     pub image: String,
     /// The same image's names in other registries, which get its tags too.
@@ -54,7 +54,7 @@ pub enum Shape {
 
 /// A CI service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
+pub enum CiService {
     Github,
     Gitlab,
 }
@@ -70,18 +70,18 @@ pub enum WorkflowError {
     Text(String),
 }
 
-impl Service {
+impl CiService {
     /// The path of the CI file.
     pub fn path(self) -> &'static str {
         match self {
-            Service::Github => ".github/workflows/image.yml",
-            Service::Gitlab => ".gitlab-ci.yml",
+            CiService::Github => ".github/workflows/image.yml",
+            CiService::Gitlab => ".gitlab-ci.yml",
         }
     }
 }
 
 /// Returns the text of the CI file.
-pub fn write(service: Service, project: &Project) -> Result<String, WorkflowError> {
+pub fn write(service: CiService, project: &WorkflowProject) -> Result<String, WorkflowError> {
     if project.platforms.is_empty() {
         return Err(WorkflowError::NoPlatform);
     }
@@ -99,8 +99,8 @@ pub fn write(service: Service, project: &Project) -> Result<String, WorkflowErro
         }
     }
     Ok(match service {
-        Service::Github => github::write(project),
-        Service::Gitlab => gitlab::write(project),
+        CiService::Github => github::write(project),
+        CiService::Gitlab => gitlab::write(project),
     })
 }
 
@@ -122,7 +122,7 @@ fn variable_name(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
-impl Project {
+impl WorkflowProject {
     /// The image under all its names.
     fn images(&self) -> impl Iterator<Item = &str> {
         [&self.image].into_iter().chain(&self.also).map(String::as_str)

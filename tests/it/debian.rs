@@ -10,7 +10,7 @@ use imgarch::exec::{Errno, Exec, Outcome, execve};
 use imgarch::image::{Limits, NodeKind, RootFs, merge, read_directory};
 use imgarch::inspect::FileKind;
 use imgarch::judge::labels::Labels;
-use imgarch::judge::{Case, judge};
+use imgarch::judge::{PlatformCase, judge};
 use imgarch::platform::{Arch, Fact, Platform, Target};
 use imgarch::scan::keep;
 use imgarch::source::rootfs_dir::Mounts;
@@ -72,8 +72,15 @@ fn check_home(arch: &str, rootfs: &RootFs<FileKind>, home: &Target) {
     let platform = home.platform.clone();
     let (rules_off, call) = (Default::default(), call("/bin/sh"));
     let labels = Labels { promised: Some(&platform), declared: Some(&platform) };
-    let case =
-        Case { labels, rootfs, call: &call, said_by: "CMD", healthcheck: &[], target: home, rules_off: &rules_off };
+    let case = PlatformCase {
+        labels,
+        rootfs,
+        call: &call,
+        said_by: "CMD",
+        healthcheck: &[],
+        target: home,
+        rules_off: &rules_off,
+    };
     let judgement = judge(&case);
     let loud: Vec<_> =
         judgement.findings.iter().filter(|f| f.severity > imgarch::judge::code::Severity::Note).collect();

@@ -55,11 +55,11 @@ fn layout_of(directory: &Path, layer: &[u8], size: u64) {
     let blobs = directory.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let put = |media_type: &str, bytes: &[u8]| {
-        let digest = Digest::of(bytes);
+        let digest = Digest::from_bytes(bytes);
         fs::write(blobs.join(digest.hex()), bytes).unwrap();
         json!({"mediaType": media_type, "digest": digest.as_str(), "size": bytes.len()})
     };
-    let rootfs = json!({"type": "layers", "diff_ids": [Digest::of(b"unknown").as_str()]});
+    let rootfs = json!({"type": "layers", "diff_ids": [Digest::from_bytes(b"unknown").as_str()]});
     let config = json!({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/app"]}, "rootfs": rootfs});
     let mut layer = put("application/vnd.oci.image.layer.v1.tar+gzip", layer);
     layer["size"] = json!(size);
@@ -116,7 +116,7 @@ fn hostile_layers_end_at_a_named_limit() {
         for number in 0..60_000u64 {
             let mut header = tar::Header::new_gnu();
             header.set_size(0);
-            let name = Digest::of(&number.to_le_bytes()).hex().to_string();
+            let name = Digest::from_bytes(&number.to_le_bytes()).hex().to_string();
             tar.append_data(&mut header, &name[..60], &b""[..]).unwrap();
         }
         tar.finish().unwrap();
@@ -183,7 +183,7 @@ fn a_pipe_or_an_endless_device_is_refused_in_place_of_any_file() {
 fn a_cache_of_pipes_is_an_empty_cache() {
     let directory = tempfile::tempdir().unwrap();
     let image = Small::new("amd64", ElfBuilder::amd64().build());
-    let digest = Digest::of(&image.layer());
+    let digest = Digest::from_bytes(&image.layer());
     write_layout(&directory.path().join("image"), &[image]);
     let cache = directory.path().join("cache");
     for kind in ["blobs", "layers"] {

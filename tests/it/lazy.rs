@@ -11,7 +11,7 @@ use crate::kit::small::{Small, imgarch, said, write_layout};
 
 /// Bytes that do not compress.
 fn noise(length: usize) -> Vec<u8> {
-    let block = |at: usize| Digest::of(&at.to_le_bytes()).hex().to_string();
+    let block = |at: usize| Digest::from_bytes(&at.to_le_bytes()).hex().to_string();
     let hex = (0..length / 32).map(block).collect::<String>();
     hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }

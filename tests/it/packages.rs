@@ -130,7 +130,7 @@ fn the_formula_has_the_checksum_of_each_archive() {
     let formula = fs::read_to_string(&pack("formula", directory.path())[0]).unwrap();
     for target in TARGETS {
         let archive = fs::read(directory.path().join(format!("imgarch-{target}.tar.gz"))).unwrap();
-        let digest = imgarch::oci::Digest::of(&archive).to_string();
+        let digest = imgarch::oci::Digest::from_bytes(&archive).to_string();
         assert!(formula.contains(&format!("sha256 \"{}\"", digest.trim_start_matches("sha256:"))), "{formula}");
     }
 }

@@ -80,7 +80,7 @@ fn release(directory: &Path, sum: &str) {
     let mut tar = Command::new("tar");
     tar.args(["-czhf"]).arg(release.join(&target)).arg("-C").arg(directory.join("bin")).arg("imgarch");
     assert!(tar.status().unwrap().success());
-    let digest = Digest::of(&fs::read(release.join(&target)).unwrap());
+    let digest = Digest::from_bytes(&fs::read(release.join(&target)).unwrap());
     let sum = if sum.is_empty() { digest.hex() } else { sum };
     fs::write(release.join(format!("{target}.sha256")), format!("{sum}  {target}\n")).unwrap();
     let script = "#!/bin/sh\nfor word; do url=$word; [ \"$last\" = --output ] && to=$word; last=$word; done\n\

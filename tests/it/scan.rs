@@ -388,7 +388,7 @@ fn report_of(arch: &str, layers: &[Vec<u8>], flags: &[&str]) -> serde_json::Valu
 fn report_of_saved(images: &[(&str, &str, &[Vec<u8>])], flags: &[&str]) -> serde_json::Value {
     let (mut list, mut members) = (Vec::new(), Vec::new());
     for (name, arch, layers) in images {
-        let ids: Vec<String> = layers.iter().map(|layer| imgarch::oci::Digest::of(layer).to_string()).collect();
+        let ids: Vec<String> = layers.iter().map(|layer| imgarch::oci::Digest::from_bytes(layer).to_string()).collect();
         let config = serde_json::json!({
             "architecture": arch, "os": "linux", "config": {"Entrypoint": ["/app"]},
             "rootfs": {"type": "layers", "diff_ids": ids},

@@ -8,11 +8,11 @@ use crate::kit::python;
 
 use imgarch::lint::{self, ACTIONS, Outside, SourceFormat};
 use imgarch::platform::Platform;
-use imgarch::workflow::{self, Project, Service, Shape, WorkflowError};
+use imgarch::workflow::{self, CiService, Shape, WorkflowError, WorkflowProject};
 use serde_yaml_ng::Value;
 
-fn project(image: &str, platforms: &[&str], shape: Shape) -> Project {
-    Project {
+fn project(image: &str, platforms: &[&str], shape: Shape) -> WorkflowProject {
+    WorkflowProject {
         image: image.to_string(),
         dockerfile: "docker/Dockerfile".to_string(),
         context: ".".to_string(),
@@ -33,18 +33,18 @@ fn project(image: &str, platforms: &[&str], shape: Shape) -> Project {
 const USUAL: &[&str] = &["linux/amd64", "linux/arm64"];
 const MANY: &[&str] = &["linux/amd64", "linux/386", "linux/arm64", "linux/arm/v7", "linux/s390x"];
 
-fn with_targets(shape: Shape) -> Project {
+fn with_targets(shape: Shape) -> WorkflowProject {
     let target = |platform: &str, text: &str| (Platform::parse(platform).unwrap(), text.to_string());
     let targets = vec![
         target("linux/arm64", "graviton4"),
         target("linux/arm64", "linux/arm64,page=64k,aarch32=no"),
         target("linux/amd64", "x86-64-v2"),
     ];
-    Project { targets, ..project("ghcr.io/user/app", MANY, shape) }
+    WorkflowProject { targets, ..project("ghcr.io/user/app", MANY, shape) }
 }
 
 /// Every kind of file: a name, the service and its text.
-fn files() -> Vec<(String, Service, String)> {
+fn files() -> Vec<(String, CiService, String)> {
     let mut files = Vec::new();
     for (registry, image) in [
         ("ghcr", "ghcr.io/user/app"),
@@ -54,7 +54,7 @@ fn files() -> Vec<(String, Service, String)> {
     ] {
         for (name, platforms) in [("usual", USUAL), ("many", MANY), ("one", &USUAL[..1])] {
             for shape in [Shape::Matrix, Shape::Simple] {
-                for service in [Service::Github, Service::Gitlab] {
+                for service in [CiService::Github, CiService::Gitlab] {
                     let text = workflow::write(service, &project(image, platforms, shape)).unwrap();
                     files.push((format!("{service:?}-{shape:?}-{registry}-{name}").to_lowercase(), service, text));
                 }
@@ -62,7 +62,7 @@ fn files() -> Vec<(String, Service, String)> {
         }
     }
     for shape in [Shape::Matrix, Shape::Simple] {
-        for service in [Service::Github, Service::Gitlab] {
+        for service in [CiService::Github, CiService::Gitlab] {
             let text = workflow::write(service, &with_targets(shape)).unwrap();
             files.push((format!("{service:?}-{shape:?}-ghcr-targets-many").to_lowercase(), service, text));
             let text = workflow::write(service, &rich(shape)).unwrap();
@@ -73,8 +73,8 @@ fn files() -> Vec<(String, Service, String)> {
 }
 
 /// A project that uses everything: other registries, a stage, arguments, secrets, files to build, runners of its own.
-fn rich(shape: Shape) -> Project {
-    Project {
+fn rich(shape: Shape) -> WorkflowProject {
+    WorkflowProject {
         also: vec!["user/app".to_string(), "registry.example.com/a".to_string(), "registry.example.org/a".to_string()],
         stage: Some("run".to_string()),
         build_args: vec!["A=1".to_string(), "B=x,y".to_string()],
@@ -111,7 +111,7 @@ fn what_is_written_does_not_change_unseen() {
 
 #[test]
 fn github_workflows_have_few_permissions_and_pin_everything() {
-    for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == Service::Github) {
+    for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == CiService::Github) {
         let root = yaml(&text);
         assert_eq!(root["permissions"], Value::Mapping(Default::default()), "{name}");
         for (job, body) in root["jobs"].as_mapping().unwrap() {
@@ -130,7 +130,7 @@ fn github_workflows_have_few_permissions_and_pin_everything() {
 
 #[test]
 fn each_platform_is_built_natively_if_there_is_a_runner_and_scanned_before_tagging() {
-    let text = workflow::write(Service::Github, &project("ghcr.io/user/app", MANY, Shape::Matrix)).unwrap();
+    let text = workflow::write(CiService::Github, &project("ghcr.io/user/app", MANY, Shape::Matrix)).unwrap();
     let root = yaml(&text);
     let matrix = root["jobs"]["build"]["strategy"]["matrix"]["include"].as_sequence().unwrap();
     let rows: Vec<(&str, &str, bool)> = matrix
@@ -156,7 +156,7 @@ fn each_platform_is_built_natively_if_there_is_a_runner_and_scanned_before_taggi
             at("push-by-digest=true") < at("imgarch scan") && at("imgarch scan") < at("imagetools create"),
             "{name}"
         );
-        if service == Service::Gitlab {
+        if service == CiService::Gitlab {
             let is_one = name.ends_with("one");
             assert_eq!(
                 text.contains("tonistiigi/binfmt"),
@@ -165,12 +165,12 @@ fn each_platform_is_built_natively_if_there_is_a_runner_and_scanned_before_taggi
             );
         }
     }
-    assert!(!workflow::write(Service::Github, &project("a/b", USUAL, Shape::Matrix)).unwrap().contains("qemu"));
+    assert!(!workflow::write(CiService::Github, &project("a/b", USUAL, Shape::Matrix)).unwrap().contains("qemu"));
 }
 
 #[test]
 fn our_own_lint_has_no_findings() {
-    for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == Service::Github) {
+    for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == CiService::Github) {
         let linted = lint::lint(Path::new("w.yml"), &text, SourceFormat::GithubWorkflow, &Outside::nothing());
         assert!(linted.findings.is_empty() && linted.problems.is_empty(), "{name}: {linted:#?}");
     }
@@ -181,10 +181,10 @@ fn they_match_the_services_schemas() {
     let test = "they_match_the_services_schemas";
     let Some(checker) = python::program(test, "check-jsonschema==0.39.0", "check-jsonschema") else { return };
     let directory = tempfile::tempdir().unwrap();
-    for (service, schema) in [(Service::Github, "vendor.github-workflows"), (Service::Gitlab, "vendor.gitlab-ci")] {
+    for (service, schema) in [(CiService::Github, "vendor.github-workflows"), (CiService::Gitlab, "vendor.gitlab-ci")] {
         let mut command = Command::new(&checker);
         command.args(["--builtin-schema", schema]);
-        if service == Service::Gitlab {
+        if service == CiService::Gitlab {
             command.args(["--data-transform", "gitlab-ci"]);
         }
         for (name, _, text) in files().into_iter().filter(|(_, of, _)| *of == service) {
@@ -211,7 +211,7 @@ fn actionlint_has_no_findings() {
     .unwrap();
     assert!(check(&[wrong]).unwrap_err().contains("nonsense"), "actionlint reports an error");
     let mut paths = Vec::new();
-    for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == Service::Github) {
+    for (name, _, text) in files().into_iter().filter(|(_, service, _)| *service == CiService::Github) {
         paths.push(directory.path().join(format!("{name}.yml")));
         fs::write(paths.last().unwrap(), text).unwrap();
     }
@@ -220,7 +220,7 @@ fn actionlint_has_no_findings() {
 
 #[test]
 fn values_that_could_inject_text_are_refused() {
-    let write = |project: &Project| workflow::write(Service::Github, project);
+    let write = |project: &WorkflowProject| workflow::write(CiService::Github, project);
     assert_eq!(write(&project("a/b", &[], Shape::Matrix)), Err(WorkflowError::NoPlatform));
     assert!(matches!(write(&project("a/b", &["windows/amd64"], Shape::Matrix)), Err(WorkflowError::Platform(_))));
     for image in ["a/b\nenv: x", "a/b; rm -rf /", "${{ secrets.X }}", "", "-x"] {
@@ -230,7 +230,7 @@ fn values_that_could_inject_text_are_refused() {
 
 #[test]
 fn each_platform_is_scanned_for_its_own_targets_and_the_whole_for_all() {
-    for service in [Service::Github, Service::Gitlab] {
+    for service in [CiService::Github, CiService::Gitlab] {
         let text = workflow::write(service, &with_targets(Shape::Matrix)).unwrap();
         let all = "--target graviton4 --target linux/arm64,page=64k,aarch32=no --target x86-64-v2";
         assert_eq!(text.matches(all).count(), 1, "{text}");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Access, OpenError, RequestError};
+use super::{OpenError, RequestError, StoreAccess};
 use crate::cache::directory::begin_write;
 use crate::source::{SourceError, open_regular};
 
@@ -30,8 +30,8 @@ pub(super) fn path_of(place: &str) -> Result<Option<PathBuf>, OpenError> {
 
 impl Directory {
     /// A directory that is only read is not created: it may be a missing mount.
-    pub(super) fn open(path: PathBuf, access: Access) -> Result<Directory, OpenError> {
-        if access == Access::Write {
+    pub(super) fn open(path: PathBuf, access: StoreAccess) -> Result<Directory, OpenError> {
+        if access == StoreAccess::Write {
             std::fs::create_dir_all(&path).map_err(|error| OpenError::Broken(error.to_string()))?;
             delete_left_behind(&path);
         }

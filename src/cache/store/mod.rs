@@ -41,45 +41,45 @@ pub struct StoreFailure(pub String);
 
 /// The purpose a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum StoreAccess {
     Read,
     Write,
 }
 
 /// A store of records. Its displayed name contains no secrets.
 #[derive(Debug)]
-pub struct Store {
+pub struct RecordStore {
     name: String,
     /// The error is the reason why the store could not be opened.
-    backend: Result<Backend, String>,
+    backend: Result<StoreBackend, String>,
     state: Mutex<StoreState>,
 }
 
 #[derive(Debug)]
-enum Backend {
+enum StoreBackend {
     Directory(Directory),
     Objects(Objects),
 }
 
-impl Backend {
-    fn open(place: &str, access: Access, options: &StoreOptions) -> Result<Backend, OpenError> {
+impl StoreBackend {
+    fn open(place: &str, access: StoreAccess, options: &StoreOptions) -> Result<StoreBackend, OpenError> {
         match directory::path_of(place)? {
-            Some(path) => Directory::open(path, access).map(Backend::Directory),
-            None => Objects::open(place, options).map(Backend::Objects),
+            Some(path) => Directory::open(path, access).map(StoreBackend::Directory),
+            None => Objects::open(place, options).map(StoreBackend::Objects),
         }
     }
 
     fn read(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>, RequestError> {
         match self {
-            Backend::Directory(directory) => directory.read(key, limit),
-            Backend::Objects(objects) => objects.read(key, limit),
+            StoreBackend::Directory(directory) => directory.read(key, limit),
+            StoreBackend::Objects(objects) => objects.read(key, limit),
         }
     }
 
     fn write(&self, key: &str, bytes: &[u8]) -> Result<(), RequestError> {
         match self {
-            Backend::Directory(directory) => directory.write(key, bytes),
-            Backend::Objects(objects) => objects.write(key, bytes),
+            StoreBackend::Directory(directory) => directory.write(key, bytes),
+            StoreBackend::Objects(objects) => objects.write(key, bytes),
         }
     }
 }
@@ -115,13 +115,13 @@ enum RequestError {
     Broken(String),
 }
 
-impl Store {
+impl RecordStore {
     /// `place` is a directory or a URL: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`,
     /// `https://host/prefix`. No request is sent yet. A store that cannot be used is returned as one that has already
     /// failed.
-    pub fn open(place: &str, access: Access, options: &StoreOptions) -> Result<Store, StoreError> {
-        let store = |backend| Store { name: shown(place), backend, state: Mutex::default() };
-        match Backend::open(place, access, options) {
+    pub fn open(place: &str, access: StoreAccess, options: &StoreOptions) -> Result<RecordStore, StoreError> {
+        let store = |backend| RecordStore { name: shown(place), backend, state: Mutex::default() };
+        match StoreBackend::open(place, access, options) {
             Ok(backend) => Ok(store(Ok(backend))),
             Err(OpenError::Unnamed) => Err(StoreError::Unnamed { place: shown(place) }),
             Err(OpenError::NotBuilt) => Err(StoreError::NotBuilt { place: shown(place) }),
@@ -172,11 +172,11 @@ impl Store {
         }
     }
 
-    fn backend(&self) -> Result<&Backend, StoreFailure> {
+    fn backend(&self) -> Result<&StoreBackend, StoreFailure> {
         self.backend.as_ref().map_err(|cause| StoreFailure(format!("cannot open it: {cause}")))
     }
 
-    fn usable(&self) -> Option<&Backend> {
+    fn usable(&self) -> Option<&StoreBackend> {
         self.backend.as_ref().ok().filter(|_| !self.state().is_off)
     }
 
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn a_place_that_is_not_a_store_is_refused_by_name() {
         for place in ["ftp://host/x", "s3:/bucket", "memory:///x", "https://", ""] {
-            let error = Store::open(place, Access::Read, &StoreOptions::default()).unwrap_err();
+            let error = RecordStore::open(place, StoreAccess::Read, &StoreOptions::default()).unwrap_err();
             assert!(error.to_string().contains("is not a cache location"), "{place}: {error}");
         }
     }

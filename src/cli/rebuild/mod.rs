@@ -10,11 +10,11 @@ use std::sync::atomic::AtomicBool;
 use super::composed::{self, Job};
 use super::outputs::AnswerFormat;
 use super::settings::ConfigArgs;
-use super::terminal::tell;
+use super::terminal::write_message;
 use super::{CliError, Environment, Terminal, interrupt, opening};
-use crate::rebuild::plan::{Doubt, Plan};
-use crate::rebuild::run::{Backend, Cause};
-use crate::rebuild::{self, BakeChoice, Done, RebuildError, RecipeRequest, ThisMachine, Tool};
+use crate::rebuild::plan::{Doubt, RebuildPlan};
+use crate::rebuild::run::{RebuildBackend, StopCause};
+use crate::rebuild::{self, BakeChoice, BuildTool, Done, RebuildError, RecipeRequest, ThisMachine};
 use crate::report::rebuild as report;
 use crate::scan;
 use prepare::{Prepared, prepare};
@@ -50,8 +50,8 @@ pub struct RebuildArgs {
     file: Vec<PathBuf>,
     /// Program that builds: docker (with buildx), podman or buildah [default: docker, or podman or buildah if docker is
     /// not installed].
-    #[arg(long, value_name = "TOOL", value_parser = Tool::parse)]
-    with: Option<Tool>,
+    #[arg(long, value_name = "TOOL", value_parser = BuildTool::parse)]
+    with: Option<BuildTool>,
     /// Build with a bake file: the file, whose target with the image's tag is built, or the name of a target.
     #[arg(long, value_name = "FILE|TARGET", conflicts_with = "file")]
     bake: Option<String>,
@@ -170,7 +170,7 @@ pub fn run(
 /// Returns the image that the arguments name, or those of a Compose file or manifest; and whether it is only one.
 fn jobs(
     args: &RebuildArgs,
-    tool: Tool,
+    tool: BuildTool,
     environment: &Environment,
     terminal: &Terminal,
 ) -> Result<(Vec<Job>, bool), CliError> {
@@ -221,7 +221,7 @@ impl Prepared {
 /// Reports the result of a run, and returns the exit code.
 fn finish(
     args: &RebuildArgs,
-    plan: &Plan,
+    plan: &RebuildPlan,
     result: &Result<Done, RebuildError>,
     out: &mut dyn Write,
 ) -> Result<u8, CliError> {
@@ -234,15 +234,17 @@ fn finish(
             let code = if done.after.is_some() { still(args, plan) } else { 0 };
             match code {
                 0 => {}
-                1 => tell("error: a kept platform is broken; rebuild it with --platform, or accept it with --only\n"),
-                _ => tell("error: a kept platform could not be judged; accept that with --only\n"),
+                1 => write_message(
+                    "error: a kept platform is broken; rebuild it with --platform, or accept it with --only\n",
+                ),
+                _ => write_message("error: a kept platform could not be judged; accept that with --only\n"),
             }
             Ok(code)
         }
         Err(error) => {
-            tell(&format!("error: {error}\n"));
+            write_message(&format!("error: {error}\n"));
             // A faulty build result is a finding. For all other errors the outcome is unknown.
-            Ok(if matches!(*error.cause, Cause::Faulty { .. }) { 1 } else { 3 })
+            Ok(if matches!(*error.cause, StopCause::Faulty { .. }) { 1 } else { 3 })
         }
     }
 }
@@ -272,7 +274,7 @@ fn unread(image: Option<&scan::ImageReport>) -> u8 {
 }
 
 /// Returns the exit code that the kept platforms would cause in the next scan.
-fn still(args: &RebuildArgs, plan: &Plan) -> u8 {
+fn still(args: &RebuildArgs, plan: &RebuildPlan) -> u8 {
     let code = |doubt: &Doubt| match doubt {
         Doubt::Broken(_) => 1,
         Doubt::Unjudged | Doubt::Unread => 3,
@@ -284,7 +286,7 @@ fn still(args: &RebuildArgs, plan: &Plan) -> u8 {
 }
 
 /// Fails if this machine lacks something that the build needs.
-fn obstacle(plan: &Plan) -> Result<(), CliError> {
+fn obstacle(plan: &RebuildPlan) -> Result<(), CliError> {
     let Some(check) = plan.obstacles().into_iter().next() else { return Ok(()) };
     let hint = check.remedies.first().map(|remedy| format!("{}\n      see imgarch doctor", remedy.command));
     Err(CliError::Unknown { text: format!("this machine cannot build it: {}: {}", check.subject, check.text), hint })
@@ -301,7 +303,7 @@ fn confirm(args: &RebuildArgs) -> Result<(), CliError> {
             hint: Some("--yes skips the confirmation, --dry-run only shows the plan".to_string()),
         });
     }
-    tell("Proceed? [y/N] ");
+    write_message("Proceed? [y/N] ");
     let mut answer = String::new();
     std::io::stdin().lock().take(64).read_line(&mut answer)?;
     match answer.trim() {

@@ -8,14 +8,14 @@ use super::{RebuildArgs, unknown};
 use crate::cli::composed::Job;
 use crate::cli::progress::Progress;
 use crate::cli::settings::{Settings, Typed};
-use crate::cli::terminal::tell;
+use crate::cli::terminal::write_message;
 use crate::cli::{CliError, Environment, Terminal, attest, interrupt, targets};
 use crate::oci::Reference;
 use crate::platform::Platform;
-use crate::rebuild::plan::{BuildSettings, Delivery, Plan, Request, Scans, Supply};
+use crate::rebuild::plan::{BuildSettings, Delivery, RebuildPlan, RebuildRequest, Scans, Supply};
 use crate::rebuild::published::Published;
-use crate::rebuild::run::Backend;
-use crate::rebuild::{self, RecipeError, RegistryError, RegistryTag, ThisMachine, Tool, survey_this_machine};
+use crate::rebuild::run::RebuildBackend;
+use crate::rebuild::{self, BuildTool, RecipeError, RegistryTag, SupplyError, ThisMachine, survey_this_machine};
 use crate::report::attest::PREDICATE_TYPE;
 use crate::report::rebuild as report;
 use crate::scan::{self, Options, Watch};
@@ -24,7 +24,7 @@ use crate::source::{ImageRef, Origin, Transport};
 /// A plan that is ready to be carried out.
 pub struct Prepared {
     pub registry: RegistryTag,
-    pub plan: Plan,
+    pub plan: RebuildPlan,
     pub report: Option<scan::Report>,
     /// Kept until the run is over.
     _work: interrupt::TemporaryDirectory,
@@ -34,7 +34,7 @@ pub struct Prepared {
 pub fn prepare(
     args: &RebuildArgs,
     job: &Job,
-    tool: Tool,
+    tool: BuildTool,
     interrupted: &Arc<AtomicBool>,
     environment: &Environment,
     terminal: &Terminal,
@@ -59,7 +59,7 @@ pub fn prepare(
         interrupted: interrupted.clone(),
         on_event: Box::new(move |event| {
             if !quiet {
-                tell(&format!("{}\n", report::event_text(event)));
+                write_message(&format!("{}\n", report::event_text(event)));
             }
         }),
     };
@@ -114,11 +114,11 @@ pub fn prepare(
         work: work.path().to_path_buf(),
         ..BuildSettings::default()
     };
-    let request = Request { reference, platforms, targets, also, build };
+    let request = RebuildRequest { reference, platforms, targets, also, build };
     let image = report.as_ref().and_then(|report| report.images.first());
     let scans = Scans { asked: image, others: others.as_ref().and_then(|report| report.images.first()) };
     let mut plan = match is_supplied {
-        true => Plan::supplied(request, before, scans, supplies),
+        true => RebuildPlan::supplied(request, before, scans, supplies),
         false => built(args, job, tool, request, before, scans, environment)?,
     };
     if plan.delivery != Delivery::Local {
@@ -208,7 +208,7 @@ fn supplies(args: &RebuildArgs, registry: &RegistryTag) -> Result<Vec<Supply>, C
     let mut found: Vec<Supply> = Vec::new();
     let here = args.layout.iter().map(|name| registry.supplies_here(name));
     let joined = args.join.iter().map(|text| {
-        let digest = text.parse().map_err(|_| RegistryError::Document(format!("{text} is not a digest")))?;
+        let digest = text.parse().map_err(|_| SupplyError::Document(format!("{text} is not a digest")))?;
         registry.supplies_of(&digest)
     });
     for one in here.chain(joined) {
@@ -227,12 +227,12 @@ fn supplies(args: &RebuildArgs, registry: &RegistryTag) -> Result<Vec<Supply>, C
 fn built(
     args: &RebuildArgs,
     job: &Job,
-    tool: Tool,
-    request: Request,
+    tool: BuildTool,
+    request: RebuildRequest,
     before: Option<Published>,
     scans: Scans<'_>,
     environment: &Environment,
-) -> Result<Plan, CliError> {
+) -> Result<RebuildPlan, CliError> {
     let published = before.as_ref().map_or(Vec::new(), Published::leaves);
     let published = published.iter().filter_map(|entry| entry.platform.clone());
     let wanted: Vec<Platform> = published
@@ -247,36 +247,36 @@ fn built(
     let source = rebuild::read_recipe(&asked, &request.reference, &ThisMachine, &machine).map_err(unreadable)?;
     let build =
         BuildSettings { context: source.context, bake: source.bake, extra: source.extra, ..request.build.clone() };
-    let request = Request { build, ..request };
-    let plan = Plan::make(request.clone(), before.clone(), scans, &machine, source.recipe.clone());
+    let request = RebuildRequest { build, ..request };
+    let plan = RebuildPlan::make(request.clone(), before.clone(), scans, &machine, source.recipe.clone());
     let platforms: Vec<Platform> = plan.build.iter().map(|build| build.platform.clone()).collect();
     if platforms.is_empty() {
         return Ok(plan);
     }
     let context = request.build.bake.as_ref().map_or(&request.build.context, |target| &target.context);
     let history = match (&machine.builder, machine.tool) {
-        (Ok(builder), Tool::Docker) => {
+        (Ok(builder), BuildTool::Docker) => {
             rebuild::last_builds(&ThisMachine, &builder.name, Path::new(context), &platforms)
         }
         (Ok(_) | Err(_), _) => Vec::new(),
     };
     // If the build runs programs of the platform, test that the builder can run them, as it claims.
     if !source.recipe.runs_on_target {
-        return Ok(Plan { history, ..plan });
+        return Ok(RebuildPlan { history, ..plan });
     }
     let directory = temporary_directory()?;
     rebuild::prove(&mut machine, &ThisMachine, &platforms, directory.path());
-    Ok(Plan { history, ..Plan::make(request, before, scans, &machine, source.recipe) })
+    Ok(RebuildPlan { history, ..RebuildPlan::make(request, before, scans, &machine, source.recipe) })
 }
 
 fn temporary_directory() -> Result<interrupt::TemporaryDirectory, CliError> {
     interrupt::TemporaryDirectory::new().map_err(|error| unknown(format!("creating a temporary directory: {error}")))
 }
 
-fn unpublished(error: RegistryError) -> CliError {
+fn unpublished(error: SupplyError) -> CliError {
     match error {
-        RegistryError::Source(error) => attest::unknown(&error),
-        error @ (RegistryError::Malformed { .. } | RegistryError::Document(_)) => unknown(error.to_string()),
+        SupplyError::Source(error) => attest::unknown(&error),
+        error @ (SupplyError::Malformed { .. } | SupplyError::Document(_)) => unknown(error.to_string()),
     }
 }
 

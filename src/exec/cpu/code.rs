@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::exec::kernel::binfmt::Started;
+use crate::exec::kernel::binfmt::LoadedProgram;
 use crate::exec::loader::Loaded;
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
-use crate::inspect::code::{CodeNeeds, CodeUse, Root};
+use crate::inspect::code::{CodeNeeds, CodeRoot, CodeUse};
 use crate::platform::{CpuFeature, Fact, Node};
 
 /// Source: signal(7), x86 and Arm.
@@ -43,7 +43,7 @@ pub(crate) fn is_undecided(needs: &CodeNeeds, node: &Node) -> bool {
 
 /// The result of checking the code of a process's files.
 #[derive(Debug)]
-pub(crate) enum Checked {
+pub(crate) enum CodeCheck {
     /// SIGILL before or in `main`, or unknown because a file's code was not searched to its end.
     Ends(Outcome),
     /// SIGILL on a path that is probably taken.
@@ -51,7 +51,7 @@ pub(crate) enum Checked {
 }
 
 /// Checks the code of a started program and of everything mapped for it. `loaded` is `None` for a static program.
-pub(crate) fn check(started: &Started<'_>, loaded: Option<&Loaded<'_>>, node: &Node) -> Option<Checked> {
+pub(crate) fn check(started: &LoadedProgram<'_>, loaded: Option<&Loaded<'_>>, node: &Node) -> Option<CodeCheck> {
     let own = [(lossy(&started.path), started.elf)];
     let mapped = loaded.map_or(&[][..], |loaded| &loaded.objects);
     // A loader runs the constructors of the libraries first, those that it mapped last before the others.
@@ -67,13 +67,13 @@ pub(crate) fn check(started: &Started<'_>, loaded: Option<&Loaded<'_>>, node: &N
     let certain = found.iter().find(|(_, lacking)| lacking.is_certain);
     if let (None, Some(at)) = (certain, unsearched) {
         let text = format!("{UNSEARCHED}; whether this node's CPU executes all of it is not known");
-        return Some(Checked::Ends(Outcome::Unknown { at, cause: Cause { kind: CauseKind::CodeUnsearched, text } }));
+        return Some(CodeCheck::Ends(Outcome::Unknown { at, cause: Cause { kind: CauseKind::CodeUnsearched, text } }));
     }
     let (path, first) = certain.or(found.first())?;
     let cause = Cause { kind: CauseKind::CpuInstruction, text: first.text(path, node) };
     match first.is_certain {
-        true => Some(Checked::Ends(Outcome::Dies { death: Death::Signal(SIGILL), at: path.clone(), cause })),
-        false => Some(Checked::Doubt(cause)),
+        true => Some(CodeCheck::Ends(Outcome::Dies { death: Death::Signal(SIGILL), at: path.clone(), cause })),
+        false => Some(CodeCheck::Doubt(cause)),
     }
 }
 
@@ -83,10 +83,10 @@ impl Lacking<'_> {
         let CodeUse { address, mnemonic, root, symbol, order: _ } = self.at;
         let symbol = symbol.as_ref().map_or(String::new(), |symbol| format!(" in {symbol}"));
         let reached = match root {
-            Root::Entry => "reached from its entry point".to_string(),
-            Root::Constructor => "reached from a constructor".to_string(),
-            Root::Module(name) => format!("reached from {name}"),
-            Root::Everywhere => "which all of its code was compiled for".to_string(),
+            CodeRoot::Entry => "reached from its entry point".to_string(),
+            CodeRoot::Constructor => "reached from a constructor".to_string(),
+            CodeRoot::Module(name) => format!("reached from {name}"),
+            CodeRoot::Everywhere => "which all of its code was compiled for".to_string(),
         };
         let feature = self.feature;
         let level = match node.isa {
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use crate::exec::tests::{call, short};
     use crate::exec::{Trace, trace};
-    use crate::image::{Contents, Entry, EntryKind, merge};
+    use crate::image::{Contents, EntryKind, LayerMember, merge};
     use crate::inspect::elf_builder::ElfBuilder;
     use crate::inspect::{FileKind, inspect};
     use crate::platform::{Arch, Isa};
@@ -114,7 +114,7 @@ mod tests {
             let at = CodeUse {
                 address: 0x10,
                 mnemonic: "op".into(),
-                root: Root::Constructor,
+                root: CodeRoot::Constructor,
                 symbol: Some("f".into()),
                 order: 0,
             };
@@ -158,7 +158,7 @@ mod tests {
         let FileKind::Elf(elf) = &mut kind else { panic!("an ELF file") };
         elf.code = Some(Box::new(needs));
         let mut contents = Contents::default();
-        contents.push(&Entry::plain(b"app", EntryKind::File, 0o755), Some(kind));
+        contents.push(&LayerMember::plain(b"app", EntryKind::File, 0o755), Some(kind));
         trace(&merge([Arc::new(contents)]), &call(&["/app"]), node)
     }
 

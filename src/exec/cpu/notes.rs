@@ -3,8 +3,8 @@
 //! attributes and a distribution's baseline only raise a doubt. The absence of a note proves nothing.
 
 use crate::exec::kernel::access::config;
-use crate::exec::kernel::binfmt::Started;
-use crate::exec::loader::{Family, Loaded};
+use crate::exec::kernel::binfmt::LoadedProgram;
+use crate::exec::loader::{Loaded, LoaderFamily};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::RootFs;
@@ -16,7 +16,7 @@ const ENFORCED_SINCE: (u32, u32) = (2, 33);
 
 /// The effect of the node's CPU on a program.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
+pub(crate) struct CpuEffect {
     /// The certain outcome, with the lines that are printed.
     pub ends: Option<(Outcome, Vec<String>)>,
     pub doubts: Vec<Cause>,
@@ -25,13 +25,14 @@ pub(crate) struct Verdict {
 /// Checks a loaded program on a node. `loaded` is `None` for a static program.
 pub(crate) fn check(
     rootfs: &RootFs<FileKind>,
-    started: &Started<'_>,
+    started: &LoadedProgram<'_>,
     loaded: Option<&Loaded<'_>>,
     node: &Node,
-) -> Verdict {
-    let mut verdict = Verdict::default();
-    let baseline =
-        || baseline(rootfs, started.abi.arch).filter(|_| loaded.is_some_and(|loaded| loaded.family == Family::Glibc));
+) -> CpuEffect {
+    let mut verdict = CpuEffect::default();
+    let baseline = || {
+        baseline(rootfs, started.abi.arch).filter(|_| loaded.is_some_and(|loaded| loaded.family == LoaderFamily::Glibc))
+    };
     verdict.doubts.extend(riscv(started, node));
     let Fact::Known(isa) = node.isa else {
         verdict.doubts.extend(open_level(started, loaded, baseline()));
@@ -52,10 +53,14 @@ pub(crate) fn check(
 
 /// The doubts if the node's level is unknown. The distribution's own level is expected, so only a higher one raises a
 /// [`CauseKind::CpuLevel`] doubt.
-fn open_level(started: &Started<'_>, loaded: Option<&Loaded<'_>>, baseline: Option<Baseline>) -> Vec<Cause> {
+fn open_level(
+    started: &LoadedProgram<'_>,
+    loaded: Option<&Loaded<'_>>,
+    baseline: Option<DistributionBaseline>,
+) -> Vec<Cause> {
     let mut doubts = Vec::new();
     let mut usual = 1;
-    if let Some(Baseline { name, needed }) = &baseline {
+    if let Some(DistributionBaseline { name, needed }) = &baseline {
         let text = format!("{name} is built for {needed}; older CPUs do not run its programs");
         doubts.push(Cause { kind: CauseKind::DistributionLevel, text });
         usual = if let Isa::X86(level) = needed { *level } else { usual };
@@ -80,7 +85,7 @@ fn open_level(started: &Started<'_>, loaded: Option<&Loaded<'_>>, baseline: Opti
 }
 
 /// The files whose notes count: the program and everything mapped for it.
-fn files<'a>(started: &'a Started<'_>, loaded: Option<&'a Loaded<'_>>) -> Vec<(String, &'a Elf)> {
+fn files<'a>(started: &'a LoadedProgram<'_>, loaded: Option<&'a Loaded<'_>>) -> Vec<(String, &'a Elf)> {
     match loaded {
         Some(loaded) => loaded.objects.iter().map(|object| (lossy(&object.path), object.elf)).collect(),
         None => vec![(lossy(&started.path), started.elf)],
@@ -93,7 +98,7 @@ fn needed_level(elf: &Elf) -> Option<u8> {
     (0..4).rev().find(|bit| bits & 1 << bit != 0).map(|bit| bit + 1)
 }
 
-fn x86(verdict: &mut Verdict, started: &Started<'_>, loaded: Option<&Loaded<'_>>, level: u8) {
+fn x86(verdict: &mut CpuEffect, started: &LoadedProgram<'_>, loaded: Option<&Loaded<'_>>, level: u8) {
     if started.abi.arch != Arch::Amd64 {
         return;
     }
@@ -101,8 +106,8 @@ fn x86(verdict: &mut Verdict, started: &Started<'_>, loaded: Option<&Loaded<'_>>
     let over = files.iter().filter_map(|(path, elf)| Some((path, needed_level(elf).filter(|needed| *needed > level)?)));
     let Some((path, needed)) = over.max_by_key(|(_, needed)| *needed) else { return };
     let text = format!("{path} is marked as needing x86-64-v{needed}; this node is x86-64-v{level}");
-    let is_enforced =
-        loaded.is_some_and(|loaded| loaded.family == Family::Glibc && glibc_version(loaded) >= Some(ENFORCED_SINCE));
+    let is_enforced = loaded
+        .is_some_and(|loaded| loaded.family == LoaderFamily::Glibc && glibc_version(loaded) >= Some(ENFORCED_SINCE));
     if is_enforced && verdict.ends.is_none() {
         let cause = Cause { kind: CauseKind::CpuLevel, text };
         let outcome = Outcome::Dies { death: Death::Exit(127), at: path.clone(), cause };
@@ -132,7 +137,7 @@ fn number(value: &str) -> Option<u8> {
 }
 
 /// The checks that Go's runtime makes before `main`. Source: runtime/asm_amd64.s, os_linux_arm.go, asm_arm64.s.
-fn go_check(started: &Started<'_>, go: &GoBuild, isa: Isa) -> Option<(Outcome, Vec<String>)> {
+fn go_check(started: &LoadedProgram<'_>, go: &GoBuild, isa: Isa) -> Option<(Outcome, Vec<String>)> {
     let end = |text: String, line: String| {
         let outcome = Outcome::Dies {
             death: Death::Exit(1),
@@ -179,7 +184,7 @@ fn go_check(started: &Started<'_>, go: &GoBuild, isa: Isa) -> Option<(Outcome, V
 }
 
 /// A doubt for levels that Go compiles for but does not check.
-fn go_doubt(started: &Started<'_>, go: &GoBuild, isa: Isa) -> Option<Cause> {
+fn go_doubt(started: &LoadedProgram<'_>, go: &GoBuild, isa: Isa) -> Option<Cause> {
     let (key, node, needed) = match (started.abi.arch, isa) {
         (Arch::Ppc64le | Arch::Ppc64, Isa::Power(node)) => {
             let needed: u8 = setting(go, "GOPPC64")?.trim_start_matches("power").parse().ok()?;
@@ -215,7 +220,7 @@ fn arm_version(elf: &Elf) -> Option<u8> {
 /// Checks only the program and its loader. A file's attributes state the highest version that any of its objects was
 /// built for, and libraries contain code for newer CPUs that a check at run time guards (libgcrypt of Debian's armv7 is
 /// marked as ARMv8).
-fn arm(started: &Started<'_>, version: u8) -> Option<Cause> {
+fn arm(started: &LoadedProgram<'_>, version: u8) -> Option<Cause> {
     if started.abi.arch != Arch::Arm {
         return None;
     }
@@ -236,7 +241,7 @@ fn arm(started: &Started<'_>, version: u8) -> Option<Cause> {
 }
 
 /// Checks only the program: like Arm's, a library's attributes include the extensions of code that a check guards.
-fn riscv(started: &Started<'_>, node: &Node) -> Option<Cause> {
+fn riscv(started: &LoadedProgram<'_>, node: &Node) -> Option<Cause> {
     let arch = started.elf.isa.riscv.as_deref().filter(|_| started.abi.arch == Arch::Riscv64)?;
     let lacks = |feature: &CpuFeature| node.features.has(*feature, node.isa) == Fact::Known(false);
     let lacking: Vec<&str> = cpu::extensions(arch).into_iter().filter(lacks).map(CpuFeature::name).collect();
@@ -248,14 +253,14 @@ fn riscv(started: &Started<'_>, node: &Node) -> Option<Cause> {
 }
 
 /// The CPU level that a distribution's own programs are built for.
-struct Baseline {
+struct DistributionBaseline {
     name: String,
     needed: Isa,
 }
 
-impl Baseline {
+impl DistributionBaseline {
     fn beyond(&self, isa: Isa) -> Option<Cause> {
-        let Baseline { name, needed } = self;
+        let DistributionBaseline { name, needed } = self;
         let text = format!("{name} is built for {needed} and its loader rejects older CPUs; this node is {isa}");
         (std::mem::discriminant(needed) == std::mem::discriminant(&isa) && *needed > isa)
             .then_some(Cause { kind: CauseKind::CpuBaseline, text })
@@ -265,7 +270,7 @@ impl Baseline {
 /// The baseline by the image's os-release. Source: Red Hat's "minimum CPU" of RHEL 9 and 10, whose ld.so prints "Fatal
 /// glibc error: CPU does not support x86-64-v2". AlmaLinux 10 also has a build for x86-64-v2, which its os-release does
 /// not show.
-fn baseline(rootfs: &RootFs<FileKind>, arch: Arch) -> Option<Baseline> {
+fn baseline(rootfs: &RootFs<FileKind>, arch: Arch) -> Option<DistributionBaseline> {
     let text = config(rootfs, "/etc/os-release").or_else(|| config(rootfs, "/usr/lib/os-release"))?;
     let value = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
@@ -281,7 +286,7 @@ fn baseline(rootfs: &RootFs<FileKind>, arch: Arch) -> Option<Baseline> {
         (Arch::S390x, 9 | 10) => Isa::Z(14),
         _ => return None,
     };
-    is_rhel.then(|| Baseline { name: value("PRETTY_NAME").unwrap_or(id), needed })
+    is_rhel.then(|| DistributionBaseline { name: value("PRETTY_NAME").unwrap_or(id), needed })
 }
 
 #[cfg(test)]
@@ -291,7 +296,7 @@ mod tests {
     use super::*;
     use crate::exec::tests::call;
     use crate::exec::trace;
-    use crate::image::{Contents, Entry, EntryKind, merge};
+    use crate::image::{Contents, EntryKind, LayerMember, merge};
     use crate::inspect::elf_builder::ElfBuilder;
     use crate::inspect::inspect;
     use crate::platform::CpuFeatures;
@@ -301,7 +306,7 @@ mod tests {
         let bytes = ElfBuilder::riscv64().riscv_arch(attributes).build();
         let kind = inspect(b"app", bytes.len() as u64, true, &mut &bytes[..]);
         let mut contents = Contents::default();
-        contents.push(&Entry::plain(b"app", EntryKind::File, 0o755), Some(kind));
+        contents.push(&LayerMember::plain(b"app", EntryKind::File, 0o755), Some(kind));
         let trace = trace(&merge([Arc::new(contents)]), &call(&["/app"]), node);
         trace.doubts.into_iter().map(|doubt| doubt.text).collect()
     }
@@ -311,7 +316,7 @@ mod tests {
     #[test]
     fn a_riscv_program_is_doubted_on_a_cpu_that_lacks_an_extension_of_its_attributes() {
         let rva = |profile: u8| Node { isa: Fact::Known(Isa::Rva(profile)), ..Node::plain(Arch::Riscv64) };
-        let with = |present: &[CpuFeature]| Node { features: CpuFeatures::of(present, &[]), ..rva(20) };
+        let with = |present: &[CpuFeature]| Node { features: CpuFeatures::from_lists(present, &[]), ..rva(20) };
         let zba = "rv64i2p0_m2p0_a2p0_f2p0_d2p0_c2p0_zmmul1p0_zba1p0";
         assert_eq!(
             doubts(zba, &rva(20)),
@@ -348,7 +353,7 @@ mod tests {
             let bytes = ElfBuilder::arm().flags(flags).build();
             let kind = inspect(b"app", bytes.len() as u64, true, &mut &bytes[..]);
             let mut contents = Contents::default();
-            contents.push(&Entry::plain(b"app", EntryKind::File, 0o755), Some(kind));
+            contents.push(&LayerMember::plain(b"app", EntryKind::File, 0o755), Some(kind));
             let node = Node { isa: Fact::Known(Isa::Arm(version)), ..Node::plain(Arch::Arm) };
             trace(&merge([Arc::new(contents)]), &call(&["/app"]), &node).doubts.len()
         };

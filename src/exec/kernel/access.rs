@@ -41,7 +41,7 @@ impl Who {
     pub(crate) fn parse(user: &str, rootfs: &RootFs<FileKind>) -> Result<Who, NoSuchUser> {
         let (name, group) = user.split_once(':').map_or((user, ""), |(name, group)| (name, group));
         let name = if name.is_empty() { "0" } else { name };
-        let (passwd, groups) = (Table::read(rootfs, "/etc/passwd"), Table::read(rootfs, "/etc/group"));
+        let (passwd, groups) = (AccountFile::read(rootfs, "/etc/passwd"), AccountFile::read(rootfs, "/etc/group"));
         let entry = passwd.entry(name);
         let field = |at: usize| entry.as_ref().and_then(|row| row.get(at)?.parse::<u32>().ok());
         let uid = match field(2) {
@@ -130,24 +130,24 @@ impl Who {
 
 /// Opens `path` for execution as the kernel does, from the directory `cwd`.
 /// Source: fs/exec.c `do_open_execat`, fs/namei.c `may_open`.
-pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &[u8]) -> Result<NodeId, Refusal> {
+pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &[u8]) -> Result<NodeId, OpenRefusal> {
     let may_search = |directory: FileView<'_, FileKind>| who.may_search(&directory) != May::No;
     let must_search = |directory: FileView<'_, FileKind>| who.may_search(&directory) == May::Yes;
     let shown = String::from_utf8_lossy(path).into_owned();
-    let id = cwd.walk(rootfs, path, &may_search).map_err(|error| Refusal::of_walk(rootfs, &error, &shown))?;
+    let id = cwd.walk(rootfs, path, &may_search).map_err(|error| OpenRefusal::of_walk(rootfs, &error, &shown))?;
     let file = rootfs.view(id);
     match file.kind {
         NodeKind::File => {}
         // A single file may be mounted there.
         NodeKind::Directory if rootfs.is_unread(id) => {
             let text = not_read(&shown, &rootfs.path(id));
-            return Err(Refusal { errno: None, cause: Cause { kind: CauseKind::NotRead, text } });
+            return Err(OpenRefusal { errno: None, cause: Cause { kind: CauseKind::NotRead, text } });
         }
         NodeKind::Directory => {
-            return Err(Refusal::new(Errno::EACCES, CauseKind::IsDirectory, format!("{shown} is a directory")));
+            return Err(OpenRefusal::new(Errno::EACCES, CauseKind::IsDirectory, format!("{shown} is a directory")));
         }
         _ => {
-            return Err(Refusal::new(
+            return Err(OpenRefusal::new(
                 Errno::EACCES,
                 CauseKind::NotAFile,
                 format!("{shown} is a device, fifo or socket"),
@@ -166,67 +166,69 @@ pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &
                     file.gid
                 )
             };
-            Err(Refusal::new(Errno::EACCES, CauseKind::NotExecutable, text))
+            Err(OpenRefusal::new(Errno::EACCES, CauseKind::NotExecutable, text))
         }
-        May::Depends => Err(Refusal::user_unknown(&shown)),
-        May::Yes if cwd.walk(rootfs, path, &must_search).is_err() => Err(Refusal::user_unknown(&shown)),
+        May::Depends => Err(OpenRefusal::user_unknown(&shown)),
+        May::Yes if cwd.walk(rootfs, path, &must_search).is_err() => Err(OpenRefusal::user_unknown(&shown)),
         May::Yes => Ok(id),
     }
 }
 
 /// Why a file could not be opened for execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct OpenRefusal {
     /// `None` if it depends on an unknown user or on a file system that was not read.
     pub errno: Option<Errno>,
     pub cause: Cause,
 }
 
-impl Refusal {
-    pub(crate) fn new(errno: Errno, kind: CauseKind, text: String) -> Refusal {
-        Refusal { errno: Some(errno), cause: Cause { kind, text } }
+impl OpenRefusal {
+    pub(crate) fn new(errno: Errno, kind: CauseKind, text: String) -> OpenRefusal {
+        OpenRefusal { errno: Some(errno), cause: Cause { kind, text } }
     }
 
-    fn user_unknown(path: &str) -> Refusal {
+    fn user_unknown(path: &str) -> OpenRefusal {
         let text = format!("whether {path} may be executed depends on a user whose uid the image does not give");
-        Refusal { errno: None, cause: Cause { kind: CauseKind::UserUnknown, text } }
+        OpenRefusal { errno: None, cause: Cause { kind: CauseKind::UserUnknown, text } }
     }
 
-    fn of_walk(rootfs: &RootFs<FileKind>, error: &ResolveError, path: &str) -> Refusal {
+    fn of_walk(rootfs: &RootFs<FileKind>, error: &ResolveError, path: &str) -> OpenRefusal {
         let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if let Some((at, mount)) = hidden_by(rootfs, error) {
             let leads = if lossy(at) == path { String::new() } else { format!("{path} leads to {}: ", lossy(at)) };
             let text = format!("{leads}engines mount their own {mount}, which hides the image's files there");
-            return Refusal::new(Errno::ENOENT, CauseKind::MountedOver, text);
+            return OpenRefusal::new(Errno::ENOENT, CauseKind::MountedOver, text);
         }
         match error {
             ResolveError::Missing(at) if lossy(at) == path => {
-                Refusal::new(Errno::ENOENT, CauseKind::MissingFile, format!("{path} does not exist"))
+                OpenRefusal::new(Errno::ENOENT, CauseKind::MissingFile, format!("{path} does not exist"))
             }
             ResolveError::Unread(mount) => {
-                Refusal { errno: None, cause: Cause { kind: CauseKind::NotRead, text: not_read(path, mount) } }
+                OpenRefusal { errno: None, cause: Cause { kind: CauseKind::NotRead, text: not_read(path, mount) } }
             }
-            ResolveError::Missing(at) => Refusal::new(
+            ResolveError::Missing(at) => OpenRefusal::new(
                 Errno::ENOENT,
                 CauseKind::MissingFile,
                 format!("{path} leads to {}, which does not exist", lossy(at)),
             ),
-            ResolveError::NotDirectory(at) => Refusal::new(
+            ResolveError::NotDirectory(at) => OpenRefusal::new(
                 Errno::ENOTDIR,
                 CauseKind::NotADirectory,
                 format!("{} on the way to {path} is not a directory", lossy(at)),
             ),
             ResolveError::Loop => {
-                Refusal::new(Errno::ELOOP, CauseKind::SymlinkLoop, format!("{path} is a loop of symbolic links"))
+                OpenRefusal::new(Errno::ELOOP, CauseKind::SymlinkLoop, format!("{path} is a loop of symbolic links"))
             }
-            ResolveError::NameTooLong => Refusal::new(
+            ResolveError::NameTooLong => OpenRefusal::new(
                 Errno::ENAMETOOLONG,
                 CauseKind::NameTooLong,
                 "the path is longer than the kernel accepts".to_string(),
             ),
-            ResolveError::Denied(at) => {
-                Refusal::new(Errno::EACCES, CauseKind::NotSearchable, format!("this user may not search {}", lossy(at)))
-            }
+            ResolveError::Denied(at) => OpenRefusal::new(
+                Errno::EACCES,
+                CauseKind::NotSearchable,
+                format!("this user may not search {}", lossy(at)),
+            ),
         }
     }
 }
@@ -252,7 +254,7 @@ pub(crate) fn config(rootfs: &RootFs<FileKind>, path: &str) -> Option<String> {
 }
 
 /// /etc/passwd or /etc/group, as far as it was kept.
-enum Table {
+enum AccountFile {
     /// The file is not in the image, so no name is defined.
     Absent,
     /// `is_whole`: every line was kept.
@@ -261,23 +263,23 @@ enum Table {
     Unread,
 }
 
-impl Table {
-    fn read(rootfs: &RootFs<FileKind>, path: &str) -> Table {
-        let Ok(id) = rootfs.resolve(path) else { return Table::Absent };
+impl AccountFile {
+    fn read(rootfs: &RootFs<FileKind>, path: &str) -> AccountFile {
+        let Ok(id) = rootfs.resolve(path) else { return AccountFile::Absent };
         match rootfs.view(id).fact {
             Some(FileKind::Config(bytes)) => {
                 let text = String::from_utf8_lossy(bytes).into_owned();
-                Table::Text { text, is_whole: bytes.len() < CONFIG_BYTES }
+                AccountFile::Text { text, is_whole: bytes.len() < CONFIG_BYTES }
             }
-            Some(FileKind::Empty) => Table::Text { text: String::new(), is_whole: true },
-            _ => Table::Unread,
+            Some(FileKind::Empty) => AccountFile::Text { text: String::new(), is_whole: true },
+            _ => AccountFile::Unread,
         }
     }
 
     fn text(&self) -> Option<&str> {
         match self {
-            Table::Text { text, .. } => Some(text),
-            Table::Absent | Table::Unread => None,
+            AccountFile::Text { text, .. } => Some(text),
+            AccountFile::Absent | AccountFile::Unread => None,
         }
     }
 
@@ -296,10 +298,10 @@ impl Table {
         match (word.parse::<i64>(), self) {
             (Ok(number), _) if (0..=MAX_ID).contains(&number) => Ok(u32::try_from(number).ok()),
             (Ok(_), _) => Err(NoSuchUser(format!("uids and gids must be in range 0-{MAX_ID}"))),
-            (Err(_), Table::Absent | Table::Text { is_whole: true, .. }) => {
+            (Err(_), AccountFile::Absent | AccountFile::Text { is_whole: true, .. }) => {
                 Err(NoSuchUser(format!("unable to find {what} {word}: no matching entries in {file} file")))
             }
-            (Err(_), Table::Text { is_whole: false, .. } | Table::Unread) => Ok(None),
+            (Err(_), AccountFile::Text { is_whole: false, .. } | AccountFile::Unread) => Ok(None),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::exec::log::Asked;
 use crate::platform::Node;
-use crate::platform::compat::{Kernel, Needs};
+use crate::platform::compat::{KernelCompat, LoaderNeed};
 
 /// The node properties in one run of the model, with values assumed for unknown ones.
 #[derive(Clone, Copy, Debug)]
@@ -17,20 +17,20 @@ pub(crate) struct Assumed {
 }
 
 /// Answers the loaders' queries about the node, and records which properties were queried.
-pub(crate) struct Facts<'f> {
+pub(crate) struct AssumedFacts<'f> {
     pub assumed: &'f Assumed,
     pub asked: &'f mut Asked,
 }
 
-impl Facts<'_> {
+impl AssumedFacts<'_> {
     /// Whether the node has what a loader needs.
-    pub(crate) fn has(&mut self, needs: Needs) -> bool {
+    pub(crate) fn has(&mut self, needs: LoaderNeed) -> bool {
         let (index, answer) = match needs {
-            Needs::Nothing => return true,
-            Needs::Ia32 => (0, self.assumed.ia32),
-            Needs::X32 => (1, self.assumed.x32),
-            Needs::Aarch32 => (2, self.assumed.aarch32),
-            Needs::Compat => (3, self.assumed.compat),
+            LoaderNeed::Nothing => return true,
+            LoaderNeed::Ia32 => (0, self.assumed.ia32),
+            LoaderNeed::X32 => (1, self.assumed.x32),
+            LoaderNeed::Aarch32 => (2, self.assumed.aarch32),
+            LoaderNeed::Compat => (3, self.assumed.compat),
         };
         self.asked.needs[index] = true;
         answer
@@ -50,7 +50,7 @@ impl Facts<'_> {
 /// An unknown property to assume the other way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flip {
-    Needs(Needs),
+    Needs(LoaderNeed),
     Kernel,
 }
 
@@ -66,13 +66,14 @@ impl Flip {
 }
 
 /// Assumes values for the node's unknown properties. `flip` inverts one of them.
-pub(crate) fn assume(node: &Node, kernel: &Kernel, flip: Option<Flip>) -> Assumed {
-    let has = |needs: Needs, usual: bool| needs.met(node).known().unwrap_or(usual ^ (flip == Some(Flip::Needs(needs))));
+pub(crate) fn assume(node: &Node, kernel: &KernelCompat, flip: Option<Flip>) -> Assumed {
+    let has =
+        |needs: LoaderNeed, usual: bool| needs.met(node).known().unwrap_or(usual ^ (flip == Some(Flip::Needs(needs))));
     Assumed {
-        ia32: has(Needs::Ia32, true),
-        x32: has(Needs::X32, false),
-        aarch32: has(Needs::Aarch32, true),
-        compat: has(Needs::Compat, true),
+        ia32: has(LoaderNeed::Ia32, true),
+        x32: has(LoaderNeed::X32, false),
+        aarch32: has(LoaderNeed::Aarch32, true),
+        compat: has(LoaderNeed::Compat, true),
         is_before_6_17: node.kernel.known().map_or(flip != Some(Flip::Kernel), |version| version < (6, 17)),
         page: node.page_size.known().unwrap_or(kernel.page_sizes[0]),
     }

@@ -1,29 +1,29 @@
 //! One execve, from a path to a program in memory. Tries the formats in the kernel's order, again for each interpreter.
 //! Source: fs/exec.c `exec_binprm`, `search_binary_handler`; fs/binfmt_script.c; fs/binfmt_misc.c.
 
-use crate::exec::kernel::access::{self, Refusal, Who};
-use crate::exec::kernel::assumed::{Assumed, Facts};
+use crate::exec::kernel::access::{self, OpenRefusal, Who};
+use crate::exec::kernel::assumed::{Assumed, AssumedFacts};
 use crate::exec::kernel::cwd::Cwd;
-use crate::exec::kernel::elf::{self, Accepted};
+use crate::exec::kernel::elf::{self, AcceptedProgram};
 use crate::exec::kernel::exec_error::ExecError;
 use crate::exec::kernel::why::{describe, missing_loader, not_a_program, refused, with_node};
 use crate::exec::kernel::{map, misc};
-use crate::exec::log::{Link, Log, NOT_OPENED, Step};
+use crate::exec::log::{Link, Log, NOT_OPENED, OpenedFile};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Errno, Outcome};
 use crate::image::{NodeId, RootFs};
-use crate::inspect::{Elf, FileKind, Script, ShebangError};
-use crate::platform::compat::{self, Kernel};
+use crate::inspect::{Elf, FileKind, ShebangError, ShebangFile};
+use crate::platform::compat::{self, KernelCompat};
 use crate::platform::{Arch, Capabilities, Handler, Node};
 
 /// A sixth rewrite of the program is refused. Source: fs/exec.c `exec_binprm`: `depth > 5`.
 const MAX_REWRITES: usize = 5;
 
 /// The node, root file system, user and working directory that an execve runs with.
-pub(crate) struct Machine<'a> {
+pub(crate) struct ExecMachine<'a> {
     pub rootfs: &'a RootFs<FileKind>,
     pub node: &'a Node,
-    pub kernel: &'static Kernel,
+    pub kernel: &'static KernelCompat,
     pub who: Who,
     pub cwd: Cwd,
     pub assumed: Assumed,
@@ -31,7 +31,7 @@ pub(crate) struct Machine<'a> {
 
 /// A program in memory, about to run its first instruction.
 #[derive(Debug)]
-pub(crate) struct Started<'a> {
+pub(crate) struct LoadedProgram<'a> {
     /// The program's file and the path by which it was opened.
     pub id: NodeId,
     pub path: Vec<u8>,
@@ -44,7 +44,7 @@ pub(crate) struct Started<'a> {
 
 /// What the handlers' flags request: the program's file opened for the interpreter, and its credentials.
 #[derive(Debug, Default)]
-struct Binary {
+struct OpenedBinary {
     is_open: bool,
     credentials: Option<NodeId>,
 }
@@ -52,7 +52,7 @@ struct Binary {
 /// The result of an execve.
 #[derive(Debug)]
 pub(crate) enum Execed<'a> {
-    Started(Box<Started<'a>>),
+    Started(Box<LoadedProgram<'a>>),
     /// A handler outside the image runs this file, which is a program of another architecture or not ELF.
     Handled {
         by: String,
@@ -63,14 +63,14 @@ pub(crate) enum Execed<'a> {
     Ended(Outcome),
 }
 
-impl<'a> Machine<'a> {
+impl<'a> ExecMachine<'a> {
     pub(crate) fn kind(&self, id: NodeId) -> Option<&'a FileKind> {
         self.rootfs.view(id).fact
     }
 
     /// Opens a file for execution. docker and containerd open a container's first program with CAP_DAC_OVERRIDE, even
     /// for a user other than root. Other engines do not.
-    pub(crate) fn open(&self, log: &mut Log, path: &[u8]) -> Result<NodeId, Refusal> {
+    pub(crate) fn open(&self, log: &mut Log, path: &[u8]) -> Result<NodeId, OpenRefusal> {
         let own = access::open_exec(self.rootfs, &self.who, &self.cwd, path);
         let Err(refusal) = own else { return own };
         if !log.overrides {
@@ -93,7 +93,7 @@ impl<'a> Machine<'a> {
         let mut argv = argv.to_vec();
         let mut path = path.to_vec();
         let mut link = link;
-        let mut binary = Binary::default();
+        let mut binary = OpenedBinary::default();
         for rewrites in 0.. {
             let id = match self.open(log, &path) {
                 Ok(id) => id,
@@ -151,7 +151,7 @@ impl<'a> Machine<'a> {
         id: NodeId,
         path: &[u8],
         argv: &mut Vec<Vec<u8>>,
-        binary: &mut Binary,
+        binary: &mut OpenedBinary,
     ) -> Result<(Vec<u8>, Link), Box<Execed<'a>>> {
         let interpreter = handler.interpreter.clone().into_bytes();
         if !handler.preserve_argv0 && !argv.is_empty() {
@@ -236,10 +236,10 @@ impl<'a> Machine<'a> {
         elf: &'a Elf,
         loader: (Vec<u8>, NodeId, &'a Elf),
         argv: Vec<Vec<u8>>,
-    ) -> Result<Started<'a>, Outcome> {
+    ) -> Result<LoadedProgram<'a>, Outcome> {
         let accepted = elf::accept(elf, self.kernel, &mut self.facts(log))
             .map_err(|refusal| Outcome::fails(refusal.errno, path, with_node(refusal.cause, self.kernel, self.node)))?;
-        Ok(Started { id, path: path.to_vec(), elf, loader: Some(loader), abi: accepted.abi, argv })
+        Ok(LoadedProgram { id, path: path.to_vec(), elf, loader: Some(loader), abi: accepted.abi, argv })
     }
 
     fn load_elf(
@@ -249,7 +249,7 @@ impl<'a> Machine<'a> {
         elf: &'a Elf,
         argv: Vec<Vec<u8>>,
         credentials: Option<NodeId>,
-    ) -> Result<Started<'a>, Outcome> {
+    ) -> Result<LoadedProgram<'a>, Outcome> {
         let fails = |refusal: ExecError| Outcome::fails(refusal.errno, path, refusal.cause);
         let accepted = elf::accept(elf, self.kernel, &mut self.facts(log))
             .map_err(|refusal| Outcome::fails(refusal.errno, path, with_node(refusal.cause, self.kernel, self.node)))?;
@@ -261,7 +261,7 @@ impl<'a> Machine<'a> {
         if let Some(credentials) = credentials {
             self.take_credentials(log, credentials, path)?;
         }
-        let started = Started { id, path: path.to_vec(), elf, loader, abi: accepted.abi, argv };
+        let started = LoadedProgram { id, path: path.to_vec(), elf, loader, abi: accepted.abi, argv };
         self.map(log, &started, &accepted)?;
         Ok(started)
     }
@@ -270,7 +270,7 @@ impl<'a> Machine<'a> {
         &self,
         log: &mut Log,
         path: &[u8],
-        program: &Accepted,
+        program: &AcceptedProgram,
     ) -> Result<(Vec<u8>, NodeId, &'a Elf), Outcome> {
         let id = self.open(log, path).map_err(|refusal| {
             self.step(log, path, None, NOT_OPENED, Link::Loader);
@@ -286,7 +286,7 @@ impl<'a> Machine<'a> {
 
     /// Maps the program and its loader, and enters the one that runs first. If the page size is not known, the most
     /// common one decides, and a program that another one kills gets a doubt.
-    fn map(&self, log: &mut Log, started: &Started<'a>, program: &Accepted) -> Result<(), Outcome> {
+    fn map(&self, log: &mut Log, started: &LoadedProgram<'a>, program: &AcceptedProgram) -> Result<(), Outcome> {
         let at = |page| self.map_on(started, program, page);
         let result = at(self.assumed.page);
         if self.node.page_size.known().is_none() {
@@ -301,7 +301,7 @@ impl<'a> Machine<'a> {
         result
     }
 
-    fn map_on(&self, started: &Started<'a>, program: &Accepted, page: u64) -> Result<(), Outcome> {
+    fn map_on(&self, started: &LoadedProgram<'a>, program: &AcceptedProgram, page: u64) -> Result<(), Outcome> {
         let terms = self.terms(started, page);
         let place = if started.loader.is_some() { map::Placement::Program } else { map::Placement::Alone };
         let at_program = |killed: map::Killed| killed.outcome(&started.path);
@@ -330,12 +330,12 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn facts<'f>(&'f self, log: &'f mut Log) -> Facts<'f> {
-        Facts { assumed: &self.assumed, asked: &mut log.asked }
+    fn facts<'f>(&'f self, log: &'f mut Log) -> AssumedFacts<'f> {
+        AssumedFacts { assumed: &self.assumed, asked: &mut log.asked }
     }
 
     /// Returns the parameters for mapping a process that is about to start.
-    pub(crate) fn terms(&self, started: &Started<'a>, page: u64) -> map::Terms {
+    pub(crate) fn terms(&self, started: &LoadedProgram<'a>, page: u64) -> map::Terms {
         map::Terms {
             abi: started.abi,
             page,
@@ -346,12 +346,12 @@ impl<'a> Machine<'a> {
 
     fn step(&self, log: &mut Log, typed: &[u8], id: Option<NodeId>, what: &str, link: Link) {
         let path = id.map(|id| lossy(&self.rootfs.path(id)));
-        log.steps.push(Step { typed: lossy(typed), path, what: what.to_string(), link });
+        log.steps.push(OpenedFile { typed: lossy(typed), path, what: what.to_string(), link });
     }
 }
 
 /// `load_script`: returns the interpreter's path and rewrites the arguments for it.
-fn interpret(script: &Script, path: &[u8], argv: &mut Vec<Vec<u8>>) -> Result<Vec<u8>, Outcome> {
+fn interpret(script: &ShebangFile, path: &[u8], argv: &mut Vec<Vec<u8>>) -> Result<Vec<u8>, Outcome> {
     let refuse = |kind, text: &str| Outcome::fails(Errno::ENOEXEC, path, Cause { kind, text: text.to_string() });
     let shebang = match &script.shebang {
         Ok(shebang) => shebang,

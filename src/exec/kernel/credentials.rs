@@ -1,14 +1,14 @@
 //! Applies a file's capabilities at execve: an effective one that the container may not have makes it fail. Source:
 //! security/commoncap.c `get_file_caps`, `bprm_caps_from_vfs_caps`; fs/exec.c `bprm_creds_from_file`.
 
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Errno, Outcome};
 use crate::image::NodeId;
 use crate::platform::{Capabilities, FileCapabilities};
 
-impl Machine<'_> {
+impl ExecMachine<'_> {
     /// The last check before the point of no return: the capabilities of the program's own file, not those of its
     /// loader or of a script. `path` is the path that was executed.
     pub(crate) fn take_credentials(&self, log: &mut Log, file: NodeId, path: &[u8]) -> Result<(), Outcome> {

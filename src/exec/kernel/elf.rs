@@ -1,12 +1,12 @@
 //! The kernel's ELF loaders: exactly the checks that they make, in their order. Source: fs/binfmt_elf.c
 //! `load_elf_binary`, fs/compat_binfmt_elf.c, arch/*/include/asm/elf.h of Linux 6.12.
 
-use crate::exec::kernel::assumed::Facts;
+use crate::exec::kernel::assumed::AssumedFacts;
 use crate::exec::kernel::exec_error::{ExecError, refuse};
 use crate::exec::kernel::property;
 use crate::exec::{CauseKind, Errno};
 use crate::inspect::{Elf, FileKind, PT_INTERP};
-use crate::platform::compat::{Abi, Kernel, Needs, Rule};
+use crate::platform::compat::{Abi, ArchCheck, KernelCompat, LoaderNeed};
 use crate::platform::{Arch, Class, Endian};
 
 const MAGIC: &[u8] = b"\x7fELF";
@@ -56,13 +56,13 @@ pub(crate) fn is_arch(abi: &Abi, header: &Header) -> bool {
     abi.machines.contains(&header.machine)
         && (!abi.checks_class || header.class == class)
         && match abi.rule {
-            Rule::None => true,
-            Rule::ArmEabi => header.flags & 0xff00_0000 != 0,
-            Rule::Arm => is_arm(header),
-            Rule::Mips32 => is_mips32(header.flags),
-            Rule::Alpha => header.flags & 1 == 0,
+            ArchCheck::None => true,
+            ArchCheck::ArmEabi => header.flags & 0xff00_0000 != 0,
+            ArchCheck::Arm => is_arm(header),
+            ArchCheck::Mips32 => is_mips32(header.flags),
+            ArchCheck::Alpha => header.flags & 1 == 0,
             // EF_SH_FDPIC.
-            Rule::SuperH => header.flags & 0x8000 == 0,
+            ArchCheck::SuperH => header.flags & 0x8000 == 0,
         }
 }
 
@@ -82,13 +82,17 @@ fn is_mips32(flags: u32) -> bool {
 
 /// A program that a loader accepted and maps next.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedProgram {
     pub abi: &'static Abi,
     pub header: Header,
 }
 
 /// Runs the native loader's checks, then the 32-bit one's, on a file that may or may not be ELF, up to its PT_INTERP.
-pub(crate) fn accept(elf: &Elf, kernel: &'static Kernel, facts: &mut Facts<'_>) -> Result<Accepted, ExecError> {
+pub(crate) fn accept(
+    elf: &Elf,
+    kernel: &'static KernelCompat,
+    facts: &mut AssumedFacts<'_>,
+) -> Result<AcceptedProgram, ExecError> {
     let native = std::slice::from_ref(&kernel.native);
     let refusal = match check(elf, native, facts) {
         Err(refusal) if refusal.errno == Errno::ENOEXEC && !kernel.compat.is_empty() => refusal,
@@ -107,7 +111,7 @@ pub(crate) fn accept(elf: &Elf, kernel: &'static Kernel, facts: &mut Facts<'_>) 
 }
 
 /// Runs one loader's checks. `abis` are the ones that its `elf_check_arch` accepts; they share class and byte order.
-fn check(elf: &Elf, abis: &'static [Abi], facts: &mut Facts<'_>) -> Result<Accepted, ExecError> {
+fn check(elf: &Elf, abis: &'static [Abi], facts: &mut AssumedFacts<'_>) -> Result<AcceptedProgram, ExecError> {
     let first = &abis[0];
     let header = Header::read(&elf.head, first.class, first.endian);
     if &elf.head[..4] != MAGIC {
@@ -124,7 +128,7 @@ fn check(elf: &Elf, abis: &'static [Abi], facts: &mut Facts<'_>) -> Result<Accep
         return Err(not_taken(matching().next().expect("one matched above"), &header));
     };
     check_table(elf, abi, &header, facts)?;
-    Ok(Accepted { abi, header })
+    Ok(AcceptedProgram { abi, header })
 }
 
 /// Explains why a loader that supports the machine refuses the file.
@@ -140,15 +144,15 @@ fn not_taken(abi: &Abi, header: &Header) -> ExecError {
         return refuse(Errno::ENOEXEC, CauseKind::RefusedHeader, text);
     }
     match abi.needs {
-        Needs::Aarch32 => {
+        LoaderNeed::Aarch32 => {
             refuse(Errno::ENOEXEC, CauseKind::NoAarch32, "a 32-bit Arm program; this node runs 64-bit programs only")
         }
-        Needs::Ia32 => refuse(
+        LoaderNeed::Ia32 => refuse(
             Errno::ENOEXEC,
             CauseKind::NoIa32,
             "an i386 program; this node's kernel does not run 32-bit programs",
         ),
-        Needs::X32 => {
+        LoaderNeed::X32 => {
             refuse(Errno::ENOEXEC, CauseKind::NoX32, "an x32 program; this node's kernel does not run x32 programs")
         }
         _ => refuse(
@@ -160,7 +164,7 @@ fn not_taken(abi: &Abi, header: &Header) -> ExecError {
 }
 
 /// `load_elf_phdrs`: the program header table's shape, before anything in it.
-fn check_table(elf: &Elf, abi: &Abi, header: &Header, facts: &mut Facts<'_>) -> Result<(), ExecError> {
+fn check_table(elf: &Elf, abi: &Abi, header: &Header, facts: &mut AssumedFacts<'_>) -> Result<(), ExecError> {
     let entry = if abi.class == Class::Elf64 { 56 } else { 32 };
     if header.phentsize != entry {
         let text =
@@ -213,9 +217,9 @@ pub(crate) fn loader_path(elf: &Elf) -> Result<Option<&[u8]>, ExecError> {
 pub(crate) fn check_loader<'a>(
     kind: Option<&'a FileKind>,
     size: u64,
-    program: &Accepted,
-    kernel: &'static Kernel,
-    facts: &mut Facts<'_>,
+    program: &AcceptedProgram,
+    kernel: &'static KernelCompat,
+    facts: &mut AssumedFacts<'_>,
 ) -> Result<&'a Elf, ExecError> {
     let abi = program.abi;
     let header_size = if abi.class == Class::Elf64 { 64 } else { 52 };
@@ -239,7 +243,12 @@ pub(crate) fn check_loader<'a>(
 
 /// The architecture's last checks before the point of no return. Source: `parse_elf_properties` (arm64 alone selects
 /// ARCH_USE_GNU_PROPERTY), arch/mips/kernel/elf.c.
-pub(crate) fn check_last(program: &Elf, loader: Option<&Elf>, abi: &Abi, kernel: &Kernel) -> Result<(), ExecError> {
+pub(crate) fn check_last(
+    program: &Elf,
+    loader: Option<&Elf>,
+    abi: &Abi,
+    kernel: &KernelCompat,
+) -> Result<(), ExecError> {
     if matches!(kernel.arch, Arch::Arm64 | Arch::Arm64be) {
         property::check(loader.unwrap_or(program), abi)?;
     }

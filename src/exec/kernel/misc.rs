@@ -1,7 +1,7 @@
 //! Finds the binfmt_misc handler that matches a file, as far as its first bytes are known. Handlers are tried in the
 //! node's order, the newest first. Source: fs/binfmt_misc.c `search_binfmt_handler`.
 
-use crate::inspect::{FileKind, Packing};
+use crate::inspect::{FileKind, PackedFormat};
 use crate::platform::{Handler, HandlerRule, binfmt};
 
 /// The known part of a file's first 256 bytes.
@@ -24,10 +24,10 @@ pub(crate) fn head(kind: Option<&FileKind>) -> Head<'_> {
         Some(FileKind::JavaClass) => Head::Start(b"\xca\xfe\xba\xbe"),
         Some(FileKind::Ar(_)) => Head::Start(b"!<"),
         Some(FileKind::Zip(_)) => Head::Start(b"PK"),
-        Some(FileKind::Packed(Packing::Gzip)) => Head::Start(b"\x1f\x8b"),
-        Some(FileKind::Packed(Packing::Xz)) => Head::Start(b"\xfd7zXZ"),
-        Some(FileKind::Packed(Packing::Zstd)) => Head::Start(b"\x28\xb5\x2f\xfd"),
-        Some(FileKind::Packed(Packing::Bzip2)) => Head::Start(b"BZh"),
+        Some(FileKind::Packed(PackedFormat::Gzip)) => Head::Start(b"\x1f\x8b"),
+        Some(FileKind::Packed(PackedFormat::Xz)) => Head::Start(b"\xfd7zXZ"),
+        Some(FileKind::Packed(PackedFormat::Zstd)) => Head::Start(b"\x28\xb5\x2f\xfd"),
+        Some(FileKind::Packed(PackedFormat::Bzip2)) => Head::Start(b"BZh"),
         _ => Head::Start(b""),
     }
 }

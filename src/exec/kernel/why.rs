@@ -1,16 +1,16 @@
 //! The texts of causes: why a file could not be opened, is not a program for this node, or is not a program at all.
 
-use crate::exec::kernel::access::Refusal;
-use crate::exec::kernel::elf::Accepted;
+use crate::exec::kernel::access::OpenRefusal;
+use crate::exec::kernel::elf::AcceptedProgram;
 use crate::exec::log::Link;
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Errno, Outcome};
 use crate::inspect::{FileKind, TextStart};
 use crate::platform::Node;
-use crate::platform::compat::Kernel;
+use crate::platform::compat::KernelCompat;
 
-pub(crate) fn refused(refusal: Refusal, path: &[u8], link: &Link) -> Outcome {
-    let Refusal { errno, cause } = refusal;
+pub(crate) fn refused(refusal: OpenRefusal, path: &[u8], link: &Link) -> Outcome {
+    let OpenRefusal { errno, cause } = refusal;
     let Some(errno) = errno else { return Outcome::Unknown { at: lossy(path), cause } };
     let text = match link {
         Link::Shebang if path.ends_with(b"\r") => {
@@ -29,7 +29,7 @@ pub(crate) fn refused(refusal: Refusal, path: &[u8], link: &Link) -> Outcome {
     Outcome::fails(errno, path, Cause { kind, text })
 }
 
-pub(crate) fn missing_loader(outcome: Outcome, path: &[u8], program: &Accepted) -> Outcome {
+pub(crate) fn missing_loader(outcome: Outcome, path: &[u8], program: &AcceptedProgram) -> Outcome {
     match outcome {
         Outcome::Fails { errno: Errno::ENOENT, at, .. } => {
             let row = program.abi.arch.row();
@@ -43,7 +43,7 @@ pub(crate) fn missing_loader(outcome: Outcome, path: &[u8], program: &Accepted) 
 }
 
 /// "it is ELF AArch64, static; this node runs x86-64 and i386 programs".
-pub(crate) fn with_node(cause: Cause, kernel: &Kernel, node: &Node) -> Cause {
+pub(crate) fn with_node(cause: Cause, kernel: &KernelCompat, node: &Node) -> Cause {
     if cause.kind != CauseKind::ForeignArchitecture {
         return cause;
     }

@@ -1,11 +1,11 @@
 //! Users that programs change to, and `su` and `runuser`, which start a user's shell. Source: su(1), runuser(1) and BusyBox's su.c.
 
 use crate::exec::kernel::access::{NoSuchUser, Who, config};
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::interpret::{UNKNOWN, is_changeable, is_known};
 use crate::exec::launch::perhaps::{plain, settle};
-use crate::exec::launch::walk::{Ran, Walk};
-use crate::exec::launch::wrapper::{self, Style};
+use crate::exec::launch::walk::{Ran, StartWalk};
+use crate::exec::launch::wrapper::{self, FailureStyle};
 use crate::exec::log::Log;
 use crate::exec::outcome::{Death, Outcome};
 use crate::exec::{Cause, CauseKind};
@@ -79,9 +79,9 @@ pub(crate) enum Account {
 /// Sources of users in nsswitch.conf that do not need another table or server.
 const LOCAL_SOURCES: &[&str] = &["files", "compat", "systemd", "nis", "altfiles"];
 
-impl Machine<'_> {
+impl ExecMachine<'_> {
     /// Looks up a user: a name or a uid, perhaps with groups after a colon.
-    pub(crate) fn account(&self, user: &str, walk: &Walk) -> Account {
+    pub(crate) fn account(&self, user: &str, walk: &StartWalk) -> Account {
         let unknown = || Account::Uid(UNKNOWN.to_string());
         let name = user.trim_start_matches(':').split(':').next().unwrap_or_default();
         if !is_known(user) || is_changeable(user) || name.is_empty() {
@@ -106,7 +106,13 @@ impl Machine<'_> {
     }
 
     /// Ends a program that changes to a user who does not exist.
-    pub(super) fn refuse_user(&self, log: &mut Log, style: Style, name: &str, (user, text): (&str, String)) -> Outcome {
+    pub(super) fn refuse_user(
+        &self,
+        log: &mut Log,
+        style: FailureStyle,
+        name: &str,
+        (user, text): (&str, String),
+    ) -> Outcome {
         let (line, code) = wrapper::unknown_user(style, name, user);
         log.says.push(line);
         let cause =
@@ -120,14 +126,14 @@ impl Machine<'_> {
         log: &mut Log,
         ran: &Ran,
         call: &AccountCall,
-        mut walk: Walk,
+        mut walk: StartWalk,
     ) -> Option<Outcome> {
         let user = call.user.as_deref().unwrap_or("root");
         let passwd = config(self.rootfs, "/etc/passwd").unwrap_or_default();
         let row = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|row| row[0] == user);
         let Some(row) = row else {
             if let Account::Missing(text) = self.account(user, &walk) {
-                return Some(self.refuse_user(log, Style::UtilLinux, &ran.name, (user, text)));
+                return Some(self.refuse_user(log, FailureStyle::UtilLinux, &ran.name, (user, text)));
             }
             log.open_end::<()>(&ran.name, format!("the user {user} is not in the image's /etc/passwd"));
             let text = call.text.as_deref().filter(|text| is_known(text))?;

@@ -1,11 +1,11 @@
 //! A C library's loader as the command: `ld-linux-x86-64.so.2 --library-path DIR PROGRAM`. It maps the program itself,
 //! whatever loader the program names. Messages and exit codes are those of glibc 2.36 and musl 1.2.3.
 
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
-use crate::exec::launch::walk::{Ran, Walk};
-use crate::exec::loader::Family;
-use crate::exec::log::{Link, Log, Step};
+use crate::exec::launch::walk::{Ran, StartWalk};
+use crate::exec::loader::LoaderFamily;
+use crate::exec::log::{Link, Log, OpenedFile};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::inspect::FileKind;
@@ -58,9 +58,9 @@ fn parse(words: &[String]) -> Option<Arguments<'_>> {
     Some(parsed)
 }
 
-impl Machine<'_> {
-    pub(super) fn follow_loader(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
-        let family = if ran.name.starts_with("ld-musl-") { Family::Musl } else { Family::Glibc };
+impl ExecMachine<'_> {
+    pub(super) fn follow_loader(&self, log: &mut Log, ran: &Ran, walk: &StartWalk) -> Option<Outcome> {
+        let family = if ran.name.starts_with("ld-musl-") { LoaderFamily::Musl } else { LoaderFamily::Glibc };
         let open = |log: &mut Log| log.open_end(&ran.name, "the loader maps the program in its arguments itself");
         let Some(arguments) = parse(&ran.argv[1..]) else { return open(log) };
         let own = log.steps.iter().rfind(|step| step.link != Link::Loader).and_then(|step| step.path.clone());
@@ -69,14 +69,14 @@ impl Machine<'_> {
         let program = arguments.program.first().filter(|program| program.contains('/'));
         let (Some(program), Some(loader)) = (program, loader) else { return open(log) };
         let Some(FileKind::Elf(loader_elf)) = self.kind(loader) else { return open(log) };
-        let code = if family == Family::Musl { 1 } else { 127 };
+        let code = if family == LoaderFamily::Musl { 1 } else { 127 };
         let ends = |log: &mut Log, why: &str, kind, text: String| {
             log.says.push(match family {
-                Family::Glibc => format!("{program}: error while loading shared libraries: {program}: {why}"),
-                Family::Musl if kind == CauseKind::MissingProgram => {
+                LoaderFamily::Glibc => format!("{program}: error while loading shared libraries: {program}: {why}"),
+                LoaderFamily::Musl if kind == CauseKind::MissingProgram => {
                     format!("{}: cannot load {program}: No such file or directory", ran.argv[0])
                 }
-                Family::Musl => format!("{}: {program}: Not a valid dynamic program", ran.argv[0]),
+                LoaderFamily::Musl => format!("{}: {program}: Not a valid dynamic program", ran.argv[0]),
             });
             Some(Outcome::Dies { death: Death::Exit(code), at: program.clone(), cause: Cause { kind, text } })
         };
@@ -100,7 +100,7 @@ impl Machine<'_> {
             }
         };
         let link = Link::Command(ran.name.clone());
-        log.steps.push(Step { typed: program.clone(), path: Some(lossy(&path)), what: elf.describe(), link });
+        log.steps.push(OpenedFile { typed: program.clone(), path: Some(lossy(&path)), what: elf.describe(), link });
         if elf.arch() != loader_elf.arch() {
             let text = format!("{} is given {program}, which is {}", ran.name, elf.describe());
             return ends(log, absent, CauseKind::ForeignArchitecture, text);
@@ -125,7 +125,7 @@ impl Machine<'_> {
         let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_string();
         let (name, file) = (base(program), lossy(self.rootfs.view(id).name));
         let falls_back = self.falls_back(Some(family));
-        let walk = Walk { depth: walk.depth + 1, ..walk.clone() };
+        let walk = StartWalk { depth: walk.depth + 1, ..walk.clone() };
         self.follow(log, Ran { name, file, argv, falls_back, emulated: None }, &walk)
     }
 }

@@ -5,11 +5,11 @@
 use serde::Deserialize;
 
 use crate::exec::environment::variable;
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
 use crate::exec::launch::interpret::{is_known, kept_text};
-use crate::exec::launch::walk::{Ran, Walk};
+use crate::exec::launch::walk::{Ran, StartWalk};
 use crate::exec::log::{Link, Log};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
@@ -32,14 +32,14 @@ const ROLLING_VARIABLES: &[&str] = &["DOTNET_ROLL_FORWARD", "DOTNET_ROLL_FORWARD
 
 /// `X.runtimeconfig.json`, as far as it names frameworks.
 #[derive(Debug, Default, Deserialize)]
-struct Settings {
+struct RuntimeConfig {
     #[serde(default, rename = "runtimeOptions")]
-    options: Options,
+    options: MuxerOptions,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Options {
+struct MuxerOptions {
     framework: Option<Framework>,
     #[serde(default)]
     frameworks: Vec<Framework>,
@@ -60,9 +60,9 @@ fn version(text: &str) -> Option<(u32, u32, u32)> {
     Some((parts.next()??, parts.next().flatten().unwrap_or(0), parts.next().flatten().unwrap_or(0)))
 }
 
-impl Machine<'_> {
+impl ExecMachine<'_> {
     /// Follows `dotnet X.dll`. `None` if it runs, or is a command of the SDK.
-    pub(super) fn follow_dotnet(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
+    pub(super) fn follow_dotnet(&self, log: &mut Log, ran: &Ran, walk: &StartWalk) -> Option<Outcome> {
         let mut words = ran.argv.iter().skip(1).peekable();
         let is_exec = words.next_if(|word| *word == "exec").is_some();
         let mut options = Vec::new();
@@ -122,14 +122,14 @@ impl Machine<'_> {
             let text = format!("{settings} does not exist; dotnet needs it to find the framework of {app}");
             return dies(131, CauseKind::MissingScript, text);
         };
-        let settings: Settings = serde_json::from_str(&kept_text(self.kind(file)?)?).ok()?;
+        let settings: RuntimeConfig = serde_json::from_str(&kept_text(self.kind(file)?)?).ok()?;
         let is_rolling = options.iter().any(|option| ROLLING.contains(&option.split('=').next().unwrap_or(option)))
             || ROLLING_VARIABLES.iter().any(|name| variable(&walk.env, name).is_some());
         self.lacking_framework(log, app, &settings.options, is_rolling)
     }
 
     /// Ends dotnet if the host's directory lacks a shared framework that the application names.
-    fn lacking_framework(&self, log: &mut Log, app: &str, options: &Options, is_rolling: bool) -> Option<Outcome> {
+    fn lacking_framework(&self, log: &mut Log, app: &str, options: &MuxerOptions, is_rolling: bool) -> Option<Outcome> {
         let host = log.steps.iter().rev().find(|step| step.link != Link::Loader)?.path.clone()?;
         let shared = format!("{}/shared", host.rsplit_once('/')?.0);
         self.rootfs.resolve(&shared).ok()?;
@@ -166,7 +166,7 @@ impl Machine<'_> {
     }
 
     /// Ends the launcher of an application that does not contain .NET, if the image has none.
-    pub(super) fn lacking_runtime(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
+    pub(super) fn lacking_runtime(&self, log: &mut Log, ran: &Ran, walk: &StartWalk) -> Option<Outcome> {
         let started = log.steps.iter().rev().find(|step| step.link != Link::Loader)?.path.clone()?;
         let assembly = self.rootfs.resolve(format!("{started}.dll")).ok()?;
         let is_assembly = matches!(self.kind(assembly), Some(FileKind::Pe(pe)) if pe.is_dotnet);

@@ -4,18 +4,18 @@
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::access::{config, not_read};
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
 use crate::exec::launch::accounts;
 use crate::exec::launch::by_loader::is_loader;
 use crate::exec::launch::interpret::{self, ShellCall};
-use crate::exec::launch::interpreter::Interpreter;
+use crate::exec::launch::interpreter::FileInterpreter;
 use crate::exec::launch::services;
 use crate::exec::launch::shells::{self, Shell};
-use crate::exec::launch::walk::{Caller, Ran, Walk};
-use crate::exec::launch::wrapper::{self, Style};
-use crate::exec::loader::Family;
+use crate::exec::launch::walk::{Caller, Ran, StartWalk};
+use crate::exec::launch::wrapper::{self, FailureStyle};
+use crate::exec::loader::LoaderFamily;
 use crate::exec::log::{Link, Log};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Errno, Outcome};
@@ -106,9 +106,9 @@ impl Caller<'_> {
     }
 }
 
-impl<'a> Machine<'a> {
+impl<'a> ExecMachine<'a> {
     /// Starts a program and follows the programs that it starts.
-    pub(crate) fn walk(&self, log: &mut Log, path: &[u8], argv: &[Vec<u8>], walk: &Walk, link: Link) -> Outcome {
+    pub(crate) fn walk(&self, log: &mut Log, path: &[u8], argv: &[Vec<u8>], walk: &StartWalk, link: Link) -> Outcome {
         match self.start(log, path, argv, &walk.env, link) {
             Ok(ran) => {
                 let alive = ran.emulated.clone().map_or(Outcome::Runs, |by| Outcome::Emulated { by });
@@ -120,7 +120,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Follows the programs that a running program starts. `None` if the call is for the program itself.
-    pub(super) fn follow(&self, log: &mut Log, ran: Ran, walk: &Walk) -> Option<Outcome> {
+    pub(super) fn follow(&self, log: &mut Log, ran: Ran, walk: &StartWalk) -> Option<Outcome> {
         if walk.depth >= MAX_DEPTH {
             return log.open_end(ran.name, "its chain of programs is too long to follow");
         }
@@ -130,7 +130,7 @@ impl<'a> Machine<'a> {
             ("busybox", Some(applet)) => Ran { name: applet.clone(), argv: ran.argv[1..].to_vec(), ..ran },
             _ => ran,
         };
-        let mut walk = Walk { depth: walk.depth + 1, ..walk.clone() };
+        let mut walk = StartWalk { depth: walk.depth + 1, ..walk.clone() };
         // A script's run-parts is followed by the interpreter.
         let is_own = |kind| kind != services::Supervisor::RunParts || walk.depth == 1;
         if let Some((kind, at)) =
@@ -144,8 +144,8 @@ impl<'a> Machine<'a> {
         if let Some((row, style)) = wrapper::wrapper(&ran.name, is_applet) {
             let wrapped = wrapper::parse(row, style, &ran.argv);
             if let Some(bad) = &wrapped.refused {
-                let message = wrapper::refusal(&ran.argv[0], bad, style == Style::Busybox, ran.falls_back);
-                return Some(self.refuse_option(log, &ran, style == Style::Busybox, message));
+                let message = wrapper::refusal(&ran.argv[0], bad, style == FailureStyle::Busybox, ran.falls_back);
+                return Some(self.refuse_option(log, &ran, style == FailureStyle::Busybox, message));
             }
             if let Some(user) = &wrapped.user {
                 match self.account(user, &walk) {
@@ -157,7 +157,7 @@ impl<'a> Machine<'a> {
             }
             // The GNU programs use argv[0] as their name in messages.
             let name = match style {
-                Style::Quoted | Style::FailedToRun | Style::Xargs => ran.argv[0].as_str(),
+                FailureStyle::Quoted | FailureStyle::FailedToRun | FailureStyle::Xargs => ran.argv[0].as_str(),
                 _ => ran.name.as_str(),
             };
             return self.run_wrapped(
@@ -171,7 +171,7 @@ impl<'a> Machine<'a> {
             name if SHELLS.contains(&name) => self.follow_shell(log, &ran, &walk),
             "java" => self.follow_java(log, &ran.argv, &walk),
             "dotnet" => self.follow_dotnet(log, &ran, &walk),
-            name if let Some(interpreter) = Interpreter::from_file_name(name) => {
+            name if let Some(interpreter) = FileInterpreter::from_file_name(name) => {
                 self.follow_interpreted(log, &ran, interpreter, &walk)
             }
             name if is_loader(name) && ran.argv.len() > 1 => self.follow_loader(log, &ran, &walk),
@@ -188,7 +188,7 @@ impl<'a> Machine<'a> {
         log: &mut Log,
         mut wrapped: wrapper::Wrapped,
         caller: Caller<'_>,
-        mut walk: Walk,
+        mut walk: StartWalk,
     ) -> Option<Outcome> {
         if wrapped.clears {
             walk.env.clear();
@@ -224,7 +224,7 @@ impl<'a> Machine<'a> {
         name: &str,
         argv: &[String],
         caller: Caller<'_>,
-        walk: &Walk,
+        walk: &StartWalk,
     ) -> Outcome {
         let by = caller.name();
         if !interpret::is_known(name) {
@@ -269,7 +269,7 @@ impl<'a> Machine<'a> {
 
     /// The search of execvp and of shells, which use the first executable file. Source: posix/execvpe.c.
     fn find(&self, log: &mut Log, name: &str, env: &[String]) -> Result<Vec<u8>, Missing> {
-        let refused = |refusal: crate::exec::kernel::access::Refusal, path: &[u8]| Missing {
+        let refused = |refusal: crate::exec::kernel::access::OpenRefusal, path: &[u8]| Missing {
             errno: refusal.errno.unwrap_or(Errno::EACCES),
             cause: refusal.cause,
             met: Some(lossy(path)),
@@ -303,7 +303,7 @@ impl<'a> Machine<'a> {
         log: &mut Log,
         name: &str,
         (errno, cause): (Errno, Cause),
-        (caller, walk): (Caller<'_>, &Walk),
+        (caller, walk): (Caller<'_>, &StartWalk),
         (argv, found): (&[String], SearchResult<'_>),
     ) -> Outcome {
         let (path, is_search) = match found {
@@ -319,7 +319,7 @@ impl<'a> Machine<'a> {
         let (line, code, text) = match caller {
             Caller::Wrapper { name: by, .. } if reads_binary => {
                 let Some(shell) = self.shell_of_the_system() else {
-                    let caller = Caller::Wrapper { falls_back: false, style: Style::Plain, name: by };
+                    let caller = Caller::Wrapper { falls_back: false, style: FailureStyle::Plain, name: by };
                     return self.fail(log, name, (errno, cause), (caller, walk), (argv, found));
                 };
                 let (line, code) = shell.reads_binary(path);
@@ -335,7 +335,7 @@ impl<'a> Machine<'a> {
             }
             Caller::Shell { kind, label, line, is_exec } => {
                 let is_directory = cause.kind == CauseKind::IsDirectory;
-                let failed = shells::Failed { label, line, name, path, errno, is_exec, is_search, is_directory };
+                let failed = shells::FailedCommand { label, line, name, path, errno, is_exec, is_search, is_directory };
                 let (message, code) = kind.failure(&failed);
                 if is_search && name.ends_with('\r') {
                     log.says.push(message);
@@ -351,7 +351,7 @@ impl<'a> Machine<'a> {
         Outcome::Dies { death, at: name.to_string(), cause: Cause { text, ..cause } }
     }
 
-    fn follow_shell(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
+    fn follow_shell(&self, log: &mut Log, ran: &Ran, walk: &StartWalk) -> Option<Outcome> {
         let kind = if ran.file.starts_with("busybox") { Shell::Busybox } else { Shell::from_file_name(&ran.file) };
         let mut words = ran.argv.iter().skip(1).peekable();
         let (mut is_text, mut ends_on_error, mut reads_stdin) = (false, false, false);
@@ -397,7 +397,7 @@ impl<'a> Machine<'a> {
         operands: &[String],
         by: (Shell, &str),
         ends_on_error: bool,
-        walk: &Walk,
+        walk: &StartWalk,
     ) -> Option<Outcome> {
         let (path, (kind, label)) = (operands.first()?, by);
         let here = self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true);
@@ -466,7 +466,7 @@ impl<'a> Machine<'a> {
         arguments: &[String],
         by: (Shell, &str),
         ends_on_error: bool,
-        walk: &Walk,
+        walk: &StartWalk,
     ) -> Option<Outcome> {
         let call = ShellCall { text, arguments, kind: by.0, label: by.1, ends_on_error };
         self.interpret(log, &call, walk)
@@ -474,9 +474,9 @@ impl<'a> Machine<'a> {
 
     /// Whether a program's libc falls back to /bin/sh: glibc does, musl does not. A static program is assumed to use
     /// its distribution's libc.
-    pub(crate) fn falls_back(&self, loader: Option<Family>) -> bool {
+    pub(crate) fn falls_back(&self, loader: Option<LoaderFamily>) -> bool {
         match loader {
-            Some(family) => family == Family::Glibc,
+            Some(family) => family == LoaderFamily::Glibc,
             None => {
                 let release = config(self.rootfs, "/etc/os-release").unwrap_or_default();
                 !release.lines().any(|line| line == "ID=alpine")

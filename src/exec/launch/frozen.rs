@@ -1,7 +1,7 @@
 //! A directory that PyInstaller built: its program loads the Python library next to it.
 //! Source: PyInstaller's documentation, "What PyInstaller Does and How It Does It".
 
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::log::{Link, Log};
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::NodeKind;
@@ -10,7 +10,7 @@ use crate::inspect::FileKind;
 /// The archive of Python's own modules, which every such directory has.
 const ARCHIVE: &str = "base_library.zip";
 
-impl Machine<'_> {
+impl ExecMachine<'_> {
     /// How the program that was started last ends if it is PyInstaller's and its Python library cannot be loaded.
     pub(super) fn lacks_python_library(&self, log: &mut Log) -> Option<Outcome> {
         let program = log.steps.iter().rfind(|step| step.link != Link::Loader)?.path.clone()?;

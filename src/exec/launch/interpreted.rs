@@ -1,17 +1,17 @@
 //! Follows interpreters to the programs that their file or arguments start: a package manager's script, a console
 //! script's module, a Bundler command.
 
-use crate::exec::kernel::binfmt::Machine;
-use crate::exec::launch::interpreter::Interpreter;
+use crate::exec::kernel::binfmt::ExecMachine;
+use crate::exec::launch::interpreter::FileInterpreter;
 use crate::exec::launch::managers::Manager;
 use crate::exec::launch::perhaps::plain;
-use crate::exec::launch::walk::{Ran, Walk};
+use crate::exec::launch::walk::{Ran, StartWalk};
 use crate::exec::log::Log;
 use crate::exec::outcome::Outcome;
 
-impl Machine<'_> {
+impl ExecMachine<'_> {
     /// Follows `bundle exec`: to a program on PATH, or to one that a gem contains, which it finds itself.
-    fn follow_bundled(&self, log: &mut Log, command: &[String], walk: &Walk) -> Option<Outcome> {
+    fn follow_bundled(&self, log: &mut Log, command: &[String], walk: &StartWalk) -> Option<Outcome> {
         if !self.names_program(command.first()?, &walk.env) {
             return log.open_end("bundle", "it searches for the program to start itself");
         }
@@ -23,8 +23,8 @@ impl Machine<'_> {
         &self,
         log: &mut Log,
         ran: &Ran,
-        interpreter: Interpreter,
-        walk: &Walk,
+        interpreter: FileInterpreter,
+        walk: &StartWalk,
     ) -> Option<Outcome> {
         let outcome = self.follow_file(log, &ran.argv, interpreter, walk);
         if outcome.is_some() {
@@ -32,23 +32,23 @@ impl Machine<'_> {
         }
         let file = interpreter.file(&ran.argv);
         let found = match (interpreter, file) {
-            (Interpreter::Node, Some((file, words))) if let Some(manager) = Manager::from_file_name(file) => {
+            (FileInterpreter::Node, Some((file, words))) if let Some(manager) = Manager::from_file_name(file) => {
                 return self.follow_manager(log, manager, words, walk);
             }
-            (Interpreter::Perl | Interpreter::Ruby, Some((file, words)))
+            (FileInterpreter::Perl | FileInterpreter::Ruby, Some((file, words)))
                 if let Some(command) = bundled(file, words) =>
             {
                 return self.follow_bundled(log, command, walk);
             }
-            (Interpreter::Python, _) => self.follow_module(log, ran, walk),
-            (Interpreter::Bun, None) => return self.follow_manager(log, Manager::Bun, &ran.argv[1..], walk),
+            (FileInterpreter::Python, _) => self.follow_module(log, ran, walk),
+            (FileInterpreter::Bun, None) => return self.follow_manager(log, Manager::Bun, &ran.argv[1..], walk),
             (
-                Interpreter::Bun
-                | Interpreter::Deno
-                | Interpreter::Node
-                | Interpreter::Perl
-                | Interpreter::Php
-                | Interpreter::Ruby,
+                FileInterpreter::Bun
+                | FileInterpreter::Deno
+                | FileInterpreter::Node
+                | FileInterpreter::Perl
+                | FileInterpreter::Php
+                | FileInterpreter::Ruby,
                 _,
             ) => None,
         };

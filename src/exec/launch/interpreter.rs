@@ -4,10 +4,10 @@
 
 use crate::exec::environment::variable;
 use crate::exec::kernel::access::not_read;
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
 use crate::exec::launch::interpret::is_known;
-use crate::exec::launch::walk::Walk;
+use crate::exec::launch::walk::StartWalk;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
@@ -15,7 +15,7 @@ use crate::image::{NodeId, NodeKind, ResolveError};
 
 /// An interpreter that reads a file or, in a directory, a file of a certain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Interpreter {
+pub(crate) enum FileInterpreter {
     Bun,
     Deno,
     Node,
@@ -27,7 +27,7 @@ pub(crate) enum Interpreter {
 
 /// The input of an interpreter.
 #[derive(Debug, PartialEq, Eq)]
-enum Input<'a> {
+enum InterpreterInput<'a> {
     Nothing,
     /// Code from this option, and the words after it.
     Code(&'a str, &'a [String]),
@@ -45,30 +45,30 @@ struct Letters {
     attached: &'static str,
 }
 
-impl Interpreter {
+impl FileInterpreter {
     /// Returns the interpreter for the name of its file, which may contain a version: `python3.11`.
-    pub(crate) fn from_file_name(name: &str) -> Option<Interpreter> {
+    pub(crate) fn from_file_name(name: &str) -> Option<FileInterpreter> {
         match name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.') {
-            "bun" => Some(Interpreter::Bun),
-            "deno" => Some(Interpreter::Deno),
-            "node" | "nodejs" => Some(Interpreter::Node),
-            "perl" => Some(Interpreter::Perl),
-            "php" => Some(Interpreter::Php),
-            "python" => Some(Interpreter::Python),
-            "ruby" => Some(Interpreter::Ruby),
+            "bun" => Some(FileInterpreter::Bun),
+            "deno" => Some(FileInterpreter::Deno),
+            "node" | "nodejs" => Some(FileInterpreter::Node),
+            "perl" => Some(FileInterpreter::Perl),
+            "php" => Some(FileInterpreter::Php),
+            "python" => Some(FileInterpreter::Python),
+            "ruby" => Some(FileInterpreter::Ruby),
             _ => None,
         }
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Interpreter::Bun => "bun",
-            Interpreter::Deno => "deno",
-            Interpreter::Node => "node",
-            Interpreter::Perl => "perl",
-            Interpreter::Php => "php",
-            Interpreter::Python => "python",
-            Interpreter::Ruby => "ruby",
+            FileInterpreter::Bun => "bun",
+            FileInterpreter::Deno => "deno",
+            FileInterpreter::Node => "node",
+            FileInterpreter::Perl => "perl",
+            FileInterpreter::Php => "php",
+            FileInterpreter::Python => "python",
+            FileInterpreter::Ruby => "ruby",
         }
     }
 
@@ -76,23 +76,23 @@ impl Interpreter {
     fn letters(self) -> Letters {
         let letters = |code, next, attached| Letters { code, next, attached };
         match self {
-            Interpreter::Bun => letters("epF", "rdlc", ""),
-            Interpreter::Deno => letters("", "cL", "ARWNESI"),
-            Interpreter::Node => letters("ep", "rC", ""),
-            Interpreter::Perl => letters("eESx", "I", "MmCDFidV"),
-            Interpreter::Php => letters("rafimvhBREF", "dcztTS", ""),
-            Interpreter::Python => letters("cm", "WX", ""),
-            Interpreter::Ruby => letters("eSxC", "IrE", "KTWFi"),
+            FileInterpreter::Bun => letters("epF", "rdlc", ""),
+            FileInterpreter::Deno => letters("", "cL", "ARWNESI"),
+            FileInterpreter::Node => letters("ep", "rC", ""),
+            FileInterpreter::Perl => letters("eESx", "I", "MmCDFidV"),
+            FileInterpreter::Php => letters("rafimvhBREF", "dcztTS", ""),
+            FileInterpreter::Python => letters("cm", "WX", ""),
+            FileInterpreter::Ruby => letters("eSxC", "IrE", "KTWFi"),
         }
     }
 
     /// Options with two dashes whose value is the next word.
     fn valued(self) -> &'static [&'static str] {
         match self {
-            Interpreter::Bun => {
+            FileInterpreter::Bun => {
                 &["--preload", "--require", "--import", "--define", "--loader", "--env-file", "--port", "--conditions"]
             }
-            Interpreter::Deno => &[
+            FileInterpreter::Deno => &[
                 "--config",
                 "--import-map",
                 "--location",
@@ -105,7 +105,7 @@ impl Interpreter {
                 "--host",
                 "--conditions",
             ],
-            Interpreter::Node => &[
+            FileInterpreter::Node => &[
                 "--require",
                 "--import",
                 "--conditions",
@@ -140,26 +140,26 @@ impl Interpreter {
                 "--test-reporter-destination",
                 "--test-name-pattern",
             ],
-            Interpreter::Php => &["--define", "--php-ini", "--docroot", "--zend-extension", "--server"],
-            Interpreter::Python => &["--check-hash-based-pycs"],
-            Interpreter::Ruby => &["--encoding", "--external-encoding", "--internal-encoding"],
-            Interpreter::Perl => &[],
+            FileInterpreter::Php => &["--define", "--php-ini", "--docroot", "--zend-extension", "--server"],
+            FileInterpreter::Python => &["--check-hash-based-pycs"],
+            FileInterpreter::Ruby => &["--encoding", "--external-encoding", "--internal-encoding"],
+            FileInterpreter::Perl => &[],
         }
     }
 
     /// Options with two dashes with which no file is read.
     fn instead(self) -> &'static [&'static str] {
         match self {
-            Interpreter::Bun => &["--eval", "--print", "--cwd", "--filter", "--version", "--revision", "--help"],
-            Interpreter::Deno => &["--version", "--help"],
-            Interpreter::Node => &["--eval", "--print", "--run", "--test"],
-            Interpreter::Php => &["--run", "--file", "--interactive", "--process-code", "--process-file"],
-            Interpreter::Perl | Interpreter::Python | Interpreter::Ruby => &[],
+            FileInterpreter::Bun => &["--eval", "--print", "--cwd", "--filter", "--version", "--revision", "--help"],
+            FileInterpreter::Deno => &["--version", "--help"],
+            FileInterpreter::Node => &["--eval", "--print", "--run", "--test"],
+            FileInterpreter::Php => &["--run", "--file", "--interactive", "--process-code", "--process-file"],
+            FileInterpreter::Perl | FileInterpreter::Python | FileInterpreter::Ruby => &[],
         }
     }
 
     /// Parses the arguments into its input. `argv` starts with its own name.
-    fn input(self, argv: &[String]) -> Input<'_> {
+    fn input(self, argv: &[String]) -> InterpreterInput<'_> {
         let letters = self.letters();
         let mut at = 1;
         let mut has_command = false;
@@ -170,13 +170,13 @@ impl Interpreter {
                     has_command = true;
                     at += 1;
                 }
-                None if self.takes_command() && !is_source(word) => return Input::Nothing,
-                None => return Input::File(word, rest),
-                Some("") => return Input::Nothing,
+                None if self.takes_command() && !is_source(word) => return InterpreterInput::Nothing,
+                None => return InterpreterInput::File(word, rest),
+                Some("") => return InterpreterInput::Nothing,
                 Some(long) if long.starts_with('-') => {
                     let key = word.split('=').next().unwrap_or(word);
                     if self.instead().contains(&key) {
-                        return Input::Code(word, rest);
+                        return InterpreterInput::Code(word, rest);
                     }
                     at += if self.valued().contains(&word.as_str()) { 2 } else { 1 };
                 }
@@ -184,7 +184,7 @@ impl Interpreter {
                     at += 1;
                     for (index, letter) in joined.char_indices() {
                         if letters.code.contains(letter) {
-                            return Input::Code(word, rest);
+                            return InterpreterInput::Code(word, rest);
                         }
                         if letters.next.contains(letter) {
                             at += usize::from(index + letter.len_utf8() == joined.len());
@@ -197,29 +197,33 @@ impl Interpreter {
                 }
             }
         }
-        Input::Nothing
+        InterpreterInput::Nothing
     }
 
     /// Whether its first word may be one of its commands: `deno run`.
     fn takes_command(self) -> bool {
         match self {
-            Interpreter::Bun | Interpreter::Deno => true,
-            Interpreter::Node | Interpreter::Perl | Interpreter::Php | Interpreter::Python | Interpreter::Ruby => false,
+            FileInterpreter::Bun | FileInterpreter::Deno => true,
+            FileInterpreter::Node
+            | FileInterpreter::Perl
+            | FileInterpreter::Php
+            | FileInterpreter::Python
+            | FileInterpreter::Ruby => false,
         }
     }
 
     /// Returns the file in the arguments, and the arguments that the file gets.
     pub(crate) fn file(self, argv: &[String]) -> Option<(&String, &[String])> {
         match self.input(argv) {
-            Input::File(file, words) => Some((file, words)),
-            Input::Code(..) | Input::Nothing => None,
+            InterpreterInput::File(file, words) => Some((file, words)),
+            InterpreterInput::Code(..) | InterpreterInput::Nothing => None,
         }
     }
 
     /// Returns the module of `python -m MODULE`.
     pub(crate) fn module(self, argv: &[String]) -> Option<&str> {
-        let Input::Code(word, rest) = self.input(argv) else { return None };
-        let (before, attached) = word.split_once('m').filter(|_| self == Interpreter::Python)?;
+        let InterpreterInput::Code(word, rest) = self.input(argv) else { return None };
+        let (before, attached) = word.split_once('m').filter(|_| self == FileInterpreter::Python)?;
         let is_module = !before.contains('c');
         if attached.is_empty() { rest.first().map(String::as_str) } else { Some(attached) }.filter(|_| is_module)
     }
@@ -227,18 +231,26 @@ impl Interpreter {
     /// Endings that the file's name may omit.
     fn endings(self) -> &'static [&'static str] {
         match self {
-            Interpreter::Bun => &["", ".tsx", ".jsx", ".ts", ".mjs", ".js", ".cjs", ".json"],
-            Interpreter::Node => &["", ".js", ".mjs", ".cjs", ".json", ".node", ".ts"],
-            Interpreter::Deno | Interpreter::Perl | Interpreter::Php | Interpreter::Python | Interpreter::Ruby => &[""],
+            FileInterpreter::Bun => &["", ".tsx", ".jsx", ".ts", ".mjs", ".js", ".cjs", ".json"],
+            FileInterpreter::Node => &["", ".js", ".mjs", ".cjs", ".json", ".node", ".ts"],
+            FileInterpreter::Deno
+            | FileInterpreter::Perl
+            | FileInterpreter::Php
+            | FileInterpreter::Python
+            | FileInterpreter::Ruby => &[""],
         }
     }
 
     /// Files any of which makes a directory a program. Empty if directories are not modelled.
     fn in_directory(self) -> &'static [&'static str] {
         match self {
-            Interpreter::Node => &["package.json", "index.js", "index.json", "index.node"],
-            Interpreter::Python => &["__main__.py", "__main__.pyc"],
-            Interpreter::Bun | Interpreter::Deno | Interpreter::Perl | Interpreter::Php | Interpreter::Ruby => &[],
+            FileInterpreter::Node => &["package.json", "index.js", "index.json", "index.node"],
+            FileInterpreter::Python => &["__main__.py", "__main__.pyc"],
+            FileInterpreter::Bun
+            | FileInterpreter::Deno
+            | FileInterpreter::Perl
+            | FileInterpreter::Php
+            | FileInterpreter::Ruby => &[],
         }
     }
 }
@@ -252,31 +264,31 @@ fn is_source(word: &str) -> bool {
     !word.contains(':') && ENDS.iter().any(|end| word.ends_with(end))
 }
 
-impl<'a> Machine<'a> {
+impl<'a> ExecMachine<'a> {
     /// Checks the file that an interpreter is given, if any.
     pub(crate) fn follow_file(
         &self,
         log: &mut Log,
         argv: &[String],
-        interpreter: Interpreter,
-        walk: &Walk,
+        interpreter: FileInterpreter,
+        walk: &StartWalk,
     ) -> Option<Outcome> {
-        if interpreter == Interpreter::Node
+        if interpreter == FileInterpreter::Node
             && let Some(outcome) = self.lacking_preload(log, argv, walk)
         {
             return Some(outcome);
         }
         let file = match interpreter.input(argv) {
-            Input::Nothing => return None,
-            Input::Code(word, _) => {
+            InterpreterInput::Nothing => return None,
+            InterpreterInput::Code(word, _) => {
                 return log.open_end(interpreter.name(), format!("{word} passes it the code to run"));
             }
-            Input::File(file, _) => file,
+            InterpreterInput::File(file, _) => file,
         };
         let lookup = |path: &str| self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).ok();
         let is_directory = |id: &NodeId| self.rootfs.view(*id).kind == NodeKind::Directory;
         let mut files = interpreter.endings().iter().filter_map(|ending| lookup(&format!("{file}{ending}")));
-        if interpreter == Interpreter::Node && file == "inspect" || files.any(|id| !is_directory(&id)) {
+        if interpreter == FileInterpreter::Node && file == "inspect" || files.any(|id| !is_directory(&id)) {
             return None;
         }
         if let Err(ResolveError::Unread(mount)) = self.cwd.walk(self.rootfs, file.as_bytes(), &|_| true) {
@@ -301,12 +313,12 @@ impl<'a> Machine<'a> {
 
     /// Ends node if a file that its options load before its program does not exist. Node resolves a package's name
     /// itself.
-    fn lacking_preload(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
+    fn lacking_preload(&self, log: &mut Log, argv: &[String], walk: &StartWalk) -> Option<Outcome> {
         if walk.is_open {
             return None;
         }
         let preset = variable(&walk.env, "NODE_OPTIONS").unwrap_or_default().split_whitespace().map(str::to_string);
-        let program = Interpreter::Node.file(argv).map_or(argv.len(), |(_, rest)| argv.len() - rest.len() - 1);
+        let program = FileInterpreter::Node.file(argv).map_or(argv.len(), |(_, rest)| argv.len() - rest.len() - 1);
         let words: Vec<String> = preset.chain(argv[1..program.max(1)].iter().cloned()).collect();
         for (at, word) in words.iter().enumerate() {
             let (key, attached) = word.split_once('=').map_or((word.as_str(), None), |(key, value)| (key, Some(value)));
@@ -319,8 +331,8 @@ impl<'a> Machine<'a> {
                 let path = format!("{file}{ending}");
                 !matches!(self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true), Err(ResolveError::Missing(_)))
             };
-            if is_path && !mounts::is_made(self.rootfs, file) && !Interpreter::Node.endings().iter().any(is_there) {
-                return Some(self.no_program_for(log, Interpreter::Node, &argv[0], file, false));
+            if is_path && !mounts::is_made(self.rootfs, file) && !FileInterpreter::Node.endings().iter().any(is_there) {
+                return Some(self.no_program_for(log, FileInterpreter::Node, &argv[0], file, false));
             }
         }
         None
@@ -329,7 +341,7 @@ impl<'a> Machine<'a> {
     fn no_program_for(
         &self,
         log: &mut Log,
-        interpreter: Interpreter,
+        interpreter: FileInterpreter,
         name: &str,
         file: &str,
         is_directory: bool,
@@ -337,14 +349,14 @@ impl<'a> Machine<'a> {
         let path = self.absolute(file);
         let by = interpreter.name();
         let (line, code) = match (interpreter, is_directory) {
-            (Interpreter::Node, _) => (format!("Error: Cannot find module '{}'", path.trim_end_matches('/')), 1),
-            (Interpreter::Bun, _) => (format!("error: Module not found \"{file}\""), 1),
-            (Interpreter::Deno, _) => (format!("error: Module not found \"file://{path}\"."), 1),
-            (Interpreter::Python, true) => (format!("{name}: can't find '__main__' module in '{path}'"), 1),
-            (Interpreter::Perl, _) => (format!("Can't open perl script \"{file}\": No such file or directory"), 2),
-            (Interpreter::Php, _) => (format!("Could not open input file: {file}"), 1),
-            (Interpreter::Ruby, _) => (format!("{name}: No such file or directory -- {file} (LoadError)"), 1),
-            (Interpreter::Python, false) => {
+            (FileInterpreter::Node, _) => (format!("Error: Cannot find module '{}'", path.trim_end_matches('/')), 1),
+            (FileInterpreter::Bun, _) => (format!("error: Module not found \"{file}\""), 1),
+            (FileInterpreter::Deno, _) => (format!("error: Module not found \"file://{path}\"."), 1),
+            (FileInterpreter::Python, true) => (format!("{name}: can't find '__main__' module in '{path}'"), 1),
+            (FileInterpreter::Perl, _) => (format!("Can't open perl script \"{file}\": No such file or directory"), 2),
+            (FileInterpreter::Php, _) => (format!("Could not open input file: {file}"), 1),
+            (FileInterpreter::Ruby, _) => (format!("{name}: No such file or directory -- {file} (LoadError)"), 1),
+            (FileInterpreter::Python, false) => {
                 (format!("{name}: can't open file '{path}': [Errno 2] No such file or directory"), 2)
             }
         };
@@ -379,36 +391,36 @@ mod tests {
 
     #[test]
     fn the_file_comes_after_the_options_and_their_values() {
-        let file = |interpreter: Interpreter, line: &str| {
+        let file = |interpreter: FileInterpreter, line: &str| {
             let argv: Vec<String> = line.split(' ').map(str::to_string).collect();
             interpreter.file(&argv).map(|(file, _)| file.clone())
         };
         for (interpreter, line, expected) in [
-            (Interpreter::Node, "node --env-file .env -r x --enable-source-maps app.js y", Some("app.js")),
-            (Interpreter::Node, "node --env-file=.env app.js", Some("app.js")),
-            (Interpreter::Node, "node -pe 1", None),
-            (Interpreter::Node, "node --run start", None),
-            (Interpreter::Python, "python -u -W ignore -Xdev app.py", Some("app.py")),
-            (Interpreter::Python, "python -um app", None),
-            (Interpreter::Python, "python -", None),
-            (Interpreter::Perl, "perl -w -I lib -MCarp app.pl", Some("app.pl")),
-            (Interpreter::Perl, "perl -lane print", None),
-            (Interpreter::Php, "php -d a=b artisan serve", Some("artisan")),
-            (Interpreter::Php, "php -S 0.0.0.0:80 -t public", None),
-            (Interpreter::Php, "php -S 0.0.0.0:80 router.php", Some("router.php")),
-            (Interpreter::Php, "php -da=b artisan", Some("artisan")),
-            (Interpreter::Php, "php -S 0.0.0.0:80 -t public", None),
-            (Interpreter::Ruby, "ruby -w -I lib -rjson app.rb", Some("app.rb")),
-            (Interpreter::Ruby, "ruby -S rails", None),
-            (Interpreter::Bun, "bun --smol src/a.ts x", Some("src/a.ts")),
-            (Interpreter::Bun, "bun --bun run --hot a.tsx", Some("a.tsx")),
-            (Interpreter::Bun, "bun run start", None),
-            (Interpreter::Bun, "bun install", None),
-            (Interpreter::Deno, "deno run -A --config deno.json --allow-net=a.b main.ts", Some("main.ts")),
-            (Interpreter::Deno, "deno serve --port 80 main.ts", Some("main.ts")),
-            (Interpreter::Deno, "deno task start", None),
-            (Interpreter::Deno, "deno run npm:vite.js", None),
-            (Interpreter::Deno, "deno run https://a.b/c.ts", None),
+            (FileInterpreter::Node, "node --env-file .env -r x --enable-source-maps app.js y", Some("app.js")),
+            (FileInterpreter::Node, "node --env-file=.env app.js", Some("app.js")),
+            (FileInterpreter::Node, "node -pe 1", None),
+            (FileInterpreter::Node, "node --run start", None),
+            (FileInterpreter::Python, "python -u -W ignore -Xdev app.py", Some("app.py")),
+            (FileInterpreter::Python, "python -um app", None),
+            (FileInterpreter::Python, "python -", None),
+            (FileInterpreter::Perl, "perl -w -I lib -MCarp app.pl", Some("app.pl")),
+            (FileInterpreter::Perl, "perl -lane print", None),
+            (FileInterpreter::Php, "php -d a=b artisan serve", Some("artisan")),
+            (FileInterpreter::Php, "php -S 0.0.0.0:80 -t public", None),
+            (FileInterpreter::Php, "php -S 0.0.0.0:80 router.php", Some("router.php")),
+            (FileInterpreter::Php, "php -da=b artisan", Some("artisan")),
+            (FileInterpreter::Php, "php -S 0.0.0.0:80 -t public", None),
+            (FileInterpreter::Ruby, "ruby -w -I lib -rjson app.rb", Some("app.rb")),
+            (FileInterpreter::Ruby, "ruby -S rails", None),
+            (FileInterpreter::Bun, "bun --smol src/a.ts x", Some("src/a.ts")),
+            (FileInterpreter::Bun, "bun --bun run --hot a.tsx", Some("a.tsx")),
+            (FileInterpreter::Bun, "bun run start", None),
+            (FileInterpreter::Bun, "bun install", None),
+            (FileInterpreter::Deno, "deno run -A --config deno.json --allow-net=a.b main.ts", Some("main.ts")),
+            (FileInterpreter::Deno, "deno serve --port 80 main.ts", Some("main.ts")),
+            (FileInterpreter::Deno, "deno task start", None),
+            (FileInterpreter::Deno, "deno run npm:vite.js", None),
+            (FileInterpreter::Deno, "deno run https://a.b/c.ts", None),
         ] {
             assert_eq!(file(interpreter, line).as_deref(), expected, "{line}");
         }
@@ -418,7 +430,7 @@ mod tests {
     fn modules_are_named_next_to_the_option_or_after_it() {
         let module = |line: &str| {
             let argv: Vec<String> = line.split(' ').map(str::to_string).collect();
-            Interpreter::Python.module(&argv).map(str::to_string)
+            FileInterpreter::Python.module(&argv).map(str::to_string)
         };
         assert_eq!(module("python -m http.server 80").as_deref(), Some("http.server"));
         assert_eq!(module("python -Imflask run").as_deref(), Some("flask"));
@@ -428,14 +440,14 @@ mod tests {
     #[test]
     fn interpreters_are_known_with_their_versions() {
         for (name, expected) in [
-            ("python3.11", Some(Interpreter::Python)),
-            ("php8.2", Some(Interpreter::Php)),
-            ("ruby", Some(Interpreter::Ruby)),
-            ("perl5.36.0", Some(Interpreter::Perl)),
+            ("python3.11", Some(FileInterpreter::Python)),
+            ("php8.2", Some(FileInterpreter::Php)),
+            ("ruby", Some(FileInterpreter::Ruby)),
+            ("perl5.36.0", Some(FileInterpreter::Perl)),
             ("php-fpm8.2", None),
             ("pythonw", None),
         ] {
-            assert_eq!(Interpreter::from_file_name(name), expected, "{name}");
+            assert_eq!(FileInterpreter::from_file_name(name), expected, "{name}");
         }
     }
 }

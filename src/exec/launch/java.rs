@@ -3,10 +3,10 @@
 
 use crate::exec::environment::variable;
 use crate::exec::kernel::access::not_read;
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::why::describe;
 use crate::exec::launch::interpret::is_known;
-use crate::exec::launch::walk::Walk;
+use crate::exec::launch::walk::StartWalk;
 use crate::exec::log::Log;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::ResolveError;
@@ -33,9 +33,9 @@ fn not_a_library(kind: &FileKind) -> bool {
     matches!(kind, FileKind::Empty | FileKind::Html | FileKind::LfsPointer | FileKind::Text(_))
 }
 
-impl<'a> Machine<'a> {
+impl<'a> ExecMachine<'a> {
     /// `java -jar FILE` needs FILE, and `java -cp A:B MAIN` needs A or B. The contents of a class path are not checked.
-    pub(crate) fn follow_java(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
+    pub(crate) fn follow_java(&self, log: &mut Log, argv: &[String], walk: &StartWalk) -> Option<Outcome> {
         if let Some(outcome) = self.lacking_agent(log, argv, walk) {
             return Some(outcome);
         }
@@ -68,7 +68,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Ends java if nothing in its class path is in the image. Source: java(1), "--class-path".
-    fn follow_class_path(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
+    fn follow_class_path(&self, log: &mut Log, argv: &[String], walk: &StartWalk) -> Option<Outcome> {
         const NAMES: &[&str] = &["-cp", "-classpath", "--class-path"];
         let at = argv.iter().rposition(|word| NAMES.contains(&word.as_str()))?;
         let path = argv.get(at + 1)?;
@@ -92,7 +92,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Ends java if it cannot load one of its agents.
-    fn lacking_agent(&self, log: &mut Log, argv: &[String], walk: &Walk) -> Option<Outcome> {
+    fn lacking_agent(&self, log: &mut Log, argv: &[String], walk: &StartWalk) -> Option<Outcome> {
         let preset = VARIABLES.iter().filter_map(|name| variable(&walk.env, name));
         let options = argv.iter().skip(1).take_while(|word| *word != "-jar").map(String::as_str);
         for word in preset.flat_map(str::split_whitespace).chain(options) {
@@ -110,7 +110,7 @@ impl<'a> Machine<'a> {
         None
     }
 
-    fn agent_file(&self, log: &mut Log, path: &str, agent: Agent, walk: &Walk) -> Option<Outcome> {
+    fn agent_file(&self, log: &mut Log, path: &str, agent: Agent, walk: &StartWalk) -> Option<Outcome> {
         let dies = |log: &mut Log, line: String, kind, text| {
             log.says.push(line);
             Some(Outcome::Dies { death: Death::Exit(1), at: path.to_string(), cause: Cause { kind, text } })

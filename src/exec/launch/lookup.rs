@@ -3,13 +3,13 @@
 //! `find_executable`.
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::kernel::access::Refusal;
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::access::OpenRefusal;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::log::{AsRoot, Log};
 use crate::exec::{Cause, CauseKind, Errno, Exec, Outcome};
 
 /// Returns the path that the runtime passes to execve, or the outcome of a failed search.
-pub(crate) fn program(machine: &Machine<'_>, log: &mut Log, call: &Exec) -> Result<Vec<u8>, Outcome> {
+pub(crate) fn program(machine: &ExecMachine<'_>, log: &mut Log, call: &Exec) -> Result<Vec<u8>, Outcome> {
     let fails = |at: &str, kind, text| Err(Outcome::fails(Errno::ENOENT, at.as_bytes(), Cause { kind, text }));
     let Some(name) = call.argv.first() else {
         return fails("", CauseKind::NoCommand, "neither the image nor the call names a program to start".to_string());
@@ -33,7 +33,7 @@ pub(crate) fn program(machine: &Machine<'_>, log: &mut Log, call: &Exec) -> Resu
 
 /// Returns the result of crun's search, which runs before the process changes its user. It searches for the path
 /// itself, or in each directory of PATH, even a relative one. Source: crun's `find_executable`.
-pub(crate) fn as_root(machine: &Machine<'_>, log: &mut Log, call: &Exec) -> AsRoot {
+pub(crate) fn as_root(machine: &ExecMachine<'_>, log: &mut Log, call: &Exec) -> AsRoot {
     let name = call.argv.first().map_or("", String::as_str);
     let path = variable(&call.env, "PATH").unwrap_or(DEFAULT_PATH);
     let candidates: Vec<String> = match name.contains('/') {
@@ -44,7 +44,7 @@ pub(crate) fn as_root(machine: &Machine<'_>, log: &mut Log, call: &Exec) -> AsRo
     for candidate in candidates.into_iter().filter(|_| !name.is_empty()) {
         match machine.open(log, candidate.as_bytes()) {
             Ok(_) => return AsRoot::Finds(candidate),
-            Err(Refusal { errno: Some(errno), cause }) if errno != Errno::ENOENT => {
+            Err(OpenRefusal { errno: Some(errno), cause }) if errno != Errno::ENOENT => {
                 last = AsRoot::Refuses(cause.kind, errno);
             }
             Err(_) => {}
@@ -55,7 +55,7 @@ pub(crate) fn as_root(machine: &Machine<'_>, log: &mut Log, call: &Exec) -> AsRo
 
 /// Returns the first executable file of that name in the directories of `path`. An empty directory is the working
 /// directory.
-fn search(machine: &Machine<'_>, log: &mut Log, name: &str, path: &str) -> Result<Vec<u8>, Outcome> {
+fn search(machine: &ExecMachine<'_>, log: &mut Log, name: &str, path: &str) -> Result<Vec<u8>, Outcome> {
     let fails = |kind, text| Err(Outcome::fails(Errno::ENOENT, name.as_bytes(), Cause { kind, text }));
     let mut near = None;
     for directory in path.split(':').filter(|_| !path.is_empty()) {

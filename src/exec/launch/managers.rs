@@ -2,13 +2,13 @@
 //! Exit codes and messages are those of npm 11. Source: npm-run-script(1), npm-exec(1), @npmcli/run-script.
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::cwd::Cwd;
 use crate::exec::kernel::mounts;
 use crate::exec::launch::interpret::is_known;
 use crate::exec::launch::perhaps::{plain, settle};
 use crate::exec::launch::services::from_cwd;
-use crate::exec::launch::walk::Walk;
+use crate::exec::launch::walk::StartWalk;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
@@ -26,7 +26,7 @@ pub(super) enum Manager {
 
 /// What the arguments of a package manager start.
 #[derive(Debug, PartialEq, Eq)]
-enum Action<'a> {
+enum ManagerAction<'a> {
     /// A script in `package.json`. `is_named`: after a command for scripts, so it cannot mean anything else.
     Script { name: &'a str, words: &'a [String], is_named: bool },
     /// A command of an installed package.
@@ -87,26 +87,26 @@ impl Manager {
     }
 
     /// Parses the words after the manager's name.
-    fn action(self, words: &[String]) -> Action<'_> {
-        let Some(words) = after_options(words) else { return Action::Other };
-        let Some((command, rest)) = words.split_first() else { return Action::Other };
+    fn action(self, words: &[String]) -> ManagerAction<'_> {
+        let Some(words) = after_options(words) else { return ManagerAction::Other };
+        let Some((command, rest)) = words.split_first() else { return ManagerAction::Other };
         let named = |rest| match after_options(rest).and_then(<[String]>::split_first) {
-            Some((name, words)) => Action::Script { name, words, is_named: true },
-            None => Action::Other,
+            Some((name, words)) => ManagerAction::Script { name, words, is_named: true },
+            None => ManagerAction::Other,
         };
-        let command_of = |rest| after_options(rest).map_or(Action::Other, Action::Command);
+        let command_of = |rest| after_options(rest).map_or(ManagerAction::Other, ManagerAction::Command);
         match (self, command.as_str()) {
-            (Manager::Npx, _) => Action::Command(words),
-            (_, name) if SCRIPTS.contains(&name) => Action::Script { name, words: rest, is_named: true },
+            (Manager::Npx, _) => ManagerAction::Command(words),
+            (_, name) if SCRIPTS.contains(&name) => ManagerAction::Script { name, words: rest, is_named: true },
             (_, "run" | "run-script") => named(rest),
             (Manager::Bun, "x") => command_of(rest),
-            (Manager::Bun, name) if BUNS_OWN.contains(&name) => Action::Other,
+            (Manager::Bun, name) if BUNS_OWN.contains(&name) => ManagerAction::Other,
             (Manager::Npm, "exec" | "x") | (Manager::Pnpm | Manager::Yarn, "exec") => command_of(rest),
-            (Manager::Yarn, "node") => Action::Command(words),
+            (Manager::Yarn, "node") => ManagerAction::Command(words),
             (Manager::Yarn | Manager::Pnpm | Manager::Bun, name) => {
-                Action::Script { name, words: rest, is_named: false }
+                ManagerAction::Script { name, words: rest, is_named: false }
             }
-            (Manager::Npm, _) => Action::Other,
+            (Manager::Npm, _) => ManagerAction::Other,
         }
     }
 
@@ -160,14 +160,14 @@ fn after_options(words: &[String]) -> Option<&[String]> {
 }
 
 /// A project: the directory of the nearest `package.json`.
-struct Project<'a> {
+struct NpmProject<'a> {
     directory: String,
     id: NodeId,
     /// `None` if it has no scripts or could not be read.
     package: Option<&'a NpmPackage>,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> ExecMachine<'a> {
     /// Follows a package manager that node runs with these words. `None` if it runs; `log` records how far it was
     /// followed.
     pub(super) fn follow_manager(
@@ -175,7 +175,7 @@ impl<'a> Machine<'a> {
         log: &mut Log,
         manager: Manager,
         words: &[String],
-        walk: &Walk,
+        walk: &StartWalk,
     ) -> Option<Outcome> {
         if let Some((directory, rest)) = directory(words) {
             // Directories above it are not searched.
@@ -189,9 +189,9 @@ impl<'a> Machine<'a> {
         let action = manager.action(words);
         let here = lossy(&self.cwd.path(self.rootfs));
         let (name, handed, is_named) = match action {
-            Action::Other => return log.open_end(manager.name(), "the program that it starts is not known"),
-            Action::Command(words) => return self.follow_installed(log, manager, &here, words, walk),
-            Action::Script { name, words, is_named } => (name, words, is_named),
+            ManagerAction::Other => return log.open_end(manager.name(), "the program that it starts is not known"),
+            ManagerAction::Command(words) => return self.follow_installed(log, manager, &here, words, walk),
+            ManagerAction::Script { name, words, is_named } => (name, words, is_named),
         };
         if !is_known(name) {
             return log.open_end(manager.name(), "the name of its script is only known at run time");
@@ -240,9 +240,9 @@ impl<'a> Machine<'a> {
         &self,
         log: &mut Log,
         manager: Manager,
-        project: &Project<'_>,
+        project: &NpmProject<'_>,
         (name, words, is_named): (&str, &[String], bool),
-        walk: &Walk,
+        walk: &StartWalk,
     ) -> Option<Outcome> {
         let is_there = |file: &str| self.rootfs.resolve(format!("{}/{file}", project.directory)).is_ok();
         // Bun looks for a command if there is no such script.
@@ -275,7 +275,7 @@ impl<'a> Machine<'a> {
         manager: Manager,
         directory: &str,
         words: &[String],
-        walk: &Walk,
+        walk: &StartWalk,
     ) -> Option<Outcome> {
         let name = words.first()?;
         let walk = self.with_bins(directory, walk);
@@ -287,7 +287,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Finds the nearest `package.json` in `directory` or above it.
-    fn project(&self, directory: &str) -> Option<Project<'a>> {
+    fn project(&self, directory: &str) -> Option<NpmProject<'a>> {
         let mut directory = directory.trim_end_matches('/');
         loop {
             if let Ok(id) = self.rootfs.resolve(format!("{directory}/package.json")) {
@@ -295,15 +295,15 @@ impl<'a> Machine<'a> {
                     Some(FileKind::NpmPackage(package)) if !package.scripts.is_empty() => Some(&**package),
                     _ => None,
                 };
-                return Some(Project { directory: format!("{directory}/"), id, package });
+                return Some(NpmProject { directory: format!("{directory}/"), id, package });
             }
             directory = directory.rsplit_once('/')?.0;
         }
     }
 
-    pub(super) fn machine_in(&self, directory: &str) -> Option<Machine<'a>> {
+    pub(super) fn machine_in(&self, directory: &str) -> Option<ExecMachine<'a>> {
         let cwd = Cwd::parse(self.rootfs, directory).ok()?;
-        Some(Machine {
+        Some(ExecMachine {
             rootfs: self.rootfs,
             node: self.node,
             kernel: self.kernel,
@@ -315,13 +315,13 @@ impl<'a> Machine<'a> {
 
     /// Returns the state with the commands of the project's packages first in PATH, followed by those of the
     /// directories above.
-    fn with_bins(&self, directory: &str, walk: &Walk) -> Walk {
+    fn with_bins(&self, directory: &str, walk: &StartWalk) -> StartWalk {
         let directory = directory.trim_end_matches('/');
         let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]).rev();
         let mut path: Vec<String> = ends.map(|end| format!("{}/node_modules/.bin", &directory[..end])).collect();
         path.retain(|bins| self.rootfs.resolve(bins).is_ok());
         path.push(variable(&walk.env, "PATH").unwrap_or(DEFAULT_PATH).to_string());
-        let mut walk = Walk { depth: walk.depth + 1, ..walk.clone() };
+        let mut walk = StartWalk { depth: walk.depth + 1, ..walk.clone() };
         walk.env.push(format!("PATH={}", path.join(":")));
         walk
     }

@@ -2,9 +2,9 @@
 //! run`. Source: distlib's and uv's templates of scripts; Python's site module.
 
 use crate::exec::environment::variable;
-use crate::exec::kernel::binfmt::Machine;
-use crate::exec::launch::interpreter::Interpreter;
-use crate::exec::launch::walk::{Ran, Walk};
+use crate::exec::kernel::binfmt::ExecMachine;
+use crate::exec::launch::interpreter::FileInterpreter;
+use crate::exec::launch::walk::{Ran, StartWalk};
 use crate::exec::log::{Link, Log};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
@@ -25,14 +25,14 @@ enum Whereabouts {
     Other(u32),
 }
 
-impl Machine<'_> {
+impl ExecMachine<'_> {
     /// Ends a console script, or `-m`, whose module this Python cannot find. `None` if it may find it.
-    pub(super) fn follow_module(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
+    pub(super) fn follow_module(&self, log: &mut Log, ran: &Ran, walk: &StartWalk) -> Option<Outcome> {
         if walk.is_open || variable(&walk.env, "PYTHONHOME").is_some() {
             return None;
         }
         self.doubt_environment(log, &ran.file);
-        let (by, whole, line) = match Interpreter::Python.file(&ran.argv) {
+        let (by, whole, line) = match FileInterpreter::Python.file(&ran.argv) {
             Some((file, _)) => {
                 let id = self.cwd.walk(self.rootfs, file.as_bytes(), &|_| true).ok()?;
                 let Some(FileKind::Script(script)) = self.kind(id) else { return None };
@@ -41,7 +41,7 @@ impl Machine<'_> {
                 (file.clone(), whole, line)
             }
             None => {
-                let whole = Interpreter::Python.module(&ran.argv).filter(|module| is_name(top(module)))?;
+                let whole = FileInterpreter::Python.module(&ran.argv).filter(|module| is_name(top(module)))?;
                 (ran.argv[0].clone(), whole.to_string(), format!("{}: No module named {whole}", ran.argv[0]))
             }
         };

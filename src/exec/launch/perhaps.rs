@@ -3,11 +3,11 @@
 //! known part of a name. If all of them are broken, so is the start.
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::interpret::{UNKNOWN, is_harmless, is_known, may_be};
-use crate::exec::launch::walk::{Caller, Ran, Walk};
-use crate::exec::launch::wrapper::Style;
-use crate::exec::log::{Certainty, Log, Risk, Step};
+use crate::exec::launch::walk::{Caller, Ran, StartWalk};
+use crate::exec::launch::wrapper::FailureStyle;
+use crate::exec::log::{Certainty, Log, OpenedFile, Risk};
 use crate::exec::outcome::{Outcome, lossy};
 use crate::exec::{Cause, CauseKind, Exec};
 use crate::image::{NodeId, NodeKind};
@@ -143,7 +143,7 @@ fn is_missing(cause: &Cause) -> bool {
 /// One program that may be started, and its outcome.
 pub(super) struct Tried {
     outcome: Outcome,
-    steps: Vec<Step>,
+    steps: Vec<OpenedFile>,
     says: Vec<String>,
 }
 
@@ -161,10 +161,16 @@ impl Tried {
     }
 }
 
-impl Machine<'_> {
+impl ExecMachine<'_> {
     /// Judges a command whose name is not known, with the words after it. `None` unless everything that it may start is
     /// broken.
-    pub(crate) fn may_start(&self, log: &mut Log, argv: &[String], caller: Caller<'_>, walk: &Walk) -> Option<Outcome> {
+    pub(crate) fn may_start(
+        &self,
+        log: &mut Log,
+        argv: &[String],
+        caller: Caller<'_>,
+        walk: &StartWalk,
+    ) -> Option<Outcome> {
         let (name, rest) = argv.split_first()?;
         let by_name: Vec<Vec<String>> = self
             .fitting(name)
@@ -185,7 +191,7 @@ impl Machine<'_> {
         log: &mut Log,
         words: &[String],
         caller: Caller<'_>,
-        walk: &Walk,
+        walk: &StartWalk,
     ) -> Option<Outcome> {
         let at = self.position(log, words, &walk.env)?;
         if !words[at].contains(char::is_whitespace) {
@@ -204,7 +210,7 @@ impl Machine<'_> {
     }
 
     /// Judges the program that the arguments of a program name. `None` if it does not decide the outcome.
-    pub(crate) fn follow_handed(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
+    pub(crate) fn follow_handed(&self, log: &mut Log, ran: &Ran, walk: &StartWalk) -> Option<Outcome> {
         let name = ran.name.as_str();
         let starts = STARTERS.contains(&name);
         let is_reader = is_emulator(name) || READERS.contains(&name) || is_harmless(name);
@@ -245,7 +251,7 @@ impl Machine<'_> {
     }
 
     /// Judges the first word, of a call that was not followed to its end, that names a program not yet seen.
-    pub(crate) fn unfollowed(&self, log: &mut Log, call: &Exec, walk: &Walk) -> Option<Outcome> {
+    pub(crate) fn unfollowed(&self, log: &mut Log, call: &Exec, walk: &StartWalk) -> Option<Outcome> {
         let is_met = |word: &&String| log.steps.iter().any(|step| step.typed == **word);
         let words: Vec<String> =
             call.argv.iter().skip(1).skip_while(|word| is_met(word) || word.starts_with('-')).cloned().collect();
@@ -320,10 +326,10 @@ impl Machine<'_> {
             .collect()
     }
 
-    pub(super) fn try_out(&self, log: &mut Log, argv: &[String], caller: Caller<'_>, walk: &Walk) -> Tried {
+    pub(super) fn try_out(&self, log: &mut Log, argv: &[String], caller: Caller<'_>, walk: &StartWalk) -> Tried {
         log.budget.steps += TRY_STEPS;
         let mut own = Log { budget: std::mem::take(&mut log.budget), ..Log::default() };
-        let walk = Walk { depth: walk.depth + 1, is_open: true, ..walk.clone() };
+        let walk = StartWalk { depth: walk.depth + 1, is_open: true, ..walk.clone() };
         let name = argv.first().map_or("", String::as_str);
         let outcome = self.run_command(&mut own, name, argv, caller, &walk);
         log.budget = own.budget;
@@ -335,7 +341,7 @@ impl Machine<'_> {
 
 /// A program that starts another with its own search and its own messages.
 pub(super) fn plain(name: &str) -> Caller<'_> {
-    Caller::Wrapper { style: Style::Plain, name, falls_back: false }
+    Caller::Wrapper { style: FailureStyle::Plain, name, falls_back: false }
 }
 
 /// Ends the call with the first of several programs, all of which are broken.

@@ -12,7 +12,7 @@ pub(crate) enum Shell {
 }
 
 /// A command that could not be started.
-pub(crate) struct Failed<'f> {
+pub(crate) struct FailedCommand<'f> {
     /// The shell's name in its messages, and the line of its text.
     pub label: &'f str,
     pub line: usize,
@@ -38,8 +38,8 @@ impl Shell {
     }
 
     /// Returns the shell's message and exit code for a command that could not be started.
-    pub(crate) fn failure(self, failed: &Failed<'_>) -> (String, u8) {
-        let Failed { label, line, name, path, errno, is_exec, is_search, .. } = *failed;
+    pub(crate) fn failure(self, failed: &FailedCommand<'_>) -> (String, u8) {
+        let FailedCommand { label, line, name, path, errno, is_exec, is_search, .. } = *failed;
         let strerror = if failed.is_directory { "Is a directory".to_string() } else { errno.strerror() };
         let exec = if is_exec { "exec: " } else { "" };
         let code = match (self, errno) {

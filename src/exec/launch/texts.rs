@@ -2,20 +2,20 @@
 
 use crate::exec::Outcome;
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::interpret::{self, ShellCall};
 use crate::exec::launch::services;
 use crate::exec::launch::shells::Shell;
-use crate::exec::launch::walk::{Caller, Ran, Walk};
-use crate::exec::launch::wrapper::Style;
+use crate::exec::launch::walk::{Caller, Ran, StartWalk};
+use crate::exec::launch::wrapper::FailureStyle;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;
 use crate::image::{NodeId, NodeKind};
 
-impl Machine<'_> {
+impl ExecMachine<'_> {
     /// Follows an execline script. s6-overlay's `with-contenv` is one, and execs the words after it.
-    pub(super) fn follow_execline(&self, log: &mut Log, ran: &Ran, walk: &Walk) -> Option<Outcome> {
-        let caller = Caller::Wrapper { style: Style::S6, name: "execlineb", falls_back: false };
+    pub(super) fn follow_execline(&self, log: &mut Log, ran: &Ran, walk: &StartWalk) -> Option<Outcome> {
+        let caller = Caller::Wrapper { style: FailureStyle::S6, name: "execlineb", falls_back: false };
         if let Some(at) = ran.argv.iter().position(|word| word.ends_with("/with-contenv")) {
             let rest = ran.argv.get(at + 1..).filter(|rest| !rest.is_empty())?;
             return Some(self.run_command(log, &rest[0], rest, caller, walk));
@@ -60,7 +60,7 @@ impl Machine<'_> {
         (name, path): (&str, &str),
         argv: &[String],
         caller: Caller<'_>,
-        walk: &Walk,
+        walk: &StartWalk,
     ) -> Outcome {
         let kind = match caller {
             Caller::Shell { kind, .. } => Some(kind),
@@ -75,7 +75,7 @@ impl Machine<'_> {
         let mut arguments = argv.to_vec();
         arguments[0] = path.to_string();
         let call = ShellCall { text: &text, arguments: &arguments, kind, label: path, ends_on_error: false };
-        let walk = Walk { depth: walk.depth + 1, ..walk.clone() };
+        let walk = StartWalk { depth: walk.depth + 1, ..walk.clone() };
         self.interpret(log, &call, &walk).unwrap_or(Outcome::Runs)
     }
 

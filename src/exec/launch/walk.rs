@@ -1,7 +1,7 @@
 //! The state of a call between two programs, and the program that starts the next one.
 
 use crate::exec::launch::shells::Shell;
-use crate::exec::launch::wrapper::Style;
+use crate::exec::launch::wrapper::FailureStyle;
 
 /// A program that was started and runs.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Ran {
 
 /// The state that one program passes on to the next.
 #[derive(Clone, Debug)]
-pub(crate) struct Walk {
+pub(crate) struct StartWalk {
     pub env: Vec<String>,
     pub depth: usize,
     /// An earlier command may have changed files or the environment.
@@ -34,7 +34,7 @@ pub(crate) struct Walk {
 #[derive(Clone, Copy)]
 pub(crate) enum Caller<'c> {
     Wrapper {
-        style: Style,
+        style: FailureStyle,
         name: &'c str,
         falls_back: bool,
     },

@@ -13,12 +13,12 @@ pub(crate) struct Wrapper {
     pub valued: &'static [&'static str],
     /// Number of words between its options and the command: timeout's duration, su-exec's user.
     pub words: usize,
-    pub style: Style,
+    pub style: FailureStyle,
 }
 
 /// How a wrapper ends when its command cannot be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
+pub(crate) enum FailureStyle {
     Tini,
     DumbInit,
     Catatonit,
@@ -44,29 +44,39 @@ pub(crate) enum Style {
     Busybox,
 }
 
-const fn row(names: &'static [&'static str], valued: &'static [&'static str], words: usize, style: Style) -> Wrapper {
+const fn row(
+    names: &'static [&'static str],
+    valued: &'static [&'static str],
+    words: usize,
+    style: FailureStyle,
+) -> Wrapper {
     Wrapper { names, valued, words, style }
 }
 
 pub(crate) static WRAPPERS: &[Wrapper] = &[
-    row(&["tini", "tini-static", "docker-init", "tini-amd64", "tini-arm64"], &["-p", "-e"], 0, Style::Tini),
-    row(&["dumb-init"], &["-r", "--rewrite"], 0, Style::DumbInit),
-    row(&["catatonit"], &["-g"], 0, Style::Catatonit),
-    row(&["env"], &[], 0, Style::Quoted),
-    row(&["nice"], &["-n", "--adjustment"], 0, Style::Quoted),
-    row(&["nohup"], &[], 0, Style::FailedToRun),
-    row(&["timeout"], &["-s", "--signal", "-k", "--kill-after"], 1, Style::FailedToRun),
-    row(&["stdbuf"], &["-i", "-o", "-e", "--input", "--output", "--error"], 0, Style::FailedToRun),
-    row(&["chroot"], &[], 1, Style::FailedToRun),
-    row(&["xargs"], &["-a", "-d", "-E", "-I", "-L", "-n", "-P", "-s"], 0, Style::Xargs),
-    row(&["flock"], &["-w", "--timeout", "--wait", "-E", "--conflict-exit-code"], 1, Style::Flock),
-    row(&["setsid"], &[], 0, Style::UtilLinux),
-    row(&["unshare"], &["-S", "--setuid", "-G", "--setgid", "--map-user", "--map-group"], 0, Style::UtilLinux),
-    row(&["chrt"], &["-T", "-P", "-D", "--sched-runtime", "--sched-period", "--sched-deadline"], 1, Style::UtilLinux),
-    row(&["taskset"], &[], 1, Style::UtilLinux),
-    row(&["prlimit"], &["-o", "--output"], 0, Style::UtilLinux),
-    row(&["choom"], &["-n", "--adjust"], 0, Style::UtilLinux),
-    row(&["ionice"], &["-c", "--class", "-n", "--classdata"], 0, Style::UtilLinux),
+    row(&["tini", "tini-static", "docker-init", "tini-amd64", "tini-arm64"], &["-p", "-e"], 0, FailureStyle::Tini),
+    row(&["dumb-init"], &["-r", "--rewrite"], 0, FailureStyle::DumbInit),
+    row(&["catatonit"], &["-g"], 0, FailureStyle::Catatonit),
+    row(&["env"], &[], 0, FailureStyle::Quoted),
+    row(&["nice"], &["-n", "--adjustment"], 0, FailureStyle::Quoted),
+    row(&["nohup"], &[], 0, FailureStyle::FailedToRun),
+    row(&["timeout"], &["-s", "--signal", "-k", "--kill-after"], 1, FailureStyle::FailedToRun),
+    row(&["stdbuf"], &["-i", "-o", "-e", "--input", "--output", "--error"], 0, FailureStyle::FailedToRun),
+    row(&["chroot"], &[], 1, FailureStyle::FailedToRun),
+    row(&["xargs"], &["-a", "-d", "-E", "-I", "-L", "-n", "-P", "-s"], 0, FailureStyle::Xargs),
+    row(&["flock"], &["-w", "--timeout", "--wait", "-E", "--conflict-exit-code"], 1, FailureStyle::Flock),
+    row(&["setsid"], &[], 0, FailureStyle::UtilLinux),
+    row(&["unshare"], &["-S", "--setuid", "-G", "--setgid", "--map-user", "--map-group"], 0, FailureStyle::UtilLinux),
+    row(
+        &["chrt"],
+        &["-T", "-P", "-D", "--sched-runtime", "--sched-period", "--sched-deadline"],
+        1,
+        FailureStyle::UtilLinux,
+    ),
+    row(&["taskset"], &[], 1, FailureStyle::UtilLinux),
+    row(&["prlimit"], &["-o", "--output"], 0, FailureStyle::UtilLinux),
+    row(&["choom"], &["-n", "--adjust"], 0, FailureStyle::UtilLinux),
+    row(&["ionice"], &["-c", "--class", "-n", "--classdata"], 0, FailureStyle::UtilLinux),
     row(
         &["setpriv"],
         &[
@@ -83,28 +93,33 @@ pub(crate) static WRAPPERS: &[Wrapper] = &[
             "--securebits",
         ],
         0,
-        Style::UtilLinux,
+        FailureStyle::UtilLinux,
     ),
-    row(&["gosu"], &[], 1, Style::Gosu),
-    row(&["su-exec"], &[], 1, Style::SuExec),
-    row(&["s6-setuidgid"], &[], 1, Style::S6),
-    row(&["s6-setsid", "s6-applyuidgid", "s6-fghack"], &["-u", "-g", "-G"], 0, Style::S6),
-    row(&["s6-envuidgid"], &[], 1, Style::S6),
-    row(&["s6-envdir"], &["-c"], 1, Style::S6),
-    row(&["s6-setlock"], &["-t"], 1, Style::S6),
-    row(&["s6-softlimit"], &["-a", "-c", "-d", "-f", "-h", "-l", "-m", "-o", "-p", "-r", "-s", "-t"], 0, Style::S6),
-    row(&["s6-notifyoncheck"], &["-3", "-s", "-T", "-t", "-w", "-n", "-c"], 0, Style::S6),
-    row(&["setuidgid", "setuser"], &[], 1, Style::Plain),
-    row(&["envuidgid", "envdir", "setlock"], &[], 1, Style::Plain),
-    row(&["fghack", "pgrphack"], &[], 0, Style::Plain),
-    row(&["softlimit"], &["-a", "-c", "-d", "-f", "-l", "-m", "-o", "-p", "-r", "-s", "-t"], 0, Style::Plain),
-    row(&["start-stop-daemon"], DAEMON_OPTIONS, 0, Style::Plain),
-    row(&["runuser", "sudo"], RUN_OPTIONS, 0, Style::UtilLinux),
+    row(&["gosu"], &[], 1, FailureStyle::Gosu),
+    row(&["su-exec"], &[], 1, FailureStyle::SuExec),
+    row(&["s6-setuidgid"], &[], 1, FailureStyle::S6),
+    row(&["s6-setsid", "s6-applyuidgid", "s6-fghack"], &["-u", "-g", "-G"], 0, FailureStyle::S6),
+    row(&["s6-envuidgid"], &[], 1, FailureStyle::S6),
+    row(&["s6-envdir"], &["-c"], 1, FailureStyle::S6),
+    row(&["s6-setlock"], &["-t"], 1, FailureStyle::S6),
+    row(
+        &["s6-softlimit"],
+        &["-a", "-c", "-d", "-f", "-h", "-l", "-m", "-o", "-p", "-r", "-s", "-t"],
+        0,
+        FailureStyle::S6,
+    ),
+    row(&["s6-notifyoncheck"], &["-3", "-s", "-T", "-t", "-w", "-n", "-c"], 0, FailureStyle::S6),
+    row(&["setuidgid", "setuser"], &[], 1, FailureStyle::Plain),
+    row(&["envuidgid", "envdir", "setlock"], &[], 1, FailureStyle::Plain),
+    row(&["fghack", "pgrphack"], &[], 0, FailureStyle::Plain),
+    row(&["softlimit"], &["-a", "-c", "-d", "-f", "-l", "-m", "-o", "-p", "-r", "-s", "-t"], 0, FailureStyle::Plain),
+    row(&["start-stop-daemon"], DAEMON_OPTIONS, 0, FailureStyle::Plain),
+    row(&["runuser", "sudo"], RUN_OPTIONS, 0, FailureStyle::UtilLinux),
     row(
         &["chpst"],
         &["-u", "-U", "-b", "-e", "-/", "-n", "-l", "-L", "-m", "-d", "-o", "-p", "-f", "-c", "-t", "-C"],
         0,
-        Style::Runit,
+        FailureStyle::Runit,
     ),
 ];
 
@@ -177,27 +192,27 @@ const RUN_OPTIONS: &[&str] = &[
     "--host",
 ];
 
-impl Style {
+impl FailureStyle {
     /// Whether the wrapper starts the program with the C library's execvp instead of its own search.
     pub(crate) fn uses_execvp(self) -> bool {
-        !matches!(self, Style::Gosu | Style::Runit | Style::S6)
+        !matches!(self, FailureStyle::Gosu | FailureStyle::Runit | FailureStyle::S6)
     }
 
     /// How the wrapper ends if the command that it waits for ends like this.
     pub(crate) fn reported(self, death: Death) -> Death {
         match (self, death) {
-            (Style::Xargs, Death::Exit(255)) => Death::Exit(124),
-            (Style::Xargs, Death::Exit(_)) => Death::Exit(123),
-            (Style::Xargs, Death::Signal(_) | Death::AnyOf { .. }) => Death::Exit(125),
+            (FailureStyle::Xargs, Death::Exit(255)) => Death::Exit(124),
+            (FailureStyle::Xargs, Death::Exit(_)) => Death::Exit(123),
+            (FailureStyle::Xargs, Death::Signal(_) | Death::AnyOf { .. }) => Death::Exit(125),
             (_, death) => death,
         }
     }
 }
 
 /// Returns the row of a program by its name. `is_applet`: its file is BusyBox's.
-pub(crate) fn wrapper(name: &str, is_applet: bool) -> Option<(&'static Wrapper, Style)> {
+pub(crate) fn wrapper(name: &str, is_applet: bool) -> Option<(&'static Wrapper, FailureStyle)> {
     let row = WRAPPERS.iter().find(|row| row.names.contains(&name))?;
-    Some((row, if is_applet { Style::Busybox } else { row.style }))
+    Some((row, if is_applet { FailureStyle::Busybox } else { row.style }))
 }
 
 /// A wrapper's arguments, parsed.
@@ -224,7 +239,7 @@ pub(crate) struct Wrapped {
 }
 
 /// Parses `argv` (its own name first) up to the command.
-pub(crate) fn parse(wrapper: &Wrapper, style: Style, argv: &[String]) -> Wrapped {
+pub(crate) fn parse(wrapper: &Wrapper, style: FailureStyle, argv: &[String]) -> Wrapped {
     let mut wrapped = Wrapped::default();
     let is_env = wrapper.names.contains(&"env");
     let mut words = argv.iter().skip(1).cloned().collect::<VecDeque<String>>();
@@ -240,7 +255,7 @@ pub(crate) fn parse(wrapper: &Wrapper, style: Style, argv: &[String]) -> Wrapped
         }
         words.pop_front();
         if is_env {
-            parse_env_option(&word, style == Style::Busybox, &mut words, &mut wrapped);
+            parse_env_option(&word, style == FailureStyle::Busybox, &mut words, &mut wrapped);
             continue;
         }
         let moves = ["-R", "--root", "-w", "--wd"].contains(&word.split('=').next().unwrap_or(&word));
@@ -379,42 +394,48 @@ fn split(text: Option<String>, words: &mut VecDeque<String>) {
 
 /// Returns the wrapper's message and exit code for a user who does not exist. Seen with gosu 1.14, runit 2.1.2, s6 2.11,
 /// util-linux 2.38, dpkg 1.21, daemontools 0.76.
-pub(crate) fn unknown_user(style: Style, wrapper: &str, user: &str) -> (String, u8) {
+pub(crate) fn unknown_user(style: FailureStyle, wrapper: &str, user: &str) -> (String, u8) {
     match (style, wrapper) {
-        (Style::Gosu, _) => {
+        (FailureStyle::Gosu, _) => {
             let why = format!("unable to find user {user}: no matching entries in passwd file");
             (format!("error: failed switching to \"{user}\": {why}"), 1)
         }
-        (Style::Runit, _) => (format!("{wrapper}: fatal: unknown user/group: {user}"), 111),
-        (Style::S6, _) => (format!("s6-envuidgid: fatal: unknown user: {user}"), 1),
+        (FailureStyle::Runit, _) => (format!("{wrapper}: fatal: unknown user/group: {user}"), 111),
+        (FailureStyle::S6, _) => (format!("s6-envuidgid: fatal: unknown user: {user}"), 1),
         (_, "setpriv") => (format!("setpriv: failed to parse reuid: '{user}'"), 1),
         (_, "start-stop-daemon") => (format!("start-stop-daemon: user '{user}' not found"), 2),
         (_, "sudo") => (format!("sudo: unknown user {user}"), 1),
-        (Style::UtilLinux, _) => {
+        (FailureStyle::UtilLinux, _) => {
             let why = "does not exist or the user entry does not contain all the required fields";
             (format!("{wrapper}: user {user} {why}"), 1)
         }
-        (Style::Busybox, _) => (format!("{wrapper}: unknown user {user}"), 1),
-        (Style::Plain, _) => (format!("{wrapper}: fatal: unknown account {user}"), 111),
+        (FailureStyle::Busybox, _) => (format!("{wrapper}: unknown user {user}"), 1),
+        (FailureStyle::Plain, _) => (format!("{wrapper}: fatal: unknown account {user}"), 111),
         _ => (format!("{wrapper}: unknown user {user}"), 1),
     }
 }
 
 /// Returns the wrapper's message and exit code for a command that could not be started.
-pub(crate) fn failure(style: Style, wrapper: &str, command: &str, errno: Errno, is_search: bool) -> (String, u8) {
+pub(crate) fn failure(
+    style: FailureStyle,
+    wrapper: &str,
+    command: &str,
+    errno: Errno,
+    is_search: bool,
+) -> (String, u8) {
     let strerror = errno.strerror();
     let by_errno = match errno {
         Errno::ENOENT => 127,
         _ => 126,
     };
     match style {
-        Style::Tini => {
+        FailureStyle::Tini => {
             let code = if matches!(errno, Errno::ENOENT | Errno::EACCES) { by_errno } else { 1 };
             (format!("[FATAL tini (7)] exec {command} failed: {strerror}"), code)
         }
-        Style::DumbInit => (format!("[dumb-init] {command}: {strerror}"), 2),
-        Style::Catatonit => (format!("ERROR (catatonit:2): failed to exec pid1: {strerror}"), 1),
-        Style::Quoted => {
+        FailureStyle::DumbInit => (format!("[dumb-init] {command}: {strerror}"), 2),
+        FailureStyle::Catatonit => (format!("ERROR (catatonit:2): failed to exec pid1: {strerror}"), 1),
+        FailureStyle::Quoted => {
             let line = format!("{wrapper}: '{}': {strerror}", command.replace('\r', "\\r"));
             // Source: coreutils' env.c.
             let is_env = wrapper.rsplit('/').next() == Some("env") && errno == Errno::ENOENT;
@@ -423,11 +444,11 @@ pub(crate) fn failure(style: Style, wrapper: &str, command: &str, errno: Errno, 
                 false => (line, by_errno),
             }
         }
-        Style::FailedToRun => (format!("{wrapper}: failed to run command '{command}': {strerror}"), by_errno),
-        Style::Flock => (format!("{wrapper}: failed to execute {command}: {strerror}"), 69),
-        Style::Xargs => (format!("{wrapper}: {command}: {strerror}"), by_errno),
-        Style::UtilLinux => (format!("{wrapper}: failed to execute {command}: {strerror}"), by_errno),
-        Style::Gosu if is_search => {
+        FailureStyle::FailedToRun => (format!("{wrapper}: failed to run command '{command}': {strerror}"), by_errno),
+        FailureStyle::Flock => (format!("{wrapper}: failed to execute {command}: {strerror}"), 69),
+        FailureStyle::Xargs => (format!("{wrapper}: {command}: {strerror}"), by_errno),
+        FailureStyle::UtilLinux => (format!("{wrapper}: failed to execute {command}: {strerror}"), by_errno),
+        FailureStyle::Gosu if is_search => {
             let why = match errno {
                 _ if !command.contains('/') => "executable file not found in $PATH".to_string(),
                 Errno::EACCES => errno.message().to_string(),
@@ -435,9 +456,9 @@ pub(crate) fn failure(style: Style, wrapper: &str, command: &str, errno: Errno, 
             };
             (format!("error: exec: \"{command}\": {why}"), 1)
         }
-        Style::Gosu => (format!("error: exec failed: {}", errno.message()), 1),
-        Style::SuExec => (format!("su-exec: {command}: {strerror}"), 1),
-        Style::Runit => {
+        FailureStyle::Gosu => (format!("error: exec failed: {}", errno.message()), 1),
+        FailureStyle::SuExec => (format!("su-exec: {command}: {strerror}"), 1),
+        FailureStyle::Runit => {
             // error_str of djb's libraries.
             let text = match errno {
                 Errno::ENOENT => "file does not exist",
@@ -446,50 +467,12 @@ pub(crate) fn failure(style: Style, wrapper: &str, command: &str, errno: Errno, 
             };
             (format!("{wrapper}: fatal: unable to run: {command}: {text}"), 111)
         }
-        Style::S6 => (format!("s6-applyuidgid: fatal: unable to exec {command}: {strerror}"), by_errno),
-        Style::Plain => (format!("{wrapper}: {command}: {strerror}"), by_errno),
-        Style::Busybox => (format!("{wrapper}: can't execute '{command}': {strerror}"), by_errno),
+        FailureStyle::S6 => (format!("s6-applyuidgid: fatal: unable to exec {command}: {strerror}"), by_errno),
+        FailureStyle::Plain => (format!("{wrapper}: {command}: {strerror}"), by_errno),
+        FailureStyle::Busybox => (format!("{wrapper}: can't execute '{command}': {strerror}"), by_errno),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(call: &str, command: &str, sets: &str) {
-        let argv: Vec<String> = call.split(' ').map(str::to_string).collect();
-        let (row, style) = wrapper(&argv[0], false).unwrap();
-        let wrapped = parse(row, style, &argv);
-        assert_eq!((wrapped.command.join(" ").as_str(), wrapped.sets.join(" ").as_str()), (command, sets), "{call}");
-    }
-
-    #[test]
-    fn the_command_begins_after_the_options_and_their_values() {
-        check("tini -g -p SIGTERM -- /app -x", "/app -x", "");
-        check("tini /app", "/app", "");
-        check("dumb-init -r 15:2 app", "app", "");
-        check("env A=1 B=2 app C=3", "app C=3", "A=1 B=2");
-        check("env -i -u X app", "app", "");
-        check("timeout -s KILL -k 5 30 app -k", "app -k", "");
-        check("su-exec node:node app", "app", "");
-        check("nice -n 5 nohup app", "nohup app", "");
-        check("setpriv --reuid=1 --regid 2 app", "app", "");
-        check("flock -w 5 /run/lock app", "app", "");
-        check("chroot / app -x", "app -x", "");
-        check("unshare -m --map-user 0 app", "app", "");
-        check("taskset -c 0 chrt -o 0 app", "chrt -o 0 app", "");
-    }
-
-    #[test]
-    fn env_splits_the_one_argument_that_a_shebang_can_have() {
-        let argv = ["env", "-S node --trace A=1", "/app.js"].map(str::to_string);
-        let (row, style) = wrapper("env", false).unwrap();
-        assert_eq!(parse(row, style, &argv).command, ["node", "--trace", "A=1", "/app.js"]);
-        let argv = ["env", "-iuX", "-iS node", "/app.js"].map(str::to_string);
-        let wrapped = parse(row, style, &argv);
-        assert_eq!(
-            (wrapped.command, wrapped.unsets, wrapped.clears),
-            (vec!["node".into(), "/app.js".into()], vec!["X".into()], true)
-        );
-    }
-}
+#[path = "wrapper_tests.rs"]
+mod tests;

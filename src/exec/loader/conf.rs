@@ -13,20 +13,20 @@ const MAX_DEPTH: usize = 16;
 /// Returns the directories of /etc/ld.so.conf in ldconfig's order, and why some may be missing. Source: elf/ldconfig.c
 /// `parse_conf`.
 pub(crate) fn ld_so_conf(rootfs: &RootFs<FileKind>) -> (Vec<String>, Option<String>) {
-    let mut reading = Reading { rootfs, directories: Vec::new(), gap: None, files: 0 };
+    let mut reading = ConfReading { rootfs, directories: Vec::new(), gap: None, files: 0 };
     reading.file("/etc/ld.so.conf", 0);
     (reading.directories, reading.gap)
 }
 
 /// ldconfig's state while it reads a file and what that includes.
-struct Reading<'r> {
+struct ConfReading<'r> {
     rootfs: &'r RootFs<FileKind>,
     directories: Vec<String>,
     gap: Option<String>,
     files: usize,
 }
 
-impl Reading<'_> {
+impl ConfReading<'_> {
     fn file(&mut self, path: &str, depth: usize) {
         self.files += 1;
         if self.files > MAX_INCLUDES || depth > MAX_DEPTH {

@@ -5,7 +5,7 @@
 //! ld.so.conf. Source: elf/dl-load.c, dl-version.c and rtld.c of glibc 2.36; ldso/dynlink.c of musl 1.2.
 
 use crate::exec::kernel::access::Who;
-use crate::exec::kernel::binfmt::Started;
+use crate::exec::kernel::binfmt::LoadedProgram;
 use crate::exec::kernel::cwd::Cwd;
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
@@ -20,7 +20,7 @@ mod search;
 mod symbols;
 mod versions;
 
-use search::{Search, Skipped};
+use search::{LibrarySearch, SkippedCandidates};
 
 /// Maximum number of libraries of one program that are followed; the largest programs in use load about a hundred.
 const MAX_LIBRARIES: usize = 4096;
@@ -33,7 +33,7 @@ const PF_W: u32 = 2;
 
 /// The C library whose loader a program names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
+pub(crate) enum LoaderFamily {
     Glibc,
     Musl,
 }
@@ -56,7 +56,7 @@ pub(crate) struct Object<'a> {
 /// All objects that are mapped once a program's libraries are found.
 #[derive(Debug)]
 pub(crate) struct Loaded<'a> {
-    pub family: Family,
+    pub family: LoaderFamily,
     pub objects: Vec<Object<'a>>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Ended {
 
 /// Identifies the loader: musl's by its name, glibc's by its DT_SONAME. Others (a compatibility layer's, Android's) are
 /// not modelled, and their programs are not checked.
-pub(crate) fn family(rootfs: &RootFs<FileKind>, (path, id, loader): &(Vec<u8>, NodeId, &Elf)) -> Option<Family> {
+pub(crate) fn family(rootfs: &RootFs<FileKind>, (path, id, loader): &(Vec<u8>, NodeId, &Elf)) -> Option<LoaderFamily> {
     let is_musl = |path: &[u8]| {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
         name.starts_with(b"ld-musl-") || name.starts_with(b"libc.musl-")
@@ -77,16 +77,16 @@ pub(crate) fn family(rootfs: &RootFs<FileKind>, (path, id, loader): &(Vec<u8>, N
     let soname = loader.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref()).unwrap_or("");
     // A symlink may give musl's loader the name of glibc's.
     if is_musl(path) || is_musl(&rootfs.path(*id)) || is_musl(soname.as_bytes()) {
-        return Some(Family::Musl);
+        return Some(LoaderFamily::Musl);
     }
     let is_glibc = ["ld-linux", "ld64.so", "ld.so", "ld-2."].iter().any(|start| soname.starts_with(start));
-    is_glibc.then_some(Family::Glibc)
+    is_glibc.then_some(LoaderFamily::Glibc)
 }
 
 /// Loads the libraries that `started` needs. `None` if its loader is not one that this model knows. `page`: bytes.
 pub(crate) fn load<'a>(
     rootfs: &'a RootFs<FileKind>,
-    started: &Started<'a>,
+    started: &LoadedProgram<'a>,
     (cwd, who): (&Cwd, &Who),
     env: &[String],
     (page, isa): (u64, Fact<Isa>),
@@ -94,7 +94,7 @@ pub(crate) fn load<'a>(
     let Some(named) = &started.loader else { return Ok(None) };
     let (loader_path, loader_id, loader) = named;
     let Some(family) = family(rootfs, named) else { return Ok(None) };
-    let search = Search::new(rootfs, started, family, (cwd, who), (env, isa));
+    let search = LibrarySearch::new(rootfs, started, family, (cwd, who), (env, isa));
     let own_path = rootfs.path(started.id);
     let origin = parent(&own_path).to_vec();
     let program =
@@ -117,7 +117,7 @@ pub(crate) fn load<'a>(
     while next < objects.len() && objects.len() < MAX_LIBRARIES {
         let needed = objects[next].elf.dynamic.as_ref().map_or(&[][..], |dynamic| dynamic.needed.as_slice());
         for name in needed {
-            if is_loaded(&objects, name.as_bytes(), family) || (family == Family::Musl && is_musl_itself(name)) {
+            if is_loaded(&objects, name.as_bytes(), family) || (family == LoaderFamily::Musl && is_musl_itself(name)) {
                 continue;
             }
             match search.find(name, next, &objects) {
@@ -141,19 +141,19 @@ pub(crate) fn load<'a>(
     }
     let loaded = Loaded { family, objects };
     match family {
-        Family::Glibc => versions::check(&loaded)?,
+        LoaderFamily::Glibc => versions::check(&loaded)?,
         // A preloaded library that is not known may define any symbol.
-        Family::Musl if are_known => symbols::check(&loaded)?,
-        Family::Musl => {}
+        LoaderFamily::Musl if are_known => symbols::check(&loaded)?,
+        LoaderFamily::Musl => {}
     }
     Ok(Some(loaded))
 }
 
 /// Matches the name that requested it or, in glibc, its DT_SONAME. Source: elf/dl-load.c `_dl_map_object`;
 /// ldso/dynlink.c `load_library`, which never reads DT_SONAME.
-fn is_loaded(objects: &[Object<'_>], name: &[u8], family: Family) -> bool {
+fn is_loaded(objects: &[Object<'_>], name: &[u8], family: LoaderFamily) -> bool {
     let is_soname =
-        |object: &Object<'_>| family == Family::Glibc && soname(object.elf).is_some_and(|soname| soname == name);
+        |object: &Object<'_>| family == LoaderFamily::Glibc && soname(object.elf).is_some_and(|soname| soname == name);
     objects.iter().any(|object| object.name == name || is_soname(object))
 }
 
@@ -175,7 +175,13 @@ pub(crate) fn parent(path: &[u8]) -> &[u8] {
 }
 
 /// The loader's message and exit for a library that was not found or was refused.
-fn missing(name: &str, by: usize, objects: &[Object<'_>], search: &Search<'_>, skipped: Skipped) -> Ended {
+fn missing(
+    name: &str,
+    by: usize,
+    objects: &[Object<'_>],
+    search: &LibrarySearch<'_>,
+    skipped: SkippedCandidates,
+) -> Ended {
     let program = lossy(&objects[0].path);
     let needed_by = lossy(&objects[by].path);
     if let Some(why) = search.doubt(name, by, objects) {
@@ -189,12 +195,12 @@ fn missing(name: &str, by: usize, objects: &[Object<'_>], search: &Search<'_>, s
     }
     let fault = skipped.fault();
     let (shown, reason) = match search.family {
-        Family::Glibc => (fault.glibc_name(name), fault.glibc()),
-        Family::Musl => (name.to_string(), fault.musl()),
+        LoaderFamily::Glibc => (fault.glibc_name(name), fault.glibc()),
+        LoaderFamily::Musl => (name.to_string(), fault.musl()),
     };
     let line = match search.family {
-        Family::Glibc => format!("{program}: error while loading shared libraries: {shown}: {reason}"),
-        Family::Musl => format!("Error loading shared library {shown}: {reason} (needed by {needed_by})"),
+        LoaderFamily::Glibc => format!("{program}: error while loading shared libraries: {shown}: {reason}"),
+        LoaderFamily::Musl => format!("Error loading shared library {shown}: {reason} (needed by {needed_by})"),
     };
     let (kind, text) = fault.cause(name, &needed_by, search.arch);
     let outcome = Outcome::Dies { death: Death::Exit(EXIT), at: name.to_string(), cause: Cause { kind, text } };
@@ -205,7 +211,7 @@ fn missing(name: &str, by: usize, objects: &[Object<'_>], search: &Search<'_>, s
 /// Source: elf/dl-load.c `_dl_map_object_from_fd`; before glibc 2.35 it checked p_align.
 pub(crate) fn check_pages(
     found: &Object<'_>,
-    (started, family): (&Started<'_>, Family),
+    (started, family): (&LoadedProgram<'_>, LoaderFamily),
     page: u64,
 ) -> Result<(), Ended> {
     let misfit = found.elf.loads().find(|load| load.vaddr.wrapping_sub(load.offset) & (page - 1) != 0);
@@ -218,10 +224,10 @@ pub(crate) fn check_pages(
     );
     let program = lossy(&started.path);
     let says = match family {
-        Family::Musl => {
+        LoaderFamily::Musl => {
             format!("Error loading shared library {}: Invalid argument (needed by {program})", lossy(&found.name))
         }
-        Family::Glibc => format!(
+        LoaderFamily::Glibc => format!(
             "{program}: error while loading shared libraries: {path}: ELF load command address/offset not page-aligned"
         ),
     };
@@ -250,7 +256,7 @@ fn check_whole(found: &Object<'_>, page: u64) -> Result<(), Ended> {
 
 /// Why the loader did not accept a candidate file, by its own checks of a file that it opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum LibraryFault {
     /// No file of that name anywhere.
     Absent,
     /// A file of that name that the user may not open. It is skipped as if it did not exist.
@@ -263,53 +269,55 @@ pub(crate) enum Fault {
     Refused(String, &'static str),
 }
 
-impl Fault {
+impl LibraryFault {
     fn glibc_name(&self, name: &str) -> String {
         match self {
-            Fault::Refused(path, words) if *words != PIE => path.clone(),
+            LibraryFault::Refused(path, words) if *words != PIE => path.clone(),
             _ => name.to_string(),
         }
     }
 
     fn glibc(&self) -> String {
         match self {
-            Fault::Absent | Fault::Denied(_) | Fault::Foreign(..) => {
+            LibraryFault::Absent | LibraryFault::Denied(_) | LibraryFault::Foreign(..) => {
                 "cannot open shared object file: No such file or directory".to_string()
             }
-            Fault::OtherClass(_, Class::Elf32) => "wrong ELF class: ELFCLASS32".to_string(),
-            Fault::OtherClass(_, Class::Elf64) => "wrong ELF class: ELFCLASS64".to_string(),
-            Fault::Refused(_, words) => words.to_string(),
+            LibraryFault::OtherClass(_, Class::Elf32) => "wrong ELF class: ELFCLASS32".to_string(),
+            LibraryFault::OtherClass(_, Class::Elf64) => "wrong ELF class: ELFCLASS64".to_string(),
+            LibraryFault::Refused(_, words) => words.to_string(),
         }
     }
 
     fn musl(&self) -> String {
         match self {
-            Fault::Absent | Fault::Denied(_) | Fault::Foreign(..) => "No such file or directory".to_string(),
-            Fault::OtherClass(..) | Fault::Refused(..) => "Exec format error".to_string(),
+            LibraryFault::Absent | LibraryFault::Denied(_) | LibraryFault::Foreign(..) => {
+                "No such file or directory".to_string()
+            }
+            LibraryFault::OtherClass(..) | LibraryFault::Refused(..) => "Exec format error".to_string(),
         }
     }
 
     fn cause(&self, name: &str, needed_by: &str, arch: Arch) -> (CauseKind, String) {
         match self {
-            Fault::Absent => (
+            LibraryFault::Absent => (
                 CauseKind::MissingLibrary,
                 format!("{needed_by} needs {name}, which is not in any directory that the loader searches"),
             ),
-            Fault::Denied(path) => {
+            LibraryFault::Denied(path) => {
                 (CauseKind::MissingLibrary, format!("{needed_by} needs {name}, but this user may not read {path}"))
             }
-            Fault::Foreign(path, what) => {
+            LibraryFault::Foreign(path, what) => {
                 let want = arch.name();
                 (
                     CauseKind::ForeignLibrary,
                     format!("{needed_by} needs {name} for {want}; {path} is {what}, which the loader skips"),
                 )
             }
-            Fault::OtherClass(path, class) => {
+            LibraryFault::OtherClass(path, class) => {
                 let bits = if *class == Class::Elf32 { 32 } else { 64 };
                 (CauseKind::ForeignLibrary, format!("{needed_by} needs {name}; {path} is a {bits}-bit library"))
             }
-            Fault::Refused(path, words) => {
+            LibraryFault::Refused(path, words) => {
                 (CauseKind::BrokenLibrary, format!("{needed_by} needs {name}; {path}: {words}"))
             }
         }
@@ -319,8 +327,14 @@ impl Fault {
 pub(crate) const PIE: &str = "cannot dynamically load position-independent executable";
 
 /// Whether the loader accepts this file as the library. Source: elf/dl-load.c `open_verify`, `_dl_map_object_from_fd`.
-pub(crate) fn verify(kind: Option<&FileKind>, size: u64, node: NodeKind, path: &str, arch: Arch) -> Result<(), Fault> {
-    let refused = |words| Err(Fault::Refused(path.to_string(), words));
+pub(crate) fn verify(
+    kind: Option<&FileKind>,
+    size: u64,
+    node: NodeKind,
+    path: &str,
+    arch: Arch,
+) -> Result<(), LibraryFault> {
+    let refused = |words| Err(LibraryFault::Refused(path.to_string(), words));
     let class = arch.row().class;
     let header = if class == Class::Elf64 { 64 } else { 52 };
     if node == NodeKind::Directory {
@@ -333,12 +347,12 @@ pub(crate) fn verify(kind: Option<&FileKind>, size: u64, node: NodeKind, path: &
         return refused("file too short");
     }
     match elf.ident().0 {
-        1 if class == Class::Elf64 => return Err(Fault::OtherClass(path.to_string(), Class::Elf32)),
-        2 if class == Class::Elf32 => return Err(Fault::OtherClass(path.to_string(), Class::Elf64)),
+        1 if class == Class::Elf64 => return Err(LibraryFault::OtherClass(path.to_string(), Class::Elf32)),
+        2 if class == Class::Elf32 => return Err(LibraryFault::OtherClass(path.to_string(), Class::Elf64)),
         _ => {}
     }
     if elf.arch() != Some(arch) {
-        return Err(Fault::Foreign(path.to_string(), elf.describe()));
+        return Err(LibraryFault::Foreign(path.to_string(), elf.describe()));
     }
     if !matches!(elf.e_type, 2 | 3) {
         return refused("only ET_DYN and ET_EXEC can be loaded");

@@ -4,8 +4,8 @@
 
 use crate::exec::environment::variable;
 use crate::exec::kernel::access::config;
-use crate::exec::loader::search::Search;
-use crate::exec::loader::{Ended, Family, Object};
+use crate::exec::loader::search::LibrarySearch;
+use crate::exec::loader::{Ended, LoaderFamily, Object};
 use crate::exec::{Outcome, UNKNOWN_TEXT};
 use crate::image::RootFs;
 use crate::inspect::FileKind;
@@ -17,13 +17,13 @@ const MAX_PRELOADS: usize = 64;
 pub(super) fn add<'a>(
     rootfs: &RootFs<FileKind>,
     objects: &mut Vec<Object<'a>>,
-    search: &Search<'a>,
+    search: &LibrarySearch<'a>,
     env: &[String],
 ) -> bool {
     let value = variable(env, "LD_PRELOAD").unwrap_or_default();
     let file = match search.family {
-        Family::Glibc => config(rootfs, "/etc/ld.so.preload").unwrap_or_default(),
-        Family::Musl => String::new(),
+        LoaderFamily::Glibc => config(rootfs, "/etc/ld.so.preload").unwrap_or_default(),
+        LoaderFamily::Musl => String::new(),
     };
     let is_separator = |c: char| c == ':' || c.is_ascii_whitespace();
     let lines = file.lines().flat_map(|line| line.split('#').next().unwrap_or_default().split(is_separator));

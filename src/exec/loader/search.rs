@@ -3,9 +3,9 @@
 
 use crate::exec::environment::variable;
 use crate::exec::kernel::access::{May, Who, config, not_read};
-use crate::exec::kernel::binfmt::Started;
+use crate::exec::kernel::binfmt::LoadedProgram;
 use crate::exec::kernel::cwd::Cwd;
-use crate::exec::loader::{Family, Fault, Object, conf, hwcaps, verify};
+use crate::exec::loader::{LibraryFault, LoaderFamily, Object, conf, hwcaps, verify};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, UNKNOWN_TEXT};
 use crate::image::{FileView, ResolveError, RootFs};
@@ -13,9 +13,9 @@ use crate::inspect::{Dynamic, FileKind, LoaderDirectories};
 use crate::platform::{Arch, Fact, Isa};
 
 /// The library search of one program.
-pub(crate) struct Search<'a> {
+pub(crate) struct LibrarySearch<'a> {
     rootfs: &'a RootFs<FileKind>,
-    pub family: Family,
+    pub family: LoaderFamily,
     pub arch: Arch,
     isa: Fact<Isa>,
     cwd: Cwd,
@@ -35,18 +35,18 @@ pub(crate) struct Search<'a> {
 
 /// The candidates that a search skipped.
 #[derive(Debug, Default)]
-pub(crate) struct Skipped {
+pub(crate) struct SkippedCandidates {
     /// The files of the right name that were not accepted, in search order.
-    faults: Vec<Fault>,
+    faults: Vec<LibraryFault>,
     /// Why it is not known whether the loader finds the library.
     pub undecided: Option<Cause>,
 }
 
-impl Skipped {
+impl SkippedCandidates {
     /// The fault that the loader reports in the end. It remembers another class, but not another architecture.
-    pub fn fault(self) -> Fault {
-        let class = self.faults.iter().find(|fault| matches!(fault, Fault::OtherClass(..))).cloned();
-        class.or_else(|| self.faults.into_iter().next()).unwrap_or(Fault::Absent)
+    pub fn fault(self) -> LibraryFault {
+        let class = self.faults.iter().find(|fault| matches!(fault, LibraryFault::OtherClass(..))).cloned();
+        class.or_else(|| self.faults.into_iter().next()).unwrap_or(LibraryFault::Absent)
     }
 }
 
@@ -62,23 +62,23 @@ fn is_debian(rootfs: &RootFs<FileKind>) -> Option<bool> {
     Some(names.any(|line| line.contains("debian") || line.contains("ubuntu")))
 }
 
-impl<'a> Search<'a> {
+impl<'a> LibrarySearch<'a> {
     pub fn new(
         rootfs: &'a RootFs<FileKind>,
-        started: &Started<'a>,
-        family: Family,
+        started: &LoadedProgram<'a>,
+        family: LoaderFamily,
         (cwd, who): (&Cwd, &Who),
         (env, isa): (&[String], Fact<Isa>),
-    ) -> Search<'a> {
+    ) -> LibrarySearch<'a> {
         let arch = started.abi.arch;
         let loader = started.loader.as_ref().map_or(&b""[..], |(path, ..)| path);
-        let separators: &[char] = if family == Family::Musl { &[':', '\n'] } else { &[':', ';'] };
+        let separators: &[char] = if family == LoaderFamily::Musl { &[':', '\n'] } else { &[':', ';'] };
         let split = |text: &str| text.split(separators).map(str::to_string).collect::<Vec<_>>();
         let library_path = variable(env, "LD_LIBRARY_PATH").map_or_else(Vec::new, |text| match text {
             "" => Vec::new(),
             text => split(text),
         });
-        let mut search = Search {
+        let mut search = LibrarySearch {
             rootfs,
             family,
             arch,
@@ -93,14 +93,14 @@ impl<'a> Search<'a> {
             gap: None,
         };
         match family {
-            Family::Glibc => {
+            LoaderFamily::Glibc => {
                 let elf = started.loader.as_ref().and_then(|(_, _, elf)| elf.dynamic.as_ref()?.directories.as_deref());
                 match elf {
                     Some(own) => search.own_directories(own),
                     None => search.glibc_directories(loader),
                 }
             }
-            Family::Musl => search.defaults = conf::musl_path(rootfs, loader),
+            LoaderFamily::Musl => search.defaults = conf::musl_path(rootfs, loader),
         }
         let is_unknown = |key: &&&str| variable(env, key).is_some_and(|value| value.contains(UNKNOWN_TEXT));
         if let Some(key) = ["LD_LIBRARY_PATH", "LD_PRELOAD"].iter().find(is_unknown) {
@@ -157,8 +157,8 @@ impl<'a> Search<'a> {
     }
 
     /// Finds the library `name` for the object at `by`.
-    pub fn find(&self, name: &str, by: usize, objects: &[Object<'a>]) -> Result<Object<'a>, Skipped> {
-        let mut skipped = Skipped::default();
+    pub fn find(&self, name: &str, by: usize, objects: &[Object<'a>]) -> Result<Object<'a>, SkippedCandidates> {
+        let mut skipped = SkippedCandidates::default();
         let expand = |text: &str, object: &Object<'_>| self.expand(text, object);
         if name.contains('/') {
             for path in expand(name, &objects[by]) {
@@ -174,9 +174,9 @@ impl<'a> Search<'a> {
             // On a CPU of unknown level the loader opens the copy or the plain file.
             if self.isa == Fact::Unknown {
                 let is_refused = |copy: &&String| {
-                    let mut own = Skipped::default();
+                    let mut own = SkippedCandidates::default();
                     self.open_candidate(path(copy).as_bytes(), name, by, &mut own);
-                    matches!(own.faults.last(), Some(Fault::Refused(..)))
+                    matches!(own.faults.last(), Some(LibraryFault::Refused(..)))
                 };
                 if let Some(copy) = copies.iter().find(is_refused) {
                     skipped.undecided = Some(hwcaps::doubt(&path(copy)));
@@ -203,8 +203,8 @@ impl<'a> Search<'a> {
     /// The directories with copies for newer CPUs, which glibc's loader searches before `directory` itself.
     fn copies(&self, directory: &str) -> Vec<String> {
         match self.family {
-            Family::Glibc => hwcaps::directories(self.rootfs, &self.cwd, directory, (self.arch, self.isa)),
-            Family::Musl => Vec::new(),
+            LoaderFamily::Glibc => hwcaps::directories(self.rootfs, &self.cwd, directory, (self.arch, self.isa)),
+            LoaderFamily::Musl => Vec::new(),
         }
     }
 
@@ -218,7 +218,7 @@ impl<'a> Search<'a> {
         let dynamic = |object: &Object<'a>| object.elf.dynamic.as_deref();
         let ancestors = || std::iter::successors(Some(by), |index| objects[*index].parent);
         match self.family {
-            Family::Glibc => {
+            LoaderFamily::Glibc => {
                 let has_runpath = dynamic(&objects[by]).is_some_and(|dynamic| dynamic.runpath.is_some());
                 if !has_runpath {
                     for index in ancestors().chain([0]) {
@@ -236,7 +236,7 @@ impl<'a> Search<'a> {
                     list.extend(self.defaults.iter().cloned());
                 }
             }
-            Family::Musl => {
+            LoaderFamily::Musl => {
                 list.extend(self.library_path.iter().filter(|path| !path.is_empty()).cloned());
                 for index in ancestors() {
                     if let Some(Dynamic { runpath, rpath, .. }) = dynamic(&objects[index]) {
@@ -280,12 +280,18 @@ impl<'a> Search<'a> {
         replace(list, "$PLATFORM", &platforms)
     }
 
-    fn open_candidate(&self, path: &[u8], name: &str, by: usize, skipped: &mut Skipped) -> Option<Object<'a>> {
+    fn open_candidate(
+        &self,
+        path: &[u8],
+        name: &str,
+        by: usize,
+        skipped: &mut SkippedCandidates,
+    ) -> Option<Object<'a>> {
         let may_search = |directory: FileView<'_, FileKind>| self.who.may_search(&directory) != May::No;
         let id = match self.cwd.walk(self.rootfs, path, &may_search) {
             Ok(id) => id,
             Err(ResolveError::Denied(_)) if self.cwd.walk(self.rootfs, path, &|_| true).is_ok() => {
-                skipped.faults.push(Fault::Denied(lossy(path)));
+                skipped.faults.push(LibraryFault::Denied(lossy(path)));
                 return None;
             }
             Err(ResolveError::Unread(mount)) => {
@@ -297,7 +303,7 @@ impl<'a> Search<'a> {
         };
         let view = self.rootfs.view(id);
         if self.who.may_read(&view) == May::No {
-            skipped.faults.push(Fault::Denied(lossy(path)));
+            skipped.faults.push(LibraryFault::Denied(lossy(path)));
             return None;
         }
         match verify(view.fact, view.size, view.kind, &lossy(path), self.arch) {
@@ -315,11 +321,11 @@ impl<'a> Search<'a> {
     }
 
     /// Whether the last fault ends the search. The loader skips the others.
-    fn is_final(&self, skipped: &Skipped) -> bool {
+    fn is_final(&self, skipped: &SkippedCandidates) -> bool {
         match skipped.faults.last() {
-            None | Some(Fault::Absent | Fault::Denied(_)) => false,
-            Some(Fault::Refused(..)) => true,
-            Some(Fault::Foreign(..) | Fault::OtherClass(..)) => self.family == Family::Musl,
+            None | Some(LibraryFault::Absent | LibraryFault::Denied(_)) => false,
+            Some(LibraryFault::Refused(..)) => true,
+            Some(LibraryFault::Foreign(..) | LibraryFault::OtherClass(..)) => self.family == LoaderFamily::Musl,
         }
     }
 
@@ -341,8 +347,9 @@ impl<'a> Search<'a> {
     /// Why only some builds of glibc find the library.
     fn in_doubt(&self, name: &str, by: usize) -> Option<String> {
         let path = |directory: &String| format!("{directory}/{name}").into_bytes();
-        let is_there =
-            |directory: &&String| self.open_candidate(&path(directory), name, by, &mut Skipped::default()).is_some();
+        let is_there = |directory: &&String| {
+            self.open_candidate(&path(directory), name, by, &mut SkippedCandidates::default()).is_some()
+        };
         let directory = self.doubtful.iter().find(is_there)?;
         Some(format!(
             "it is in {directory}, which Debian's loader does not search; the image does not show who built its loader"

@@ -4,10 +4,10 @@ use std::fmt;
 use std::io::Read;
 use std::ops::Range;
 
-use super::toc::{Chunk, TocFormat};
+use super::toc::{TocChunk, TocFormat};
 
 /// The bytes of a chunk, or its first bytes.
-pub(super) struct Decoded {
+pub(super) struct DecodedChunk {
     pub bytes: Vec<u8>,
     /// The chunk is complete and matches its digest.
     pub is_verified: bool,
@@ -38,7 +38,7 @@ const ZSTD_BLOCK: u64 = 128 << 10;
 
 impl TocFormat {
     /// The stored range that contains at least the first `wanted` bytes of a chunk.
-    pub(super) fn piece(self, chunk: &Chunk, wanted: u64) -> Range<u64> {
+    pub(super) fn piece(self, chunk: &TocChunk, wanted: u64) -> Range<u64> {
         let needed = match self {
             // Content that precedes the chunk in its gzip member may need any number of bytes.
             TocFormat::EStargz if chunk.inner > 0 => u64::MAX,
@@ -51,7 +51,7 @@ impl TocFormat {
     /// The stored range that contains the first `wanted` bytes of most chunks. Of the programs and libraries of a Debian
     /// image, 99 % have their first KiB in 800 bytes of gzip, and for 95 % the first zstd block compresses at most a
     /// fifth worse than the whole.
-    pub(super) fn probable_piece(self, chunk: &Chunk, wanted: u64) -> Range<u64> {
+    pub(super) fn probable_piece(self, chunk: &TocChunk, wanted: u64) -> Range<u64> {
         let sure = self.piece(chunk, wanted);
         let needed = match self {
             TocFormat::EStargz if chunk.inner > 0 => u64::MAX,
@@ -68,9 +68,9 @@ impl TocFormat {
 }
 
 /// Decompresses `stored`, the chunk's stored bytes or the first of them.
-pub(super) fn decode(format: TocFormat, chunk: &Chunk, stored: &[u8]) -> Result<Decoded, ChunkFault> {
+pub(super) fn decode(format: TocFormat, chunk: &TocChunk, stored: &[u8]) -> Result<DecodedChunk, ChunkFault> {
     if chunk.is_zeros {
-        return Ok(Decoded { bytes: vec![0; chunk.size as usize], is_verified: true });
+        return Ok(DecodedChunk { bytes: vec![0; chunk.size as usize], is_verified: true });
     }
     let is_whole = stored.len() as u64 == chunk.end - chunk.start;
     let mut bytes = Vec::new();
@@ -94,10 +94,10 @@ pub(super) fn decode(format: TocFormat, chunk: &Chunk, stored: &[u8]) -> Result<
     if is_whole && !is_complete {
         return Err(ChunkFault::Incomplete);
     }
-    Ok(Decoded { bytes, is_verified: is_complete })
+    Ok(DecodedChunk { bytes, is_verified: is_complete })
 }
 
-impl Decoded {
+impl DecodedChunk {
     pub fn verified(self) -> Result<Vec<u8>, ChunkFault> {
         if self.is_verified { Ok(self.bytes) } else { Err(ChunkFault::Incomplete) }
     }

@@ -2,7 +2,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::testing::Written;
 use super::*;
-use crate::image::testing::{Member, Memory, file};
+use crate::image::testing::{Memory, TestMember, file};
 use crate::image::{Limits, read_layer};
 
 const FORMATS: [TocFormat; 2] = [TocFormat::EStargz, TocFormat::ZstdChunked];
@@ -34,7 +34,7 @@ fn lines(contents: &Contents<()>) -> Vec<String> {
 #[test]
 fn the_entries_are_those_of_the_tar() {
     let long = noise(100_000, 1);
-    let members: [Member<'_>; 8] = [
+    let members: [TestMember<'_>; 8] = [
         (b'5', b"usr/", b"", b""),
         file("usr/app", &long),
         file("empty", b""),
@@ -133,7 +133,7 @@ fn a_layer_that_does_not_fit_is_read_in_full() {
         assert!(open(&memory, &Layer { diff_id: None, ..layer.clone() }).is_none());
         let mut other = layer.clone();
         for digest in other.descriptor.annotations.values_mut().filter(|value| value.starts_with("sha256:")) {
-            *digest = crate::oci::Digest::of(b"other").to_string();
+            *digest = crate::oci::Digest::from_bytes(b"other").to_string();
         }
         assert!(open(&memory, &other).is_none(), "another table");
         memory.ranged = None;
@@ -186,7 +186,7 @@ fn a_table_that_contradicts_itself_is_rejected() {
 fn names_stay_within_their_limits() {
     let mut memory = memory();
     let names: Vec<String> = (0..50).map(|at| format!("d{at}/f")).collect();
-    let members: Vec<Member<'_>> = names.iter().map(|name| file(name, b"")).collect();
+    let members: Vec<TestMember<'_>> = names.iter().map(|name| file(name, b"")).collect();
     let layer = Written::new(TocFormat::EStargz, &members, 100).add_to(&mut memory);
     let limits = Limits { max_names: 60, ..Limits::default() };
     let lazy = open(&memory, &layer).unwrap();

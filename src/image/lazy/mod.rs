@@ -17,15 +17,15 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::contents::{Contents, Entry};
+use super::contents::{Contents, LayerMember};
 use super::error::{ImageError, LayerError};
 use super::layer::Layer;
 use super::limits::Limits;
 use crate::oci::Descriptor;
-use crate::source::Source;
-use chunk::{ChunkFault, Decoded};
+use crate::source::ImageSource;
+use chunk::{ChunkFault, DecodedChunk};
 pub use toc::TocFormat;
-use toc::{Chunk, Toc};
+use toc::{Toc, TocChunk};
 
 /// A layer whose table of contents has been read.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ const SMALLEST_REQUEST: u64 = 64 << 10;
 impl LazyLayer {
     /// Reads and verifies the table of contents. Returns `None` if the layer must be read in full: it has no table, the
     /// table does not match its digest or exceeds its limits, or the source cannot read parts of a blob.
-    pub fn open(source: &dyn Source, layer: &Layer, limits: &Limits) -> Option<LazyLayer> {
+    pub fn open(source: &dyn ImageSource, layer: &Layer, limits: &Limits) -> Option<LazyLayer> {
         let descriptor = &layer.descriptor;
         if descriptor.is_encrypted() || limits.check_stored(descriptor.size).is_err() || layer.diff_id.is_none() {
             return None;
@@ -111,7 +111,7 @@ impl LazyLayer {
     }
 
     /// The entry at a position.
-    pub fn entry(&self, file: usize) -> Entry<'_> {
+    pub fn entry(&self, file: usize) -> LayerMember<'_> {
         self.toc.files[file].entry()
     }
 
@@ -127,7 +127,7 @@ impl LazyLayer {
     /// Reads the starts of files, in the order of their positions in the layer, and calls `on_start` for each.
     pub fn read_starts(
         &self,
-        source: &dyn Source,
+        source: &dyn ImageSource,
         portions: &[(usize, Portion)],
         on_start: &mut dyn FnMut(FileStart),
     ) -> Result<(), LayerError> {
@@ -166,7 +166,7 @@ impl LazyLayer {
     /// Reads a whole file, as far as `read` reads. Every chunk is verified before it is passed on.
     pub fn read_file<R>(
         &self,
-        source: &dyn Source,
+        source: &dyn ImageSource,
         file: usize,
         read: impl FnOnce(&mut dyn Read) -> R,
     ) -> Result<R, ImageError> {
@@ -198,7 +198,7 @@ impl LazyLayer {
     pub fn contents<T>(
         &self,
         limits: &Limits,
-        mut fact: impl FnMut(usize, &Entry<'_>) -> Option<(T, Extent)>,
+        mut fact: impl FnMut(usize, &LayerMember<'_>) -> Option<(T, Extent)>,
     ) -> Result<Contents<T>, LayerError> {
         let mut contents = Contents::default();
         for file in 0..self.entries() {
@@ -224,7 +224,7 @@ impl LazyLayer {
         };
         let chunks = self.toc.chunks(file).iter().take_while(|chunk| chunk.at < wanted).filter(|chunk| !chunk.is_zeros);
         let format = self.toc.format;
-        let piece = |chunk: &Chunk| match is_probable {
+        let piece = |chunk: &TocChunk| match is_probable {
             true => format.probable_piece(chunk, wanted - chunk.at),
             false => format.piece(chunk, wanted - chunk.at),
         };
@@ -244,7 +244,7 @@ impl LazyLayer {
         let (mut bytes, mut is_verified) = (Vec::new(), true);
         for chunk in self.toc.chunks(file).iter().take_while(|chunk| chunk.at < wanted) {
             let stored = if chunk.is_zeros { &[][..] } else { stored.next().expect("a piece for each chunk") };
-            let Decoded { bytes: more, is_verified: is_right } =
+            let DecodedChunk { bytes: more, is_verified: is_right } =
                 chunk::decode(self.toc.format, chunk, stored).map_err(|fault| self.fault(file, fault))?;
             let is_whole = more.len() as u64 == chunk.size;
             bytes.extend(more);
@@ -261,7 +261,7 @@ impl LazyLayer {
         LayerError::Corrupt { format: self.toc.format.name(), cause: format!("{path}: {fault}") }
     }
 
-    fn fetch_all(&self, source: &dyn Source, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>, LayerError> {
+    fn fetch_all(&self, source: &dyn ImageSource, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>, LayerError> {
         let next = AtomicUsize::new(0);
         let none: Vec<Option<Result<Vec<u8>, LayerError>>> = ranges.iter().map(|_| None).collect();
         let bodies = Mutex::new(none);
@@ -284,7 +284,7 @@ impl LazyLayer {
         bodies.into_iter().map(|body| body.expect("every range was requested")).collect()
     }
 
-    fn fetch(&self, source: &dyn Source, range: Range<u64>) -> Result<Vec<u8>, LayerError> {
+    fn fetch(&self, source: &dyn ImageSource, range: Range<u64>) -> Result<Vec<u8>, LayerError> {
         fetch(source, &self.descriptor, &self.fetched, range)
     }
 }
@@ -298,7 +298,7 @@ pub enum Extent {
 }
 
 fn fetch(
-    source: &dyn Source,
+    source: &dyn ImageSource,
     descriptor: &Descriptor,
     fetched: &AtomicU64,
     range: Range<u64>,
@@ -316,8 +316,8 @@ fn fetch(
 struct FileReader<'l> {
     layer: &'l LazyLayer,
     file: usize,
-    source: &'l dyn Source,
-    chunks: &'l [Chunk],
+    source: &'l dyn ImageSource,
+    chunks: &'l [TocChunk],
     /// The decompressed chunk, and how much of it was read.
     ready: Vec<u8>,
     position: usize,
@@ -329,7 +329,7 @@ struct FileReader<'l> {
 }
 
 impl FileReader<'_> {
-    fn next(&mut self, chunk: &Chunk) -> Result<Vec<u8>, LayerError> {
+    fn next(&mut self, chunk: &TocChunk) -> Result<Vec<u8>, LayerError> {
         let stored = match chunk.is_zeros {
             true => Vec::new(),
             false => match self.ahead.pop() {
@@ -337,7 +337,7 @@ impl FileReader<'_> {
                 None => self.request()?,
             },
         };
-        let decoded = chunk::decode(self.layer.toc.format, chunk, &stored).and_then(Decoded::verified);
+        let decoded = chunk::decode(self.layer.toc.format, chunk, &stored).and_then(DecodedChunk::verified);
         decoded.map_err(|fault| self.layer.fault(self.file, fault))
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::TocFormat;
 use crate::image::Layer;
-use crate::image::testing::{Member, Memory, header, padded};
+use crate::image::testing::{Memory, TestMember, header, padded};
 use crate::oci::Digest;
 
 /// A layer under construction.
@@ -21,7 +21,7 @@ pub(crate) struct Written {
 
 impl Written {
     /// Writes members, whose content is split into chunks of `chunk` bytes.
-    pub fn new(format: TocFormat, members: &[Member<'_>], chunk: usize) -> Written {
+    pub fn new(format: TocFormat, members: &[TestMember<'_>], chunk: usize) -> Written {
         let mut written = Written { blob: Vec::new(), tar: Vec::new(), entries: Vec::new(), format };
         for (tag, name, link, content) in members {
             written.compressed(&header(*tag, name, link, content.len() as u64));
@@ -33,7 +33,7 @@ impl Written {
                 _ => "reg",
             };
             let mut entry = json!({"name": name, "type": kind, "mode": 0o755, "size": content.len(),
-                "linkName": String::from_utf8_lossy(link), "offset": written.blob.len(), "digest": Digest::of(content)});
+                "linkName": String::from_utf8_lossy(link), "offset": written.blob.len(), "digest": Digest::from_bytes(content)});
             let first = written.entries.len();
             for (at, part) in content.chunks(chunk).enumerate() {
                 let start = written.blob.len();
@@ -41,7 +41,7 @@ impl Written {
                 if at > 0 {
                     entry = json!({"name": name, "type": "chunk", "chunkOffset": at * chunk, "offset": start});
                 }
-                entry["chunkDigest"] = json!(Digest::of(part));
+                entry["chunkDigest"] = json!(Digest::from_bytes(part));
                 if content.len() > (at + 1) * chunk {
                     entry["chunkSize"] = json!(part.len());
                 }
@@ -93,7 +93,7 @@ impl Written {
                 self.blob.extend(b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x1a\0SG\x16\0");
                 self.blob.extend(format!("{at:016x}STARGZ").bytes());
                 self.blob.extend(b"\x01\0\0\xff\xff\0\0\0\0\0\0\0\0");
-                annotations.push((super::toc::ESTARGZ_DIGEST, Digest::of(&toc).to_string()));
+                annotations.push((super::toc::ESTARGZ_DIGEST, Digest::from_bytes(&toc).to_string()));
             }
             TocFormat::ZstdChunked => {
                 self.compressed(&[0; 1024]);
@@ -101,7 +101,7 @@ impl Written {
                 self.blob.extend(b"\x50\x2a\x4d\x18");
                 self.blob.extend((stored.len() as u32).to_le_bytes());
                 let position = format!("{}:{}:{}:1", self.blob.len(), stored.len(), toc.len());
-                annotations.push((super::toc::ZSTD_DIGEST[0], Digest::of(&stored).to_string()));
+                annotations.push((super::toc::ZSTD_DIGEST[0], Digest::from_bytes(&stored).to_string()));
                 annotations.push((super::toc::ZSTD_POSITION[0], position));
                 self.blob.extend(stored);
             }

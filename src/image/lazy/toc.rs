@@ -11,9 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::image::contents::{Entry, EntryKind, PATH_LIMIT};
+use crate::image::contents::{EntryKind, LayerMember, PATH_LIMIT};
 use crate::image::error::LayerError;
-use crate::image::tar::{Blocks, Mark, Member, normalise, read_mark};
+use crate::image::tar::{Blocks, Mark, TarMember, normalise, read_mark};
 use crate::oci::{Descriptor, Digest};
 use crate::platform::FileCapabilities;
 
@@ -29,7 +29,7 @@ pub enum TocFormat {
 pub(super) struct Toc {
     pub format: TocFormat,
     pub files: Vec<TocFile>,
-    chunks: Vec<Chunk>,
+    chunks: Vec<TocChunk>,
 }
 
 /// An entry, in the order of the table.
@@ -61,7 +61,7 @@ enum TocKind {
 
 /// A part of a file that is compressed on its own.
 #[derive(Clone, Debug)]
-pub(super) struct Chunk {
+pub(super) struct TocChunk {
     /// Range of stored bytes.
     pub start: u64,
     pub end: u64,
@@ -136,7 +136,7 @@ impl Toc {
     /// Parses the table. `end`: offset of the first stored byte after the files.
     pub fn parse(format: TocFormat, json: &[u8], end: u64) -> Result<Toc, Unusable> {
         let document: WireDocument = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        let WireDocument { version, entries: Built { files, mut chunks, fault } } = document;
+        let WireDocument { version, entries: TocEntries { files, mut chunks, fault } } = document;
         if version != 1 {
             return Err(format!("unknown version {version}"));
         }
@@ -158,7 +158,7 @@ impl Toc {
     }
 
     /// The chunks of a file, in order.
-    pub fn chunks(&self, file: usize) -> &[Chunk] {
+    pub fn chunks(&self, file: usize) -> &[TocChunk] {
         let Range { start, end } = self.files[file].chunks;
         &self.chunks[start as usize..end as usize]
     }
@@ -189,7 +189,7 @@ impl TocFile {
         self.kind == TocKind::File
     }
 
-    pub fn entry(&self) -> Entry<'_> {
+    pub fn entry(&self) -> LayerMember<'_> {
         let kind = match self.kind {
             TocKind::File => EntryKind::File,
             TocKind::Directory => EntryKind::Directory,
@@ -201,7 +201,7 @@ impl TocFile {
         };
         let size = if self.is_regular() { self.size } else { 0 };
         let &TocFile { mode, uid, gid, capabilities, .. } = self;
-        Entry { path: &self.path, kind, mode, uid, gid, size, capabilities }
+        LayerMember { path: &self.path, kind, mode, uid, gid, size, capabilities }
     }
 }
 
@@ -224,7 +224,7 @@ fn estargz_offset(footer: &[u8]) -> Option<u64> {
 /// The table inside a compressed tar with one member.
 fn estargz_json(stored: &[u8]) -> Result<Vec<u8>, Unusable> {
     let mut reader = BufReader::new(flate2::read::MultiGzDecoder::new(stored));
-    let mut member = Member::new();
+    let mut member = TarMember::new();
     let found = Blocks::new(&mut reader).member(&mut member).map_err(|error| error.to_string())?;
     if found.is_err() || member.name != ESTARGZ_NAME || member.stored > TOC_BYTES {
         return Err("the layer ends with another file than its table".into());
@@ -250,7 +250,7 @@ fn check(bytes: &[u8], digest: &str) -> Result<(), Unusable> {
 #[derive(Deserialize)]
 struct WireDocument {
     version: u64,
-    entries: Built,
+    entries: TocEntries,
 }
 
 #[derive(Deserialize)]
@@ -291,25 +291,25 @@ struct WireEntry {
 
 /// The entries, converted one by one, so that their JSON form is never held in full.
 #[derive(Default)]
-struct Built {
+struct TocEntries {
     files: Vec<TocFile>,
-    chunks: Vec<Chunk>,
+    chunks: Vec<TocChunk>,
     /// The first entry that cannot be used.
     fault: Option<Unusable>,
 }
 
-impl<'de> Deserialize<'de> for Built {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Built, D::Error> {
+impl<'de> Deserialize<'de> for TocEntries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TocEntries, D::Error> {
         struct Entries;
         impl<'de> Visitor<'de> for Entries {
-            type Value = Built;
+            type Value = TocEntries;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of entries")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Built, A::Error> {
-                let mut built = Built::default();
+            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<TocEntries, A::Error> {
+                let mut built = TocEntries::default();
                 while let Some(entry) = entries.next_element::<WireEntry>()? {
                     if built.fault.is_none() {
                         built.fault = built.add(&entry).err();
@@ -322,7 +322,7 @@ impl<'de> Deserialize<'de> for Built {
     }
 }
 
-impl Built {
+impl TocEntries {
     fn add(&mut self, wire: &WireEntry) -> Result<(), Unusable> {
         let unusable = |why: &str| format!("{}: {why}", wire.name.escape_default());
         // Go's JSON encoder replaces bytes that are not UTF-8.
@@ -338,7 +338,7 @@ impl Built {
             if let Some(previous) = previous {
                 // A file's own end follows its last chunk.
                 let file_end = std::mem::replace(&mut previous.end, chunk.start);
-                self.chunks.push(Chunk { end: file_end, ..chunk });
+                self.chunks.push(TocChunk { end: file_end, ..chunk });
             } else {
                 self.chunks.push(chunk);
             }
@@ -394,7 +394,7 @@ impl Built {
 
 /// The chunk that an entry describes, in a file of `size` bytes. A size of 0 stands for the rest of the file, and a file
 /// of one chunk may have only the digest of the whole.
-fn chunk_of(wire: &WireEntry, size: u64) -> Option<Chunk> {
+fn chunk_of(wire: &WireEntry, size: u64) -> Option<TocChunk> {
     let rest = size.checked_sub(wire.chunk_offset)?;
     let chunk_size = if wire.chunk_size == 0 { rest } else { wire.chunk_size };
     let is_zeros = match wire.chunk_type.as_str() {
@@ -407,11 +407,11 @@ fn chunk_of(wire: &WireEntry, size: u64) -> Option<Chunk> {
     let digest = match digest.parse() {
         Ok(digest) => digest,
         // No bytes are read for a hole.
-        Err(_) if is_zeros => Digest::of(&[]),
+        Err(_) if is_zeros => Digest::from_bytes(&[]),
         Err(_) => return None,
     };
     let (start, end, inner) = (wire.offset, wire.end_offset, wire.inner_offset);
-    (chunk_size <= rest).then_some(Chunk {
+    (chunk_size <= rest).then_some(TocChunk {
         start,
         end,
         inner,

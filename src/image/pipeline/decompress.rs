@@ -15,52 +15,52 @@ use crate::image::limits::Limits;
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
 /// Reads a layer's stored bytes and produces its tar.
-pub struct Decoder<R: Read> {
-    format: Format<StoredReader<R>>,
+pub struct LayerDecoder<R: Read> {
+    format: LayerCompression<StoredReader<R>>,
     limits: Limits,
     produced: u64,
 }
 
-enum Format<S: io::BufRead> {
+enum LayerCompression<S: io::BufRead> {
     Gzip(Box<Gzip<S>>),
     Zstd(zstd::Decoder<'static, S>),
     None(S),
 }
 
-impl<R: Read> Decoder<R> {
-    pub fn new(compression: Compression, stored: StoredReader<R>, limits: &Limits) -> io::Result<Decoder<R>> {
+impl<R: Read> LayerDecoder<R> {
+    pub fn new(compression: Compression, stored: StoredReader<R>, limits: &Limits) -> io::Result<LayerDecoder<R>> {
         let format = match compression {
-            Compression::Gzip => Format::Gzip(Box::new(Gzip::new(stored))),
+            Compression::Gzip => LayerCompression::Gzip(Box::new(Gzip::new(stored))),
             Compression::Zstd => {
                 let mut decoder = zstd::Decoder::with_buffer(stored)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-                Format::Zstd(decoder)
+                LayerCompression::Zstd(decoder)
             }
-            Compression::None => Format::None(stored),
+            Compression::None => LayerCompression::None(stored),
         };
-        Ok(Decoder { format, limits: limits.clone(), produced: 0 })
+        Ok(LayerDecoder { format, limits: limits.clone(), produced: 0 })
     }
 
     /// The reader of the stored bytes.
     pub fn stored(&self) -> &StoredReader<R> {
         match &self.format {
-            Format::Gzip(gzip) => gzip.get_ref(),
-            Format::Zstd(decoder) => decoder.get_ref(),
-            Format::None(stored) => stored,
+            LayerCompression::Gzip(gzip) => gzip.get_ref(),
+            LayerCompression::Zstd(decoder) => decoder.get_ref(),
+            LayerCompression::None(stored) => stored,
         }
     }
 
     pub fn into_inner(self) -> (StoredReader<R>, Trailing) {
         match self.format {
-            Format::Gzip(gzip) => gzip.into_inner(),
-            Format::Zstd(decoder) => (decoder.into_inner(), Trailing::Nothing),
-            Format::None(stored) => (stored, Trailing::Nothing),
+            LayerCompression::Gzip(gzip) => gzip.into_inner(),
+            LayerCompression::Zstd(decoder) => (decoder.into_inner(), Trailing::Nothing),
+            LayerCompression::None(stored) => (stored, Trailing::Nothing),
         }
     }
 
     /// The next bytes of the tar; empty at its end. Uncompressed data is not copied.
     pub(super) fn buffer(&mut self) -> StepResult {
-        let Format::None(stored) = &mut self.format else {
+        let LayerCompression::None(stored) = &mut self.format else {
             let mut failed = None;
             let buffer = Buffer::fill(self, &mut failed)?;
             // The last bytes before an error may be garbage, and the error explains more than the walk could.
@@ -75,8 +75,8 @@ impl<R: Read> Decoder<R> {
     /// checksum.
     pub fn crc(&self) -> Option<u32> {
         match &self.format {
-            Format::Gzip(gzip) => Some(gzip.crc()),
-            Format::Zstd(_) | Format::None(_) => None,
+            LayerCompression::Gzip(gzip) => Some(gzip.crc()),
+            LayerCompression::Zstd(_) | LayerCompression::None(_) => None,
         }
     }
 
@@ -88,12 +88,12 @@ impl<R: Read> Decoder<R> {
     }
 }
 
-impl<R: Read> Read for Decoder<R> {
+impl<R: Read> Read for LayerDecoder<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.format {
-            Format::Gzip(gzip) => gzip.read(into)?,
-            Format::Zstd(decoder) => decoder.read(into).map_err(zstd_error)?,
-            Format::None(stored) => stored.read(into)?,
+            LayerCompression::Gzip(gzip) => gzip.read(into)?,
+            LayerCompression::Zstd(decoder) => decoder.read(into).map_err(zstd_error)?,
+            LayerCompression::None(stored) => stored.read(into)?,
         };
         self.count(read)?;
         Ok(read)
@@ -116,12 +116,12 @@ fn zstd_error(error: io::Error) -> io::Error {
 
 /// A decoder that verifies the data's checksum itself, for use without a pipeline.
 pub struct SelfChecked<R: Read> {
-    decoder: Decoder<R>,
+    decoder: LayerDecoder<R>,
     crc: crc32fast::Hasher,
 }
 
 impl<R: Read> SelfChecked<R> {
-    pub fn new(decoder: Decoder<R>) -> SelfChecked<R> {
+    pub fn new(decoder: LayerDecoder<R>) -> SelfChecked<R> {
         SelfChecked { decoder, crc: crc32fast::Hasher::new() }
     }
 }

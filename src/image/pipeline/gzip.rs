@@ -30,14 +30,14 @@ const RESERVED: u8 = 0xe0;
 pub(super) struct Gzip<R> {
     inner: R,
     state: Decompress,
-    position: Position,
+    position: GzipPosition,
     /// The checksums from the members' trailers, combined into one.
     stated_crc: crc32fast::Hasher,
     trailing: Trailing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Position {
+enum GzipPosition {
     Start,
     Data,
     Trailer,
@@ -48,7 +48,7 @@ enum Position {
 impl<R: BufRead> Gzip<R> {
     pub fn new(inner: R) -> Gzip<R> {
         let state = Decompress::new(false);
-        let (position, trailing) = (Position::Start, Trailing::Nothing);
+        let (position, trailing) = (GzipPosition::Start, Trailing::Nothing);
         Gzip { inner, state, position, stated_crc: crc32fast::Hasher::new(), trailing }
     }
 
@@ -96,7 +96,7 @@ impl<R: BufRead> Gzip<R> {
             }
         }
         self.state.reset(false);
-        self.position = Position::Data;
+        self.position = GzipPosition::Data;
         Ok(())
     }
 
@@ -111,7 +111,7 @@ impl<R: BufRead> Gzip<R> {
             return Err(corrupt("a member's data has the wrong length").into());
         }
         self.stated_crc.combine(&crc32fast::Hasher::new_with_initial_len(crc, length));
-        self.position = Position::BetweenMembers;
+        self.position = GzipPosition::BetweenMembers;
         Ok(())
     }
 
@@ -122,7 +122,7 @@ impl<R: BufRead> Gzip<R> {
         if matches!(next, [0x1f] | [0x1f, 0x8b, ..]) {
             return self.header();
         }
-        self.position = Position::End;
+        self.position = GzipPosition::End;
         loop {
             let rest = self.inner.fill_buf()?;
             if rest.is_empty() {
@@ -151,7 +151,7 @@ impl<R: BufRead> Gzip<R> {
             self.inner.consume(consumed);
             if status == Status::StreamEnd {
                 // The data is returned before any error in the trailer.
-                self.position = Position::Trailer;
+                self.position = GzipPosition::Trailer;
                 return Ok(produced);
             }
             if produced > 0 {
@@ -171,11 +171,11 @@ impl<R: BufRead> Read for Gzip<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while !into.is_empty() {
             match self.position {
-                Position::Start => self.header()?,
-                Position::Trailer => self.trailer()?,
-                Position::BetweenMembers => self.next_member()?,
-                Position::End => break,
-                Position::Data => match self.data(into)? {
+                GzipPosition::Start => self.header()?,
+                GzipPosition::Trailer => self.trailer()?,
+                GzipPosition::BetweenMembers => self.next_member()?,
+                GzipPosition::End => break,
+                GzipPosition::Data => match self.data(into)? {
                     0 => {}
                     produced => return Ok(produced),
                 },

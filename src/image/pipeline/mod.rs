@@ -16,17 +16,17 @@ use std::thread::{Builder, JoinHandle};
 
 use buffer::{Buffer, read_buffered};
 pub use compression::{Compression, MAGIC_BYTES, looks_like_tar};
-pub use decompress::{Decoder, SelfChecked};
+pub use decompress::{LayerDecoder, SelfChecked};
 pub use gzip::{Trailing, wrong_checksum};
+use scheduler::PipelineSteps;
 pub use scheduler::Scheduler;
-use scheduler::Steps;
 use stage::StepResult;
 use stored::SharedReader;
 pub use stored::StoredReader;
 pub use sums::Sums;
 
 /// The walking thread's end of the pipeline: a reader of the tar.
-pub struct Pipeline<R: Read> {
+pub struct LayerPipeline<R: Read> {
     scheduler: Arc<Scheduler>,
     steps: Arc<LayerSteps<R>>,
     helpers: Vec<JoinHandle<()>>,
@@ -37,16 +37,16 @@ pub struct Pipeline<R: Read> {
 /// The reader and the decoder, each locked by the thread that runs its step.
 struct LayerSteps<R: Read> {
     stored: Arc<SharedReader<R>>,
-    decoder: Mutex<Option<Decoder<R>>>,
+    decoder: Mutex<Option<LayerDecoder<R>>>,
 }
 
 impl<R: Read> LayerSteps<R> {
-    fn decoder(&self) -> MutexGuard<'_, Option<Decoder<R>>> {
+    fn decoder(&self) -> MutexGuard<'_, Option<LayerDecoder<R>>> {
         self.decoder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<R: Read> Steps for LayerSteps<R> {
+impl<R: Read> PipelineSteps for LayerSteps<R> {
     fn read(&self) -> StepResult {
         self.stored.read()
     }
@@ -56,34 +56,34 @@ impl<R: Read> Steps for LayerSteps<R> {
     }
 }
 
-impl<R: Read> Pipeline<R> {
+impl<R: Read> LayerPipeline<R> {
     /// A pipeline without helpers: the thread that reads from it performs every step.
-    pub fn alone(decoder: Decoder<R>, scheduler: Arc<Scheduler>) -> Pipeline<R> {
+    pub fn alone(decoder: LayerDecoder<R>, scheduler: Arc<Scheduler>) -> LayerPipeline<R> {
         let steps = Arc::new(LayerSteps { stored: decoder.stored().reader(), decoder: Mutex::new(Some(decoder)) });
-        Pipeline { scheduler, steps, helpers: Vec::new(), current: Arc::default(), position: 0 }
+        LayerPipeline { scheduler, steps, helpers: Vec::new(), current: Arc::default(), position: 0 }
     }
 
     /// Decodes to the end, whether or not the walk needed all of it. Returns the decoder and the number of tar bytes.
-    pub fn finish(mut self) -> (Decoder<R>, io::Result<u64>) {
+    pub fn finish(mut self) -> (LayerDecoder<R>, io::Result<u64>) {
         let produced = self.scheduler.decode_to_end(&*self.steps);
         (self.take_decoder(), produced)
     }
 
     /// Stops decoding. Returns the decoder, and an error if decoding failed in a part that the walk did not reach.
-    pub fn stop(mut self) -> (Decoder<R>, io::Result<()>) {
+    pub fn stop(mut self) -> (LayerDecoder<R>, io::Result<()>) {
         let outcome = self.scheduler.stop_decoding();
         (self.take_decoder(), outcome)
     }
 
-    fn take_decoder(&mut self) -> Decoder<R> {
+    fn take_decoder(&mut self) -> LayerDecoder<R> {
         self.steps.decoder().take().expect("the decoder is taken only once")
     }
 }
 
-impl<R: Read + Send + 'static> Pipeline<R> {
+impl<R: Read + Send + 'static> LayerPipeline<R> {
     /// A pipeline with `helpers` additional threads, or fewer if the system cannot start them.
-    pub fn helped(decoder: Decoder<R>, scheduler: Arc<Scheduler>, helpers: usize) -> Pipeline<R> {
-        let mut pipeline = Pipeline::alone(decoder, scheduler);
+    pub fn helped(decoder: LayerDecoder<R>, scheduler: Arc<Scheduler>, helpers: usize) -> LayerPipeline<R> {
+        let mut pipeline = LayerPipeline::alone(decoder, scheduler);
         for _ in 0..helpers {
             let (scheduler, steps) = (Arc::clone(&pipeline.scheduler), Arc::clone(&pipeline.steps));
             let help = move || scheduler.run_helper(&*steps);
@@ -93,7 +93,7 @@ impl<R: Read + Send + 'static> Pipeline<R> {
     }
 }
 
-impl<R: Read> BufRead for Pipeline<R> {
+impl<R: Read> BufRead for LayerPipeline<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.position == self.current.len() {
             (self.current, self.position) = (Arc::default(), 0);
@@ -107,13 +107,13 @@ impl<R: Read> BufRead for Pipeline<R> {
     }
 }
 
-impl<R: Read> Read for Pipeline<R> {
+impl<R: Read> Read for LayerPipeline<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         read_buffered(self, into)
     }
 }
 
-impl<R: Read> Drop for Pipeline<R> {
+impl<R: Read> Drop for LayerPipeline<R> {
     fn drop(&mut self) {
         self.scheduler.cancel();
         for helper in self.helpers.drain(..) {

@@ -14,14 +14,14 @@ use crate::oci::{Digest, Hasher};
 
 const HELPERS: [usize; 3] = [0, 1, 2];
 
-type Piped<R> = (Pipeline<R>, Arc<Scheduler>);
+type Piped<R> = (LayerPipeline<R>, Arc<Scheduler>);
 
 fn pipeline<R: Read + Send + 'static>(stored: R, compression: Compression, helpers: usize) -> Piped<R> {
     let scheduler = Arc::<Scheduler>::default();
     scheduler.begin_hashing(Sums::new(Hasher::sha256(), compression));
     let stored = StoredReader::new(stored, Some(Arc::clone(&scheduler)));
-    let decoder = Decoder::new(compression, stored, &Limits::default()).unwrap();
-    (Pipeline::helped(decoder, Arc::clone(&scheduler), helpers), scheduler)
+    let decoder = LayerDecoder::new(compression, stored, &Limits::default()).unwrap();
+    (LayerPipeline::helped(decoder, Arc::clone(&scheduler), helpers), scheduler)
 }
 
 fn noise(length: usize) -> Vec<u8> {
@@ -43,7 +43,11 @@ fn check(length: usize, wanted: usize, compression: Compression, helpers: usize)
     assert_eq!(decoder.stored().taken(), stored.len() as u64);
     let sums = scheduler.finish_hashing();
     assert_eq!(sums.crc(), decoder.crc());
-    assert_eq!(sums.finish(), (Digest::of(&stored), Digest::of(&bytes)), "{compression:?}, {length} of which {wanted}");
+    assert_eq!(
+        sums.finish(),
+        (Digest::from_bytes(&stored), Digest::from_bytes(&bytes)),
+        "{compression:?}, {length} of which {wanted}"
+    );
 }
 
 #[test]
@@ -64,10 +68,10 @@ fn a_tar_under_another_algorithm_is_hashed_twice() {
     let (bytes, scheduler) = (noise(3 * BLOCK), Arc::<Scheduler>::default());
     scheduler.begin_hashing(Sums::new(Hasher::sha512(), Compression::None));
     let stored = StoredReader::new(&bytes[..], Some(Arc::clone(&scheduler)));
-    let decoder = Decoder::new(Compression::None, stored, &Limits::default()).unwrap();
-    Pipeline::alone(decoder, Arc::clone(&scheduler)).finish().1.unwrap();
+    let decoder = LayerDecoder::new(Compression::None, stored, &Limits::default()).unwrap();
+    LayerPipeline::alone(decoder, Arc::clone(&scheduler)).finish().1.unwrap();
     let (stored, tar) = scheduler.finish_hashing().finish();
-    assert_eq!((stored.algorithm(), tar), ("sha512", Digest::of(&bytes)));
+    assert_eq!((stored.algorithm(), tar), ("sha512", Digest::from_bytes(&bytes)));
 }
 
 /// Returns `good` and then fails or panics.
@@ -101,7 +105,7 @@ fn an_error_comes_after_the_bytes_before_it() {
             let (decoder, outcome) = piped.stop();
             assert!(outcome.is_ok(), "it was already reported");
             assert_eq!(decoder.into_inner().0.taken(), length as u64);
-            assert_eq!(scheduler.finish_hashing().finish().0, Digest::of(&noise(length)));
+            assert_eq!(scheduler.finish_hashing().finish().0, Digest::from_bytes(&noise(length)));
             let (untold, _) = faulty(length, false, helpers);
             assert_eq!(untold.finish().1.unwrap_err().to_string(), "broken");
         }
@@ -119,7 +123,7 @@ fn a_stopped_pipeline_decodes_no_more_and_loses_nothing() {
         stored.drain().unwrap();
         assert_eq!(
             (stored.taken(), scheduler.finish_hashing().finish().0),
-            (length, Digest::of(&vec![7; length as usize]))
+            (length, Digest::from_bytes(&vec![7; length as usize]))
         );
     }
 }
@@ -179,8 +183,8 @@ fn the_hash_queue_is_bounded() {
             let zeros = Watching { left: 200 * BLOCK, scheduler: Arc::clone(&scheduler), most: Arc::clone(&most) };
             scheduler.begin_hashing(Sums::new(Hasher::sha256(), compression));
             let stored = StoredReader::new(io::Cursor::new(start.clone()).chain(zeros), Some(Arc::clone(&scheduler)));
-            let decoder = Decoder::new(compression, stored, &Limits::default()).unwrap();
-            let (decoder, produced) = Pipeline::helped(decoder, Arc::clone(&scheduler), helpers).finish();
+            let decoder = LayerDecoder::new(compression, stored, &Limits::default()).unwrap();
+            let (decoder, produced) = LayerPipeline::helped(decoder, Arc::clone(&scheduler), helpers).finish();
             produced.unwrap();
             assert_eq!(decoder.stored().taken(), (start.len() + 200 * BLOCK) as u64);
             let most = most.load(std::sync::atomic::Ordering::Relaxed);

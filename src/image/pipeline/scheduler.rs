@@ -25,7 +25,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::stage::{Stage, StepResult};
+use super::stage::{PipelineStage, StepResult};
 use super::sums::{HashQueue, Sums};
 
 /// Stored buffers that are read before the decoder requests them.
@@ -46,16 +46,16 @@ const HASH_BATCH: usize = 2;
 /// The shared state of the threads that read one layer.
 #[derive(Default)]
 pub struct Scheduler {
-    state: Mutex<State>,
+    state: Mutex<SchedulerState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct SchedulerState {
     /// Produces the stored bytes.
-    reading: Stage,
+    reading: PipelineStage,
     /// Produces the tar.
-    decoding: Stage,
+    decoding: PipelineStage,
     /// Bytes of the tar produced so far.
     produced: u64,
     /// `None` before [`Scheduler::begin_hashing`] and while a thread hashes.
@@ -70,7 +70,7 @@ pub(super) struct State {
     panic: Option<Panic>,
 }
 
-type Locked<'s> = MutexGuard<'s, State>;
+type Locked<'s> = MutexGuard<'s, SchedulerState>;
 type Panic = Box<dyn Any + Send>;
 
 /// The step that a thread prefers: one whose data is still in its processor's cache.
@@ -80,7 +80,7 @@ pub(super) enum Preference {
     Hashing,
 }
 
-enum Task {
+enum LayerTask {
     Read,
     Decode,
     Hash(Hashing),
@@ -90,7 +90,7 @@ enum Task {
 struct Hashing(Box<Sums>, HashQueue);
 
 /// The steps that a pipeline provides. The scheduler never runs one of them on two threads at once.
-pub(super) trait Steps {
+pub(super) trait PipelineSteps {
     /// The next stored bytes.
     fn read(&self) -> StepResult;
     /// The next bytes of the tar. Their input comes from [`Scheduler::next_stored`].
@@ -120,7 +120,7 @@ impl Scheduler {
     }
 
     /// Runs steps until everything is decoded and hashed, or the scheduler is cancelled.
-    pub(super) fn run_helper(&self, steps: &dyn Steps) {
+    pub(super) fn run_helper(&self, steps: &dyn PipelineSteps) {
         let mut state = self.lock();
         while !state.is_over() {
             state = self.work_or_wait(state, Preference::Decoding, steps);
@@ -128,7 +128,7 @@ impl Scheduler {
     }
 
     /// The next bytes of the tar for the walk; empty at its end.
-    pub(super) fn next_decoded(&self, steps: &dyn Steps) -> StepResult {
+    pub(super) fn next_decoded(&self, steps: &dyn PipelineSteps) -> StepResult {
         let mut state = self.lock();
         loop {
             if let Some(next) = state.decoding.next() {
@@ -144,7 +144,7 @@ impl Scheduler {
 
     /// Decodes to the end, whether or not the walk needed all of it. Returns the number of tar bytes, or an error that
     /// the walk did not reach.
-    pub(super) fn decode_to_end(&self, steps: &dyn Steps) -> io::Result<u64> {
+    pub(super) fn decode_to_end(&self, steps: &dyn PipelineSteps) -> io::Result<u64> {
         while !self.next_decoded(steps)?.is_empty() {}
         Ok(self.lock().produced)
     }
@@ -190,11 +190,11 @@ impl Scheduler {
     }
 
     /// Runs the step that is due, or waits for a change.
-    fn work_or_wait<'s>(&'s self, mut state: Locked<'s>, first: Preference, steps: &dyn Steps) -> Locked<'s> {
+    fn work_or_wait<'s>(&'s self, mut state: Locked<'s>, first: Preference, steps: &dyn PipelineSteps) -> Locked<'s> {
         match state.next(first) {
-            Some(Task::Read) => self.read(state, &|| steps.read()),
-            Some(Task::Decode) => self.decode(state, &|| steps.decode()),
-            Some(Task::Hash(hashing)) => self.hash(state, hashing),
+            Some(LayerTask::Read) => self.read(state, &|| steps.read()),
+            Some(LayerTask::Decode) => self.decode(state, &|| steps.decode()),
+            Some(LayerTask::Hash(hashing)) => self.hash(state, hashing),
             None => self.wait(state),
         }
     }
@@ -253,7 +253,7 @@ impl Scheduler {
         state
     }
 
-    fn wake(&self, state: &State) {
+    fn wake(&self, state: &SchedulerState) {
         if state.waiting > 0 {
             self.changed.notify_all();
         }
@@ -285,13 +285,13 @@ fn resume_panic(mut state: Locked<'_>) -> Locked<'_> {
     state
 }
 
-impl State {
+impl SchedulerState {
     fn is_over(&self) -> bool {
         // The walking thread resumes the panic.
         self.is_stopped || self.panic.is_some() || self.decoding.is_over() && self.unhashed.is_empty()
     }
 
-    fn next(&mut self, first: Preference) -> Option<Task> {
+    fn next(&mut self, first: Preference) -> Option<LayerTask> {
         match first {
             Preference::Decoding if self.unhashed.len() < HASH_FIRST_FROM => {
                 self.try_decode().or_else(|| self.try_hash())
@@ -302,22 +302,22 @@ impl State {
     }
 
     /// Reads ahead only while another thread decodes, so that the decoder does not have to read.
-    fn try_read(&self) -> Option<Task> {
+    fn try_read(&self) -> Option<LayerTask> {
         let is_wanted = !self.is_stopped && self.decoding.is_busy() && self.reading.ready.len() < MAX_READ_AHEAD;
-        (is_wanted && self.is_readable()).then_some(Task::Read)
+        (is_wanted && self.is_readable()).then_some(LayerTask::Read)
     }
 
     fn is_readable(&self) -> bool {
         self.reading.is_free() && self.unhashed.stored.len() < MAX_STORED_UNHASHED
     }
 
-    fn try_decode(&self) -> Option<Task> {
+    fn try_decode(&self) -> Option<LayerTask> {
         let has_room = self.decoding.ready.len() < MAX_DECODED && self.unhashed.len() < MAX_UNHASHED;
-        (has_room && !self.is_stopped && self.decoding.is_free()).then_some(Task::Decode)
+        (has_room && !self.is_stopped && self.decoding.is_free()).then_some(LayerTask::Decode)
     }
 
-    fn try_hash(&mut self) -> Option<Task> {
-        self.hashing().map(Task::Hash)
+    fn try_hash(&mut self) -> Option<LayerTask> {
+        self.hashing().map(LayerTask::Hash)
     }
 
     fn hashing(&mut self) -> Option<Hashing> {

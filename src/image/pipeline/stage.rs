@@ -10,7 +10,7 @@ use super::buffer::Buffer;
 pub(super) type StepResult = io::Result<Arc<Buffer>>;
 
 #[derive(Default)]
-pub(super) struct Stage {
+pub(super) struct PipelineStage {
     /// Output that the next step has not taken yet.
     pub ready: VecDeque<Arc<Buffer>>,
     is_busy: bool,
@@ -18,7 +18,7 @@ pub(super) struct Stage {
     outcome: Option<io::Result<()>>,
 }
 
-impl Stage {
+impl PipelineStage {
     pub fn is_busy(&self) -> bool {
         self.is_busy
     }

@@ -18,9 +18,9 @@ pub struct StoredReader<R> {
 }
 
 /// The reader of the stored bytes, shared by the threads of the pipeline.
-pub(super) struct SharedReader<R>(Mutex<Unread<R>>);
+pub(super) struct SharedReader<R>(Mutex<StoredTail<R>>);
 
-struct Unread<R> {
+struct StoredTail<R> {
     reader: R,
     is_at_end: bool,
     failed: Option<io::Error>,
@@ -30,7 +30,7 @@ impl<R: Read> SharedReader<R> {
     /// The next bytes; empty at the end.
     pub fn read(&self) -> StepResult {
         let mut unread = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Unread { reader, is_at_end, failed } = &mut *unread;
+        let StoredTail { reader, is_at_end, failed } = &mut *unread;
         if *is_at_end {
             return Ok(Arc::default());
         }
@@ -42,7 +42,7 @@ impl<R: Read> SharedReader<R> {
 
 impl<R: Read> StoredReader<R> {
     pub fn new(reader: R, scheduler: Option<Arc<Scheduler>>) -> StoredReader<R> {
-        let reader = Arc::new(SharedReader(Mutex::new(Unread { reader, is_at_end: false, failed: None })));
+        let reader = Arc::new(SharedReader(Mutex::new(StoredTail { reader, is_at_end: false, failed: None })));
         StoredReader { reader, current: Arc::default(), position: 0, taken: 0, scheduler }
     }
 
@@ -123,7 +123,10 @@ mod tests {
             reader.read_exact(&mut some).unwrap();
             assert_eq!(some, bytes[..length / 2]);
             reader.drain().unwrap();
-            assert_eq!((scheduler.finish_hashing().finish().0, reader.taken()), (Digest::of(&bytes), length as u64));
+            assert_eq!(
+                (scheduler.finish_hashing().finish().0, reader.taken()),
+                (Digest::from_bytes(&bytes), length as u64)
+            );
         }
     }
 

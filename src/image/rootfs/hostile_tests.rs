@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 
 use super::*;
-use crate::image::contents::{Entry, EntryKind};
+use crate::image::contents::{EntryKind, LayerMember};
 
 /// One entry of a test's layer.
 #[derive(Clone, Debug)]
@@ -31,8 +31,10 @@ fn contents(entries: &[Made]) -> Arc<Contents<usize>> {
             _ => EntryKind::Opaque,
         };
         let fact = (kind == EntryKind::File).then_some(number);
-        contents
-            .push(&Entry { uid: u32::from(made.mode), ..Entry::plain(made.path.as_bytes(), kind, made.mode) }, fact);
+        contents.push(
+            &LayerMember { uid: u32::from(made.mode), ..LayerMember::plain(made.path.as_bytes(), kind, made.mode) },
+            fact,
+        );
     }
     Arc::new(contents)
 }
@@ -145,7 +147,7 @@ fn a_million_entries_take_bounded_memory() {
             format!("usr/local/lib/python3.12/site-packages/package-{:04}/internal/modules/part", number / 500);
         let path = format!("{directory}/file-{:03}.js", number % 500);
         assert_eq!(path.len(), 85);
-        contents.push(&Entry::plain(path.as_bytes(), EntryKind::File, 0o644), None);
+        contents.push(&LayerMember::plain(path.as_bytes(), EntryKind::File, 0o644), None);
     }
     contents.shrink();
     let kept = contents.heap_bytes();
@@ -161,7 +163,7 @@ fn a_million_names_of_thirty_bytes_that_share_nothing_take_64_mib() {
     for number in 0..1_000_000u64 {
         let noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let path = format!("{noise:016x}{:014x}", noise >> 8);
-        contents.push(&Entry { size: 7, ..Entry::plain(path.as_bytes(), EntryKind::File, 0o644) }, None);
+        contents.push(&LayerMember { size: 7, ..LayerMember::plain(path.as_bytes(), EntryKind::File, 0o644) }, None);
     }
     contents.shrink();
     let kept = contents.heap_bytes();
@@ -175,16 +177,16 @@ fn links_that_lead_around_for_ever_end() {
     // Forty links of two thousand components each; every entry requires all of them again, from another directory.
     let around = "d/../".repeat(800);
     let mut contents = Contents::<()>::default();
-    contents.push(&Entry::plain(b"d", EntryKind::Directory, 0o755), None);
+    contents.push(&LayerMember::plain(b"d", EntryKind::Directory, 0o755), None);
     for link in 0..39 {
         let target = format!("{around}l{}", link + 1);
         let path = format!("l{link}");
-        contents.push(&Entry::plain(path.as_bytes(), EntryKind::Symlink(target.as_bytes()), 0o777), None);
+        contents.push(&LayerMember::plain(path.as_bytes(), EntryKind::Symlink(target.as_bytes()), 0o777), None);
     }
-    contents.push(&Entry::plain(b"l39", EntryKind::Directory, 0o755), None);
+    contents.push(&LayerMember::plain(b"l39", EntryKind::Directory, 0o755), None);
     for number in 0..1000 {
-        contents.push(&Entry::plain(format!("l0/{number}/x").as_bytes(), EntryKind::File, 0o644), None);
-        contents.push(&Entry::plain(format!("d/{number}/x").as_bytes(), EntryKind::File, 0o644), None);
+        contents.push(&LayerMember::plain(format!("l0/{number}/x").as_bytes(), EntryKind::File, 0o644), None);
+        contents.push(&LayerMember::plain(format!("d/{number}/x").as_bytes(), EntryKind::File, 0o644), None);
     }
     let start = Instant::now();
     let rootfs = merge([Arc::new(contents)]);
@@ -199,7 +201,8 @@ fn ten_thousand_owners_are_kept_apart() {
     let mut contents = Contents::<()>::default();
     for number in 0..10_000u32 {
         let path = number.to_string();
-        contents.push(&Entry { uid: number, ..Entry::plain(path.as_bytes(), EntryKind::File, 0o644) }, None);
+        contents
+            .push(&LayerMember { uid: number, ..LayerMember::plain(path.as_bytes(), EntryKind::File, 0o644) }, None);
     }
     let rootfs = merge([Arc::new(contents)]);
     assert_eq!(rootfs.view(rootfs.resolve("/9876").unwrap()).uid, 9876);
@@ -209,13 +212,13 @@ fn ten_thousand_owners_are_kept_apart() {
 fn the_deepest_names_merge_and_resolve() {
     let deep = "d/".repeat(2047);
     let mut contents = Contents::<()>::default();
-    contents.push(&Entry::plain(&deep.as_bytes()[..deep.len() - 1], EntryKind::Directory, 0o755), None);
+    contents.push(&LayerMember::plain(&deep.as_bytes()[..deep.len() - 1], EntryKind::Directory, 0o755), None);
     let rootfs = merge([Arc::new(contents)]);
     assert_eq!(rootfs.all().count(), 2047);
     assert!(rootfs.resolve(&deep).is_ok());
     let hidden = {
         let mut contents = Contents::<()>::default();
-        contents.push(&Entry::plain(b"d", EntryKind::Whiteout, 0), None);
+        contents.push(&LayerMember::plain(b"d", EntryKind::Whiteout, 0), None);
         contents
     };
     let mut rootfs = rootfs;

@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use super::last::Last;
 use super::{
-    CoveredLink, Covering, Dangling, IMPLIED, KEPT, LinkFault, MAX_NODES, MAX_SIZE, MAX_TEXT, NONE, Node, NodeId,
-    NodeKind, ROOT, Refusal, Refused, RootFs, Texts,
+    CoveredLink, Covering, Dangling, EngineRefusal, FsNode, IMPLIED, KEPT, LinkFault, MAX_NODES, MAX_SIZE, MAX_TEXT,
+    NONE, NodeId, NodeKind, ROOT, Refused, RootFs, Texts,
 };
 use crate::image::attributes::Attributes;
-use crate::image::contents::{Contents, Entry, EntryKind};
+use crate::image::contents::{Contents, EntryKind, LayerMember};
 use crate::platform::FileCapabilities;
 
 /// Merges layers, lowest first. A layer's whiteouts hide entries of lower layers only. A tree of a million entries
@@ -62,7 +62,7 @@ impl<T> RootFs<T> {
         self.other_bytes += contents.used_bytes();
         self.has_preliminary |= contents.has_preliminary();
         let spare = self.memory_limit.saturating_sub(self.used_bytes());
-        let room = contents.len().min(MAX_NODES).min(spare / size_of::<Node>());
+        let room = contents.len().min(MAX_NODES).min(spare / size_of::<FsNode>());
         self.nodes.reserve(room);
         let (nodes, names, layers) = (&self.nodes, &*self.names, &*self.layers);
         self.table.reserve(room, |id| nodes[id as usize].key(Texts { names, layers }));
@@ -72,7 +72,7 @@ impl<T> RootFs<T> {
             contents.for_each(|entry, _| match entry.kind {
                 EntryKind::Whiteout if !self.take_memory(HIDDEN_BYTES + entry.path.len()) => {}
                 EntryKind::Whiteout if !hidden.insert(entry.path.to_vec()) => {
-                    self.refuse(layer, entry.path, Refusal::HiddenHere);
+                    self.refuse(layer, entry.path, EngineRefusal::HiddenHere);
                 }
                 EntryKind::Whiteout => self.hide(entry.path, layer),
                 EntryKind::Opaque => self.hide_children(entry.path, layer),
@@ -194,7 +194,7 @@ impl<T> RootFs<T> {
     }
 
     /// Adds an entry of a layer; `name_at` is the offset of its name in the layer's contents.
-    fn add(&mut self, layer: usize, entry: &Entry<'_>, fact: Option<u32>, name_at: usize, last: &mut Last) {
+    fn add(&mut self, layer: usize, entry: &LayerMember<'_>, fact: Option<u32>, name_at: usize, last: &mut Last) {
         let kind = match entry.kind {
             EntryKind::Directory => NodeKind::Directory,
             EntryKind::Symlink(_) => NodeKind::Symlink,
@@ -240,8 +240,8 @@ impl<T> RootFs<T> {
 
     /// The number of an entry's attributes. No real image has more than 65,535 different ones; if one does, the tree is
     /// counted as incomplete.
-    fn attributes_of(&mut self, entry: &Entry<'_>, capabilities: Option<FileCapabilities>) -> u16 {
-        let &Entry { mode, uid, gid, .. } = entry;
+    fn attributes_of(&mut self, entry: &LayerMember<'_>, capabilities: Option<FileCapabilities>) -> u16 {
+        let &LayerMember { mode, uid, gid, .. } = entry;
         let number = self.attributes.number(Attributes { mode, uid, gid, capabilities });
         u16::try_from(number).unwrap_or_else(|_| {
             self.left_out += 1;
@@ -289,7 +289,7 @@ impl<T> RootFs<T> {
         let node = &mut self.nodes[id as usize];
         let is_there = node.kind != NodeKind::Gone && usize::from(node.layer) == layer;
         if std::mem::replace(&mut node.is_listed, true) && is_there {
-            self.refuse(layer, path, Refusal::Twice);
+            self.refuse(layer, path, EngineRefusal::Twice);
         }
     }
 
@@ -299,11 +299,11 @@ impl<T> RootFs<T> {
             && self.nodes[id as usize].is_listed
             && usize::from(self.nodes[id as usize].layer) == layer
         {
-            self.refuse(layer, path, Refusal::HiddenHere);
+            self.refuse(layer, path, EngineRefusal::HiddenHere);
         }
     }
 
-    fn refuse(&mut self, layer: usize, path: &[u8], why: Refusal) {
+    fn refuse(&mut self, layer: usize, path: &[u8], why: EngineRefusal) {
         let first = || Refused { layer, why, path: path.to_vec(), count: 0 };
         self.refused.entry((layer, why)).or_insert_with(first).count += 1;
     }
@@ -311,7 +311,7 @@ impl<T> RootFs<T> {
     /// Gives `path` the inode of `target`, and returns the inode's layer. Returns `None` if the file does not exist
     /// (yet). The inode gets the mode and owner of the link's own entry, as in engines; `entry` is that entry, its
     /// layer, and the offset of its name.
-    fn link(&mut self, path: &[u8], target: &[u8], entry: Option<(&Entry<'_>, usize, usize)>) -> Option<usize> {
+    fn link(&mut self, path: &[u8], target: &[u8], entry: Option<(&LayerMember<'_>, usize, usize)>) -> Option<usize> {
         let source = self.find(ROOT, target, false)?;
         if self.nodes[source as usize].kind == NodeKind::Directory {
             return None;
@@ -447,7 +447,7 @@ impl<T> RootFs<T> {
         let id = self.nodes.len() as u32;
         let (nodes, names, layers) = (&self.nodes, &*self.names, &*self.layers);
         self.table.insert(hash, id, |id| nodes[id as usize].key(Texts { names, layers }));
-        let node = Node {
+        let node = FsNode {
             parent,
             name: name_at.unwrap_or(0) as u32,
             next_sibling: NONE,

@@ -15,7 +15,7 @@ use super::attributes::{AttributeTable, Attributes};
 use super::contents::Contents;
 use crate::platform::FileCapabilities;
 pub use merge::merge;
-use table::Table;
+use table::NodeTable;
 pub use walk::ResolveError;
 
 /// A file, directory or link in a [`RootFs`].
@@ -25,16 +25,16 @@ pub struct NodeId(u32);
 /// The merged tree. `T` is the fact that the reader of the layers stored for each file of interest.
 pub struct RootFs<T> {
     layers: Vec<Arc<Contents<T>>>,
-    nodes: Vec<Node>,
+    nodes: Vec<FsNode>,
     /// Names that no layer's contents store as the name of an entry: those of implied directories and some hard links.
     names: Vec<u8>,
     attributes: AttributeTable,
     /// Maps a file's node to its fact's index in its layer.
     facts: HashMap<u32, u32, FixedState>,
-    table: Table,
+    table: NodeTable,
     dangling: Vec<Dangling>,
     covered: Vec<CoveredLink>,
-    refused: BTreeMap<(usize, Refusal), Refused>,
+    refused: BTreeMap<(usize, EngineRefusal), Refused>,
     left_out: u64,
     /// Mount points of other file systems that were not read.
     unread: BTreeSet<u32>,
@@ -98,7 +98,7 @@ pub struct CoveredLink {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub layer: usize,
-    pub why: Refusal,
+    pub why: EngineRefusal,
     /// Path of the first entry, relative to the root.
     pub path: Vec<u8>,
     pub count: u64,
@@ -106,7 +106,7 @@ pub struct Refused {
 
 /// Why engines reject an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Refusal {
+pub enum EngineRefusal {
     /// The layer lists its path twice. Engines that keep a tar-split record of layers (docker's classic store, podman,
     /// CRI-O) reject that; containerd does not.
     Twice,
@@ -116,7 +116,7 @@ pub enum Refusal {
 }
 
 /// 24 bytes, because an image can have millions.
-struct Node {
+struct FsNode {
     parent: u32,
     /// Offset of its name: in `names` with [`KEPT`], otherwise in the names of its layer's contents.
     name: u32,
@@ -133,9 +133,9 @@ struct Node {
     is_listed: bool,
 }
 
-const _: () = assert!(size_of::<Node>() == 24);
+const _: () = assert!(size_of::<FsNode>() == 24);
 
-impl Node {
+impl FsNode {
     /// The table's key for this node.
     fn key<'a, T>(&self, texts: Texts<'a, T>) -> (u32, &'a [u8]) {
         (self.parent, self.own_name(texts))
@@ -241,7 +241,7 @@ impl<T> RootFs<T> {
     /// beyond that are left out.
     pub fn bounded(memory_limit: usize) -> RootFs<T> {
         let mut attributes = AttributeTable::default();
-        let root = Node {
+        let root = FsNode {
             parent: ROOT,
             name: KEPT,
             next_sibling: NONE,
@@ -253,7 +253,7 @@ impl<T> RootFs<T> {
             is_listed: false,
         };
         let (layers, names, facts) = (Vec::new(), Vec::new(), HashMap::default());
-        let (table, dangling, covered, refused) = (Table::default(), Vec::new(), Vec::new(), BTreeMap::new());
+        let (table, dangling, covered, refused) = (NodeTable::default(), Vec::new(), Vec::new(), BTreeMap::new());
         let (nodes, left_out, replaced, steps, other_bytes) = (vec![root], 0, 0, 0, 0);
         RootFs {
             layers,
@@ -380,7 +380,7 @@ impl<T> RootFs<T> {
     }
 
     /// The nodes that match, excluding the root, in no particular order.
-    fn those(&self, is_wanted: impl Fn(&Node) -> bool) -> impl Iterator<Item = FileView<'_, T>> {
+    fn those(&self, is_wanted: impl Fn(&FsNode) -> bool) -> impl Iterator<Item = FileView<'_, T>> {
         let nodes = self.nodes.iter().zip(0..).skip(1);
         nodes.filter(move |(node, _)| is_wanted(node)).map(|(_, id)| self.listed(NodeId(id)))
     }
@@ -393,7 +393,7 @@ impl<T> RootFs<T> {
     /// Bytes that the tree allocates, excluding its layers' contents.
     pub fn heap_bytes(&self) -> usize {
         let tables = self.table.heap_bytes() + self.attributes.heap_bytes() + self.facts.len() * FACT_BYTES;
-        self.nodes.capacity() * size_of::<Node>() + self.names.capacity() + tables
+        self.nodes.capacity() * size_of::<FsNode>() + self.names.capacity() + tables
     }
 
     /// Number of entries that did not fit. If it is not 0, the tree is incomplete and no verdict may depend on it. It

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 pub(super) const ID_BITS: u32 = 23;
 
 #[derive(Default)]
-pub(super) struct Table {
+pub(super) struct NodeTable {
     slots: Vec<u32>,
     len: usize,
     state: RandomState,
@@ -22,7 +22,7 @@ const fn slots_for(nodes: usize) -> usize {
     nodes + nodes / 3 + 8
 }
 
-impl Table {
+impl NodeTable {
     pub fn hash(&self, parent: u32, name: &[u8]) -> u64 {
         self.state.hash_one((parent, name))
     }
@@ -106,11 +106,11 @@ mod tests {
     fn every_node_is_found_while_the_table_grows() {
         let names: Vec<String> = (0..5000u32).map(|number| format!("name {}", number / 2)).collect();
         let key = |id: u32| (id % 2, names[id as usize].as_bytes());
-        let find = |table: &Table, id: u32| {
+        let find = |table: &NodeTable, id: u32| {
             let (parent, name) = key(id);
             table.find(table.hash(parent, name), |other| key(other) == (parent, name))
         };
-        let mut table = Table::default();
+        let mut table = NodeTable::default();
         for id in 1..5000 {
             assert_eq!(find(&table, id), None);
             let (parent, name) = key(id);

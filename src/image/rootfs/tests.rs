@@ -1,17 +1,17 @@
 //! The merge and the walk, checked against the spec.
 
 use super::*;
-use crate::image::contents::{Contents, Entry, EntryKind};
+use crate::image::contents::{Contents, EntryKind, LayerMember};
 use EntryKind::*;
 
-type Layer<'a> = &'a [(&'a str, EntryKind<'a>)];
+type TestLayer<'a> = &'a [(&'a str, EntryKind<'a>)];
 
-fn layers(layers: &[Layer<'_>]) -> RootFs<usize> {
+fn layers(layers: &[TestLayer<'_>]) -> RootFs<usize> {
     merge(layers.iter().enumerate().map(|(number, layer)| {
         let mut contents = Contents::default();
         for (path, kind) in *layer {
             let fact = (*kind == File).then_some(number);
-            contents.push(&Entry::plain(path.as_bytes(), *kind, 0o755), fact);
+            contents.push(&LayerMember::plain(path.as_bytes(), *kind, 0o755), fact);
         }
         Arc::new(contents)
     }))
@@ -35,7 +35,7 @@ fn listing(rootfs: &RootFs<usize>) -> Vec<String> {
     lines
 }
 
-fn check(stack: &[Layer<'_>], expected: &[&str]) {
+fn check(stack: &[TestLayer<'_>], expected: &[&str]) {
     assert_eq!(listing(&layers(stack)), expected);
 }
 
@@ -58,7 +58,7 @@ fn a_whiteout_spares_its_own_layer_in_any_order() {
 
 #[test]
 fn an_opaque_marker_hides_lower_siblings_and_spares_its_own_layer() {
-    let lower: Layer<'_> = &[("d/old", File), ("d/s/x", File), ("o", File)];
+    let lower: TestLayer<'_> = &[("d/old", File), ("d/s/x", File), ("o", File)];
     check(&[lower, &[("d", Opaque), ("d/new", File)]], &["/d/", "/d/new 1", "/o 0"]);
     check(&[lower, &[("d/new", File), ("d", Opaque)]], &["/d/", "/d/new 1", "/o 0"]);
     check(&[lower, &[("", Opaque), ("n", File)]], &["/n 1"]);
@@ -66,7 +66,7 @@ fn an_opaque_marker_hides_lower_siblings_and_spares_its_own_layer() {
 
 #[test]
 fn marks_below_a_lower_link_cover_it_and_hide_nothing_in_its_target() {
-    let lower: Layer<'_> = &[("real/x", File), ("d", Symlink(b"real"))];
+    let lower: TestLayer<'_> = &[("real/x", File), ("d", Symlink(b"real"))];
     check(&[lower, &[("d", Opaque)]], &["/d/", "/real/", "/real/x 0"]);
     check(&[lower, &[("d/x", Whiteout)]], &["/d/", "/real/", "/real/x 0"]);
     check(&[lower, &[("d", Whiteout)]], &["/real/", "/real/x 0"]);
@@ -89,7 +89,7 @@ fn a_name_that_was_cleared_can_come_back() {
 
 #[test]
 fn an_entry_below_a_lower_link_covers_it_and_one_below_its_own_layers_link_follows_it() {
-    let lower: Layer<'_> = &[("usr/lib/a", File), ("lib", Symlink(b"usr/lib")), ("void", Symlink(b"nowhere"))];
+    let lower: TestLayer<'_> = &[("usr/lib/a", File), ("lib", Symlink(b"usr/lib")), ("void", Symlink(b"nowhere"))];
     let covered = ["/lib/", "/lib/x 1", "/usr/", "/usr/lib/", "/usr/lib/a 0", "/void -> nowhere"];
     check(&[lower, &[("lib/x", File)]], &covered);
     check(&[lower, &[("lib", Directory), ("lib/x", File)]], &covered);
@@ -97,7 +97,7 @@ fn an_entry_below_a_lower_link_covers_it_and_one_below_its_own_layers_link_follo
         &[&[("usr/lib/a", File), ("lib", Symlink(b"usr/lib")), ("lib/x", File)]],
         &["/lib -> usr/lib", "/usr/", "/usr/lib/", "/usr/lib/a 0", "/usr/lib/x 0"],
     );
-    let links = |of: &[Layer<'_>]| {
+    let links = |of: &[TestLayer<'_>]| {
         let rootfs = layers(of);
         let covered = rootfs.covered_links().iter();
         covered.map(|link| (link.layer, String::from_utf8(link.path.clone()).unwrap())).collect::<Vec<_>>()
@@ -113,7 +113,7 @@ fn a_hard_link_shares_a_lower_layers_file_and_outlives_it() {
     // The whiteout is applied before the layer's own entries, so the target is gone; the engine's unpacking fails as
     // well.
     assert_eq!(rootfs.dangling().iter().map(|link| link.fault).collect::<Vec<_>>(), [LinkFault::Nowhere]);
-    let faults = |of: &[Layer<'_>]| layers(of).dangling().iter().map(|link| link.fault).collect::<Vec<_>>();
+    let faults = |of: &[TestLayer<'_>]| layers(of).dangling().iter().map(|link| link.fault).collect::<Vec<_>>();
     assert_eq!(faults(&[&[("a", File)], &[("b", HardLink(b"a"))]]), [LinkFault::LowerLayer]);
     assert_eq!(faults(&[&[("a", File)], &[("a", File), ("b", HardLink(b"a")), ("c", HardLink(b"b"))]]), []);
     assert_eq!(faults(&[&[("b", HardLink(b"a")), ("a", File)]]), [LinkFault::TargetLater]);
@@ -124,9 +124,9 @@ fn a_hard_link_shares_a_lower_layers_file_and_outlives_it() {
 #[test]
 fn a_later_entry_changes_the_mode() {
     let mut lower = Contents::<usize>::default();
-    lower.push(&Entry::plain(b"a", File, 0o644), Some(0));
+    lower.push(&LayerMember::plain(b"a", File, 0o644), Some(0));
     let mut upper = Contents::default();
-    upper.push(&Entry::plain(b"a", File, 0o755), Some(1));
+    upper.push(&LayerMember::plain(b"a", File, 0o755), Some(1));
     let rootfs = merge([Arc::new(lower), Arc::new(upper)]);
     assert_eq!(rootfs.view(rootfs.resolve("/a").unwrap()).mode, 0o755);
 }
@@ -163,8 +163,8 @@ fn a_directory_that_may_not_be_searched_stops_the_walk() {
 #[test]
 fn a_hard_link_gives_its_inode_its_own_mode_and_owner() {
     let mut contents = Contents::default();
-    contents.push(&Entry::plain(b"a", File, 0o644), Some(0));
-    contents.push(&Entry { uid: 7, ..Entry::plain(b"b", HardLink(b"a"), 0o755) }, None);
+    contents.push(&LayerMember::plain(b"a", File, 0o644), Some(0));
+    contents.push(&LayerMember { uid: 7, ..LayerMember::plain(b"b", HardLink(b"a"), 0o755) }, None);
     let rootfs: RootFs<usize> = merge([Arc::new(contents)]);
     for path in ["/a", "/b"] {
         let view = rootfs.view(rootfs.resolve(path).unwrap());
@@ -174,16 +174,16 @@ fn a_hard_link_gives_its_inode_its_own_mode_and_owner() {
 
 #[test]
 fn entries_that_engines_reject_are_noted_with_their_layer() {
-    let refused = |stack: &[Layer<'_>]| {
+    let refused = |stack: &[TestLayer<'_>]| {
         let rootfs = layers(stack);
         rootfs
             .refused()
             .map(|entry| (entry.layer, String::from_utf8(entry.path.clone()).unwrap(), entry.why))
             .collect::<Vec<_>>()
     };
-    let twice = |path: &str| vec![(1, path.to_string(), Refusal::Twice)];
-    let hidden = |path: &str| vec![(1, path.to_string(), Refusal::HiddenHere)];
-    let lower: Layer<'_> = &[("d", Directory), ("d/a", File)];
+    let twice = |path: &str| vec![(1, path.to_string(), EngineRefusal::Twice)];
+    let hidden = |path: &str| vec![(1, path.to_string(), EngineRefusal::HiddenHere)];
+    let lower: TestLayer<'_> = &[("d", Directory), ("d/a", File)];
     assert_eq!(refused(&[lower, &[("d/a", File), ("d/a", File)]]), twice("d/a"));
     assert_eq!(refused(&[lower, &[("d/a", File), ("d", Directory), ("d", Directory)]]), twice("d"));
     assert_eq!(refused(&[lower, &[("x", File), ("y", HardLink(b"x")), ("y", HardLink(b"x"))]]), twice("y"));

@@ -26,7 +26,7 @@ pub struct Blocks<'r, R> {
 type Skip<R> = fn(&mut R, u64) -> Result<(), LayerError>;
 
 /// A member's header and names. One value is reused for all members of a tar, so that names need no allocation.
-pub struct Member {
+pub struct TarMember {
     pub header: [u8; BLOCK],
     pub tag: u8,
     pub name: Vec<u8>,
@@ -36,10 +36,10 @@ pub struct Member {
     pub(super) pax: Pax,
 }
 
-impl Member {
-    pub fn new() -> Member {
+impl TarMember {
+    pub fn new() -> TarMember {
         let (name, link, pax) = (Vec::new(), Vec::new(), Pax::default());
-        Member { header: [0; BLOCK], tag: 0, name, link, stored: 0, pax }
+        TarMember { header: [0; BLOCK], tag: 0, name, link, stored: 0, pax }
     }
 
     pub fn header(&self) -> &Header {
@@ -47,9 +47,9 @@ impl Member {
     }
 }
 
-impl Default for Member {
-    fn default() -> Member {
-        Member::new()
+impl Default for TarMember {
+    fn default() -> TarMember {
+        TarMember::new()
     }
 }
 
@@ -68,7 +68,7 @@ impl<'r, R: BufRead> Blocks<'r, R> {
 
     /// Reads the next member's header and its extended headers. A GNU name takes precedence over a PAX name, and that
     /// over the header's own. A PAX size applies to the member, not to the headers in between.
-    pub fn member(&mut self, member: &mut Member) -> Result<Result<(), End>, LayerError> {
+    pub fn member(&mut self, member: &mut TarMember) -> Result<Result<(), TarEnd>, LayerError> {
         let (mut pax, mut name, mut link) = (None, None, None);
         loop {
             if let Err(end) = self.header(&mut member.header)? {
@@ -128,14 +128,14 @@ impl<'r, R: BufRead> Blocks<'r, R> {
 
     /// Reads the next header, or returns how the tar ends. As in Go's reader, a lone block of zeros is an error, and
     /// the end of input in place of a header is not.
-    pub fn header(&mut self, block: &mut [u8; BLOCK]) -> Result<Result<(), End>, LayerError> {
+    pub fn header(&mut self, block: &mut [u8; BLOCK]) -> Result<Result<(), TarEnd>, LayerError> {
         if !self.next(block)? {
-            return Ok(Err(End::Bare));
+            return Ok(Err(TarEnd::Bare));
         }
         if block[0] == 0 && is_zero(block) {
             return match self.next(block)? {
                 true if !is_zero(block) => Err(self.corrupt("a lone block of zeros")),
-                _ => Ok(Err(End::Marked)),
+                _ => Ok(Err(TarEnd::Marked)),
             };
         }
         if !header::is_checksum_right(block) {
@@ -202,7 +202,7 @@ fn seek_over<R: Seek>(reader: &mut R, left: u64) -> Result<(), LayerError> {
 
 /// How a tar ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum TarEnd {
     /// With two blocks of zeros.
     Marked,
     /// At the end of its bytes, without a marker.

@@ -8,7 +8,7 @@ mod sparse;
 
 use std::io::{self, BufRead, Read, Seek};
 
-use crate::image::contents::{Contents, Entry, EntryKind, PATH_LIMIT};
+use crate::image::contents::{Contents, EntryKind, LayerMember, PATH_LIMIT};
 use crate::image::error::LayerError;
 use crate::image::limits::Limits;
 use crate::image::note::LayerNote;
@@ -17,10 +17,10 @@ use crate::source::tar::header::BLOCK;
 pub use crate::source::tar::header::is_checksum_right;
 use crate::source::tar::pax::MapPlace;
 
-pub use blocks::{Blocks, End, Member, padding};
+pub use blocks::{Blocks, TarEnd, TarMember, padding};
 pub use names::normalise;
 pub(in crate::image) use names::{Mark, read_mark};
-use sparse::{Content, Holes, Map};
+use sparse::{Content, Map, SparseHoles};
 
 /// Limit for recorded notes: further ones add no information.
 const MAX_NOTES: usize = 100;
@@ -32,7 +32,7 @@ const MEMORY_STEP: usize = 64 << 10;
 const LONG_NAME_START: usize = 64;
 
 /// Called for each regular file with a reader of its content.
-pub type Visit<'v, T> = dyn FnMut(&Entry<'_>, &mut dyn Read) -> Option<T> + 'v;
+pub type Visit<'v, T> = dyn FnMut(&LayerMember<'_>, &mut dyn Read) -> Option<T> + 'v;
 
 /// Reads a tar up to its end marker. Empty input counts as an empty tar, as in Go's archive/tar.
 pub fn walk<T, R: BufRead>(
@@ -61,13 +61,13 @@ fn walk_blocks<T, R: BufRead>(
         return Ok((Contents::default(), Vec::new()));
     }
     let (contents, notes) = (Contents::default(), Vec::new());
-    let mut walk = Walk { blocks, contents, notes, limits, counted: 0, visit, path: Vec::new(), target: Vec::new() };
-    let mut member = Member::new();
+    let mut walk = TarWalk { blocks, contents, notes, limits, counted: 0, visit, path: Vec::new(), target: Vec::new() };
+    let mut member = TarMember::new();
     loop {
         match walk.blocks.member(&mut member)? {
             Ok(()) => walk.member(&mut member)?,
             Err(end) => {
-                if end == End::Bare {
+                if end == TarEnd::Bare {
                     walk.note(LayerNote::NoEndMarker);
                 }
                 walk.count_memory(0)?;
@@ -78,7 +78,7 @@ fn walk_blocks<T, R: BufRead>(
     }
 }
 
-struct Walk<'w, 'v, T, R> {
+struct TarWalk<'w, 'v, T, R> {
     blocks: Blocks<'w, R>,
     contents: Contents<T>,
     notes: Vec<LayerNote>,
@@ -91,18 +91,18 @@ struct Walk<'w, 'v, T, R> {
 }
 
 /// A member's metadata, except its name.
-struct Facts {
+struct MemberFacts {
     mode: u16,
     uid: u32,
     gid: u32,
     capabilities: Option<FileCapabilities>,
 }
 
-impl<T, R: BufRead> Walk<'_, '_, T, R> {
-    fn member(&mut self, member: &mut Member) -> Result<(), LayerError> {
+impl<T, R: BufRead> TarWalk<'_, '_, T, R> {
+    fn member(&mut self, member: &mut TarMember) -> Result<(), LayerError> {
         let old = member.header().as_old();
         let number = |field: &[u8]| self.blocks.number(field);
-        let facts = Facts {
+        let facts = MemberFacts {
             mode: (number(&old.mode)? & 0o7777) as u16,
             uid: member.pax.uid.map_or_else(|| number(&old.uid), Ok)? as u32,
             gid: member.pax.gid.map_or_else(|| number(&old.gid), Ok)? as u32,
@@ -129,7 +129,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
     }
 
     /// The sparse map of a file that has one. Reduces `stored` to the bytes of data.
-    fn map(&mut self, member: &mut Member) -> Result<Option<Map>, LayerError> {
+    fn map(&mut self, member: &mut TarMember) -> Result<Option<Map>, LayerError> {
         let Some(place) = member.pax.sparse.map_place() else {
             return if member.tag == b'S' { self.gnu_map(member) } else { Ok(None) };
         };
@@ -155,7 +155,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
     }
 
     /// The map of an old GNU sparse file: four segments in the header, 21 in each extension block.
-    fn gnu_map(&mut self, member: &Member) -> Result<Option<Map>, LayerError> {
+    fn gnu_map(&mut self, member: &TarMember) -> Result<Option<Map>, LayerError> {
         let Some(gnu) = member.header().as_gnu() else { return Ok(None) };
         let mut map = Map { segments: Vec::new(), size: self.blocks.number(&gnu.realsize)? };
         map.add_fields(&member.header[386..482]).map_err(|cause| self.blocks.corrupt(cause))?;
@@ -171,7 +171,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
         map.checked(member.stored).map(Some).map_err(|cause| self.blocks.corrupt(cause))
     }
 
-    fn file(&mut self, member: &Member, map: Option<Map>, facts: &Facts) -> Result<(), LayerError> {
+    fn file(&mut self, member: &TarMember, map: Option<Map>, facts: &MemberFacts) -> Result<(), LayerError> {
         let stored = member.stored;
         let size = map.as_ref().map_or(stored, |map| map.size);
         if size > self.limits.max_bytes {
@@ -191,12 +191,12 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
                 return self.blocks.skip_data(stored);
             }
         };
-        let Facts { mode, uid, gid, capabilities } = *facts;
-        let mut entry = Entry { path: &path, kind, mode, uid, gid, size, capabilities };
+        let MemberFacts { mode, uid, gid, capabilities } = *facts;
+        let mut entry = LayerMember { path: &path, kind, mode, uid, gid, size, capabilities };
         let mut fact = None;
         let mut left = stored;
         if kind == EntryKind::File {
-            let holes = map.as_ref().map(Holes::new);
+            let holes = map.as_ref().map(SparseHoles::new);
             let mut content = Content { reader: &mut *self.blocks.reader, left, holes, failed: None };
             fact = (self.visit)(&entry, &mut content);
             left = content.left;
@@ -226,10 +226,10 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
             return Ok(());
         }
         let added = used - std::mem::replace(&mut self.counted, used);
-        self.limits.memory.take(added)
+        self.limits.memory.reserve(added)
     }
 
-    fn link(&mut self, member: &Member, facts: &Facts) -> Result<(), LayerError> {
+    fn link(&mut self, member: &TarMember, facts: &MemberFacts) -> Result<(), LayerError> {
         if member.link.len() >= PATH_LIMIT {
             self.note(LayerNote::NameTooLong(start_of(&member.link)));
             return Ok(());
@@ -247,7 +247,7 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
     }
 
     /// Adds an entry without content. Its name may carry a whiteout mark.
-    fn push(&mut self, name: &[u8], kind: EntryKind<'_>, facts: &Facts) -> Result<(), LayerError> {
+    fn push(&mut self, name: &[u8], kind: EntryKind<'_>, facts: &MemberFacts) -> Result<(), LayerError> {
         if !self.read_path(name)? {
             return Ok(());
         }
@@ -260,8 +260,8 @@ impl<T, R: BufRead> Walk<'_, '_, T, R> {
                 return Ok(());
             }
         };
-        let Facts { mode, uid, gid, capabilities } = *facts;
-        self.contents.push(&Entry { path: &self.path, kind, mode, uid, gid, size: 0, capabilities }, None);
+        let MemberFacts { mode, uid, gid, capabilities } = *facts;
+        self.contents.push(&LayerMember { path: &self.path, kind, mode, uid, gid, size: 0, capabilities }, None);
         self.check_limits()
     }
 

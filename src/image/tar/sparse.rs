@@ -93,21 +93,21 @@ pub(super) struct Content<'a, R> {
     /// Stored bytes that are not read yet.
     pub left: u64,
     /// Position in the map; `None` for a file without holes.
-    pub holes: Option<Holes<'a>>,
+    pub holes: Option<SparseHoles<'a>>,
     /// The error that the visitor met while reading.
     pub failed: Option<io::Error>,
 }
 
 /// Read position in a sparse file.
-pub(super) struct Holes<'a> {
+pub(super) struct SparseHoles<'a> {
     map: &'a Map,
     segment: usize,
     position: u64,
 }
 
-impl<'a> Holes<'a> {
-    pub fn new(map: &'a Map) -> Holes<'a> {
-        Holes { map, segment: 0, position: 0 }
+impl<'a> SparseHoles<'a> {
+    pub fn new(map: &'a Map) -> SparseHoles<'a> {
+        SparseHoles { map, segment: 0, position: 0 }
     }
 
     /// Bytes up to the next change between data and hole, and whether they are data.
@@ -180,7 +180,7 @@ mod tests {
 
     fn read(map: &Map, mut stored: &[u8]) -> Vec<u8> {
         let left = stored.len() as u64;
-        let mut content = Content { reader: &mut stored, left, holes: Some(Holes::new(map)), failed: None };
+        let mut content = Content { reader: &mut stored, left, holes: Some(SparseHoles::new(map)), failed: None };
         let mut bytes = Vec::new();
         content.read_to_end(&mut bytes).unwrap();
         bytes

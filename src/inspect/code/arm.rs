@@ -2,7 +2,7 @@
 //! that compute addresses, and those that need more than ARMv4T. Bit 0 of an address selects Thumb, as in a pointer.
 //! Source: Arm Architecture Reference Manual, ARMv7-A edition, A5 to A7; Armv8 edition, F2 to F4.
 
-use super::blocks::{Callee, Flow, Step};
+use super::blocks::{Callee, DecodedStep, InstructionFlow};
 use crate::platform::CpuFeature;
 
 const SP: usize = 13;
@@ -10,7 +10,7 @@ const LR: usize = 14;
 const PC: usize = 15;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Value {
+enum ArmValue {
     #[default]
     Unknown,
     Constant(u32),
@@ -18,119 +18,121 @@ enum Value {
     Slot(u32),
 }
 
-impl Value {
+impl ArmValue {
     fn pointer(self) -> Callee {
         match self {
-            Value::Constant(address) => Callee::At(u64::from(address)),
-            Value::Slot(slot) => Callee::Slot(u64::from(slot)),
-            Value::Unknown => Callee::Unknown,
+            ArmValue::Constant(address) => Callee::At(u64::from(address)),
+            ArmValue::Slot(slot) => Callee::Slot(u64::from(slot)),
+            ArmValue::Unknown => Callee::Unknown,
         }
     }
 
-    fn plus(self, other: Value) -> Value {
+    fn plus(self, other: ArmValue) -> ArmValue {
         match (self, other) {
-            (Value::Constant(a), Value::Constant(b)) => Value::Constant(a.wrapping_add(b)),
-            _ => Value::Unknown,
+            (ArmValue::Constant(a), ArmValue::Constant(b)) => ArmValue::Constant(a.wrapping_add(b)),
+            _ => ArmValue::Unknown,
         }
     }
 
     /// The value that a load from this address reads.
-    fn loaded(self) -> Value {
+    fn loaded(self) -> ArmValue {
         match self {
-            Value::Constant(address) => Value::Slot(address),
-            Value::Slot(_) | Value::Unknown => Value::Unknown,
+            ArmValue::Constant(address) => ArmValue::Slot(address),
+            ArmValue::Slot(_) | ArmValue::Unknown => ArmValue::Unknown,
         }
     }
 }
 
 #[derive(Clone, Default)]
-pub struct Decoder {
-    values: [Value; 16],
+pub struct ArmDecoder {
+    values: [ArmValue; 16],
     /// Number of the following instructions that are in an IT block, so that a condition guards them.
     guarded: u32,
 }
 
 type Need = (CpuFeature, &'static str);
 
-struct Row(u32, u32, CpuFeature, &'static str);
+struct ArmEncoding(u32, u32, CpuFeature, &'static str);
 
 /// Encodings of the Arm instruction set whose condition is 1111.
 #[rustfmt::skip]
-const UNCONDITIONAL: &[Row] = &[
-    Row(0xffff_fff0, 0xf57f_f040, CpuFeature::Armv7, "dsb"),
-    Row(0xffff_fff0, 0xf57f_f050, CpuFeature::Armv7, "dmb"),
-    Row(0xffff_fff0, 0xf57f_f060, CpuFeature::Armv7, "isb"),
-    Row(0xff70_f000, 0xf450_f000, CpuFeature::Armv7, "pli"),
-    Row(0xff10_0000, 0xf400_0000, CpuFeature::Neon, "vld1"),
-    Row(0xfe00_0000, 0xf200_0000, CpuFeature::Neon, "neon"),
-    Row(0xff00_0e10, 0xfe00_0a00, CpuFeature::Armv8, "vsel"),
-    Row(0xffff_fdff, 0xf101_0000, CpuFeature::Armv6, "setend"),
+const UNCONDITIONAL: &[ArmEncoding] = &[
+    ArmEncoding(0xffff_fff0, 0xf57f_f040, CpuFeature::Armv7, "dsb"),
+    ArmEncoding(0xffff_fff0, 0xf57f_f050, CpuFeature::Armv7, "dmb"),
+    ArmEncoding(0xffff_fff0, 0xf57f_f060, CpuFeature::Armv7, "isb"),
+    ArmEncoding(0xff70_f000, 0xf450_f000, CpuFeature::Armv7, "pli"),
+    ArmEncoding(0xff10_0000, 0xf400_0000, CpuFeature::Neon, "vld1"),
+    ArmEncoding(0xfe00_0000, 0xf200_0000, CpuFeature::Neon, "neon"),
+    ArmEncoding(0xff00_0e10, 0xfe00_0a00, CpuFeature::Armv8, "vsel"),
+    ArmEncoding(0xffff_fdff, 0xf101_0000, CpuFeature::Armv6, "setend"),
 ];
 
 /// Encodings of the Arm instruction set with a condition, which is not compared.
 #[rustfmt::skip]
-const CONDITIONAL: &[Row] = &[
-    Row(0x0ff0_0000, 0x0300_0000, CpuFeature::Thumb2, "movw"),
-    Row(0x0ff0_0000, 0x0340_0000, CpuFeature::Thumb2, "movt"),
-    Row(0x0ff0_00f0, 0x0060_0090, CpuFeature::Thumb2, "mls"),
-    Row(0x0fe0_007f, 0x07c0_001f, CpuFeature::Thumb2, "bfc"),
-    Row(0x0fe0_0070, 0x07c0_0010, CpuFeature::Thumb2, "bfi"),
-    Row(0x0fe0_0070, 0x07a0_0050, CpuFeature::Thumb2, "sbfx"),
-    Row(0x0fe0_0070, 0x07e0_0050, CpuFeature::Thumb2, "ubfx"),
-    Row(0x0fff_0ff0, 0x06ff_0f30, CpuFeature::Thumb2, "rbit"),
-    Row(0x0ff0_f0f0, 0x0710_f010, CpuFeature::Idiv, "sdiv"),
-    Row(0x0ff0_f0f0, 0x0730_f010, CpuFeature::Idiv, "udiv"),
-    Row(0x0f90_0df0, 0x0190_0c90, CpuFeature::Armv8, "lda"),
-    Row(0x0f90_0df0, 0x0180_0c90, CpuFeature::Armv8, "stl"),
-    Row(0x0f90_0ff0, 0x0190_0f90, CpuFeature::Armv6, "ldrex"),
-    Row(0x0f90_0ff0, 0x0180_0f90, CpuFeature::Armv6, "strex"),
-    Row(0x0ff0_00f0, 0x0040_0090, CpuFeature::Armv6, "umaal"),
-    Row(0x0fff_0ff0, 0x06bf_0f30, CpuFeature::Armv6, "rev"),
-    Row(0x0fff_03f0, 0x06af_0070, CpuFeature::Armv6, "sxtb"),
-    Row(0x0fff_03f0, 0x06bf_0070, CpuFeature::Armv6, "sxth"),
-    Row(0x0fff_03f0, 0x06ef_0070, CpuFeature::Armv6, "uxtb"),
-    Row(0x0fff_03f0, 0x06ff_0070, CpuFeature::Armv6, "uxth"),
+const CONDITIONAL: &[ArmEncoding] = &[
+    ArmEncoding(0x0ff0_0000, 0x0300_0000, CpuFeature::Thumb2, "movw"),
+    ArmEncoding(0x0ff0_0000, 0x0340_0000, CpuFeature::Thumb2, "movt"),
+    ArmEncoding(0x0ff0_00f0, 0x0060_0090, CpuFeature::Thumb2, "mls"),
+    ArmEncoding(0x0fe0_007f, 0x07c0_001f, CpuFeature::Thumb2, "bfc"),
+    ArmEncoding(0x0fe0_0070, 0x07c0_0010, CpuFeature::Thumb2, "bfi"),
+    ArmEncoding(0x0fe0_0070, 0x07a0_0050, CpuFeature::Thumb2, "sbfx"),
+    ArmEncoding(0x0fe0_0070, 0x07e0_0050, CpuFeature::Thumb2, "ubfx"),
+    ArmEncoding(0x0fff_0ff0, 0x06ff_0f30, CpuFeature::Thumb2, "rbit"),
+    ArmEncoding(0x0ff0_f0f0, 0x0710_f010, CpuFeature::Idiv, "sdiv"),
+    ArmEncoding(0x0ff0_f0f0, 0x0730_f010, CpuFeature::Idiv, "udiv"),
+    ArmEncoding(0x0f90_0df0, 0x0190_0c90, CpuFeature::Armv8, "lda"),
+    ArmEncoding(0x0f90_0df0, 0x0180_0c90, CpuFeature::Armv8, "stl"),
+    ArmEncoding(0x0f90_0ff0, 0x0190_0f90, CpuFeature::Armv6, "ldrex"),
+    ArmEncoding(0x0f90_0ff0, 0x0180_0f90, CpuFeature::Armv6, "strex"),
+    ArmEncoding(0x0ff0_00f0, 0x0040_0090, CpuFeature::Armv6, "umaal"),
+    ArmEncoding(0x0fff_0ff0, 0x06bf_0f30, CpuFeature::Armv6, "rev"),
+    ArmEncoding(0x0fff_03f0, 0x06af_0070, CpuFeature::Armv6, "sxtb"),
+    ArmEncoding(0x0fff_03f0, 0x06bf_0070, CpuFeature::Armv6, "sxth"),
+    ArmEncoding(0x0fff_03f0, 0x06ef_0070, CpuFeature::Armv6, "uxtb"),
+    ArmEncoding(0x0fff_03f0, 0x06ff_0070, CpuFeature::Armv6, "uxth"),
     // VFP: coprocessors 10 and 11.
-    Row(0x0fb0_0e50, 0x0eb0_0a00, CpuFeature::Vfp3, "vmov"),
-    Row(0x0fba_0e50, 0x0eba_0a40, CpuFeature::Vfp3, "vcvt"),
-    Row(0x0fb0_0e10, 0x0ea0_0a00, CpuFeature::Vfp4, "vfma"),
-    Row(0x0fb0_0e10, 0x0e90_0a00, CpuFeature::Vfp4, "vfnma"),
+    ArmEncoding(0x0fb0_0e50, 0x0eb0_0a00, CpuFeature::Vfp3, "vmov"),
+    ArmEncoding(0x0fba_0e50, 0x0eba_0a40, CpuFeature::Vfp3, "vcvt"),
+    ArmEncoding(0x0fb0_0e10, 0x0ea0_0a00, CpuFeature::Vfp4, "vfma"),
+    ArmEncoding(0x0fb0_0e10, 0x0e90_0a00, CpuFeature::Vfp4, "vfnma"),
     // The registers d16 to d31, which CPUs without NEON lack too.
-    Row(0x0f70_0f00, 0x0d50_0b00, CpuFeature::Neon, "vldr"),
-    Row(0x0f70_0f00, 0x0d40_0b00, CpuFeature::Neon, "vstr"),
-    Row(0x0ff0_0e10, 0x0ef0_0a10, CpuFeature::Vfp, "vmrs"),
-    Row(0x0ff0_0e10, 0x0ee0_0a10, CpuFeature::Vfp, "vmsr"),
-    Row(0x0fbf_0e00, 0x0d2d_0a00, CpuFeature::Vfp, "vpush"),
-    Row(0x0f30_0e00, 0x0d10_0a00, CpuFeature::Vfp, "vldr"),
-    Row(0x0f30_0e00, 0x0d00_0a00, CpuFeature::Vfp, "vstr"),
-    Row(0x0e00_0e00, 0x0c00_0a00, CpuFeature::Vfp, "vldm"),
-    Row(0x0f00_0e10, 0x0e00_0a10, CpuFeature::Vfp, "vmov"),
-    Row(0x0f00_0e10, 0x0e00_0a00, CpuFeature::Vfp, "vfp"),
+    ArmEncoding(0x0f70_0f00, 0x0d50_0b00, CpuFeature::Neon, "vldr"),
+    ArmEncoding(0x0f70_0f00, 0x0d40_0b00, CpuFeature::Neon, "vstr"),
+    ArmEncoding(0x0ff0_0e10, 0x0ef0_0a10, CpuFeature::Vfp, "vmrs"),
+    ArmEncoding(0x0ff0_0e10, 0x0ee0_0a10, CpuFeature::Vfp, "vmsr"),
+    ArmEncoding(0x0fbf_0e00, 0x0d2d_0a00, CpuFeature::Vfp, "vpush"),
+    ArmEncoding(0x0f30_0e00, 0x0d10_0a00, CpuFeature::Vfp, "vldr"),
+    ArmEncoding(0x0f30_0e00, 0x0d00_0a00, CpuFeature::Vfp, "vstr"),
+    ArmEncoding(0x0e00_0e00, 0x0c00_0a00, CpuFeature::Vfp, "vldm"),
+    ArmEncoding(0x0f00_0e10, 0x0e00_0a10, CpuFeature::Vfp, "vmov"),
+    ArmEncoding(0x0f00_0e10, 0x0e00_0a00, CpuFeature::Vfp, "vfp"),
 ];
 
 /// 32-bit encodings of the Thumb instruction set that have no counterpart in [`CONDITIONAL`].
 #[rustfmt::skip]
-const THUMB: &[Row] = &[
-    Row(0xfff0_f0f0, 0xfb90_f0f0, CpuFeature::Idiv, "sdiv"),
-    Row(0xfff0_f0f0, 0xfbb0_f0f0, CpuFeature::Idiv, "udiv"),
-    Row(0xfff0_0f80, 0xe8d0_0f80, CpuFeature::Armv8, "lda"),
-    Row(0xfff0_0f80, 0xe8c0_0f80, CpuFeature::Armv8, "stl"),
-    Row(0xff10_0000, 0xf900_0000, CpuFeature::Neon, "vld1"),
-    Row(0xef00_0000, 0xef00_0000, CpuFeature::Neon, "neon"),
-    Row(0xfbef_8000, 0xf04f_0000, CpuFeature::Thumb2, "mov.w"),
-    Row(0xfbf0_8000, 0xf240_0000, CpuFeature::Thumb2, "movw"),
-    Row(0xfbf0_8000, 0xf2c0_0000, CpuFeature::Thumb2, "movt"),
-    Row(0xffff_0000, 0xe92d_0000, CpuFeature::Thumb2, "stmdb"),
-    Row(0xff70_0000, 0xf850_0000, CpuFeature::Thumb2, "ldr.w"),
-    Row(0xff70_0000, 0xf840_0000, CpuFeature::Thumb2, "str.w"),
-    Row(0xffff_fff0, 0xf3bf_8f50, CpuFeature::Thumb2, "dmb"),
-    Row(0xf800_d000, 0xf000_8000, CpuFeature::Thumb2, "b.w"),
-    Row(0xf800_d000, 0xf000_9000, CpuFeature::Thumb2, "b.w"),
-    Row(0xe000_0000, 0xe000_0000, CpuFeature::Thumb2, "thumb-2"),
+const THUMB: &[ArmEncoding] = &[
+    ArmEncoding(0xfff0_f0f0, 0xfb90_f0f0, CpuFeature::Idiv, "sdiv"),
+    ArmEncoding(0xfff0_f0f0, 0xfbb0_f0f0, CpuFeature::Idiv, "udiv"),
+    ArmEncoding(0xfff0_0f80, 0xe8d0_0f80, CpuFeature::Armv8, "lda"),
+    ArmEncoding(0xfff0_0f80, 0xe8c0_0f80, CpuFeature::Armv8, "stl"),
+    ArmEncoding(0xff10_0000, 0xf900_0000, CpuFeature::Neon, "vld1"),
+    ArmEncoding(0xef00_0000, 0xef00_0000, CpuFeature::Neon, "neon"),
+    ArmEncoding(0xfbef_8000, 0xf04f_0000, CpuFeature::Thumb2, "mov.w"),
+    ArmEncoding(0xfbf0_8000, 0xf240_0000, CpuFeature::Thumb2, "movw"),
+    ArmEncoding(0xfbf0_8000, 0xf2c0_0000, CpuFeature::Thumb2, "movt"),
+    ArmEncoding(0xffff_0000, 0xe92d_0000, CpuFeature::Thumb2, "stmdb"),
+    ArmEncoding(0xff70_0000, 0xf850_0000, CpuFeature::Thumb2, "ldr.w"),
+    ArmEncoding(0xff70_0000, 0xf840_0000, CpuFeature::Thumb2, "str.w"),
+    ArmEncoding(0xffff_fff0, 0xf3bf_8f50, CpuFeature::Thumb2, "dmb"),
+    ArmEncoding(0xf800_d000, 0xf000_8000, CpuFeature::Thumb2, "b.w"),
+    ArmEncoding(0xf800_d000, 0xf000_9000, CpuFeature::Thumb2, "b.w"),
+    ArmEncoding(0xe000_0000, 0xe000_0000, CpuFeature::Thumb2, "thumb-2"),
 ];
 
-fn first(rows: &[Row], word: u32) -> Option<Need> {
-    rows.iter().find(|Row(mask, value, ..)| word & mask == *value).map(|Row(_, _, feature, name)| (*feature, *name))
+fn first(rows: &[ArmEncoding], word: u32) -> Option<Need> {
+    rows.iter()
+        .find(|ArmEncoding(mask, value, ..)| word & mask == *value)
+        .map(|ArmEncoding(_, _, feature, name)| (*feature, *name))
 }
 
 fn needs_of_arm(word: u32) -> Option<Need> {
@@ -192,30 +194,30 @@ fn thumb_address(address: u32) -> u64 {
     u64::from(address | 1)
 }
 
-impl Decoder {
+impl ArmDecoder {
     pub fn arguments(&self) -> [Callee; 2] {
         [0, 1].map(|register: usize| self.values[register].pointer())
     }
 
-    fn called(&mut self, callee: Callee) -> Flow {
+    fn called(&mut self, callee: Callee) -> InstructionFlow {
         let arguments = self.arguments();
         self.forget_call();
-        Flow::Call { callee, arguments }
+        InstructionFlow::Call { callee, arguments }
     }
 
     /// A call clobbers r0 to r3, r12 and lr. Source: AAPCS32, 6.1.1.
     fn forget_call(&mut self) {
-        [0, 1, 2, 3, 12, LR].iter().for_each(|register: &usize| self.values[*register] = Value::Unknown);
+        [0, 1, 2, 3, 12, LR].iter().for_each(|register: &usize| self.values[*register] = ArmValue::Unknown);
     }
 
-    fn left(&self, register: usize) -> Flow {
+    fn left(&self, register: usize) -> InstructionFlow {
         match register {
-            LR => Flow::Return,
-            register => Flow::Leave { callee: self.values[register].pointer(), arguments: self.arguments() },
+            LR => InstructionFlow::Return,
+            register => InstructionFlow::Leave { callee: self.values[register].pointer(), arguments: self.arguments() },
         }
     }
 
-    fn step_arm(&mut self, code: &[u8], at: u32) -> Option<Step> {
+    fn step_arm(&mut self, code: &[u8], at: u32) -> Option<DecodedStep> {
         let word = word_at(code, 0)?;
         let (rn, rd, rm) = ((word >> 16 & 15) as usize, (word >> 12 & 15) as usize, (word & 15) as usize);
         let (is_always, here) = (word >> 28 == 0xe, at.wrapping_add(8));
@@ -224,48 +226,59 @@ impl Decoder {
         let flow = if word & 0xfe00_0000 == 0xfa00_0000 {
             self.called(Callee::At(thumb_address(branch.wrapping_add(word >> 23 & 2))))
         } else if word >> 28 == 0xf {
-            Flow::Next
+            InstructionFlow::Next
         } else if word & 0x0f00_0000 == 0x0a00_0000 {
             let target = u64::from(branch);
-            if is_always { Flow::Jump(target) } else { Flow::Branch { target, is_guard: true } }
+            if is_always { InstructionFlow::Jump(target) } else { InstructionFlow::Branch { target, is_guard: true } }
         } else if word & 0x0f00_0000 == 0x0b00_0000 && is_always {
             self.called(Callee::At(u64::from(branch)))
         } else if word & 0x0fff_fff0 == 0x012f_ff30 && is_always {
             self.called(self.values[rm].pointer())
         } else if word & 0x0f00_0000 == 0x0b00_0000 || word & 0x0fff_fff0 == 0x012f_ff30 {
             self.forget_call();
-            Flow::Next
+            InstructionFlow::Next
         } else if word & 0x0fff_fff0 == 0x012f_ff10 {
             // A return on a condition ends the search too.
-            if is_always { self.left(rm) } else { Flow::Return }
+            if is_always { self.left(rm) } else { InstructionFlow::Return }
         } else if word & 0xfff0_00f0 == 0xe7f0_00f0 {
-            Flow::Trap
+            InstructionFlow::Trap
         } else if word & 0x0e10_8000 == 0x0810_8000 {
-            Flow::Return
+            InstructionFlow::Return
         } else if word & 0x0c10_f000 == 0x0410_f000 && word & 0x0200_0010 != 0x0200_0010 {
-            if rn == SP { Flow::Return } else { Flow::Leave { callee: Callee::Unknown, arguments: self.arguments() } }
+            if rn == SP {
+                InstructionFlow::Return
+            } else {
+                InstructionFlow::Leave { callee: Callee::Unknown, arguments: self.arguments() }
+            }
         } else if word & 0x0c00_f000 == 0x0000_f000 && word & 0x0200_0090 != 0x0000_0090 && !is_test {
-            if word & 0x0fff_0fff == 0x01a0_000e { Flow::Return } else { self.left(PC) }
+            if word & 0x0fff_0fff == 0x01a0_000e { InstructionFlow::Return } else { self.left(PC) }
         } else {
             let value = self.value_of_arm(word, code, here).filter(|_| is_always);
             match value {
                 Some(value) => self.values[rd] = value,
                 // A store changes no register but its base.
                 None if word & 0x0e10_0000 == 0x0800_0000 || word & 0x0c10_0000 == 0x0400_0000 => {
-                    self.values[rn] = Value::Unknown;
+                    self.values[rn] = ArmValue::Unknown;
                 }
-                None => (self.values[rd], self.values[rn]) = (Value::Unknown, Value::Unknown),
+                None => (self.values[rd], self.values[rn]) = (ArmValue::Unknown, ArmValue::Unknown),
             }
-            Flow::Next
+            InstructionFlow::Next
         };
         let needs = needs_of_arm(word).map(|(feature, _)| feature);
-        Some(Step { next: u64::from(at.wrapping_add(4)), flow, needs, queries_cpu: false, test: None, stores: None })
+        Some(DecodedStep {
+            next: u64::from(at.wrapping_add(4)),
+            flow,
+            needs,
+            queries_cpu: false,
+            test: None,
+            stores: None,
+        })
     }
 
     /// The value that an instruction of the Arm set writes into its destination, if it is known.
-    fn value_of_arm(&self, word: u32, code: &[u8], here: u32) -> Option<Value> {
+    fn value_of_arm(&self, word: u32, code: &[u8], here: u32) -> Option<ArmValue> {
         let register = |shift: u32| match (word >> shift & 15) as usize {
-            PC => Value::Constant(here),
+            PC => ArmValue::Constant(here),
             register => self.values[register],
         };
         let (rn, rm) = (register(16), register(0));
@@ -274,24 +287,24 @@ impl Decoder {
         let half = word >> 4 & 0xf000 | word & 0xfff;
         match () {
             // ldr rd, [pc, #n]: the literal is part of the code.
-            () if word & 0x0f7f_0000 == 0x051f_0000 => word_at(code, 8u32.wrapping_add(offset)).map(Value::Constant),
-            () if word & 0x0f70_0000 == 0x0510_0000 => Some(rn.plus(Value::Constant(offset)).loaded()),
+            () if word & 0x0f7f_0000 == 0x051f_0000 => word_at(code, 8u32.wrapping_add(offset)).map(ArmValue::Constant),
+            () if word & 0x0f70_0000 == 0x0510_0000 => Some(rn.plus(ArmValue::Constant(offset)).loaded()),
             () if word & 0x0ff0_0ff0 == 0x0790_0000 => Some(rn.plus(rm).loaded()),
             () if word & 0x0ff0_0ff0 == 0x0080_0000 => Some(rn.plus(rm)),
-            () if word & 0x0ff0_0000 == 0x0280_0000 => Some(rn.plus(Value::Constant(rotated))),
-            () if word & 0x0ff0_0000 == 0x0240_0000 => Some(rn.plus(Value::Constant(rotated.wrapping_neg()))),
+            () if word & 0x0ff0_0000 == 0x0280_0000 => Some(rn.plus(ArmValue::Constant(rotated))),
+            () if word & 0x0ff0_0000 == 0x0240_0000 => Some(rn.plus(ArmValue::Constant(rotated.wrapping_neg()))),
             () if word & 0x0fff_0ff0 == 0x01a0_0000 => Some(rm),
-            () if word & 0x0fff_0000 == 0x03a0_0000 => Some(Value::Constant(rotated)),
-            () if word & 0x0ff0_0000 == 0x0300_0000 => Some(Value::Constant(half)),
+            () if word & 0x0fff_0000 == 0x03a0_0000 => Some(ArmValue::Constant(rotated)),
+            () if word & 0x0ff0_0000 == 0x0300_0000 => Some(ArmValue::Constant(half)),
             () if word & 0x0ff0_0000 == 0x0340_0000 => Some(match self.values[(word >> 12 & 15) as usize] {
-                Value::Constant(low) => Value::Constant(low & 0xffff | half << 16),
-                Value::Slot(_) | Value::Unknown => Value::Unknown,
+                ArmValue::Constant(low) => ArmValue::Constant(low & 0xffff | half << 16),
+                ArmValue::Slot(_) | ArmValue::Unknown => ArmValue::Unknown,
             }),
             () => None,
         }
     }
 
-    fn step_thumb(&mut self, code: &[u8], at: u32) -> Option<Step> {
+    fn step_thumb(&mut self, code: &[u8], at: u32) -> Option<DecodedStep> {
         let instruction = Thumb::read(code)?;
         let is_guarded = self.guarded > 0;
         self.guarded = self.guarded.saturating_sub(1);
@@ -300,14 +313,14 @@ impl Decoder {
             Thumb::Long(word) => (4, self.flow_of_long(word, code, at)),
         };
         let flow = match flow {
-            Flow::Jump(target) if is_guarded => Flow::Branch { target, is_guard: true },
+            InstructionFlow::Jump(target) if is_guarded => InstructionFlow::Branch { target, is_guard: true },
             // A return or a call on a condition.
-            Flow::Leave { .. } | Flow::Trap if is_guarded => Flow::Return,
-            Flow::Call { .. } if is_guarded => Flow::Next,
+            InstructionFlow::Leave { .. } | InstructionFlow::Trap if is_guarded => InstructionFlow::Return,
+            InstructionFlow::Call { .. } if is_guarded => InstructionFlow::Next,
             flow => flow,
         };
         let needs = needs_of_thumb(instruction).filter(|_| !is_guarded).map(|(feature, _)| feature);
-        Some(Step {
+        Some(DecodedStep {
             next: thumb_address(at.wrapping_add(len)),
             flow,
             needs,
@@ -317,35 +330,35 @@ impl Decoder {
         })
     }
 
-    fn flow_of_short(&mut self, half: u32, code: &[u8], at: u32) -> Flow {
+    fn flow_of_short(&mut self, half: u32, code: &[u8], at: u32) -> InstructionFlow {
         let here = at.wrapping_add(4);
         let (high, rm) = ((half >> 4 & 8 | half & 7) as usize, (half >> 3 & 15) as usize);
-        let operand = |values: &[Value; 16], register: usize| match register {
-            PC => Value::Constant(here),
+        let operand = |values: &[ArmValue; 16], register: usize| match register {
+            PC => ArmValue::Constant(here),
             register => values[register],
         };
         let (low, middle, upper) = ((half & 7) as usize, (half >> 3 & 7) as usize, (half >> 8 & 7) as usize);
         let (rd, value) = match () {
             () if half & 0xf000 == 0xd000 && half >> 8 & 15 < 14 => {
                 let target = thumb_address(here.wrapping_add(signed(half & 0xff, 8, 2)));
-                return Flow::Branch { target, is_guard: true };
+                return InstructionFlow::Branch { target, is_guard: true };
             }
-            () if half & 0xff00 == 0xde00 => return Flow::Trap,
+            () if half & 0xff00 == 0xde00 => return InstructionFlow::Trap,
             () if half & 0xf800 == 0xe000 => {
-                return Flow::Jump(thumb_address(here.wrapping_add(signed(half & 0x7ff, 11, 2))));
+                return InstructionFlow::Jump(thumb_address(here.wrapping_add(signed(half & 0x7ff, 11, 2))));
             }
             () if half & 0xf500 == 0xb100 => {
                 let target = here.wrapping_add(half >> 3 & 0x40 | half >> 2 & 0x3e);
-                return Flow::Branch { target: thumb_address(target), is_guard: true };
+                return InstructionFlow::Branch { target: thumb_address(target), is_guard: true };
             }
             // bx pc: continues as Arm code.
-            () if half == 0x4778 => return Flow::Jump(u64::from(here & !3)),
+            () if half == 0x4778 => return InstructionFlow::Jump(u64::from(here & !3)),
             () if half & 0xff87 == 0x4700 => return self.left(rm),
             () if half & 0xff87 == 0x4780 => return self.called(self.values[rm].pointer()),
-            () if half & 0xff00 == 0xbd00 => return Flow::Return,
+            () if half & 0xff00 == 0xbd00 => return InstructionFlow::Return,
             () if half & 0xff00 == 0xbf00 => {
                 self.guarded = if half & 15 == 0 { 0 } else { 4 - (half & 15).trailing_zeros() };
-                return Flow::Next;
+                return InstructionFlow::Next;
             }
             () if half & 0xff00 == 0x4600 || half & 0xff00 == 0x4400 => {
                 if high == PC {
@@ -356,28 +369,30 @@ impl Decoder {
             }
             () if half & 0xf800 == 0x4800 => {
                 let literal = (here & !3).wrapping_add((half & 0xff) * 4).wrapping_sub(at);
-                (upper, word_at(code, literal).map_or(Value::Unknown, Value::Constant))
+                (upper, word_at(code, literal).map_or(ArmValue::Unknown, ArmValue::Constant))
             }
-            () if half & 0xf800 == 0xa000 => (upper, Value::Constant((here & !3).wrapping_add((half & 0xff) * 4))),
-            () if half & 0xf800 == 0x2000 => (upper, Value::Constant(half & 0xff)),
+            () if half & 0xf800 == 0xa000 => (upper, ArmValue::Constant((here & !3).wrapping_add((half & 0xff) * 4))),
+            () if half & 0xf800 == 0x2000 => (upper, ArmValue::Constant(half & 0xff)),
             () if half & 0xfe00 == 0x5800 => {
                 (low, self.values[middle].plus(self.values[(half >> 6 & 7) as usize]).loaded())
             }
             () if half & 0xf800 == 0x6800 => {
-                (low, self.values[middle].plus(Value::Constant(half >> 4 & 0x7c)).loaded())
+                (low, self.values[middle].plus(ArmValue::Constant(half >> 4 & 0x7c)).loaded())
             }
             // push and stores change no register that is tracked.
-            () if half & 0xfe00 == 0xb400 || half & 0xf800 == 0x6000 || half & 0xf800 == 0x9000 => return Flow::Next,
+            () if half & 0xfe00 == 0xb400 || half & 0xf800 == 0x6000 || half & 0xf800 == 0x9000 => {
+                return InstructionFlow::Next;
+            }
             () => {
-                self.values[upper] = Value::Unknown;
-                (low, Value::Unknown)
+                self.values[upper] = ArmValue::Unknown;
+                (low, ArmValue::Unknown)
             }
         };
         self.values[rd] = value;
-        Flow::Next
+        InstructionFlow::Next
     }
 
-    fn flow_of_long(&mut self, word: u32, code: &[u8], at: u32) -> Flow {
+    fn flow_of_long(&mut self, word: u32, code: &[u8], at: u32) -> InstructionFlow {
         let here = at.wrapping_add(4);
         let sign = word >> 26 & 1;
         let bits = |bit: u32| !(word >> bit ^ sign) & 1;
@@ -392,48 +407,48 @@ impl Decoder {
                 let from_aligned = far.wrapping_sub(here & 3) & !3;
                 return self.called(Callee::At(u64::from(from_aligned)));
             }
-            () if word & 0xf800_d000 == 0xf000_9000 => return Flow::Jump(thumb_address(far)),
-            () if word & 0xfff0_f000 == 0xf7f0_a000 => return Flow::Trap,
+            () if word & 0xf800_d000 == 0xf000_9000 => return InstructionFlow::Jump(thumb_address(far)),
+            () if word & 0xfff0_f000 == 0xf7f0_a000 => return InstructionFlow::Trap,
             () if word & 0xf800_d000 == 0xf000_8000 && word >> 22 & 15 < 14 => {
                 let near = sign << 20 | (word >> 11 & 1) << 19 | (word >> 13 & 1) << 18;
                 let near = near | (word >> 16 & 0x3f) << 12 | (word & 0x7ff) << 1;
                 let target = thumb_address(here.wrapping_add(signed(near, 21, 1)));
-                return Flow::Branch { target, is_guard: true };
+                return InstructionFlow::Branch { target, is_guard: true };
             }
             // tbb, tbh
             () if word & 0xfff0_ffe0 == 0xe8d0_f000 => return self.left(PC),
-            () if word & 0xff70_f000 == 0xf850_f000 && rn == SP => return Flow::Return,
+            () if word & 0xff70_f000 == 0xf850_f000 && rn == SP => return InstructionFlow::Return,
             () if word & 0xff70_f000 == 0xf850_f000 => return self.left(PC),
-            () if matches!(word & 0xffd0_8000, 0xe890_8000 | 0xe910_8000) => return Flow::Return,
-            () if word & 0xfbf0_8000 == 0xf240_0000 => (rd, Value::Constant(half)),
+            () if matches!(word & 0xffd0_8000, 0xe890_8000 | 0xe910_8000) => return InstructionFlow::Return,
+            () if word & 0xfbf0_8000 == 0xf240_0000 => (rd, ArmValue::Constant(half)),
             () if word & 0xfbf0_8000 == 0xf2c0_0000 => (
                 rd,
                 match self.values[rd] {
-                    Value::Constant(low) => Value::Constant(low & 0xffff | half << 16),
-                    Value::Slot(_) | Value::Unknown => Value::Unknown,
+                    ArmValue::Constant(low) => ArmValue::Constant(low & 0xffff | half << 16),
+                    ArmValue::Slot(_) | ArmValue::Unknown => ArmValue::Unknown,
                 },
             ),
             () if word & 0xffff_0000 == 0xf8df_0000 => {
                 let literal = (here & !3).wrapping_add(word & 0xfff).wrapping_sub(at);
-                (rt, word_at(code, literal).map_or(Value::Unknown, Value::Constant))
+                (rt, word_at(code, literal).map_or(ArmValue::Unknown, ArmValue::Constant))
             }
             () if word & 0xfff0_0ff0 == 0xf850_0000 => (rt, self.values[rn].plus(self.values[rm]).loaded()),
             () if word & 0xfff0_0000 == 0xf8d0_0000 => {
-                (rt, self.values[rn].plus(Value::Constant(word & 0xfff)).loaded())
+                (rt, self.values[rn].plus(ArmValue::Constant(word & 0xfff)).loaded())
             }
             () => {
-                self.values[rt] = Value::Unknown;
-                (rd, Value::Unknown)
+                self.values[rt] = ArmValue::Unknown;
+                (rd, ArmValue::Unknown)
             }
         };
         self.values[to] = value;
-        Flow::Next
+        InstructionFlow::Next
     }
 }
 
-impl Decoder {
+impl ArmDecoder {
     /// The instruction at `address`. `None` if the bytes are not an instruction.
-    pub fn step(&mut self, code: &[u8], address: u64) -> Option<Step> {
+    pub fn step(&mut self, code: &[u8], address: u64) -> Option<DecodedStep> {
         let at = u32::try_from(address & !1).ok()?;
         if address & 1 == 1 { self.step_thumb(code, at) } else { self.step_arm(code, at) }
     }

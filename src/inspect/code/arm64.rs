@@ -2,11 +2,11 @@
 //! that need a feature.
 //! Source: Arm Architecture Reference Manual, C4 "A64 instruction set encoding".
 
-use super::blocks::{Callee, Flow, Step};
+use super::blocks::{Callee, DecodedStep, InstructionFlow};
 use crate::platform::CpuFeature;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Value {
+enum Arm64Value {
     #[default]
     Unknown,
     Constant(u64),
@@ -16,23 +16,23 @@ enum Value {
     Memory,
 }
 
-impl Value {
+impl Arm64Value {
     fn is_memory(self) -> bool {
-        matches!(self, Value::Slot(_) | Value::Memory)
+        matches!(self, Arm64Value::Slot(_) | Arm64Value::Memory)
     }
 
     fn pointer(self) -> Callee {
         match self {
-            Value::Constant(address) => Callee::At(address),
-            Value::Slot(slot) => Callee::Slot(slot),
-            Value::Unknown | Value::Memory => Callee::Unknown,
+            Arm64Value::Constant(address) => Callee::At(address),
+            Arm64Value::Slot(slot) => Callee::Slot(slot),
+            Arm64Value::Unknown | Arm64Value::Memory => Callee::Unknown,
         }
     }
 }
 
 #[derive(Clone, Default)]
-pub struct Decoder {
-    values: [Value; 32],
+pub struct Arm64Decoder {
+    values: [Arm64Value; 32],
     /// Whether a 64-bit comparison of values that are not from memory set the flags.
     has_plain_flags: bool,
     /// The same for a 32-bit comparison.
@@ -40,7 +40,7 @@ pub struct Decoder {
 }
 
 /// An encoding: a mask of fixed bits, and their values.
-struct Row {
+struct Arm64Encoding {
     mask: u32,
     value: u32,
     /// Without the suffixes that [`name`] adds.
@@ -67,13 +67,13 @@ enum Suffix {
     Checksum,
 }
 
-const fn row(mask: u32, value: u32, mnemonic: &'static str, suffix: Suffix, feature: CpuFeature) -> Row {
-    Row { mask, value, mnemonic, suffix, feature }
+const fn row(mask: u32, value: u32, mnemonic: &'static str, suffix: Suffix, feature: CpuFeature) -> Arm64Encoding {
+    Arm64Encoding { mask, value, mnemonic, suffix, feature }
 }
 
 /// Encodings that raise an undefined-instruction exception if the CPU lacks the feature.
 #[rustfmt::skip]
-const ROWS: &[Row] = &[
+const ROWS: &[Arm64Encoding] = &[
     row(0x3fa0_7c00, 0x08a0_7c00, "cas", Suffix::CompareOrder, CpuFeature::Lse),
     row(0xbfa0_7c00, 0x0820_7c00, "casp", Suffix::CompareOrder, CpuFeature::Lse),
     // LDAPR has Rs=11111, A=1, R=0, o3=1, opc=100.
@@ -147,12 +147,12 @@ fn word(code: &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(code.get(..4)?.try_into().ok()?))
 }
 
-fn needs(word: u32) -> Option<&'static Row> {
+fn needs(word: u32) -> Option<&'static Arm64Encoding> {
     ROWS.iter().find(|row| word & row.mask == row.value)
 }
 
 /// The mnemonic of an instruction with its suffixes: `ldaddal`, `ldaprb`, `retaa`.
-fn name(row: &Row, word: u32) -> String {
+fn name(row: &Arm64Encoding, word: u32) -> String {
     let letter = |bit: u32, letter: &'static str| if word >> bit & 1 == 1 { letter } else { "" };
     let size = ["b", "h", "", ""][(word >> 30) as usize];
     let key = if word >> 10 & 1 == 1 { "b" } else { "a" };
@@ -183,7 +183,7 @@ fn displacement(word: u32, low: u32, bits: u32) -> u64 {
     (signed * 4) as u64
 }
 
-impl Decoder {
+impl Arm64Decoder {
     pub fn arguments(&self) -> [Callee; 2] {
         [0, 1].map(|register: usize| self.values[register].pointer())
     }
@@ -193,11 +193,11 @@ impl Decoder {
         self.values[(word >> 5 & 31) as usize].pointer()
     }
 
-    fn called(&mut self, callee: Callee) -> Flow {
+    fn called(&mut self, callee: Callee) -> InstructionFlow {
         let arguments = self.arguments();
         self.values = Default::default();
         (self.has_plain_flags, self.has_word_flags) = (false, false);
-        Flow::Call { callee, arguments }
+        InstructionFlow::Call { callee, arguments }
     }
 
     /// Updates registers and flags after an instruction that does not branch.
@@ -221,28 +221,30 @@ impl Decoder {
         let value = if word & 0x9f00_0000 == 0x9000_0000 {
             let (high, low) = (u64::from(word >> 5 & 0x7_ffff), u64::from(word >> 29 & 3));
             let pages = ((high << 2 | low) << 43) as i64 >> 43;
-            Value::Constant((address & !0xfff).wrapping_add((pages << 12) as u64))
+            Arm64Value::Constant((address & !0xfff).wrapping_add((pages << 12) as u64))
         } else if word & 0x9f00_0000 == 0x1000_0000 {
             let (high, low) = (u64::from(word >> 5 & 0x7_ffff), u64::from(word >> 29 & 3));
-            Value::Constant(address.wrapping_add((((high << 2 | low) << 43) as i64 >> 43) as u64))
+            Arm64Value::Constant(address.wrapping_add((((high << 2 | low) << 43) as i64 >> 43) as u64))
         } else if word & 0xff80_0000 == 0x9100_0000 {
             let shift = if word >> 22 & 1 == 1 { 12 } else { 0 };
             match self.values[rn] {
-                Value::Constant(base) => Value::Constant(base.wrapping_add(u64::from(word >> 10 & 0xfff) << shift)),
-                Value::Slot(_) => Value::Memory,
-                other @ (Value::Unknown | Value::Memory) => other,
+                Arm64Value::Constant(base) => {
+                    Arm64Value::Constant(base.wrapping_add(u64::from(word >> 10 & 0xfff) << shift))
+                }
+                Arm64Value::Slot(_) => Arm64Value::Memory,
+                other @ (Arm64Value::Unknown | Arm64Value::Memory) => other,
             }
         } else if word & 0xffe0_ffe0 == 0xaa00_03e0 {
             self.values[rm]
-        } else if let (0xf940_0000, Value::Constant(base)) = (word & 0xffc0_0000, self.values[rn]) {
-            Value::Slot(base.wrapping_add(u64::from(word >> 10 & 0xfff) * 8))
+        } else if let (0xf940_0000, Arm64Value::Constant(base)) = (word & 0xffc0_0000, self.values[rn]) {
+            Arm64Value::Slot(base.wrapping_add(u64::from(word >> 10 & 0xfff) * 8))
         } else if word & 0x0a00_0000 == 0x0800_0000 {
             // Loads and stores. Values on the stack are the function's own.
-            if rn == 31 { Value::Unknown } else { Value::Memory }
+            if rn == 31 { Arm64Value::Unknown } else { Arm64Value::Memory }
         } else if self.values[rn].is_memory() {
-            Value::Memory
+            Arm64Value::Memory
         } else {
-            Value::Unknown
+            Arm64Value::Unknown
         };
         if rd != 31 {
             self.values[rd] = value;
@@ -250,44 +252,44 @@ impl Decoder {
     }
 }
 
-impl Decoder {
+impl Arm64Decoder {
     /// The instruction at `address`. `None` if the bytes are not an instruction.
-    pub fn step(&mut self, code: &[u8], address: u64) -> Option<Step> {
+    pub fn step(&mut self, code: &[u8], address: u64) -> Option<DecodedStep> {
         let word = word(code)?;
         let relative = |low, bits| address.wrapping_add(displacement(word, low, bits));
         let register = (word & 31) as usize;
         let flow = if word & 0xfc00_0000 == 0x1400_0000 {
-            Flow::Jump(relative(0, 26))
+            InstructionFlow::Jump(relative(0, 26))
         } else if word & 0xfc00_0000 == 0x9400_0000 {
             self.called(Callee::At(relative(0, 26)))
         } else if word & 0xff00_0010 == 0x5400_0000 {
             // B.cond: mi, pl, ge, lt, gt and le test the sign.
             let by_sign = matches!(word & 15, 4 | 5 | 10..=13);
             let is_guard = !(self.has_plain_flags || self.has_word_flags && by_sign);
-            Flow::Branch { target: relative(5, 19), is_guard }
+            InstructionFlow::Branch { target: relative(5, 19), is_guard }
         } else if word & 0x7e00_0000 == 0x3400_0000 {
             let is_wide = word >> 31 == 1;
-            Flow::Branch { target: relative(5, 19), is_guard: !is_wide || self.values[register].is_memory() }
+            InstructionFlow::Branch { target: relative(5, 19), is_guard: !is_wide || self.values[register].is_memory() }
         } else if word & 0x7e00_0000 == 0x3600_0000 {
             // TBZ of bit 31 or 63 tests the sign.
             let bit = word >> 26 & 0x20 | word >> 19 & 31;
             let is_sign = matches!(bit, 31 | 63) && !self.values[register].is_memory();
-            Flow::Branch { target: relative(5, 14), is_guard: !is_sign }
+            InstructionFlow::Branch { target: relative(5, 14), is_guard: !is_sign }
         } else if word & 0xffff_fc1f == 0xd61f_0000 || word & 0xfeff_f800 == 0xd61f_0800 {
-            Flow::Leave { callee: self.target(word), arguments: self.arguments() }
+            InstructionFlow::Leave { callee: self.target(word), arguments: self.arguments() }
         } else if word & 0xffff_fc1f == 0xd63f_0000 || word & 0xfeff_f800 == 0xd63f_0800 {
             self.called(self.target(word))
         } else if word & 0xffff_fc1f == 0xd65f_0000 || word & 0xffff_fbff == 0xd65f_0bff {
-            Flow::Return
+            InstructionFlow::Return
         } else if word & 0xffe0_001f == 0xd420_0000 || word >> 16 == 0 {
-            Flow::Trap
+            InstructionFlow::Trap
         } else {
             self.note(word, address);
-            Flow::Next
+            InstructionFlow::Next
         };
         // MRS of an ID register, which Linux emulates.
         let queries_cpu = word & 0xffff_0000 == 0xd538_0000;
-        Some(Step {
+        Some(DecodedStep {
             next: address.wrapping_add(4),
             flow,
             needs: needs(word).map(|row| row.feature),

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::Root;
-use super::layout::{Layout, Machine};
+use super::CodeRoot;
+use super::layout::{DecodedArch, ElfLayout};
 
 /// Maximum number of entries that are read from a symbol or relocation table.
 const TABLE: usize = 4 << 20;
@@ -65,7 +65,7 @@ enum Rest {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Load {
+struct LoadedSegment {
     vaddr: u64,
     offset: u64,
     /// Bytes in the file, and in memory, where the rest is zero.
@@ -83,26 +83,26 @@ pub enum Pointer<'b> {
 }
 
 #[derive(Debug)]
-pub struct Binary<'b> {
+pub struct ElfBinary<'b> {
     bytes: &'b [u8],
-    pub machine: Machine,
-    layout: &'static Layout,
+    pub machine: DecodedArch,
+    layout: &'static ElfLayout,
     entry: u64,
     is_program: bool,
     /// Whether a loader runs the constructors before the program's entry point.
     is_interpreted: bool,
-    loads: Vec<Load>,
+    loads: Vec<LoadedSegment>,
     dynamic: HashMap<u64, u64>,
     /// Relocations, sorted by slot address. The last one for an address applies.
-    slots: Vec<(u64, Slot)>,
-    dynsym: Table,
+    slots: Vec<(u64, RelocatedValue)>,
+    dynsym: SymbolOffsets,
     /// The unwind table's address, and the offset and number of its sorted entries.
     unwind: Option<(u64, u64, u64)>,
 }
 
 /// The value that a relocation writes into its slot.
 #[derive(Clone, Copy, Debug)]
-enum Slot {
+enum RelocatedValue {
     /// An address in this file.
     Address(u64),
     /// The value of the dynamic symbol with this index.
@@ -111,7 +111,7 @@ enum Slot {
 
 /// The file offsets of a symbol table and its strings.
 #[derive(Clone, Copy, Debug, Default)]
-struct Table {
+struct SymbolOffsets {
     symbols: u64,
     count: u64,
     strings: u64,
@@ -125,16 +125,16 @@ struct Symbol {
     size: u64,
 }
 
-impl<'b> Binary<'b> {
-    pub fn parse(bytes: &'b [u8]) -> Option<Binary<'b>> {
-        let machine = Machine::of(bytes)?;
+impl<'b> ElfBinary<'b> {
+    pub fn parse(bytes: &'b [u8]) -> Option<ElfBinary<'b>> {
+        let machine = DecodedArch::from_ident(bytes)?;
         let layout = machine.layout();
         bytes.get(..usize::try_from(layout.header).ok()?)?;
         let kind = u16_at(bytes, 16)?;
         if !matches!(kind, 2 | 3) {
             return None;
         }
-        let mut binary = Binary {
+        let mut binary = ElfBinary {
             bytes,
             machine,
             layout,
@@ -144,7 +144,7 @@ impl<'b> Binary<'b> {
             loads: Vec::new(),
             dynamic: HashMap::new(),
             slots: Vec::new(),
-            dynsym: Table::default(),
+            dynsym: SymbolOffsets::default(),
             unwind: None,
         };
         binary.entry = binary.word_at(24)?;
@@ -158,7 +158,7 @@ impl<'b> Binary<'b> {
             match kind {
                 PT_LOAD => {
                     let memory = field(layout.p_memsz)?;
-                    binary.loads.push(Load { vaddr, offset, len, memory, is_code: flags & PF_X != 0 });
+                    binary.loads.push(LoadedSegment { vaddr, offset, len, memory, is_code: flags & PF_X != 0 });
                 }
                 PT_DYNAMIC => dynamic = Some((offset, len)),
                 // Version 1, a count in four bytes, entries relative to the table in four bytes each.
@@ -213,8 +213,8 @@ impl<'b> Binary<'b> {
     /// The word in the file at this offset.
     fn word_at(&self, at: u64) -> Option<u64> {
         match self.machine {
-            Machine::X86 | Machine::Arm64 => u64_at(self.bytes, at),
-            Machine::Arm => u32_at(self.bytes, at).map(u64::from),
+            DecodedArch::X86 | DecodedArch::Arm64 => u64_at(self.bytes, at),
+            DecodedArch::Arm => u32_at(self.bytes, at).map(u64::from),
         }
     }
 
@@ -229,8 +229,9 @@ impl<'b> Binary<'b> {
         if self.slots.get(next).is_some_and(|(slot, _)| slot - address < size) {
             return None;
         }
-        let is_zero =
-            |load: &Load| address >= load.vaddr + load.len.min(load.memory) && address - load.vaddr < load.memory;
+        let is_zero = |load: &LoadedSegment| {
+            address >= load.vaddr + load.len.min(load.memory) && address - load.vaddr < load.memory
+        };
         match self.offset(address) {
             Some(at) => {
                 let at = usize::try_from(at).ok()?;
@@ -287,13 +288,13 @@ impl<'b> Binary<'b> {
         code.filter_map(|load| Some((load.vaddr, self.code(load.vaddr)?))).collect()
     }
 
-    fn dynamic_symbols(&self) -> Option<Table> {
+    fn dynamic_symbols(&self) -> Option<SymbolOffsets> {
         let symbols = self.offset(self.tag(DT_SYMTAB)?)?;
         let strings = self.offset(self.tag(DT_STRTAB)?)?;
         let counted = self.section(SHT_DYNSYM).map(|table| table.count);
         // Without section headers: every linker places the string table right after the symbols.
         let count = counted.unwrap_or_else(|| strings.saturating_sub(symbols) / self.layout.symbol);
-        Some(Table { symbols, count: count.min(TABLE as u64), strings })
+        Some(SymbolOffsets { symbols, count: count.min(TABLE as u64), strings })
     }
 
     /// The address and length of the first section of a type.
@@ -316,18 +317,18 @@ impl<'b> Binary<'b> {
         headers.find(|at| at.checked_add(4).and_then(|at| u32_at(self.bytes, at)) == Some(wanted))
     }
 
-    fn section(&self, wanted: u32) -> Option<Table> {
+    fn section(&self, wanted: u32) -> Option<SymbolOffsets> {
         let at = self.section_header(wanted)?;
         let field = |at: u64, offset: u64| self.word_at(at.checked_add(offset)?);
         let strings = self.header(u64::from(u32_at(self.bytes, at.checked_add(self.layout.sh_link)?)?))?;
-        Some(Table {
+        Some(SymbolOffsets {
             symbols: field(at, self.layout.sh_offset)?,
             count: (field(at, self.layout.sh_size)? / self.layout.symbol).min(TABLE as u64),
             strings: field(strings, self.layout.sh_offset)?,
         })
     }
 
-    fn symbol(&self, table: Table, index: u64) -> Option<Symbol> {
+    fn symbol(&self, table: SymbolOffsets, index: u64) -> Option<Symbol> {
         let layout = self.layout;
         let at = table.symbols.checked_add(index.checked_mul(layout.symbol)?)?;
         Some(Symbol {
@@ -339,7 +340,7 @@ impl<'b> Binary<'b> {
         })
     }
 
-    fn name(&self, table: Table, name: u32) -> Option<&'b str> {
+    fn name(&self, table: SymbolOffsets, name: u32) -> Option<&'b str> {
         let start = usize::try_from(table.strings.checked_add(u64::from(name))?).ok()?;
         let rest = self.bytes.get(start..)?;
         let end = rest.iter().take(4096).position(|byte| *byte == 0)?;
@@ -355,11 +356,11 @@ impl<'b> Binary<'b> {
             let slot = self.word_at(at)?;
             let info = self.word_at(at.checked_add(self.layout.word)?)?;
             match self.machine {
-                Machine::X86 | Machine::Arm64 => {
+                DecodedArch::X86 | DecodedArch::Arm64 => {
                     Some((slot, info as u32, (info >> 32) as u32, u64_at(self.bytes, at.checked_add(16)?)?))
                 }
                 // The addend is in the slot.
-                Machine::Arm => Some((slot, info as u32 & 0xff, info as u32 >> 8, self.word(slot)?)),
+                DecodedArch::Arm => Some((slot, info as u32 & 0xff, info as u32 >> 8, self.word(slot)?)),
             }
         })
     }
@@ -368,13 +369,13 @@ impl<'b> Binary<'b> {
         let mut slots = Vec::new();
         let (relative, symbolic) = self.machine.relocations();
         let data = match self.machine {
-            Machine::X86 | Machine::Arm64 => (DT_RELA, DT_RELASZ),
-            Machine::Arm => (DT_REL, DT_RELSZ),
+            DecodedArch::X86 | DecodedArch::Arm64 => (DT_RELA, DT_RELASZ),
+            DecodedArch::Arm => (DT_REL, DT_RELSZ),
         };
         for (table, size) in [data, (DT_JMPREL, DT_PLTRELSZ)] {
             slots.extend(self.relocations(table, size).filter_map(|(slot, kind, symbol, addend)| match kind {
-                kind if kind == relative => Some((slot, Slot::Address(addend))),
-                kind if symbolic.contains(&kind) => Some((slot, Slot::Symbol(symbol))),
+                kind if kind == relative => Some((slot, RelocatedValue::Address(addend))),
+                kind if symbolic.contains(&kind) => Some((slot, RelocatedValue::Symbol(symbol))),
                 _ => None,
             }));
         }
@@ -382,7 +383,7 @@ impl<'b> Binary<'b> {
         self.slots = slots;
     }
 
-    fn slot(&self, address: u64) -> Option<Slot> {
+    fn slot(&self, address: u64) -> Option<RelocatedValue> {
         let after = self.slots.partition_point(|(slot, _)| *slot <= address);
         let (slot, value) = self.slots.get(after.checked_sub(1)?)?;
         (*slot == address).then_some(*value)
@@ -391,8 +392,8 @@ impl<'b> Binary<'b> {
     /// The pointer at `address` after the file is loaded.
     pub fn pointer(&self, address: u64) -> Option<Pointer<'b>> {
         match self.slot(address) {
-            Some(Slot::Address(value)) => Some(Pointer::Here(value)),
-            Some(Slot::Symbol(index)) => {
+            Some(RelocatedValue::Address(value)) => Some(Pointer::Here(value)),
+            Some(RelocatedValue::Symbol(index)) => {
                 let symbol = self.symbol(self.dynsym, u64::from(index))?;
                 match symbol.section {
                     0 => Some(Pointer::Import(self.name(self.dynsym, symbol.name)?)),
@@ -420,24 +421,24 @@ impl<'b> Binary<'b> {
     }
 
     /// The roots of the file, in the order in which a runtime enters them.
-    pub fn roots(&self) -> Vec<(Root, u64)> {
+    pub fn roots(&self) -> Vec<(CodeRoot, u64)> {
         let mut roots = Vec::new();
         for (array, size) in [(DT_PREINIT_ARRAY, DT_PREINIT_ARRAYSZ), (DT_INIT_ARRAY, DT_INIT_ARRAYSZ)] {
             if array == DT_INIT_ARRAY {
-                roots.extend(self.tag(DT_INIT).map(|address| (Root::Constructor, address)));
+                roots.extend(self.tag(DT_INIT).map(|address| (CodeRoot::Constructor, address)));
             }
             let dynamic = self.tag(array).zip(self.tag(size));
             // A static program has no dynamic section. Its start code reads the array from the section.
             let section =
                 || self.section_range(if array == DT_INIT_ARRAY { SHT_INIT_ARRAY } else { SHT_PREINIT_ARRAY });
             if let Some((start, len)) = dynamic.or_else(section) {
-                roots.extend(self.functions(start, len).into_iter().map(|address| (Root::Constructor, address)));
+                roots.extend(self.functions(start, len).into_iter().map(|address| (CodeRoot::Constructor, address)));
             }
         }
         if self.is_program {
             // The start code of a static program calls its constructors.
             let at = if self.is_interpreted { roots.len() } else { 0 };
-            roots.insert(at, (Root::Entry, self.entry));
+            roots.insert(at, (CodeRoot::Entry, self.entry));
         }
         for index in 1..self.dynsym.count {
             let Some(symbol) = self.symbol(self.dynsym, index) else { break };
@@ -446,7 +447,7 @@ impl<'b> Binary<'b> {
             }
             if roots.len() < ROOTS && self.is_module_entry(symbol.name) {
                 let name = self.name(self.dynsym, symbol.name).unwrap_or_default().to_string();
-                roots.push((Root::Module(name), symbol.value));
+                roots.push((CodeRoot::Module(name), symbol.value));
             }
         }
         roots

@@ -16,10 +16,10 @@ const JOIN_STEPS: usize = 1 << 20;
 
 /// One decoded instruction.
 #[derive(Debug)]
-pub struct Step {
+pub struct DecodedStep {
     /// The address after it.
     pub next: u64,
-    pub flow: Flow,
+    pub flow: InstructionFlow,
     pub needs: Option<CpuFeature>,
     /// Whether it reads the CPU's features: `cpuid`, `xgetbv`, an ID register.
     pub queries_cpu: bool,
@@ -49,7 +49,7 @@ pub struct Test {
     pub is_taken_if_equal: bool,
 }
 
-/// The address and length of a decoded instruction, and its index in [`Steps::details`].
+/// The address and length of a decoded instruction, and its index in [`FunctionSteps::details`].
 #[derive(Clone, Copy, Debug)]
 struct Located {
     at: u64,
@@ -63,14 +63,14 @@ const PLAIN: u32 = u32::MAX;
 /// What an instruction does besides continuing at the next one.
 #[derive(Debug)]
 struct Detail {
-    flow: Flow,
+    flow: InstructionFlow,
     needs: Option<CpuFeature>,
     test: Option<Test>,
 }
 
 /// The instructions of a function, in runs of consecutive ones.
 #[derive(Debug, Default)]
-struct Steps {
+struct FunctionSteps {
     list: Vec<Located>,
     details: Vec<Detail>,
     /// The variables that are written, each with the lowest address of an instruction that does.
@@ -79,14 +79,14 @@ struct Steps {
     runs: BTreeMap<u64, Range<usize>>,
 }
 
-impl Steps {
-    fn push(&mut self, at: u64, step: &Step) {
+impl FunctionSteps {
+    fn push(&mut self, at: u64, step: &DecodedStep) {
         if let Some(variable) = step.stores {
             let first = self.stores.entry(variable).or_insert(at);
             *first = (*first).min(at);
         }
         let length = u32::try_from(step.next.wrapping_sub(at)).unwrap_or(u32::MAX);
-        let is_plain = step.flow == Flow::Next && step.needs.is_none();
+        let is_plain = step.flow == InstructionFlow::Next && step.needs.is_none();
         let detail = if is_plain { PLAIN } else { u32::try_from(self.details.len()).unwrap_or(PLAIN) };
         if !is_plain {
             self.details.push(Detail { flow: step.flow, needs: step.needs, test: step.test });
@@ -115,7 +115,7 @@ impl Steps {
 
 /// The control flow after an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
+pub enum InstructionFlow {
     Next,
     Jump(u64),
     /// A conditional branch. `is_guard`: its condition may depend on a CPU check.
@@ -150,13 +150,13 @@ pub enum Callee {
 /// branches off.
 pub trait Decode: Clone {
     /// The instruction at `address`. `None` if the bytes are not an instruction.
-    fn step(&mut self, code: &[u8], address: u64) -> Option<Step>;
+    fn step(&mut self, code: &[u8], address: u64) -> Option<DecodedStep>;
     /// A jump to another function.
-    fn tail_call(&self, target: u64) -> Flow;
+    fn tail_call(&self, target: u64) -> InstructionFlow;
 }
 
 /// The code around a function, provided by the search.
-pub trait Code<'b> {
+pub trait SurroundingCode<'b> {
     fn bytes(&self, address: u64) -> Option<&'b [u8]>;
     /// Whether a function starts at `address`.
     fn is_function_start(&self, address: u64) -> bool;
@@ -169,7 +169,7 @@ pub trait Code<'b> {
 
 /// What a block does that matters to the search.
 #[derive(Clone, Copy, Debug)]
-pub enum Event {
+pub enum CodeEvent {
     /// The instruction at this address needs the feature.
     Needs(CpuFeature, u64),
     /// A call or a tail jump, with its first arguments.
@@ -177,24 +177,24 @@ pub enum Event {
 }
 
 #[derive(Debug, Default)]
-pub struct Block {
+pub struct CodeBlock {
     /// In the order of execution.
-    pub events: Vec<Event>,
-    pub end: End,
+    pub events: Vec<CodeEvent>,
+    pub end: BlockEnd,
 }
 
-impl Block {
+impl CodeBlock {
     /// The arguments of its calls.
     pub fn calls(&self) -> impl Iterator<Item = [Callee; 2]> {
         self.events.iter().filter_map(|event| match event {
-            Event::Calls(_, arguments) => Some(*arguments),
-            Event::Needs(..) => None,
+            CodeEvent::Calls(_, arguments) => Some(*arguments),
+            CodeEvent::Needs(..) => None,
         })
     }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum End {
+pub enum BlockEnd {
     Goto(u64),
     Branch {
         taken: u64,
@@ -209,10 +209,10 @@ pub enum End {
 }
 
 #[derive(Debug)]
-pub struct Function {
+pub struct CodeFunction {
     pub entry: u64,
     /// By the address of the first instruction, in ascending order.
-    pub blocks: Vec<(u64, Block)>,
+    pub blocks: Vec<(u64, CodeBlock)>,
     /// Whether it queries the CPU, so that any of its branches may depend on the result.
     pub queries_cpu: bool,
     /// Instructions decoded.
@@ -220,14 +220,19 @@ pub struct Function {
     pub is_partial: bool,
 }
 
-impl Function {
+impl CodeFunction {
     /// Decodes the function at `entry`, following its jumps, at most `budget` instructions. `decoder` knows no values.
-    pub fn decode<'b>(entry: u64, decoder: impl Decode, code: &mut dyn Code<'b>, budget: usize) -> Function {
+    pub fn decode<'b>(
+        entry: u64,
+        decoder: impl Decode,
+        code: &mut dyn SurroundingCode<'b>,
+        budget: usize,
+    ) -> CodeFunction {
         let limit = budget.min(FUNCTION);
-        let mut steps = Steps::default();
+        let mut steps = FunctionSteps::default();
         let mut leaders: HashSet<u64, FixedState> = HashSet::from_iter([entry]);
         let mut pending = VecDeque::from([(entry, decoder)]);
-        let mut function = Function { entry, blocks: Vec::new(), queries_cpu: false, cost: 0, is_partial: false };
+        let mut function = CodeFunction { entry, blocks: Vec::new(), queries_cpu: false, cost: 0, is_partial: false };
         // A block is decoded with the values of the first path that leads to it.
         while let Some((start, mut decoder)) = pending.pop_front() {
             if steps.position(start).is_some() {
@@ -255,7 +260,7 @@ impl Function {
                     function_end = code.function_after(at);
                 }
                 let Some(mut step) = code.bytes(at).and_then(|bytes| decoder.step(bytes, at)) else { break };
-                if let Flow::Jump(target) = step.flow
+                if let InstructionFlow::Jump(target) = step.flow
                     && target != entry
                     && code.is_function_start(target)
                 {
@@ -266,12 +271,12 @@ impl Function {
                 let (next, flow) = (step.next, step.flow);
                 steps.push(at, &step);
                 let targets: [Option<u64>; 2] = match flow {
-                    Flow::Next => [None, None],
-                    Flow::Call { callee, .. } if code.never_returns(callee) => break,
-                    Flow::Call { .. } => [None, None],
-                    Flow::Jump(target) => [Some(target), None],
-                    Flow::Branch { target, .. } => [Some(target), Some(next)],
-                    Flow::Leave { .. } | Flow::Return | Flow::Trap => break,
+                    InstructionFlow::Next => [None, None],
+                    InstructionFlow::Call { callee, .. } if code.never_returns(callee) => break,
+                    InstructionFlow::Call { .. } => [None, None],
+                    InstructionFlow::Jump(target) => [Some(target), None],
+                    InstructionFlow::Branch { target, .. } => [Some(target), Some(next)],
+                    InstructionFlow::Leave { .. } | InstructionFlow::Return | InstructionFlow::Trap => break,
                 };
                 for target in targets.into_iter().flatten() {
                     if leaders.insert(target) {
@@ -294,20 +299,20 @@ impl Function {
     }
 
     /// `leaders` are the addresses at which blocks start, in ascending order.
-    fn form_blocks<'b>(&mut self, steps: &Steps, leaders: &[u64], code: &mut dyn Code<'b>) {
+    fn form_blocks<'b>(&mut self, steps: &FunctionSteps, leaders: &[u64], code: &mut dyn SurroundingCode<'b>) {
         self.blocks.reserve(leaders.len());
         for (number, leader) in leaders.iter().enumerate() {
-            let (mut block, mut at, mut position) = (Block::default(), *leader, steps.position(*leader));
+            let (mut block, mut at, mut position) = (CodeBlock::default(), *leader, steps.position(*leader));
             let mut following = leaders[number + 1..].iter().copied().peekable();
             loop {
                 let Some((index, step)) = position.map(|index| (index, steps.list[index])) else {
                     // What follows was not decoded, so it may return.
-                    block.end = if self.is_partial { End::Leave } else { End::Dead };
+                    block.end = if self.is_partial { BlockEnd::Leave } else { BlockEnd::Dead };
                     break;
                 };
                 let next = at.wrapping_add(u64::from(step.length));
                 if let Some(detail) = steps.details.get(step.detail as usize) {
-                    block.events.extend(detail.needs.map(|feature| Event::Needs(feature, at)));
+                    block.events.extend(detail.needs.map(|feature| CodeEvent::Needs(feature, at)));
                     if self.ends_block(&mut block, (at, next), detail, steps, code) {
                         break;
                     }
@@ -315,7 +320,7 @@ impl Function {
                 at = next;
                 while following.next_if(|leader| *leader < at).is_some() {}
                 if following.peek() == Some(&at) {
-                    block.end = End::Goto(at);
+                    block.end = BlockEnd::Goto(at);
                     break;
                 }
                 position = steps.position_after(index, at);
@@ -328,20 +333,20 @@ impl Function {
     /// address and the one after it.
     fn ends_block<'b>(
         &self,
-        block: &mut Block,
+        block: &mut CodeBlock,
         (at, next): (u64, u64),
         detail: &Detail,
-        steps: &Steps,
-        code: &mut dyn Code<'b>,
+        steps: &FunctionSteps,
+        code: &mut dyn SurroundingCode<'b>,
     ) -> bool {
         match detail.flow {
-            Flow::Next => return false,
-            Flow::Call { callee, arguments } => {
-                block.events.push(Event::Calls(callee, arguments));
+            InstructionFlow::Next => return false,
+            InstructionFlow::Call { callee, arguments } => {
+                block.events.push(CodeEvent::Calls(callee, arguments));
                 return code.never_returns(callee);
             }
-            Flow::Jump(target) => block.end = End::Goto(target),
-            Flow::Branch { target, is_guard } => {
+            InstructionFlow::Jump(target) => block.end = BlockEnd::Goto(target),
+            InstructionFlow::Branch { target, is_guard } => {
                 let is_first =
                     |test: &Test| !self.queries_cpu && steps.stores.get(&test.variable).is_none_or(|store| *store > at);
                 let decided = detail.test.filter(is_first).and_then(|test| {
@@ -353,15 +358,15 @@ impl Function {
                     };
                     Some(if is_equal == test.is_taken_if_equal { target } else { next })
                 });
-                let branch = End::Branch { taken: target, other: next, is_guard: is_guard || self.queries_cpu };
-                block.end = decided.map_or(branch, End::Goto);
+                let branch = BlockEnd::Branch { taken: target, other: next, is_guard: is_guard || self.queries_cpu };
+                block.end = decided.map_or(branch, BlockEnd::Goto);
             }
-            Flow::Leave { callee, arguments } => {
-                block.events.push(Event::Calls(callee, arguments));
-                block.end = if code.never_returns(callee) { End::Dead } else { End::Leave };
+            InstructionFlow::Leave { callee, arguments } => {
+                block.events.push(CodeEvent::Calls(callee, arguments));
+                block.end = if code.never_returns(callee) { BlockEnd::Dead } else { BlockEnd::Leave };
             }
-            Flow::Return => block.end = End::Leave,
-            Flow::Trap => {}
+            InstructionFlow::Return => block.end = BlockEnd::Leave,
+            InstructionFlow::Trap => {}
         }
         true
     }
@@ -371,16 +376,16 @@ impl Function {
     }
 
     /// The block that starts at this address.
-    pub fn block(&self, start: u64) -> Option<&Block> {
+    pub fn block(&self, start: u64) -> Option<&CodeBlock> {
         Some(&self.blocks[self.index(start)?].1)
     }
 
     /// The indexes of the blocks that may follow a block.
     fn successors(&self, block: usize) -> [Option<usize>; 2] {
         match self.blocks[block].1.end {
-            End::Goto(next) => [self.index(next), None],
-            End::Branch { taken, other, .. } => [self.index(taken), self.index(other)],
-            End::Leave | End::Dead => [None, None],
+            BlockEnd::Goto(next) => [self.index(next), None],
+            BlockEnd::Branch { taken, other, .. } => [self.index(taken), self.index(other)],
+            BlockEnd::Leave | BlockEnd::Dead => [None, None],
         }
     }
 
@@ -388,7 +393,7 @@ impl Function {
     /// `None` if this takes more than [`JOIN_STEPS`].
     /// Source: Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm", on the reversed graph.
     fn joins(&self) -> Option<Vec<Option<usize>>> {
-        let leaves = |block: &Block| block.end == End::Leave;
+        let leaves = |block: &CodeBlock| block.end == BlockEnd::Leave;
         let any = self.blocks.iter().any(|(_, block)| leaves(block));
         let exit = self.blocks.len();
         let next = |node: usize| {
@@ -431,7 +436,7 @@ impl Function {
     }
 
     /// The blocks that every call passes, and those that a call may pass regardless of the CPU.
-    pub fn reach(&self) -> Reach {
+    pub fn reach(&self) -> CodeReach {
         let joins = self.joins();
         let is_partial = joins.is_none();
         let joins = joins.unwrap_or_else(|| vec![None; self.blocks.len()]);
@@ -444,17 +449,17 @@ impl Function {
                 continue;
             }
             match self.blocks[block].1.end {
-                End::Branch { is_guard: true, .. } => pending.extend(joins[block]),
+                BlockEnd::Branch { is_guard: true, .. } => pending.extend(joins[block]),
                 _ => pending.extend(self.successors(block).into_iter().flatten()),
             }
         }
-        Reach { certain, probable, is_partial }
+        CodeReach { certain, probable, is_partial }
     }
 }
 
 /// Blocks of a function, by their indexes.
 #[derive(Debug)]
-pub struct Reach {
+pub struct CodeReach {
     /// In the order of execution.
     pub certain: Vec<usize>,
     /// For each block, whether a call may pass it.
@@ -463,7 +468,7 @@ pub struct Reach {
     pub is_partial: bool,
 }
 
-impl Reach {
+impl CodeReach {
     /// The blocks that a call may pass, except those that every call passes, in the order of their addresses.
     pub fn others(&self) -> impl Iterator<Item = usize> {
         let mut others = self.probable.clone();

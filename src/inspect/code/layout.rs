@@ -2,28 +2,28 @@
 
 /// The instruction sets that are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Machine {
+pub enum DecodedArch {
     X86,
     Arm64,
     Arm,
 }
 
-impl Machine {
+impl DecodedArch {
     /// The machine of a file that is searched, by the start of its header.
-    pub fn of(ident: &[u8]) -> Option<Machine> {
+    pub fn from_ident(ident: &[u8]) -> Option<DecodedArch> {
         let number = u16::from_le_bytes([*ident.get(18)?, *ident.get(19)?]);
         match (ident.get(..6)?, number) {
-            (b"\x7fELF\x02\x01", 62) => Some(Machine::X86),
-            (b"\x7fELF\x02\x01", 183) => Some(Machine::Arm64),
-            (b"\x7fELF\x01\x01", 40) => Some(Machine::Arm),
+            (b"\x7fELF\x02\x01", 62) => Some(DecodedArch::X86),
+            (b"\x7fELF\x02\x01", 183) => Some(DecodedArch::Arm64),
+            (b"\x7fELF\x01\x01", 40) => Some(DecodedArch::Arm),
             _ => None,
         }
     }
 
-    pub fn layout(self) -> &'static Layout {
+    pub fn layout(self) -> &'static ElfLayout {
         match self {
-            Machine::X86 | Machine::Arm64 => &ELF64,
-            Machine::Arm => &ELF32,
+            DecodedArch::X86 | DecodedArch::Arm64 => &ELF64,
+            DecodedArch::Arm => &ELF32,
         }
     }
 
@@ -31,24 +31,24 @@ impl Machine {
     pub fn relocations(self) -> (u32, [u32; 3]) {
         match self {
             // R_X86_64_RELATIVE; R_X86_64_{64,GLOB_DAT,JUMP_SLOT}, and so on.
-            Machine::X86 => (8, [1, 6, 7]),
-            Machine::Arm64 => (1027, [257, 1025, 1026]),
-            Machine::Arm => (23, [2, 21, 22]),
+            DecodedArch::X86 => (8, [1, 6, 7]),
+            DecodedArch::Arm64 => (1027, [257, 1025, 1026]),
+            DecodedArch::Arm => (23, [2, 21, 22]),
         }
     }
 
     /// The address of an instruction without the bit that selects an instruction set.
     pub fn plain(self, address: u64) -> u64 {
         match self {
-            Machine::X86 | Machine::Arm64 => address,
-            Machine::Arm => address & !1,
+            DecodedArch::X86 | DecodedArch::Arm64 => address,
+            DecodedArch::Arm => address & !1,
         }
     }
 }
 
 /// The offsets and sizes of the structures of an ELF class. Source: System V ABI, chapters 4 and 5.
 #[derive(Debug)]
-pub struct Layout {
+pub struct ElfLayout {
     /// Bytes of an address.
     pub word: u64,
     pub header: u64,
@@ -77,14 +77,14 @@ pub struct Layout {
 }
 
 #[rustfmt::skip]
-static ELF64: Layout = Layout {
+static ELF64: ElfLayout = ElfLayout {
     word: 8, header: 64, phoff: 32, phnum: 56, phentsize: 56, p_flags: 4, p_offset: 8, p_vaddr: 16, p_filesz: 32, p_memsz: 40,
     shoff: 40, shentsize: 58, shnum: 60, sh_addr: 16, sh_offset: 24, sh_size: 32, sh_link: 40,
     symbol: 24, st_value: 8, st_size: 16, st_info: 4, st_shndx: 6, relocation: 24,
 };
 
 #[rustfmt::skip]
-static ELF32: Layout = Layout {
+static ELF32: ElfLayout = ElfLayout {
     word: 4, header: 52, phoff: 28, phnum: 44, phentsize: 32, p_flags: 24, p_offset: 4, p_vaddr: 8, p_filesz: 16, p_memsz: 20,
     shoff: 32, shentsize: 46, shnum: 48, sh_addr: 12, sh_offset: 16, sh_size: 20, sh_link: 24,
     symbol: 16, st_value: 4, st_size: 8, st_info: 12, st_shndx: 14, relocation: 8,

@@ -20,13 +20,13 @@ use std::io::{self, Read};
 use serde::{Deserialize, Serialize};
 
 use crate::platform::CpuFeature;
-use binary::Binary;
-use layout::Machine;
-use search::{Budget, Search};
+use binary::ElfBinary;
+use layout::DecodedArch;
+use search::{CodeSearch, DecodeBudget};
 
 /// Maximum number of instructions that are decoded per file. Of 5,000 files, among them Chromium and LLVM, none executes
 /// more than 240,000 instructions in functions that are certainly called.
-const BUDGET: Budget = Budget { certain: 2_000_000, probable: 40_000 };
+const BUDGET: DecodeBudget = DecodeBudget { certain: 2_000_000, probable: 40_000 };
 
 /// The instructions that each byte of code adds to a file's budget, and the smallest budget: the time for an image is
 /// proportional to its size, even if its functions overlap.
@@ -41,7 +41,7 @@ pub struct CodeUse {
     /// Lower case, in the syntax of GNU as.
     pub mnemonic: String,
     /// The root from which it is reached.
-    pub root: Root,
+    pub root: CodeRoot,
     /// The function that contains it, if a symbol table names it.
     pub symbol: Option<String>,
     /// Its place among the file's certain or probable ones, in the order of execution.
@@ -50,7 +50,7 @@ pub struct CodeUse {
 
 /// A place at which a runtime enters a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Root {
+pub enum CodeRoot {
     /// `e_entry` and, from there, `main`.
     Entry,
     /// DT_INIT or an entry of DT_INIT_ARRAY.
@@ -77,12 +77,12 @@ pub fn needs(bytes: &[u8]) -> Option<CodeNeeds> {
     needs_within(bytes, BUDGET)
 }
 
-fn needs_within(bytes: &[u8], most: Budget) -> Option<CodeNeeds> {
-    let binary = Binary::parse(bytes)?;
+fn needs_within(bytes: &[u8], most: DecodeBudget) -> Option<CodeNeeds> {
+    let binary = ElfBinary::parse(bytes)?;
     let code: usize = binary.segments().iter().map(|(_, bytes)| bytes.len()).sum();
     let limit = LEAST.saturating_add(code.saturating_mul(PER_BYTE));
-    let budget = Budget { certain: most.certain.min(limit), probable: most.probable.min(limit) };
-    let mut search = Search::new(&binary, budget);
+    let budget = DecodeBudget { certain: most.certain.min(limit), probable: most.probable.min(limit) };
+    let mut search = CodeSearch::new(&binary, budget);
     for (root, address) in binary.roots() {
         search.enter(root, address);
     }
@@ -105,16 +105,16 @@ thread_local! {
 }
 
 /// A reader that keeps the bytes of an ELF file whose code is searched, and nothing of other files.
-pub struct Kept<'r> {
+pub struct KeptCode<'r> {
     reader: &'r mut dyn Read,
     bytes: Vec<u8>,
-    state: State,
+    state: KeepState,
     /// Maximum bytes to keep.
     limit: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum KeepState {
     /// Fewer than [`IDENT_BYTES`] bytes have been read.
     Open,
     Wanted,
@@ -126,20 +126,20 @@ enum State {
     TooLarge,
 }
 
-impl<'r> Kept<'r> {
-    pub fn new(reader: &'r mut dyn Read) -> Kept<'r> {
-        Kept { reader, bytes: SPARE.take(), state: State::Open, limit: FILE_BYTES }
+impl<'r> KeptCode<'r> {
+    pub fn new(reader: &'r mut dyn Read) -> KeptCode<'r> {
+        KeptCode { reader, bytes: SPARE.take(), state: KeepState::Open, limit: FILE_BYTES }
     }
 
     /// Reads the file to its end and searches its code.
     pub fn needs(&mut self) -> Option<CodeNeeds> {
-        if self.state == State::Wanted {
+        if self.state == KeepState::Wanted {
             // Up to the limit, without a copy in between.
             let room = self.limit.saturating_sub(self.bytes.len()) as u64;
             (&mut *self.reader).take(room).read_to_end(&mut self.bytes).ok()?;
         }
         let mut rest = [0; 64 << 10];
-        while self.state == State::Wanted {
+        while self.state == KeepState::Wanted {
             match self.read(&mut rest) {
                 Ok(0) => break,
                 Ok(_) => {}
@@ -148,14 +148,14 @@ impl<'r> Kept<'r> {
             }
         }
         match self.state {
-            State::Wanted | State::Enough => Some(needs(&self.bytes).unwrap_or_default()),
-            State::Open | State::NotSearched => None,
-            State::TooLarge => Some(CodeNeeds { is_partial: true, ..CodeNeeds::default() }),
+            KeepState::Wanted | KeepState::Enough => Some(needs(&self.bytes).unwrap_or_default()),
+            KeepState::Open | KeepState::NotSearched => None,
+            KeepState::TooLarge => Some(CodeNeeds { is_partial: true, ..CodeNeeds::default() }),
         }
     }
 }
 
-impl Drop for Kept<'_> {
+impl Drop for KeptCode<'_> {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
@@ -164,25 +164,25 @@ impl Drop for Kept<'_> {
     }
 }
 
-impl Read for Kept<'_> {
+impl Read for KeptCode<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.reader.read(buffer)?;
         match self.state {
-            State::Open | State::Wanted => {}
-            State::Enough | State::NotSearched | State::TooLarge => return Ok(len),
+            KeepState::Open | KeepState::Wanted => {}
+            KeepState::Enough | KeepState::NotSearched | KeepState::TooLarge => return Ok(len),
         }
         if self.bytes.len() + len > self.limit {
-            let end = Binary::parse(&self.bytes).map(|binary| binary.loaded_end());
+            let end = ElfBinary::parse(&self.bytes).map(|binary| binary.loaded_end());
             match end {
-                Some(end) if end <= self.bytes.len() as u64 => self.state = State::Enough,
-                Some(_) | None => (self.state, self.bytes) = (State::TooLarge, Vec::new()),
+                Some(end) if end <= self.bytes.len() as u64 => self.state = KeepState::Enough,
+                Some(_) | None => (self.state, self.bytes) = (KeepState::TooLarge, Vec::new()),
             }
             return Ok(len);
         }
         self.bytes.extend_from_slice(&buffer[..len]);
-        if self.state == State::Open && self.bytes.len() >= IDENT_BYTES {
-            let is_searched = Machine::of(&self.bytes).is_some();
-            self.state = if is_searched { State::Wanted } else { State::NotSearched };
+        if self.state == KeepState::Open && self.bytes.len() >= IDENT_BYTES {
+            let is_searched = DecodedArch::from_ident(&self.bytes).is_some();
+            self.state = if is_searched { KeepState::Wanted } else { KeepState::NotSearched };
             if !is_searched {
                 self.bytes.clear();
             }

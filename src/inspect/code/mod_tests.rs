@@ -249,7 +249,7 @@ fn endless_and_recursive_code_ends() {
 #[test]
 fn an_instruction_beyond_the_budget_is_not_missed_silently() {
     let search = |code: &[u8]| {
-        let found = needs_within(&program(62, code), Budget { certain: 5000, probable: 100 }).expect("a program");
+        let found = needs_within(&program(62, code), DecodeBudget { certain: 5000, probable: 100 }).expect("a program");
         (certain(&found).len(), found.is_partial)
     };
     let end = [&AVX[..], &[0xc3]].concat();
@@ -280,12 +280,12 @@ fn a_file_that_is_cut_off_anywhere_is_searched_without_a_panic() {
 #[test]
 fn only_files_of_the_searched_architectures_are_kept() {
     let mut text: &[u8] = b"#!/bin/sh\necho a long enough text\n";
-    let mut kept = Kept::new(&mut text);
+    let mut kept = KeptCode::new(&mut text);
     std::io::copy(&mut kept, &mut std::io::sink()).expect("reading from memory does not fail");
     assert_eq!(kept.needs(), None);
     let file = program(62, &[&AVX[..], &[0xc3]].concat());
     let mut reader = file.as_slice();
-    let mut kept = Kept::new(&mut reader);
+    let mut kept = KeptCode::new(&mut reader);
     kept.read_exact(&mut [0; 64]).expect("a header");
     assert_eq!(kept.needs().map(|needs| needs.certain.len()), Some(1));
 }
@@ -296,7 +296,7 @@ fn a_file_that_is_too_large_is_searched_without_what_follows_its_segments() {
     let file = [&code[..], &[0; 3 << 16]].concat();
     let search = |limit: usize| {
         let mut reader = file.as_slice();
-        let mut kept = Kept::new(&mut reader);
+        let mut kept = KeptCode::new(&mut reader);
         kept.limit = limit;
         std::io::copy(&mut kept, &mut std::io::sink()).expect("reading from memory does not fail");
         kept.needs().expect("a program")

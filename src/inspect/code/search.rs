@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use foldhash::fast::FixedState;
 
-use super::binary::{Binary, Pointer};
-use super::blocks::{Callee, Code, Decode, Event, Flow, Function};
+use super::binary::{ElfBinary, Pointer};
+use super::blocks::{Callee, CodeEvent, CodeFunction, Decode, InstructionFlow, SurroundingCode};
 use super::decoder::CodeDecoder;
-use super::layout::Machine;
-use super::{CodeNeeds, CodeUse, Root, arm, arm64, spread, x86};
+use super::layout::DecodedArch;
+use super::{CodeNeeds, CodeRoot, CodeUse, arm, arm64, spread, x86};
 use crate::platform::CpuFeature;
 
 /// Number of instructions within which a function must turn out to never return.
@@ -50,50 +50,50 @@ const NEVER: &[&str] = &[
 #[derive(Debug)]
 struct Body {
     /// In the order of execution.
-    certain: Vec<Event>,
-    probable: Vec<Event>,
+    certain: Vec<CodeEvent>,
+    probable: Vec<CodeEvent>,
 }
 
 /// A function that is probably called, or whose certain part has been followed.
-struct Pending {
-    /// An index into [`Search::roots`].
+struct PendingFunction {
+    /// An index into [`CodeSearch::roots`].
     root: usize,
     body: Rc<Body>,
     is_called: bool,
 }
 
-pub struct Search<'b> {
-    binary: &'b Binary<'b>,
-    roots: Vec<Root>,
+pub struct CodeSearch<'b> {
+    binary: &'b ElfBinary<'b>,
+    roots: Vec<CodeRoot>,
     /// Functions that are certainly called, and those whose calls have been followed at all.
     called: HashSet<u64, FixedState>,
     reached: HashSet<u64, FixedState>,
-    pending: VecDeque<Pending>,
+    pending: VecDeque<PendingFunction>,
     never: HashMap<u64, bool, FixedState>,
-    budget: Budget,
+    budget: DecodeBudget,
     left: usize,
     needs: CodeNeeds,
 }
 
 /// Maximum number of instructions that are decoded.
 #[derive(Clone, Copy, Debug)]
-pub struct Budget {
+pub struct DecodeBudget {
     /// In functions that are certainly called. If they have more, the search is partial.
     pub certain: usize,
     /// In functions that are probably called.
     pub probable: usize,
 }
 
-impl<'b> Search<'b> {
-    pub fn new(binary: &'b Binary<'b>, budget: Budget) -> Search<'b> {
+impl<'b> CodeSearch<'b> {
+    pub fn new(binary: &'b ElfBinary<'b>, budget: DecodeBudget) -> CodeSearch<'b> {
         let (roots, called, reached, pending, never) = Default::default();
         let needs = CodeNeeds::default();
-        Search { binary, roots, called, reached, pending, never, budget, left: budget.certain, needs }
+        CodeSearch { binary, roots, called, reached, pending, never, budget, left: budget.certain, needs }
     }
 
     /// Searches from the function at `address`, which the runtime calls.
-    pub fn enter(&mut self, root: Root, address: u64) {
-        let is_entry = root == Root::Entry;
+    pub fn enter(&mut self, root: CodeRoot, address: u64) {
+        let is_entry = root == CodeRoot::Entry;
         self.roots.push(root);
         let root = self.roots.len() - 1;
         self.follow(root, address);
@@ -117,8 +117,8 @@ impl<'b> Search<'b> {
             };
             *position += 1;
             match event {
-                Event::Needs(feature, address) => self.keep(root, feature, address, true),
-                Event::Calls(callee, arguments) => {
+                CodeEvent::Needs(feature, address) => self.keep(root, feature, address, true),
+                CodeEvent::Calls(callee, arguments) => {
                     for target in self.targets(callee, arguments).into_iter().rev() {
                         stack.extend(self.call(root, target).map(|body| (body, 0)));
                     }
@@ -134,7 +134,7 @@ impl<'b> Search<'b> {
         }
         let body = Rc::new(self.body(address, true)?);
         self.reached.insert(address);
-        self.pending.push_back(Pending { root, body: body.clone(), is_called: false });
+        self.pending.push_back(PendingFunction { root, body: body.clone(), is_called: false });
         Some(body)
     }
 
@@ -144,19 +144,19 @@ impl<'b> Search<'b> {
             && self.reached.insert(address)
             && let Some(body) = self.body(address, false)
         {
-            self.pending.push_back(Pending { root, body: Rc::new(body), is_called: true });
+            self.pending.push_back(PendingFunction { root, body: Rc::new(body), is_called: true });
         }
     }
 
     /// Follows the calls that are probably made.
     fn follow_probable(&mut self) {
         self.left = self.budget.probable;
-        while let Some(Pending { root, body, is_called }) = self.pending.pop_front() {
+        while let Some(PendingFunction { root, body, is_called }) = self.pending.pop_front() {
             let certain = if is_called { &body.certain[..] } else { &[] };
             for event in certain.iter().chain(&body.probable) {
                 match *event {
-                    Event::Needs(feature, address) => self.keep(root, feature, address, false),
-                    Event::Calls(callee, arguments) => {
+                    CodeEvent::Needs(feature, address) => self.keep(root, feature, address, false),
+                    CodeEvent::Calls(callee, arguments) => {
                         for target in self.targets(callee, arguments) {
                             self.suppose(root, target);
                         }
@@ -183,9 +183,9 @@ impl<'b> Search<'b> {
 
     pub fn finish(mut self) -> CodeNeeds {
         let binary = self.binary;
-        if binary.machine == Machine::X86 {
+        if binary.machine == DecodedArch::X86 {
             let found = spread::spread(&binary.segments());
-            self.roots.push(Root::Everywhere);
+            self.roots.push(CodeRoot::Everywhere);
             for (feature, address) in found {
                 self.keep(self.roots.len() - 1, feature, address, true);
             }
@@ -199,9 +199,9 @@ impl<'b> Search<'b> {
         self.needs
     }
 
-    fn decode(&mut self, entry: u64) -> Function {
+    fn decode(&mut self, entry: u64) -> CodeFunction {
         let budget = self.left;
-        let function = Function::decode(entry, CodeDecoder::new(self.binary.machine), self, budget);
+        let function = CodeFunction::decode(entry, CodeDecoder::new(self.binary.machine), self, budget);
         // A call costs something even if it leads to bytes that are not an instruction.
         self.left = self.left.saturating_sub(function.cost.max(1));
         function
@@ -313,10 +313,10 @@ impl<'b> Search<'b> {
             let Some(step) = self.binary.code(at).and_then(|bytes| decoder.step(bytes, at)) else { break };
             self.left = self.left.saturating_sub(1);
             match step.flow {
-                Flow::Next => at = step.next,
-                Flow::Jump(target) => at = target,
-                Flow::Call { callee, .. } | Flow::Leave { callee, .. } => {
-                    let is_call = matches!(step.flow, Flow::Call { .. });
+                InstructionFlow::Next => at = step.next,
+                InstructionFlow::Jump(target) => at = target,
+                InstructionFlow::Call { callee, .. } | InstructionFlow::Leave { callee, .. } => {
+                    let is_call = matches!(step.flow, InstructionFlow::Call { .. });
                     match self.resolve(callee) {
                         Some(Pointer::Import(name)) if is_never(name) => {
                             answer = true;
@@ -333,11 +333,11 @@ impl<'b> Search<'b> {
                     }
                     at = step.next;
                 }
-                Flow::Trap => {
+                InstructionFlow::Trap => {
                     answer = true;
                     break;
                 }
-                Flow::Return | Flow::Branch { .. } => break,
+                InstructionFlow::Return | InstructionFlow::Branch { .. } => break,
             }
         }
         self.never.insert(start, answer);
@@ -345,7 +345,7 @@ impl<'b> Search<'b> {
     }
 }
 
-impl<'b> Code<'b> for Search<'b> {
+impl<'b> SurroundingCode<'b> for CodeSearch<'b> {
     fn bytes(&self, address: u64) -> Option<&'b [u8]> {
         self.binary.code(address)
     }
@@ -376,11 +376,11 @@ fn is_never(name: &str) -> bool {
 }
 
 /// The slot through which a PLT entry at `address` jumps.
-fn stub_slot(binary: &Binary<'_>, address: u64) -> Option<u64> {
+fn stub_slot(binary: &ElfBinary<'_>, address: u64) -> Option<u64> {
     let code = binary.code(address)?;
     match binary.machine {
-        Machine::X86 => x86::stub(code, address),
-        Machine::Arm64 => arm64::stub(code, address),
-        Machine::Arm => arm::stub(code, address),
+        DecodedArch::X86 => x86::stub(code, address),
+        DecodedArch::Arm64 => arm64::stub(code, address),
+        DecodedArch::Arm => arm::stub(code, address),
     }
 }

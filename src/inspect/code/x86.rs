@@ -3,12 +3,12 @@
 
 use iced_x86::{Code, ConditionCode, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
-use super::blocks::{Callee, Compared, Flow, Step, Test};
+use super::blocks::{Callee, Compared, DecodedStep, InstructionFlow, Test};
 use crate::platform::CpuFeature;
 
 /// What is known about a register's value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Value {
+enum X86Value {
     #[default]
     Unknown,
     /// An address or number in the code.
@@ -23,25 +23,25 @@ enum Value {
     Memory,
 }
 
-impl Value {
+impl X86Value {
     fn is_memory(self) -> bool {
-        matches!(self, Value::Slot(_) | Value::Variable(..) | Value::Memory)
+        matches!(self, X86Value::Slot(_) | X86Value::Variable(..) | X86Value::Memory)
     }
 
     fn pointer(self) -> Callee {
         match self {
-            Value::Constant(address) => Callee::At(address),
-            Value::Slot(slot) => Callee::Slot(slot),
-            Value::Unknown | Value::Variable(..) | Value::Returned | Value::Memory => Callee::Unknown,
+            X86Value::Constant(address) => Callee::At(address),
+            X86Value::Slot(slot) => Callee::Slot(slot),
+            X86Value::Unknown | X86Value::Variable(..) | X86Value::Returned | X86Value::Memory => Callee::Unknown,
         }
     }
 
     /// The address and size of the variable that it was read from.
     fn variable(self) -> Option<(u64, u64)> {
         match self {
-            Value::Slot(address) => Some((address, 8)),
-            Value::Variable(address, size) => Some((address, u64::from(size))),
-            Value::Unknown | Value::Constant(_) | Value::Returned | Value::Memory => None,
+            X86Value::Slot(address) => Some((address, 8)),
+            X86Value::Variable(address, size) => Some((address, u64::from(size))),
+            X86Value::Unknown | X86Value::Constant(_) | X86Value::Returned | X86Value::Memory => None,
         }
     }
 }
@@ -59,8 +59,8 @@ enum Flags {
 }
 
 #[derive(Clone, Default)]
-pub struct Decoder {
-    values: [Value; 16],
+pub struct X86Decoder {
+    values: [X86Value; 16],
     flags: Flags,
     /// The comparison of a variable that set the flags: its address, its size, and what it was compared with.
     compared: Option<(u64, u64, Compared)>,
@@ -78,12 +78,12 @@ fn index(register: Register) -> Option<usize> {
     (full.is_gpr64()).then(|| full as usize - Register::RAX as usize)
 }
 
-impl Decoder {
-    fn value(&self, register: Register) -> Value {
-        index(register).map_or(Value::Unknown, |index| self.values[index])
+impl X86Decoder {
+    fn value(&self, register: Register) -> X86Value {
+        index(register).map_or(X86Value::Unknown, |index| self.values[index])
     }
 
-    fn set(&mut self, register: Register, value: Value) {
+    fn set(&mut self, register: Register, value: X86Value) {
         if let Some(index) = index(register) {
             self.values[index] = value;
         }
@@ -104,7 +104,7 @@ impl Decoder {
         if instruction.mnemonic() == Mnemonic::Cmp && is_register(0) && is_register(1) {
             let pair = [instruction.op0_register(), instruction.op1_register()].map(|register| self.value(register));
             return match pair {
-                [Value::Slot(address), Value::Returned] | [Value::Returned, Value::Slot(address)] => {
+                [X86Value::Slot(address), X86Value::Returned] | [X86Value::Returned, X86Value::Slot(address)] => {
                     Some((address, 8, Compared::Returned))
                 }
                 _ => None,
@@ -142,7 +142,7 @@ impl Decoder {
     fn note(&mut self, instruction: &Instruction) {
         let mnemonic = instruction.mnemonic();
         let is_memory = Self::reads_shared(instruction);
-        let of_memory = |decoder: &Decoder, op: u32| {
+        let of_memory = |decoder: &X86Decoder, op: u32| {
             instruction.op_kind(op) == OpKind::Register && decoder.value(instruction.op_register(op)).is_memory()
         };
         let count = instruction.op_count();
@@ -173,7 +173,7 @@ impl Decoder {
                 let is_pair = mnemonic == Mnemonic::Cmp
                     && size == 8
                     && instruction.op1_kind() == OpKind::Register
-                    && !matches!(self.value(instruction.op1_register()), Value::Constant(_));
+                    && !matches!(self.value(instruction.op1_register()), X86Value::Constant(_));
                 self.flags = match size {
                     _ if is_pair => Flags::Plain,
                     _ if is_tainted || is_bits => Flags::Doubtful,
@@ -204,29 +204,29 @@ impl Decoder {
         }
         let value = match mnemonic {
             Mnemonic::Lea if instruction.is_ip_rel_memory_operand() => {
-                Value::Constant(instruction.ip_rel_memory_address())
+                X86Value::Constant(instruction.ip_rel_memory_address())
             }
-            Mnemonic::Lea => Value::Unknown,
+            Mnemonic::Lea => X86Value::Unknown,
             Mnemonic::Mov => match instruction.op1_kind() {
                 OpKind::Register => self.value(instruction.op1_register()),
                 OpKind::Immediate32 | OpKind::Immediate64 | OpKind::Immediate32to64 => {
-                    Value::Constant(instruction.immediate(1))
+                    X86Value::Constant(instruction.immediate(1))
                 }
                 OpKind::Memory if instruction.is_ip_rel_memory_operand() && size == 8 => {
-                    Value::Slot(instruction.ip_rel_memory_address())
+                    X86Value::Slot(instruction.ip_rel_memory_address())
                 }
                 OpKind::Memory if instruction.is_ip_rel_memory_operand() => {
-                    Value::Variable(instruction.ip_rel_memory_address(), instruction.memory_size().size() as u8)
+                    X86Value::Variable(instruction.ip_rel_memory_address(), instruction.memory_size().size() as u8)
                 }
-                OpKind::Memory if is_memory => Value::Memory,
-                _ => Value::Unknown,
+                OpKind::Memory if is_memory => X86Value::Memory,
+                _ => X86Value::Unknown,
             },
             Mnemonic::Movzx if instruction.is_ip_rel_memory_operand() => {
-                Value::Variable(instruction.ip_rel_memory_address(), instruction.memory_size().size() as u8)
+                X86Value::Variable(instruction.ip_rel_memory_address(), instruction.memory_size().size() as u8)
             }
-            Mnemonic::Xor if instruction.op0_register() == instruction.op1_register() => Value::Constant(0),
-            _ if is_tainted => Value::Memory,
-            _ => Value::Unknown,
+            Mnemonic::Xor if instruction.op0_register() == instruction.op1_register() => X86Value::Constant(0),
+            _ if is_tainted => X86Value::Memory,
+            _ => X86Value::Unknown,
         };
         self.set(instruction.op0_register(), value);
     }
@@ -235,7 +235,7 @@ impl Decoder {
     fn forget_call(&mut self) {
         for (register, value) in self.values.iter_mut().enumerate() {
             if !matches!(register, 3 | 5 | 12..=15) {
-                *value = if register == 0 { Value::Returned } else { Value::Unknown };
+                *value = if register == 0 { X86Value::Returned } else { X86Value::Unknown };
             }
         }
     }
@@ -276,43 +276,46 @@ impl Decoder {
     }
 }
 
-impl Decoder {
+impl X86Decoder {
     /// The instruction at `address`. `None` if the bytes are not an instruction.
-    pub fn step(&mut self, code: &[u8], address: u64) -> Option<Step> {
+    pub fn step(&mut self, code: &[u8], address: u64) -> Option<DecodedStep> {
         let instruction = decode(code, address)?;
         let test = self.test(&instruction);
         let flow = match instruction.flow_control() {
             FlowControl::Next | FlowControl::XbeginXabortXend => {
                 self.note(&instruction);
-                Flow::Next
+                InstructionFlow::Next
             }
-            FlowControl::UnconditionalBranch => Flow::Jump(instruction.near_branch_target()),
+            FlowControl::UnconditionalBranch => InstructionFlow::Jump(instruction.near_branch_target()),
             FlowControl::ConditionalBranch if instruction.op0_kind() == OpKind::NearBranch64 => {
-                Flow::Branch { target: instruction.near_branch_target(), is_guard: self.is_guard(&instruction) }
+                InstructionFlow::Branch {
+                    target: instruction.near_branch_target(),
+                    is_guard: self.is_guard(&instruction),
+                }
             }
             FlowControl::Call if instruction.mnemonic() == Mnemonic::Syscall => {
                 self.values = Default::default();
-                Flow::Next
+                InstructionFlow::Next
             }
             FlowControl::Call | FlowControl::IndirectCall => {
                 let (callee, arguments) = (self.callee(&instruction), self.arguments());
                 self.forget_call();
                 (self.flags, self.compared) = (Flags::Doubtful, None);
-                Flow::Call { callee, arguments }
+                InstructionFlow::Call { callee, arguments }
             }
             FlowControl::IndirectBranch => {
-                Flow::Leave { callee: self.callee(&instruction), arguments: self.arguments() }
+                InstructionFlow::Leave { callee: self.callee(&instruction), arguments: self.arguments() }
             }
-            FlowControl::Return => Flow::Return,
-            FlowControl::ConditionalBranch | FlowControl::Interrupt | FlowControl::Exception => Flow::Trap,
+            FlowControl::Return => InstructionFlow::Return,
+            FlowControl::ConditionalBranch | FlowControl::Interrupt | FlowControl::Exception => InstructionFlow::Trap,
         };
-        let flow = if instruction.mnemonic() == Mnemonic::Hlt { Flow::Trap } else { flow };
+        let flow = if instruction.mnemonic() == Mnemonic::Hlt { InstructionFlow::Trap } else { flow };
         let queries_cpu = matches!(instruction.mnemonic(), Mnemonic::Cpuid | Mnemonic::Xgetbv);
         let is_store = instruction.op0_kind() == OpKind::Memory
             && instruction.is_ip_rel_memory_operand()
             && !matches!(instruction.mnemonic(), Mnemonic::Test | Mnemonic::Cmp);
         let stores = is_store.then(|| instruction.ip_rel_memory_address());
-        Some(Step { next: instruction.next_ip(), flow, needs: needs(&instruction), queries_cpu, test, stores })
+        Some(DecodedStep { next: instruction.next_ip(), flow, needs: needs(&instruction), queries_cpu, test, stores })
     }
 }
 

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::image::{FileView, NodeKind, RootFs};
 use crate::inspect::FileKind;
-use crate::judge::facts::programs::{Fit, Program, Programs};
-use crate::judge::facts::searched::Searched;
+use crate::judge::facts::programs::{Fit, JudgedProgram, Programs};
+use crate::judge::facts::searched::SearchedDirectories;
 use crate::judge::facts::tokens::Libc;
 
 /// Limit on the objects of one module's closure.
@@ -28,7 +28,7 @@ const MOUNTED: &[&str] = &[
 pub struct Libraries<'a> {
     rootfs: &'a RootFs<FileKind>,
     programs: &'a Programs<'a>,
-    searched: Searched,
+    searched: SearchedDirectories,
     /// Indices into `programs.all` by file name, by soname and by the names of links.
     by_name: HashMap<String, Vec<usize>>,
 }
@@ -45,7 +45,7 @@ pub enum Lack {
 }
 
 impl<'a> Libraries<'a> {
-    pub fn of(rootfs: &'a RootFs<FileKind>, programs: &'a Programs<'a>, env: &[String]) -> Libraries<'a> {
+    pub fn from_rootfs(rootfs: &'a RootFs<FileKind>, programs: &'a Programs<'a>, env: &[String]) -> Libraries<'a> {
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         let mut by_id = HashMap::new();
         for (index, program) in programs.all.iter().enumerate() {
@@ -69,12 +69,12 @@ impl<'a> Libraries<'a> {
             let own = by_name.entry(name).or_default();
             own.extend(index.filter(|index| !own.contains(index)));
         }
-        Libraries { rootfs, programs, searched: Searched::of(rootfs, programs, env), by_name }
+        Libraries { rootfs, programs, searched: SearchedDirectories::from_rootfs(rootfs, programs, env), by_name }
     }
 
     /// The first library or version in `program`'s closure that is missing. `None`: nothing is missing, or a dynamic
     /// section was only read in part.
-    pub fn lack(&self, program: &Program<'_>) -> Option<Lack> {
+    pub fn lack(&self, program: &JudgedProgram<'_>) -> Option<Lack> {
         let mut seen = BTreeSet::new();
         let mut objects = vec![program];
         while let Some(object) = objects.pop() {
@@ -108,7 +108,7 @@ impl<'a> Libraries<'a> {
     }
 
     /// `program` and the libraries that it loads, the first of each name, if the image has them.
-    pub fn closure<'p>(&'p self, program: &'p Program<'p>) -> Vec<&'p Program<'p>> {
+    pub fn closure<'p>(&'p self, program: &'p JudgedProgram<'p>) -> Vec<&'p JudgedProgram<'p>> {
         let (mut seen, mut objects, mut at) = (BTreeSet::new(), vec![program], 0);
         while let Some(object) = objects.get(at).copied() {
             at += 1;
@@ -123,7 +123,7 @@ impl<'a> Libraries<'a> {
     }
 
     /// The object of `program`'s closure that needs the library `name`, itself first.
-    pub fn needing<'p>(&'p self, program: &'p Program<'p>, name: &str) -> Option<&'p Program<'p>> {
+    pub fn needing<'p>(&'p self, program: &'p JudgedProgram<'p>, name: &str) -> Option<&'p JudgedProgram<'p>> {
         let mut seen = BTreeSet::new();
         let mut objects = VecDeque::from([program]);
         while let Some(object) = objects.pop_front() {
@@ -142,7 +142,7 @@ impl<'a> Libraries<'a> {
 
     /// Libraries of that name for the object's architecture: files of that name or soname, and the targets of links of
     /// that name.
-    fn own(&self, name: &str, object: &Program<'_>) -> Vec<usize> {
+    fn own(&self, name: &str, object: &JudgedProgram<'_>) -> Vec<usize> {
         let name = name.rsplit('/').next().unwrap_or(name);
         let is_own = |index: &usize| self.programs.all[*index].elf.arch() == object.elf.arch();
         self.by_name.get(name).into_iter().flatten().copied().filter(is_own).collect()
@@ -166,10 +166,10 @@ impl<'a> Libraries<'a> {
         is_reserved && self.programs.libcs.contains(&Libc::Musl)
     }
 
-    fn version(&self, object: &Program<'_>) -> Option<Lack> {
+    fn version(&self, object: &JudgedProgram<'_>) -> Option<Lack> {
         let dynamic = object.elf.dynamic.as_ref()?;
         for (library, versions) in &dynamic.wants {
-            let providers: Vec<&Program<'_>> =
+            let providers: Vec<&JudgedProgram<'_>> =
                 self.own(library, object).into_iter().map(|index| &self.programs.all[index]).collect();
             let offers: BTreeMap<&str, &Vec<String>> = providers
                 .iter()

@@ -15,7 +15,7 @@ const DIRECTORIES: &[&str] = &["PLAYWRIGHT_BROWSERS_PATH", "PUPPETEER_CACHE_DIR"
 
 /// What happens to a process whose configuration names a file that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Use {
+pub enum NamedUse {
     /// It fails, at its start or when it reaches the file.
     Needed,
     /// `LD_PRELOAD`: glibc's loader prints a line and continues; musl's maps the file and ends the program.
@@ -30,12 +30,12 @@ pub enum Use {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedBy {
     pub place: String,
-    pub used: Use,
+    pub used: NamedUse,
 }
 
 /// The named files of an image.
 #[derive(Debug, Default)]
-pub struct Named {
+pub struct NamedFiles {
     /// Key: real path.
     files: BTreeMap<String, NamedBy>,
     /// Key: file name. Only names without a path that no file of this platform has.
@@ -48,11 +48,11 @@ pub struct Named {
     enabled: BTreeSet<NodeId>,
 }
 
-impl Named {
+impl NamedFiles {
     /// `argv`: the words of the call, which can name libraries to load: `--plugin=/opt/plugin.so`.
-    pub fn of(rootfs: &RootFs<FileKind>, env: &[String], argv: &[String]) -> Named {
-        let mut named = Named::default();
-        let by = NamedBy { place: "the command line".to_string(), used: Use::Needed };
+    pub fn from_rootfs(rootfs: &RootFs<FileKind>, env: &[String], argv: &[String]) -> NamedFiles {
+        let mut named = NamedFiles::default();
+        let by = NamedBy { place: "the command line".to_string(), used: NamedUse::Needed };
         let words = argv.iter().skip(1).filter(|word| !word.starts_with("LD_PRELOAD="));
         let words = words.flat_map(|word| names(word.as_bytes()));
         words.filter(|name| name.starts_with('/') && is_library(name)).for_each(|name| named.note(rootfs, &name, &by));
@@ -63,7 +63,7 @@ impl Named {
             let Some((key, value)) = line.split_once('=') else { continue };
             let by = NamedBy {
                 place: format!("ENV {key}"),
-                used: if key == "LD_PRELOAD" { Use::Preloaded } else { Use::Needed },
+                used: if key == "LD_PRELOAD" { NamedUse::Preloaded } else { NamedUse::Needed },
             };
             if DIRECTORIES.contains(&key) {
                 named.directory(rootfs, value, &by);
@@ -90,9 +90,9 @@ impl Named {
             }
             for mention in found.iter().take(left) {
                 let used = match mention.load {
-                    _ if path == "/etc/ld.so.preload" => Use::PreloadFile,
-                    Load::AtStart | Load::WhenUsed => Use::Needed,
-                    Load::Optional => Use::Optional,
+                    _ if path == "/etc/ld.so.preload" => NamedUse::PreloadFile,
+                    Load::AtStart | Load::WhenUsed => NamedUse::Needed,
+                    Load::Optional => NamedUse::Optional,
                 };
                 named.note(rootfs, &mention.name, &NamedBy { place: format!("{path}:{}", mention.line), used });
             }

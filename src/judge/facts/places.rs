@@ -28,7 +28,7 @@ pub struct Places {
 }
 
 impl Places {
-    pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, chain: &Chain<'_>) -> Places {
+    pub fn from_rootfs(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, chain: &Chain<'_>) -> Places {
         let environments = environments(rootfs);
         let mut directories = searched(rootfs, chain);
         directories

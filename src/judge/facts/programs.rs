@@ -24,7 +24,7 @@ pub enum Fit {
 }
 
 /// An ELF file that can be executed or loaded (ET_EXEC, ET_DYN), or an object of another type.
-pub struct Program<'a> {
+pub struct JudgedProgram<'a> {
     pub id: NodeId,
     /// Absolute path in the merged file system.
     pub path: String,
@@ -39,7 +39,7 @@ pub struct Program<'a> {
 /// The ELF files of an image, and facts about the image that follow from them.
 pub struct Programs<'a> {
     /// Sorted by path.
-    pub all: Vec<Program<'a>>,
+    pub all: Vec<JudgedProgram<'a>>,
     /// The image's own C libraries, by the loaders that it has.
     pub libcs: Vec<Libc>,
 }
@@ -68,14 +68,14 @@ pub fn fit(elf: &Elf, node: &Node) -> Fit {
 
 impl<'a> Programs<'a> {
     pub fn collect(rootfs: &'a RootFs<FileKind>, node: &Node) -> Programs<'a> {
-        let mut all: Vec<Program<'a>> = rootfs
+        let mut all: Vec<JudgedProgram<'a>> = rootfs
             .files_with_facts()
             .filter_map(|view| match view.fact {
                 Some(FileKind::Elf(elf)) => {
                     let path = String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
                     let platform = tokens::read(&path);
                     let elf: &'a Elf = elf;
-                    Some(Program {
+                    Some(JudgedProgram {
                         id: view.id,
                         layer: view.layer,
                         mode: view.mode,
@@ -94,12 +94,12 @@ impl<'a> Programs<'a> {
     }
 
     /// The programs that execve or a loader could accept on some machine.
-    pub fn runnable(&self) -> impl Iterator<Item = &Program<'a>> {
+    pub fn runnable(&self) -> impl Iterator<Item = &JudgedProgram<'a>> {
         self.all.iter().filter(|program| program.is_runnable())
     }
 
     /// The program at this path, which must not contain links.
-    pub fn at(&self, path: &str) -> Option<&Program<'a>> {
+    pub fn at(&self, path: &str) -> Option<&JudgedProgram<'a>> {
         self.all.binary_search_by(|program| program.path.as_str().cmp(path)).ok().map(|index| &self.all[index])
     }
 
@@ -113,7 +113,7 @@ impl<'a> Programs<'a> {
     }
 }
 
-impl Program<'_> {
+impl JudgedProgram<'_> {
     pub fn is_runnable(&self) -> bool {
         matches!(self.elf.e_type, ET_EXEC | ET_DYN) && self.fit != Fit::NoLinux
     }
@@ -155,7 +155,7 @@ impl Program<'_> {
 }
 
 /// The C libraries that an image has: detected by a loader for its platform, at its usual path or by its name.
-fn libcs(rootfs: &RootFs<FileKind>, node: &Node, all: &[Program<'_>]) -> Vec<Libc> {
+fn libcs(rootfs: &RootFs<FileKind>, node: &Node, all: &[JudgedProgram<'_>]) -> Vec<Libc> {
     let has = |place: &str, prefix: &[&str]| {
         (!place.is_empty() && rootfs.resolve(place).is_ok())
             || all.iter().any(|program| {

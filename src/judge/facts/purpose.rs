@@ -5,22 +5,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::inspect::{Ar, Elf, MachO, PT_LOAD, Pe};
-use crate::judge::facts::programs::{Fit, Program};
+use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::siblings::Siblings;
 use crate::judge::facts::tokens::{self, PathPlatform, is_kin};
 use crate::platform::Arch;
 use crate::platform::arch::ArchRow;
 
 /// A file that this image's platform does not run or load.
-pub struct Suspect<'a> {
+pub struct ForeignFile<'a> {
     pub path: &'a str,
     pub platform: Option<&'a PathPlatform>,
-    pub format: Format<'a>,
+    pub format: PurposeFormat<'a>,
 }
 
 #[derive(Clone, Copy)]
-pub enum Format<'a> {
-    Elf(&'a Program<'a>),
+pub enum PurposeFormat<'a> {
+    Elf(&'a JudgedProgram<'a>),
     Pe(&'a Pe),
     MachO(&'a MachO),
     /// A static library.
@@ -32,7 +32,7 @@ pub struct PurposeRule {
     pub name: &'static str,
     /// The reason, for `--all` and for the documentation.
     pub why: &'static str,
-    applies: fn(&Suspect<'_>, &Siblings) -> bool,
+    applies: fn(&ForeignFile<'_>, &Siblings) -> bool,
 }
 
 /// Excuses native parts for other platforms in an archive. It looks at archives and not at files, so it is not in
@@ -51,19 +51,19 @@ pub const RULES: &[PurposeRule] = &[
     PurposeRule {
         name: "device-code",
         why: "code for a device or a virtual machine (eBPF, CUDA, AMDGPU, a microcontroller), not for a Linux CPU",
-        applies: |s, _| matches!(s.format, Format::Elf(program) if program.fit == Fit::NoLinux),
+        applies: |s, _| matches!(s.format, PurposeFormat::Elf(program) if program.fit == Fit::NoLinux),
     },
     PurposeRule {
         name: "static-library",
         why: "a static library for another architecture, which only a cross linker reads",
-        applies: |s, _| matches!(s.format, Format::Ar(_)),
+        applies: |s, _| matches!(s.format, PurposeFormat::Ar(_)),
     },
     PurposeRule { name: "debug-file", why: "detached debug information", applies: |s, _| is_debug(s) },
     PurposeRule { name: "test-data", why: "test data", applies: |s, _| is_test_data(s) },
     PurposeRule {
         name: "windows-launcher",
         why: "a launcher that a Python package only writes on Windows",
-        applies: |s, _| matches!(s.format, Format::Pe(_)) && is_launcher(s.path),
+        applies: |s, _| matches!(s.format, PurposeFormat::Pe(_)) && is_launcher(s.path),
     },
     PurposeRule {
         name: "wine",
@@ -117,19 +117,19 @@ pub const RULES: &[PurposeRule] = &[
     },
 ];
 
-impl Suspect<'_> {
+impl ForeignFile<'_> {
     fn elf(&self) -> Option<&Elf> {
         match self.format {
-            Format::Elf(program) => Some(program.elf),
+            PurposeFormat::Elf(program) => Some(program.elf),
             _ => None,
         }
     }
 
     fn arch(&self) -> Option<Arch> {
         match self.format {
-            Format::Elf(program) => program.elf.arch(),
-            Format::Pe(pe) => pe.arch,
-            Format::MachO(_) | Format::Ar(_) => None,
+            PurposeFormat::Elf(program) => program.elf.arch(),
+            PurposeFormat::Pe(pe) => pe.arch,
+            PurposeFormat::MachO(_) | PurposeFormat::Ar(_) => None,
         }
     }
 
@@ -143,23 +143,23 @@ pub const HOLD_FOR_NAMED: &[&str] =
     &["object-file", "core-dump", "device-code", "debug-file", "cross-toolchain", "multiarch", "firmware"];
 
 /// The first rule that excuses this file.
-pub fn purpose(suspect: &Suspect<'_>, siblings: &Siblings, off: &BTreeSet<String>) -> Option<&'static PurposeRule> {
+pub fn purpose(suspect: &ForeignFile<'_>, siblings: &Siblings, off: &BTreeSet<String>) -> Option<&'static PurposeRule> {
     RULES.iter().filter(|rule| !off.contains(rule.name)).find(|rule| (rule.applies)(suspect, siblings))
 }
 
 /// Whether a file's path states its true platform, and not this one: only such a file is a sibling. Names are loose
 /// among kin: npm's `ppc64` is little-endian.
-pub fn names_itself(suspect: &Suspect<'_>, here: Arch) -> bool {
+pub fn names_itself(suspect: &ForeignFile<'_>, here: Arch) -> bool {
     let Some(platform) = suspect.platform else { return false };
     match suspect.format {
-        Format::Elf(program) => {
+        PurposeFormat::Elf(program) => {
             platform.arch.is_none_or(|named| named != here && is_kin(Some(named), program.elf.arch()))
         }
         _ => !platform.may_be_linux,
     }
 }
 
-fn has_directory(suspect: &Suspect<'_>, names: &[&str]) -> bool {
+fn has_directory(suspect: &ForeignFile<'_>, names: &[&str]) -> bool {
     directories(suspect.path).any(|directory| names.contains(&directory))
 }
 
@@ -169,7 +169,7 @@ fn directories(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Directories of test inputs by name; `tests` itself only counts inside a package or a source tree.
-fn is_test_data(suspect: &Suspect<'_>) -> bool {
+fn is_test_data(suspect: &ForeignFile<'_>) -> bool {
     const DATA: &[&str] = &[
         "testdata",
         "test-data",
@@ -200,7 +200,7 @@ fn is_test_data(suspect: &Suspect<'_>) -> bool {
         || packaged.is_some_and(|at| directories(&suspect.path[at..]).any(|name| TESTS.contains(&name)))
 }
 
-fn is_debug(suspect: &Suspect<'_>) -> bool {
+fn is_debug(suspect: &ForeignFile<'_>) -> bool {
     let Some(elf) = suspect.elf() else { return suspect.path.ends_with(".debug") };
     let has_code = elf.segments.iter().any(|s| s.p_type == PT_LOAD && s.filesz > 0);
     elf.is_debug_only || suspect.path.contains("/lib/debug/") || suspect.path.ends_with(".debug") || !has_code
@@ -208,8 +208,8 @@ fn is_debug(suspect: &Suspect<'_>) -> bool {
 
 /// `/usr/lib/arm-linux-gnueabihf/...`, `/usr/lib32`, `/lib64` of another architecture: this platform's loader does not
 /// search there. A directory that names *another* architecture than the file's is not an excuse.
-fn is_in_own_directory(suspect: &Suspect<'_>) -> bool {
-    let (Some(row), Format::Elf(program)) = (suspect.row(), suspect.format) else { return false };
+fn is_in_own_directory(suspect: &ForeignFile<'_>) -> bool {
+    let (Some(row), PurposeFormat::Elf(program)) = (suspect.row(), suspect.format) else { return false };
     let in_triplet = directories(outside(suspect.path)).any(|directory| row.triplets.contains(&directory));
     let alternate =
         ["/usr/lib32/", "/lib32/", "/usr/libx32/", "/libx32/"].iter().any(|prefix| suspect.path.starts_with(prefix));
@@ -230,7 +230,7 @@ fn outside(path: &str) -> &str {
 
 /// A directory named by a target triple: `/usr/aarch64-linux-gnu/lib`, `gcc-cross/<triple>`, `rustlib/<triple>`,
 /// `sysroot`.
-fn is_cross(suspect: &Suspect<'_>) -> bool {
+fn is_cross(suspect: &ForeignFile<'_>) -> bool {
     // `/usr/lib/<triple>` is a multiarch directory; other triples are toolchains.
     let names: Vec<&str> = directories(outside(suspect.path)).collect();
     names.iter().enumerate().any(|(index, directory)| {
@@ -254,7 +254,7 @@ fn is_triple(directory: &str, own: Option<Arch>) -> bool {
 }
 
 /// Code that starts before any Linux: by its PE subsystem, or by the directories where distributions keep such files.
-fn is_firmware(suspect: &Suspect<'_>) -> bool {
+fn is_firmware(suspect: &ForeignFile<'_>) -> bool {
     const PLACES: &[&str] = &[
         "/share/qemu",
         "/share/seabios",
@@ -274,7 +274,7 @@ fn is_firmware(suspect: &Suspect<'_>) -> bool {
         "/lib/ipxe/",
         "/lib/xen",
     ];
-    let is_efi = matches!(suspect.format, Format::Pe(pe) if (10..=13).contains(&pe.subsystem));
+    let is_efi = matches!(suspect.format, PurposeFormat::Pe(pe) if (10..=13).contains(&pe.subsystem));
     let names_it =
         directories(suspect.path).any(|directory| directory.split(['-', '_']).any(|word| word == "firmware"));
     is_efi || names_it || PLACES.iter().any(|place| suspect.path.contains(place)) || suspect.path.starts_with("/boot/")
@@ -288,7 +288,7 @@ fn is_launcher(path: &str) -> bool {
 }
 
 /// EI_OSABI of the BSDs and Solaris, Android's linker, or a file name that other systems use.
-fn is_other_system(suspect: &Suspect<'_>) -> bool {
+fn is_other_system(suspect: &ForeignFile<'_>) -> bool {
     const OTHER_ABIS: &[u8] = &[2, 6, 9, 12];
     const ENDS: &[&str] =
         &[".exe", ".dll", ".sys", ".efi", ".ocx", ".pyd", ".scr", ".cpl", ".mui", ".dylib", ".com", ".winmd"];
@@ -296,7 +296,7 @@ fn is_other_system(suspect: &Suspect<'_>) -> bool {
         return true;
     }
     match suspect.format {
-        Format::Elf(program) => {
+        PurposeFormat::Elf(program) => {
             OTHER_ABIS.contains(&program.elf.osabi)
                 || program.elf.loader().is_some_and(|loader| loader.starts_with(b"/system/bin/linker"))
         }
@@ -310,7 +310,7 @@ fn is_other_system(suspect: &Suspect<'_>) -> bool {
 }
 
 /// `.terraform/providers/.../linux_amd64/`, krew and plugin caches: the path names the file's own architecture.
-fn is_tool_cache(suspect: &Suspect<'_>) -> bool {
+fn is_tool_cache(suspect: &ForeignFile<'_>) -> bool {
     suspect.platform.is_some_and(|platform| platform.arch.is_some() && platform.arch == suspect.arch())
 }
 

@@ -7,7 +7,7 @@ use crate::inspect::elf_builder::ElfBuilder;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
 use crate::judge::labels::Labels;
-use crate::judge::{Case, judge};
+use crate::judge::{PlatformCase, judge};
 use crate::platform::{Platform, Target};
 
 type File<'a> = (&'a str, Vec<u8>);
@@ -59,7 +59,7 @@ fn found(files: &[File<'_>], off: &[&str]) -> Vec<Finding> {
     let mut entries = vec![("app", 0o755, app.as_slice())];
     entries.extend(files.iter().map(|(path, bytes)| (*path, 0o755, bytes.as_slice())));
     let target = Target::of_platform(&Platform::linux(Arch::Arm64)).unwrap();
-    let case = Case {
+    let case = PlatformCase {
         labels: Labels { promised: None, declared: None },
         rootfs: &tree(&entries),
         call: &call(&["/app"]),

@@ -67,7 +67,7 @@ pub struct Pythons {
 }
 
 impl Pythons {
-    pub fn of(programs: &Programs<'_>) -> Pythons {
+    pub fn from_programs(programs: &Programs<'_>) -> Pythons {
         let usable = || programs.runnable().filter(|program| program.fit <= Fit::Compat);
         let has = |start: &str| usable().any(|program| program.name().starts_with(start));
         let mut cpython = Some(BTreeSet::new());

@@ -6,17 +6,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::facts::chain::Chain;
-use crate::judge::facts::named::{Named, NamedBy};
+use crate::judge::facts::named::{NamedBy, NamedFiles};
 use crate::judge::facts::places::Places;
-use crate::judge::facts::programs::{Fit, Program, Programs};
+use crate::judge::facts::programs::{Fit, JudgedProgram, Programs};
 use crate::judge::facts::python::{PythonTag, Pythons};
 use crate::judge::facts::runtimes::{self, RuntimeKind};
-use crate::judge::facts::versions::Versions;
+use crate::judge::facts::versions::RuntimeVersions;
 use crate::platform::Arch;
 
 /// How a file is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Route {
+pub enum ReachRoute {
     /// On the entry chain itself: the program, its interpreter, its loader, its libraries.
     Chain,
     /// Named by a script on the chain, or by a script that such a script names.
@@ -52,7 +52,7 @@ pub enum NamedWhat {
 const SCRIPTS: usize = 256;
 
 /// Facts on reach that the rules query.
-pub struct Reach {
+pub struct ReachFacts {
     /// Real paths on the entry chain.
     chain: BTreeSet<String>,
     /// Real paths that scripts name, with the script.
@@ -71,10 +71,10 @@ pub struct Reach {
     homes: Vec<(RuntimeKind, String)>,
     /// Directories of published applications, in the form of `homes`.
     applications: Vec<(RuntimeKind, String)>,
-    named: Named,
+    named: NamedFiles,
     places: Places,
     pythons: Pythons,
-    versions: Versions,
+    versions: RuntimeVersions,
     /// Roots of OTP releases whose start script is on the chain, with a trailing slash, and the script.
     releases: Vec<(String, String)>,
     /// Libraries that programs and modules in reach need and that this platform does not have, with a program that
@@ -82,10 +82,10 @@ pub struct Reach {
     lacking: BTreeMap<String, String>,
 }
 
-impl Reach {
-    pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, chain: &Chain<'_>) -> Reach {
+impl ReachFacts {
+    pub fn from_rootfs(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, chain: &Chain<'_>) -> ReachFacts {
         let path = path_directories(rootfs, chain.path);
-        let mut reach = Reach {
+        let mut reach = ReachFacts {
             chain: chain.files.iter().map(|id| real(rootfs, *id)).collect(),
             called: called(rootfs, chain, &path),
             interpreters: interpreters(rootfs, &path),
@@ -95,10 +95,10 @@ impl Reach {
             architectures: runtimes::architectures(programs),
             homes: runtimes::homes(programs),
             applications: runtimes::applications(rootfs),
-            named: Named::of(rootfs, chain.env, chain.argv),
-            places: Places::of(rootfs, programs, chain),
-            pythons: Pythons::of(programs),
-            versions: Versions::of(rootfs, programs, chain.env),
+            named: NamedFiles::from_rootfs(rootfs, chain.env, chain.argv),
+            places: Places::from_rootfs(rootfs, programs, chain),
+            pythons: Pythons::from_programs(programs),
+            versions: RuntimeVersions::from_rootfs(rootfs, programs, chain.env),
             releases: Vec::new(),
             lacking: BTreeMap::new(),
         };
@@ -110,39 +110,39 @@ impl Reach {
     }
 
     /// The most direct route to a program.
-    pub fn route(&self, program: &Program<'_>) -> Route {
+    pub fn route(&self, program: &JudgedProgram<'_>) -> ReachRoute {
         if self.chain.contains(&program.path) {
-            return Route::Chain;
+            return ReachRoute::Chain;
         }
         if let Some(by) = self.called.get(&program.path) {
-            return Route::Called { by: by.clone() };
+            return ReachRoute::Called { by: by.clone() };
         }
         if program.is_executable() && self.is_on_path(&program.path) {
-            return Route::Path { link: self.link(&program.path).map(str::to_string) };
+            return ReachRoute::Path { link: self.link(&program.path).map(str::to_string) };
         }
         if let Some(by) = self.release_of(&program.path) {
-            return Route::Called { by: by.to_string() };
+            return ReachRoute::Called { by: by.to_string() };
         }
         if let Some((by, what)) = self.named(&program.path, program.is_executable()) {
-            return Route::Named { by: by.clone(), what };
+            return ReachRoute::Named { by: by.clone(), what };
         }
         if let Some(by) = self.interpreters.get(&program.path).filter(|_| program.is_executable()) {
-            return Route::Called { by: by.clone() };
+            return ReachRoute::Called { by: by.clone() };
         }
         if let Some(by) = self.places.library(&program.path) {
-            return Route::Searched { by: by.to_string() };
+            return ReachRoute::Searched { by: by.to_string() };
         }
         if let Some(root) = self.places.environment(&program.path).filter(|_| program.is_executable()) {
-            return Route::Environment { root: root.to_string() };
+            return ReachRoute::Environment { root: root.to_string() };
         }
         match self.module_of(&program.path) {
-            Some((runtime, true)) => return Route::Extension { runtime },
-            Some((_, false)) => return Route::Package,
+            Some((runtime, true)) => return ReachRoute::Extension { runtime },
+            Some((_, false)) => return ReachRoute::Package,
             None => {}
         }
         let soname = program.elf.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref());
         let needed = soname.and_then(|soname| self.lacking.get(soname)).or_else(|| self.lacking.get(program.name()));
-        needed.map_or(Route::Loose, |by| Route::Needed { by: by.clone() })
+        needed.map_or(ReachRoute::Loose, |by| ReachRoute::Needed { by: by.clone() })
     }
 
     /// The runtime that loads modules from `path`, and whether it is installed.
@@ -162,7 +162,7 @@ impl Reach {
     }
 
     /// The versions of the image's runtimes.
-    pub fn versions(&self) -> &Versions {
+    pub fn versions(&self) -> &RuntimeVersions {
         &self.versions
     }
 
@@ -257,7 +257,7 @@ impl Reach {
         for program in usable() {
             let Some(dynamic) = &program.elf.dynamic else { continue };
             let missing: Vec<&String> = dynamic.needed.iter().filter(|name| !there.contains(name.as_str())).collect();
-            if !missing.is_empty() && !matches!(self.route(program), Route::Loose | Route::Package) {
+            if !missing.is_empty() && !matches!(self.route(program), ReachRoute::Loose | ReachRoute::Package) {
                 for name in missing {
                     lacking.entry(name.clone()).or_insert_with(|| program.path.clone());
                 }

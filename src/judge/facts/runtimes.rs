@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
-use crate::judge::facts::programs::{Fit, Program, Programs};
+use crate::judge::facts::programs::{Fit, JudgedProgram, Programs};
 use crate::judge::facts::versions::Versioned;
 use crate::platform::Arch;
 
@@ -270,7 +270,7 @@ fn is_named(name: &str, host: &str) -> bool {
 /// Library directories of runtimes that can be anywhere, detected by the library that each has: `jlink` and
 /// self-contained .NET applications use a directory of any name. Each directory has a trailing slash.
 pub fn homes(programs: &Programs<'_>) -> Vec<(RuntimeKind, String)> {
-    let own = |program: &Program<'_>| {
+    let own = |program: &JudgedProgram<'_>| {
         let (directory, name) = program.path.rsplit_once('/')?;
         let (runtime, directory) = match name {
             // `lib/server/libjvm.so` is below the directory of `lib/libnio.so`.

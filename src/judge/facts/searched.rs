@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::exec::loader::conf::ld_so_conf;
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
-use crate::judge::facts::programs::{Fit, Program, Programs};
+use crate::judge::facts::programs::{Fit, JudgedProgram, Programs};
 
 /// Directories that loaders search, or in whose subdirectories distributions install what they load by path.
 const SYSTEM: &[&str] = &[
@@ -26,7 +26,7 @@ const APPLICATION: usize = 2;
 
 /// Directories that the loaders of an image search.
 #[derive(Debug, Default)]
-pub struct Searched {
+pub struct SearchedDirectories {
     /// Real paths.
     directories: BTreeSet<String>,
     /// Values of the image's variables: code may load libraries from directories that they name.
@@ -35,8 +35,8 @@ pub struct Searched {
     prefixes: BTreeSet<String>,
 }
 
-impl Searched {
-    pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, env: &[String]) -> Searched {
+impl SearchedDirectories {
+    pub fn from_rootfs(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, env: &[String]) -> SearchedDirectories {
         let (configured, _) = ld_so_conf(rootfs);
         let values: Vec<String> = env.iter().filter_map(|line| Some(line.split_once('=')?.1.to_string())).collect();
         let named = values.iter().flat_map(|value| value.split([':', ' ', ';']));
@@ -45,16 +45,16 @@ impl Searched {
             Some(String::from_utf8_lossy(&rootfs.path(id)).into_owned())
         };
         let directories = configured.iter().map(String::as_str).chain(named.filter(|word| word.starts_with('/')));
-        let own = |program: &Program<'_>| {
+        let own = |program: &JudgedProgram<'_>| {
             let prefix = program.path.rsplit_once("/bin/")?.0;
             (program.is_executable() && !prefix.is_empty()).then(|| prefix.to_string())
         };
         let prefixes = programs.runnable().filter(|program| program.fit <= Fit::Compat).filter_map(own).collect();
-        Searched { directories: directories.filter_map(real).collect(), values, prefixes }
+        SearchedDirectories { directories: directories.filter_map(real).collect(), values, prefixes }
     }
 
     /// Whether a process that loads `object` may find `library`.
-    pub fn may_find(&self, rootfs: &RootFs<FileKind>, library: &Program<'_>, object: &Program<'_>) -> bool {
+    pub fn may_find(&self, rootfs: &RootFs<FileKind>, library: &JudgedProgram<'_>, object: &JudgedProgram<'_>) -> bool {
         let directory = library.path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let is_in =
             |place: &&str| directory.strip_prefix(*place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -70,7 +70,7 @@ impl Searched {
 }
 
 /// Whether an object's RPATH or RUNPATH has the directory.
-fn is_in_own_path(rootfs: &RootFs<FileKind>, directory: &str, object: &Program<'_>) -> bool {
+fn is_in_own_path(rootfs: &RootFs<FileKind>, directory: &str, object: &JudgedProgram<'_>) -> bool {
     let Some(dynamic) = &object.elf.dynamic else { return false };
     let origin = object.path.rsplit_once('/').map_or("", |(origin, _)| origin);
     let paths = dynamic.rpath.iter().chain(&dynamic.runpath).flat_map(|list| list.split(':'));

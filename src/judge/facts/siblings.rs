@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::facts::libraries::Libraries;
-use crate::judge::facts::programs::{Fit, Program, Programs};
+use crate::judge::facts::programs::{Fit, JudgedProgram, Programs};
 use crate::judge::facts::tokens::{self, Libc, is_kin};
 use crate::platform::Arch;
 
@@ -30,7 +30,12 @@ pub struct Siblings {
 }
 
 impl Siblings {
-    pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, libraries: &Libraries<'_>, here: Arch) -> Siblings {
+    pub fn from_rootfs(
+        rootfs: &RootFs<FileKind>,
+        programs: &Programs<'_>,
+        libraries: &Libraries<'_>,
+        here: Arch,
+    ) -> Siblings {
         let mut siblings = Siblings {
             here,
             served: BTreeSet::new(),
@@ -139,7 +144,7 @@ impl Siblings {
 }
 
 /// Whether a file's C library is one of the image's; an image without a loader accepts any.
-pub fn fits_libc(program: &Program<'_>, libcs: &[Libc]) -> bool {
+pub fn fits_libc(program: &JudgedProgram<'_>, libcs: &[Libc]) -> bool {
     libcs.is_empty() || program.libc().is_none_or(|libc| libcs.contains(&libc))
 }
 

@@ -94,7 +94,7 @@ const AMBIGUOUS: &[&str] = &["sh", "alpha", "parisc", "sparc"];
 
 /// The meaning of one word.
 #[derive(Clone, Copy, Default)]
-struct Word {
+struct PathWord {
     is_system: bool,
     is_other_system: bool,
     libc: Option<Libc>,
@@ -102,9 +102,9 @@ struct Word {
 }
 
 /// All platform words. Every path of every program is searched for them.
-static WORDS: LazyLock<HashMap<&str, Word>> = LazyLock::new(|| {
-    let mut words: HashMap<&str, Word> = OTHER.iter().map(|word| (*word, Word::default())).collect();
-    let mut note = |list: &[&'static str], note: &dyn Fn(&mut Word)| {
+static WORDS: LazyLock<HashMap<&str, PathWord>> = LazyLock::new(|| {
+    let mut words: HashMap<&str, PathWord> = OTHER.iter().map(|word| (*word, PathWord::default())).collect();
+    let mut note = |list: &[&'static str], note: &dyn Fn(&mut PathWord)| {
         for word in list {
             note(words.entry(word).or_default());
         }
@@ -182,7 +182,7 @@ pub fn read(path: &str) -> Option<PathPlatform> {
 }
 
 impl PathPlatform {
-    fn note(&mut self, word: &Word) {
+    fn note(&mut self, word: &PathWord) {
         self.may_be_linux &= !word.is_other_system;
         self.libc = word.libc.or(self.libc);
         self.arch = word.arch.or(self.arch);

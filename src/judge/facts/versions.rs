@@ -58,11 +58,11 @@ const PHP: &[(&str, &str)] = &[
 
 /// The versions of an image's runtimes. A runtime of which one version is not known is left out.
 #[derive(Debug, Default)]
-pub struct Versions(BTreeMap<Versioned, BTreeSet<String>>);
+pub struct RuntimeVersions(BTreeMap<Versioned, BTreeSet<String>>);
 
-impl Versions {
-    pub fn of(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, env: &[String]) -> Versions {
-        let mut found = Versions::default();
+impl RuntimeVersions {
+    pub fn from_rootfs(rootfs: &RootFs<FileKind>, programs: &Programs<'_>, env: &[String]) -> RuntimeVersions {
+        let mut found = RuntimeVersions::default();
         let mut unknown = BTreeSet::new();
         let mut note = |runtime: Versioned, version: Option<String>| match version {
             Some(version) => _ = found.0.entry(runtime).or_default().insert(version),

@@ -4,18 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image::FileView;
-use crate::inspect::{FileKind, Native, Zip};
+use crate::inspect::{FileKind, NativeKind, Zip};
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::purpose::FAT_ARCHIVE;
 use crate::judge::facts::runtimes::RuntimeKind;
 use crate::judge::facts::tokens;
 use crate::judge::facts::wheel::foreign_tags;
-use crate::judge::files::{Files, purposeful};
+use crate::judge::files::{FileRuleInput, purposeful};
 use crate::judge::finding::Finding;
 use crate::platform::Arch;
 
 /// Judges every archive.
-pub fn judge(files: &Files<'_>) -> Vec<Finding> {
+pub fn judge(files: &FileRuleInput<'_>) -> Vec<Finding> {
     let archives: Vec<(FileView<'_, FileKind>, String, &Zip)> = files
         .rootfs
         .files_with_facts()
@@ -47,22 +47,22 @@ fn names(path: &str) -> Option<Arch> {
 
 /// One native part of an archive: the platforms that it is built for.
 #[derive(Default)]
-struct Part {
+struct NativePart {
     archs: BTreeSet<Arch>,
 }
 
-impl Part {
-    fn serves(&self, files: &Files<'_>) -> bool {
+impl NativePart {
+    fn serves(&self, files: &FileRuleInput<'_>) -> bool {
         self.archs.contains(&files.node.arch)
     }
 }
 
 /// The native parts for Linux. The key is the nested archive that contains a part, and the part's path up to its first
 /// word that names a platform: `snappy.jar!/org/xerial/snappy/native/`.
-fn parts(zip: &Zip) -> BTreeMap<String, Part> {
-    let mut parts: BTreeMap<String, Part> = BTreeMap::new();
+fn parts(zip: &Zip) -> BTreeMap<String, NativePart> {
+    let mut parts: BTreeMap<String, NativePart> = BTreeMap::new();
     for (member, native) in &zip.natives {
-        let Native::Elf { arch: Some(arch), e_type: 2 | 3, .. } = native else { continue };
+        let NativeKind::Elf { arch: Some(arch), e_type: 2 | 3, .. } = native else { continue };
         let (holder, path) = member.rsplit_once("!/").unwrap_or(("", member));
         let platform = tokens::read(path);
         if platform.as_ref().is_none_or(|platform| platform.may_be_linux) {
@@ -93,7 +93,7 @@ fn part_name(path: &str) -> String {
 }
 
 fn archive(
-    files: &Files<'_>,
+    files: &FileRuleInput<'_>,
     view: &FileView<'_, FileKind>,
     path: &str,
     zip: &Zip,
@@ -101,7 +101,7 @@ fn archive(
 ) -> Option<Finding> {
     let here = files.node.arch;
     let parts = parts(zip);
-    let lacking: Vec<(&String, &Part)> = parts.iter().filter(|(_, part)| !part.serves(files)).collect();
+    let lacking: Vec<(&String, &NativePart)> = parts.iter().filter(|(_, part)| !part.serves(files)).collect();
     let is_fat = tokens::families(path).iter().any(|family| served.contains(family)) && names(path) != Some(here);
     let has_others = zip.natives.iter().any(|(_, native)| !is_own(native, here));
     let is_off = files.rules_off.contains(FAT_ARCHIVE.0);
@@ -132,7 +132,7 @@ fn archive(
 }
 
 /// A wheel that is not installed yet, whose name or WHEEL file names only other platforms.
-fn wheel(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str, zip: &Zip) -> Option<Finding> {
+fn wheel(files: &FileRuleInput<'_>, view: &FileView<'_, FileKind>, path: &str, zip: &Zip) -> Option<Finding> {
     let name = path.rsplit('/').next()?.strip_suffix(".whl")?;
     let named = [name.to_string()];
     let foreign = |tags: &[String]| foreign_tags(tags, files.node.arch, &files.programs.libcs);
@@ -143,7 +143,7 @@ fn wheel(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str, zip: &Zip
 }
 
 /// Code and severity by whether something in the image reads the archive. One that nothing reads is data.
-fn weight(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str) -> (Code, Severity) {
+fn weight(files: &FileRuleInput<'_>, view: &FileView<'_, FileKind>, path: &str) -> (Code, Severity) {
     let has_end = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
     let is_zipapp = matches!(view.fact, Some(FileKind::Script(_))) || has_end(&[".pex", ".pyz", ".pyzw"]);
     if is_zipapp {
@@ -178,10 +178,10 @@ fn weight(files: &Files<'_>, view: &FileView<'_, FileKind>, path: &str) -> (Code
     }
 }
 
-fn is_own(native: &Native, here: Arch) -> bool {
+fn is_own(native: &NativeKind, here: Arch) -> bool {
     match native {
-        Native::Elf { arch, e_type, .. } => *arch == Some(here) || !matches!(e_type, 2 | 3),
-        Native::MachO | Native::Pe { .. } => false,
+        NativeKind::Elf { arch, e_type, .. } => *arch == Some(here) || !matches!(e_type, 2 | 3),
+        NativeKind::MachO | NativeKind::Pe { .. } => false,
     }
 }
 

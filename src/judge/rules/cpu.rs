@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::exec::cpu::code::{Lacking, UNSEARCHED, is_undecided, lacking};
 use crate::judge::code::{Code, Severity};
-use crate::judge::facts::programs::{Fit, Program};
-use crate::judge::facts::reach::{NamedWhat, Route};
-use crate::judge::files::{Files, foreign};
+use crate::judge::facts::programs::{Fit, JudgedProgram};
+use crate::judge::facts::reach::{NamedWhat, ReachRoute};
+use crate::judge::files::{FileRuleInput, foreign};
 use crate::judge::finding::Finding;
 use crate::platform::{Arch, CpuFeature, Fact};
 
 /// A package that is installed in several builds and prefers the one for old CPUs if it is installed.
-struct Choice {
+struct BuildChoice {
     /// A part of every build's path.
     builds: &'static str,
     /// A part of the path of the build for old CPUs.
@@ -19,7 +19,7 @@ struct Choice {
 }
 
 /// Source: polars 2.1, `polars/_plr.py`: it tries `_polars_runtime_compat` before the other builds.
-const CHOICES: &[Choice] = &[Choice { builds: "/_polars_runtime_", fallback: "/_polars_runtime_compat/" }];
+const CHOICES: &[BuildChoice] = &[BuildChoice { builds: "/_polars_runtime_", fallback: "/_polars_runtime_compat/" }];
 
 /// A module that asks the CPU itself when it is imported, and raises an error where the feature is missing.
 struct OwnCheck {
@@ -34,16 +34,16 @@ const OWN_CHECKS: &[OwnCheck] =
     &[OwnCheck { file: "/jaxlib/cpu_feature_guard.so", arch: Arch::Amd64, feature: CpuFeature::Avx }];
 
 /// One finding for each file that a runtime's module loads and whose code needs a feature that the node's CPU lacks.
-pub fn judge(files: &Files<'_>) -> Vec<Finding> {
-    let is_searched = |program: &Program<'_>| program.elf.code.is_some();
+pub fn judge(files: &FileRuleInput<'_>) -> Vec<Finding> {
+    let is_searched = |program: &JudgedProgram<'_>| program.elf.code.is_some();
     if !files.programs.all.iter().any(is_searched) {
         return Vec::new();
     }
     let mut found: BTreeMap<&str, Finding> = BTreeMap::new();
     for module in files.programs.all.iter().filter(|program| matches!(program.fit, Fit::Native)) {
         let by = match files.reach.route(module) {
-            Route::Extension { runtime } => format!("a module of {runtime}"),
-            Route::Named { by, what: NamedWhat::File } => by.place.clone(),
+            ReachRoute::Extension { runtime } => format!("a module of {runtime}"),
+            ReachRoute::Named { by, what: NamedWhat::File } => by.place.clone(),
             _ => continue,
         };
         if files.reach.is_chain(&module.path) || chooses(files, module) {
@@ -68,7 +68,7 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
     found.into_values().collect()
 }
 
-fn chooses(files: &Files<'_>, module: &Program<'_>) -> bool {
+fn chooses(files: &FileRuleInput<'_>, module: &JudgedProgram<'_>) -> bool {
     let has = |part: &str| files.programs.all.iter().any(|program| program.path.contains(part));
     CHOICES.iter().any(|choice| {
         module.path.contains(choice.builds) && !module.path.contains(choice.fallback) && has(choice.fallback)
@@ -76,7 +76,7 @@ fn chooses(files: &Files<'_>, module: &Program<'_>) -> bool {
 }
 
 /// The check of a module that this node's CPU does not pass.
-fn refused(files: &Files<'_>, module: &Program<'_>) -> Option<&'static OwnCheck> {
+fn refused(files: &FileRuleInput<'_>, module: &JudgedProgram<'_>) -> Option<&'static OwnCheck> {
     let node = files.node;
     let is_lacking = |check: &&OwnCheck| {
         module.path.ends_with(check.file)
@@ -86,7 +86,7 @@ fn refused(files: &Files<'_>, module: &Program<'_>) -> Option<&'static OwnCheck>
     OWN_CHECKS.iter().find(is_lacking)
 }
 
-fn refusal(files: &Files<'_>, by: &str, module: &Program<'_>, check: &OwnCheck) -> Finding {
+fn refusal(files: &FileRuleInput<'_>, by: &str, module: &JudgedProgram<'_>, check: &OwnCheck) -> Finding {
     let feature = check.feature;
     let message =
         format!("{by} refuses this CPU when it is imported: it was built with {feature}, which the CPU lacks");
@@ -98,15 +98,15 @@ fn refusal(files: &Files<'_>, by: &str, module: &Program<'_>, check: &OwnCheck) 
 }
 
 /// A module whose code was not searched to its end may never be loaded, so it is not a reason to fail.
-fn undecided(files: &Files<'_>, by: &str, object: &Program<'_>) -> Finding {
+fn undecided(files: &FileRuleInput<'_>, by: &str, object: &JudgedProgram<'_>) -> Finding {
     let message = format!("{by} loads code that may need a newer CPU: {UNSEARCHED}");
     foreign(files, object, Code::ExtensionCpuLevel, message).severity(Severity::Note)
 }
 
 fn finding(
-    files: &Files<'_>,
-    (by, module): (&str, &Program<'_>),
-    object: &Program<'_>,
+    files: &FileRuleInput<'_>,
+    (by, module): (&str, &JudgedProgram<'_>),
+    object: &JudgedProgram<'_>,
     lacking: &Lacking<'_>,
 ) -> Finding {
     let severity = if lacking.is_certain { Severity::Error } else { Severity::Warning };

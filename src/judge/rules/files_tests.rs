@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::exec::Exec;
-use crate::image::{Contents, Entry, EntryKind, RootFs, merge};
+use crate::image::{Contents, EntryKind, LayerMember, RootFs, merge};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::inspect::{FileKind, inspect};
 use crate::judge::code::Severity;
 use crate::judge::labels::Labels;
-use crate::judge::{Case, judge};
+use crate::judge::{PlatformCase, judge};
 use crate::platform::{Arch, Platform, Target};
 
 fn amd64() -> Vec<u8> {
@@ -40,7 +40,8 @@ fn rootfs(puts: &[Put<'_>]) -> RootFs<FileKind> {
     for (path, kind, bytes) in all {
         let is_file = matches!(kind, EntryKind::File);
         let fact = is_file.then(|| inspect(path.as_bytes(), bytes.len() as u64, true, &mut &bytes[..]));
-        contents.push(&Entry { size: bytes.len() as u64, ..Entry::plain(path.as_bytes(), kind, 0o755) }, fact);
+        contents
+            .push(&LayerMember { size: bytes.len() as u64, ..LayerMember::plain(path.as_bytes(), kind, 0o755) }, fact);
     }
     merge([Arc::new(contents)])
 }
@@ -59,7 +60,7 @@ fn found_on(arch: Arch, argv: &[&str], puts: &[Put<'_>]) -> Vec<String> {
         ..Exec::default()
     };
     let target = Target::of_platform(&Platform::linux(arch)).unwrap();
-    let case = Case {
+    let case = PlatformCase {
         labels: Labels { promised: None, declared: None },
         rootfs: &rootfs(puts),
         call: &call,

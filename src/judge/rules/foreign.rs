@@ -2,23 +2,26 @@
 
 use crate::judge::code::{Code, Severity};
 use crate::judge::entry::article;
-use crate::judge::facts::programs::{Fit, Program};
+use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::purpose::{self, PurposeRule};
-use crate::judge::facts::reach::{NamedWhat, Route};
+use crate::judge::facts::reach::{NamedWhat, ReachRoute};
 use crate::judge::facts::runtimes::is_library;
 use crate::judge::facts::siblings::{self, Siblings};
 use crate::judge::facts::tokens;
-use crate::judge::files::{Files, foreign, purposeful, suspect};
+use crate::judge::files::{FileRuleInput, foreign, purposeful, suspect};
 use crate::judge::finding::Finding;
 use crate::judge::rules::FileFindings;
 
 /// Judges a program that this platform does not run.
-pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>, result: &mut FileFindings) {
+pub fn judge(files: &FileRuleInput<'_>, siblings: &Siblings, program: &JudgedProgram<'_>, result: &mut FileFindings) {
     let route = files.reach.route(program);
     // Files that the chain or PATH executes, or that are loaded because nothing else fits, are never excused.
-    let is_exempt = matches!(route, Route::Chain | Route::Called { .. } | Route::Path { .. } | Route::Needed { .. });
+    let is_exempt = matches!(
+        route,
+        ReachRoute::Chain | ReachRoute::Called { .. } | ReachRoute::Path { .. } | ReachRoute::Needed { .. }
+    );
     let suspect = suspect(program);
-    let is_named = matches!(route, Route::Named { what: NamedWhat::File, .. });
+    let is_named = matches!(route, ReachRoute::Named { what: NamedWhat::File, .. });
     let rule = purpose::purpose(&suspect, siblings, files.rules_off)
         .filter(|_| !is_exempt || !program.is_runnable())
         .filter(|rule| !is_named || purpose::HOLD_FOR_NAMED.contains(&rule.name));
@@ -41,59 +44,59 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>, resu
     }
 }
 
-fn on_purpose(files: &Files<'_>, program: &Program<'_>, rule: &'static PurposeRule) -> Finding {
+fn on_purpose(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, rule: &'static PurposeRule) -> Finding {
     let finding = foreign(files, program, Code::ForeignOnPurpose, "foreign on purpose".to_string());
     purposeful(finding, rule.name, rule.why)
 }
 
 /// The finding on a foreign file, by how it is reached. The findings of the entry cover files on the chain.
-fn reached(files: &Files<'_>, program: &Program<'_>, route: &Route) -> Finding {
+fn reached(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, route: &ReachRoute) -> Finding {
     let (arch, here) = (program.arch_name(), files.node.arch.name());
     let an_arch = format!("{} {arch}", article(&arch));
     let report = |code: Code, message: String| foreign(files, program, code, message);
     match route {
         // A script on the chain calls it and continues without it.
-        Route::Chain => {
+        ReachRoute::Chain => {
             let message = format!("a script on the entry chain calls {an_arch} program; this platform is {here}");
             report(Code::ForeignCalled, message)
         }
-        Route::Called { by } => {
+        ReachRoute::Called { by } => {
             let mut finding =
                 report(Code::ForeignCalled, format!("{by} calls {an_arch} program; this platform is {here}"));
             finding.reached_by.push(by.clone());
             finding
         }
-        Route::Path { link } => {
+        ReachRoute::Path { link } => {
             let mut finding =
                 report(Code::ForeignOnPath, format!("a program on PATH is {arch}; this platform is {here}"));
             finding.reached_by.extend(link.clone());
             finding
         }
-        Route::Named { by, .. } => {
+        ReachRoute::Named { by, .. } => {
             let message = format!("{} names this file, but it is {arch}; this platform is {here}", by.place);
             let mut finding = report(Code::ForeignConfigured, message).severity(files.named_severity(by));
             finding.reached_by = vec![by.place.clone(), program.path.clone()];
             finding
         }
-        Route::Searched { by } => {
+        ReachRoute::Searched { by } => {
             let message = format!("a library in a directory that {by} names is {arch}; this platform is {here}");
             let mut finding = report(Code::ForeignConfigured, message);
             finding.reached_by = vec![by.clone(), program.path.clone()];
             finding
         }
-        Route::Environment { root } => {
+        ReachRoute::Environment { root } => {
             let message = format!("a program of the environment {root} is {arch}; this platform is {here}");
             report(Code::ForeignOnPath, message)
         }
-        Route::Needed { by } => {
+        ReachRoute::Needed { by } => {
             let message = format!("{by} needs this library, but it is {arch}; this platform is {here}");
             let mut finding = report(Code::ForeignLibrary, message);
             finding.reached_by = vec![by.clone(), program.path.clone()];
             finding
         }
-        Route::Extension { .. } if names_platform(files, program) => package(files, program),
-        Route::Package if names_platform(files, program) => package(files, program).severity(Severity::Warning),
-        Route::Extension { runtime } => {
+        ReachRoute::Extension { .. } if names_platform(files, program) => package(files, program),
+        ReachRoute::Package if names_platform(files, program) => package(files, program).severity(Severity::Warning),
+        ReachRoute::Extension { runtime } => {
             let message = match program.fit {
                 // The node runs such programs, but the runtime is not one.
                 Fit::Compat | Fit::PerhapsCompat => {
@@ -108,18 +111,18 @@ fn reached(files: &Files<'_>, program: &Program<'_>, route: &Route) -> Finding {
             finding.reached_by.push(program.path.clone());
             finding
         }
-        Route::Package => {
+        ReachRoute::Package => {
             let message = format!("a package's native part is {arch}; this platform is {here}");
             report(Code::ForeignExtension, message).severity(Severity::Warning)
         }
-        Route::Loose => report(Code::ForeignFile, format!("{an_arch} file in an image for {here}")),
+        ReachRoute::Loose => report(Code::ForeignFile, format!("{an_arch} file in an image for {here}")),
     }
 }
 
 /// Whether the directory of a package's file, or the package's name, states its platform:
 /// `@rollup/rollup-linux-x64-gnu`, `prebuilds/linux-x64/x.node`, `gems/nokogiri-1.15-x86_64-linux`. Such packages look
 /// for their own build first. CPython's modules state it in their file names, and each is looked up separately.
-fn names_platform(files: &Files<'_>, program: &Program<'_>) -> bool {
+fn names_platform(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
     let package =
         siblings::package_directory(&program.path).filter(|_| siblings::python_package(&program.path).is_none());
     let from = package.map_or_else(
@@ -134,7 +137,7 @@ fn names_platform(files: &Files<'_>, program: &Program<'_>) -> bool {
 }
 
 /// A package that is only installed for another platform.
-fn package(files: &Files<'_>, program: &Program<'_>) -> Finding {
+fn package(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> Finding {
     let here = files.node.arch.name();
     let arch = program.arch_name();
     let own_name =

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::exec::Exec;
-use crate::image::{Contents, Entry, EntryKind, RootFs, merge};
-use crate::inspect::code::{CodeNeeds, CodeUse, Root};
+use crate::image::{Contents, EntryKind, LayerMember, RootFs, merge};
+use crate::inspect::code::{CodeNeeds, CodeRoot, CodeUse};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::inspect::{FileKind, ModuleInterface, inspect};
 use crate::judge::code::Severity;
 use crate::judge::finding::Finding;
 use crate::judge::labels::Labels;
-use crate::judge::{Case, judge};
+use crate::judge::{PlatformCase, judge};
 use crate::platform::{Arch, CpuFeature, Fact, Isa, Platform, Target};
 
 const LOADER: &str = "lib/ld-linux-aarch64.so.1";
@@ -59,13 +59,14 @@ fn layer(puts: &[Put]) -> Arc<Contents<FileKind>> {
         let size = bytes.len() as u64;
         let mut fact = is_file.then(|| inspect(path.as_bytes(), size, mode & 0o111 != 0, &mut &bytes[..]));
         if let (Needing(.., feature), Some(FileKind::Elf(elf))) = (put, &mut fact) {
-            let at = CodeUse { address: 0x40, mnemonic: "op".into(), root: Root::Constructor, symbol: None, order: 0 };
+            let at =
+                CodeUse { address: 0x40, mnemonic: "op".into(), root: CodeRoot::Constructor, symbol: None, order: 0 };
             elf.code = Some(Box::new(CodeNeeds { certain: [(*feature, at)].into(), ..CodeNeeds::default() }));
         }
         if let (Module(_, interface), Some(FileKind::Elf(elf))) = (put, &mut fact) {
             elf.interface = Some(*interface);
         }
-        contents.push(&Entry { size, ..Entry::plain(path.as_bytes(), kind, mode) }, fact);
+        contents.push(&LayerMember { size, ..LayerMember::plain(path.as_bytes(), kind, mode) }, fact);
     }
     Arc::new(contents)
 }
@@ -91,7 +92,7 @@ fn findings_on(target: &Target, env: &[&str], argv: &[&str], rootfs: &RootFs<Fil
     let mut env = words(env);
     env.push("PATH=/bin".to_string());
     let call = Exec { argv: words(argv), env, working_dir: "/".to_string(), ..Exec::default() };
-    let case = Case {
+    let case = PlatformCase {
         labels: Labels { promised: None, declared: None },
         rootfs,
         call: &call,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::image::{Covering, Dangling, LinkFault, Refusal, Refused, RootFs};
+use crate::image::{Covering, Dangling, EngineRefusal, LinkFault, Refused, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
@@ -40,11 +40,11 @@ fn dangling(rootfs: &RootFs<FileKind>) -> Vec<Finding> {
 fn refused(rootfs: &RootFs<FileKind>) -> impl Iterator<Item = Finding> {
     rootfs.refused().map(|Refused { layer, why, path, count }| {
         let (text, severity) = match why {
-            Refusal::Twice => (
+            EngineRefusal::Twice => (
                 "the layer lists it twice: docker's classic store, podman and CRI-O reject that, containerd does not",
                 Severity::Warning,
             ),
-            Refusal::HiddenHere => (
+            EngineRefusal::HiddenHere => (
                 "the layer contains both the file and a whiteout for it: on overlayfs, engines fail with `file exists`",
                 Severity::Error,
             ),

@@ -9,38 +9,38 @@ use crate::judge::code::{Code, Severity};
 use crate::judge::facts::named::settings;
 use crate::judge::facts::runtimes::{OnNamed, RUNTIMES, Runtime, RuntimeKind, is_library};
 use crate::judge::facts::tokens::Libc;
-use crate::judge::files::Files;
+use crate::judge::files::FileRuleInput;
 use crate::judge::finding::Finding;
 use crate::judge::rules::others::{not_a_program, runs_nowhere};
 
 /// Parts of a path that mark the configuration of a program, and how its names end.
-struct Place {
+struct ConfigPlace {
     runtime: RuntimeKind,
     parts: &'static [&'static str],
     ends: &'static [&'static str],
 }
 
-const PLACES: &[Place] = &[
-    Place { runtime: RuntimeKind::Nginx, parts: &["/nginx/", "/nginx.conf"], ends: &[".conf"] },
-    Place {
+const PLACES: &[ConfigPlace] = &[
+    ConfigPlace { runtime: RuntimeKind::Nginx, parts: &["/nginx/", "/nginx.conf"], ends: &[".conf"] },
+    ConfigPlace {
         runtime: RuntimeKind::Apache,
         parts: &["/apache2/", "/httpd/", "/httpd.conf", "/conf/extra/"],
         ends: &[".conf", ".load"],
     },
-    Place { runtime: RuntimeKind::Postgres, parts: &["/postgresql.conf"], ends: &[".conf"] },
-    Place { runtime: RuntimeKind::Redis, parts: &["/redis", "/valkey"], ends: &[".conf"] },
-    Place { runtime: RuntimeKind::Php, parts: &["/etc/php", "/local/etc/php/"], ends: &[".ini"] },
+    ConfigPlace { runtime: RuntimeKind::Postgres, parts: &["/postgresql.conf"], ends: &[".conf"] },
+    ConfigPlace { runtime: RuntimeKind::Redis, parts: &["/redis", "/valkey"], ends: &[".conf"] },
+    ConfigPlace { runtime: RuntimeKind::Php, parts: &["/etc/php", "/local/etc/php/"], ends: &[".ini"] },
 ];
 
 /// Findings on modules that programs of the image load at start.
-pub fn judge(files: &Files<'_>) -> Vec<Finding> {
+pub fn judge(files: &FileRuleInput<'_>) -> Vec<Finding> {
     let is_used = |row: &Runtime| match (files.reach.interpreter(row.kind), row.on_named) {
         (Some(host), OnNamed::Ends) => files.reach.is_chain(host),
         (Some(_), OnNamed::Lacks) => true,
         (None, _) | (_, OnNamed::NamesNone) => false,
     };
     let used = RUNTIMES.iter().filter(|row| is_used(row));
-    let places: Vec<(&Place, OnNamed)> =
+    let places: Vec<(&ConfigPlace, OnNamed)> =
         used.filter_map(|row| Some((PLACES.iter().find(|place| place.runtime == row.kind)?, row.on_named))).collect();
     let mut findings: Vec<Finding> = places
         .iter()
@@ -55,7 +55,7 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
         let (Some(FileKind::Mentions(_)) | Some(FileKind::Config(_))) = view.fact else { continue };
         let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
         // Skips samples, and copies that a package manager or an editor keeps next to the file.
-        let is_its = |place: &Place| {
+        let is_its = |place: &ConfigPlace| {
             place.ends.iter().any(|end| path.ends_with(end)) && place.parts.iter().any(|part| path.contains(part))
         };
         let place = places.iter().find(|(place, _)| is_its(place));
@@ -92,7 +92,7 @@ pub fn judge(files: &Files<'_>) -> Vec<Finding> {
     findings
 }
 
-fn absent(files: &Files<'_>, program: RuntimeKind, by: &str, name: &str, on_named: OnNamed) -> Finding {
+fn absent(files: &FileRuleInput<'_>, program: RuntimeKind, by: &str, name: &str, on_named: OnNamed) -> Finding {
     let (result, severity) = match on_named {
         OnNamed::Ends | OnNamed::NamesNone => ("", Severity::Error),
         OnNamed::Lacks => ("; it prints a warning and starts without it", Severity::Warning),
@@ -107,14 +107,14 @@ fn absent(files: &Files<'_>, program: RuntimeKind, by: &str, name: &str, on_name
 }
 
 /// Seen with Redis 7.0: `Module ... failed to load: It does not have execute permissions.`
-fn not_executable(files: &Files<'_>, by: &str) -> Finding {
+fn not_executable(files: &FileRuleInput<'_>, by: &str) -> Finding {
     let message = format!("{by} makes Redis load this file, but it is not executable; Redis 7 and later do not start");
     let mut finding = not_elf(files, by, message).severity(Severity::Warning);
     finding.hint = vec!["make the module executable: RUN chmod +x FILE".to_string()];
     finding
 }
 
-fn not_elf(files: &Files<'_>, by: &str, message: String) -> Finding {
+fn not_elf(files: &FileRuleInput<'_>, by: &str, message: String) -> Finding {
     let mut finding = Finding::new(Code::BrokenConfigured, message);
     finding.reached_by = files.chain.to_vec();
     finding.reached_by.push(by.to_string());
@@ -139,7 +139,7 @@ enum Module {
 }
 
 /// A module by its path, or by its file name: servers search for it in a directory that is compiled into them.
-fn module(files: &Files<'_>, name: &str) -> Module {
+fn module(files: &FileRuleInput<'_>, name: &str) -> Module {
     let rootfs = files.rootfs;
     let found: Vec<NodeId> = match name.starts_with('/') {
         true => match rootfs.resolve(name) {
@@ -177,7 +177,7 @@ fn module(files: &Files<'_>, name: &str) -> Module {
 
 /// Modules that the words of the call name: `postgres -c shared_preload_libraries=pg_cron`, `redis-server --loadmodule
 /// /opt/a.so`.
-fn words(files: &Files<'_>, place: &Place) -> Vec<Finding> {
+fn words(files: &FileRuleInput<'_>, place: &ConfigPlace) -> Vec<Finding> {
     let mut named = Vec::new();
     for (word, next) in files.argv.iter().zip(files.argv.iter().skip(1).map(Some).chain([None])) {
         match place.runtime {
@@ -203,7 +203,7 @@ fn words(files: &Files<'_>, place: &Place) -> Vec<Finding> {
 
 /// Libraries of `ENV LD_PRELOAD` and /etc/ld.so.preload that the image lacks. glibc's loader prints an error for each
 /// program and continues; musl's continues silently. Seen with glibc 2.36 and musl 1.2.3.
-fn preloads(files: &Files<'_>) -> Vec<Finding> {
+fn preloads(files: &FileRuleInput<'_>) -> Vec<Finding> {
     let is_musl = files.programs.libcs == [Libc::Musl];
     let file = config(files.rootfs, "/etc/ld.so.preload").filter(|_| !is_musl).unwrap_or_default();
     let value = variable(files.env, "LD_PRELOAD").unwrap_or_default();

@@ -14,9 +14,9 @@ mod versions;
 
 use std::collections::BTreeMap;
 
-use crate::judge::facts::programs::{Fit, Program};
+use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::siblings::Siblings;
-use crate::judge::files::Files;
+use crate::judge::files::FileRuleInput;
 use crate::judge::finding::Finding;
 use crate::platform::Arch;
 
@@ -31,7 +31,7 @@ pub struct FileFindings {
 }
 
 impl FileFindings {
-    fn count(&mut self, program: &Program<'_>) {
+    fn count(&mut self, program: &JudgedProgram<'_>) {
         if let Some(arch) = program.elf.arch() {
             *self.architectures.entry(arch).or_default() += 1;
         }
@@ -39,8 +39,8 @@ impl FileFindings {
 }
 
 /// Judges the layers, and every file except those on the chain, which have the entry's own findings.
-pub fn judge(files: &Files<'_>) -> FileFindings {
-    let siblings = Siblings::of(files.rootfs, files.programs, files.libraries, files.node.arch);
+pub fn judge(files: &FileRuleInput<'_>) -> FileFindings {
+    let siblings = Siblings::from_rootfs(files.rootfs, files.programs, files.libraries, files.node.arch);
     let mut sound = modules::SoundPackages::default();
     let mut result = FileFindings::default();
     for program in &files.programs.all {

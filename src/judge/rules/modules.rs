@@ -6,15 +6,15 @@ use std::collections::HashSet;
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::libraries::Lack;
-use crate::judge::facts::programs::{Fit, Program};
+use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::runtimes::{OnNamed, RuntimeKind};
 use crate::judge::facts::siblings::{is_engine, package_directory, python_package};
-use crate::judge::files::{Files, foreign};
+use crate::judge::files::{FileRuleInput, foreign};
 use crate::judge::finding::Finding;
 
 /// The origin of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
+enum ModuleOwner {
     /// The runtime or the distribution, whose packages only recommend what such modules need.
     Distribution,
     /// The application.
@@ -32,10 +32,10 @@ pub struct SoundPackages(Option<HashSet<(String, Fit)>>);
 
 impl SoundPackages {
     /// Whether the package of a module that cannot be loaded has another one that can.
-    fn contains(&mut self, files: &Files<'_>, program: &Program<'_>) -> bool {
+    fn contains(&mut self, files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
         let Some(package) = package_directory(&program.path) else { return false };
         let all = self.0.get_or_insert_with(|| {
-            let is_module = |other: &&Program<'_>| other.path.ends_with(".so") || other.path.ends_with(".node");
+            let is_module = |other: &&JudgedProgram<'_>| other.path.ends_with(".so") || other.path.ends_with(".node");
             let sound =
                 files.programs.all.iter().filter(is_module).filter(|other| files.libraries.lack(other).is_none());
             sound.filter_map(|other| Some((package_directory(&other.path)?.to_string(), other.fit))).collect()
@@ -46,9 +46,9 @@ impl SoundPackages {
 
 /// The finding on a module of `runtime`, if it cannot be loaded.
 pub fn judge(
-    files: &Files<'_>,
+    files: &FileRuleInput<'_>,
     sound: &mut SoundPackages,
-    program: &Program<'_>,
+    program: &JudgedProgram<'_>,
     runtime: RuntimeKind,
 ) -> Option<Finding> {
     let lack = lack(files, program)?;
@@ -67,7 +67,7 @@ pub fn judge(
 
 /// What a module or program needs and cannot find. A library in a directory that a script of the image names counts as
 /// found: the script may add the directory to the search.
-pub fn lack(files: &Files<'_>, program: &Program<'_>) -> Option<Lack> {
+pub fn lack(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> Option<Lack> {
     let lack = files.libraries.lack(program)?;
     if let Lack::Unsearched { path, .. } = &lack {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory).as_bytes();
@@ -87,7 +87,12 @@ pub fn lack(files: &Files<'_>, program: &Program<'_>) -> Option<Lack> {
 }
 
 /// The finding on a file that lacks a library or a symbol version. `what`: `a module of Python`.
-pub fn lacking(files: &Files<'_>, program: &Program<'_>, lack: &Lack, (code, what): (Code, &str)) -> Finding {
+pub fn lacking(
+    files: &FileRuleInput<'_>,
+    program: &JudgedProgram<'_>,
+    lack: &Lack,
+    (code, what): (Code, &str),
+) -> Finding {
     let needs = |needed_by: &str, name: &str| match needed_by == program.path {
         true => format!("{what} needs {name}"),
         false => format!("{what} needs {needed_by}, which needs {name}"),
@@ -143,51 +148,56 @@ pub fn lacking(files: &Files<'_>, program: &Program<'_>, lack: &Lack, (code, wha
     finding
 }
 
-fn severity(files: &Files<'_>, sound: &mut SoundPackages, program: &Program<'_>, runtime: RuntimeKind) -> Severity {
+fn severity(
+    files: &FileRuleInput<'_>,
+    sound: &mut SoundPackages,
+    program: &JudgedProgram<'_>,
+    runtime: RuntimeKind,
+) -> Severity {
     let on_named = runtime.row().on_named;
     match if files.reach.names_module(&program.path) { on_named } else { OnNamed::NamesNone } {
         OnNamed::Ends | OnNamed::Lacks => return Severity::Error,
         OnNamed::NamesNone => {}
     }
     match owner(files, program, runtime) {
-        Owner::Distribution => Severity::Note,
+        ModuleOwner::Distribution => Severity::Note,
         // A plug-in is only loaded if its dependencies are installed.
-        Owner::Application if program.path.contains("/plugins/") => Severity::Note,
+        ModuleOwner::Application if program.path.contains("/plugins/") => Severity::Note,
         // Other modules of the package load: it may work without this one.
-        Owner::Application if sound.contains(files, program) => Severity::Warning,
-        Owner::Application => Severity::Error,
+        ModuleOwner::Application if sound.contains(files, program) => Severity::Warning,
+        ModuleOwner::Application => Severity::Error,
     }
 }
 
 /// Whether the application brought a module, and not the runtime or the distribution.
-pub fn is_applications(files: &Files<'_>, program: &Program<'_>, runtime: RuntimeKind) -> bool {
-    owner(files, program, runtime) == Owner::Application
+pub fn is_applications(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: RuntimeKind) -> bool {
+    owner(files, program, runtime) == ModuleOwner::Application
 }
 
-fn owner(files: &Files<'_>, program: &Program<'_>, runtime: RuntimeKind) -> Owner {
+fn owner(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: RuntimeKind) -> ModuleOwner {
     let path = &program.path;
     let is_distribution = DISTRIBUTION.iter().any(|place| path.starts_with(place));
     if OWN.iter().any(|place| path.contains(place)) || files.reach.is_home(path) {
-        return Owner::Distribution;
+        return ModuleOwner::Distribution;
     }
     if path.contains("/node_modules/") && !path.starts_with("/usr/share/") {
-        return Owner::Application;
+        return ModuleOwner::Application;
     }
     if let Some((place, _)) = python_package(path) {
         // Debian's own packages are in this directory; pip uses other directories there, and site-packages elsewhere.
         let is_debian = place == "/usr/lib/python3/dist-packages/";
         let is_installed = !is_distribution || has_record(files, program);
-        return if is_installed && !is_debian { Owner::Application } else { Owner::Distribution };
+        return if is_installed && !is_debian { ModuleOwner::Application } else { ModuleOwner::Distribution };
     }
     if is_distribution {
-        return Owner::Distribution;
+        return ModuleOwner::Distribution;
     }
     if runtime == RuntimeKind::DotNet && files.reach.is_application(path) {
-        return Owner::Application;
+        return ModuleOwner::Application;
     }
     // An OTP release contains its own virtual machine, and only the modules that its application needs.
     if files.reach.interpreter(runtime).is_some_and(|host| files.reach.release_of(host).is_some()) {
-        return Owner::Application;
+        return ModuleOwner::Application;
     }
     // Modules from the layer of the runtime itself are its optional parts.
     let host = files.reach.interpreter(runtime).and_then(|path| files.rootfs.resolve(path).ok());
@@ -196,14 +206,14 @@ fn owner(files: &Files<'_>, program: &Program<'_>, runtime: RuntimeKind) -> Owne
         .iter()
         .any(|place| path.contains(place));
     if is_packaged || host_layer.is_some_and(|layer| program.layer > layer) {
-        Owner::Application
+        ModuleOwner::Application
     } else {
-        Owner::Distribution
+        ModuleOwner::Distribution
     }
 }
 
 /// Whether the package of a module has a `RECORD`, which pip and uv write. Source: PEP 376, 627.
-fn has_record(files: &Files<'_>, program: &Program<'_>) -> bool {
+fn has_record(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
     let Some((place, name)) = python_package(&program.path) else { return false };
     let Ok(id) = files.rootfs.resolve(place) else { return false };
     let plain = |name: &str| name.replace('-', "_").to_ascii_lowercase();

@@ -3,13 +3,13 @@
 
 use crate::image::ResolveError;
 use crate::judge::code::{Code, Severity};
-use crate::judge::facts::programs::{Fit, Program};
+use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::python::PythonTag;
-use crate::judge::facts::reach::{NamedWhat, Route};
+use crate::judge::facts::reach::{NamedWhat, ReachRoute};
 use crate::judge::facts::runtimes::is_library;
 use crate::judge::facts::siblings::{Siblings, fits_libc};
 use crate::judge::facts::{purpose, tokens};
-use crate::judge::files::{Files, foreign, suspect};
+use crate::judge::files::{FileRuleInput, foreign, suspect};
 use crate::judge::finding::Finding;
 use crate::judge::rules::modules::{self, SoundPackages};
 use crate::judge::rules::{prebuilds, versions};
@@ -20,17 +20,17 @@ pub const PYTHON_HINT: &str =
 
 /// The finding on a program or module of this architecture, if there is one.
 pub fn judge(
-    files: &Files<'_>,
+    files: &FileRuleInput<'_>,
     siblings: &Siblings,
     sound: &mut SoundPackages,
-    program: &Program<'_>,
+    program: &JudgedProgram<'_>,
 ) -> Option<Finding> {
     if !program.is_runnable() || files.is_reported(&program.path) || files.reach.is_chain(&program.path) {
         return None;
     }
     let route = files.reach.route(program);
     let finding = match route {
-        Route::Extension { runtime } => libc(files, siblings, program)
+        ReachRoute::Extension { runtime } => libc(files, siblings, program)
             .or_else(|| suffix(files, program))
             .or_else(|| version(files, program))
             .or_else(|| prebuilds::judge(files, siblings, program))
@@ -41,23 +41,23 @@ pub fn judge(
                 let is_spare = is_spare || siblings.has_engine(&program.path);
                 modules::judge(files, sound, program, runtime).filter(|_| is_module(program) && !is_spare)
             }),
-        Route::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
-        Route::Named { .. } if is_module(program) => libc(files, siblings, program).or_else(|| {
+        ReachRoute::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
+        ReachRoute::Named { .. } if is_module(program) => libc(files, siblings, program).or_else(|| {
             let (runtime, _) = files.reach.module_of(&program.path).filter(|(_, is_installed)| *is_installed)?;
             let version = versions::judge(files, program, runtime);
             version.or_else(|| modules::judge(files, sound, program, runtime))
         }),
-        Route::Named { .. } if !program.is_executable() => libc(files, siblings, program),
+        ReachRoute::Named { .. } if !program.is_executable() => libc(files, siblings, program),
         _ => no_loader(files, program, &route).or_else(|| started(files, program, &route)),
     }?;
     let is_data = purpose::purpose(&suspect(program), siblings, files.rules_off).is_some();
-    let finding = if route == Route::Package { finding.severity(Severity::Warning) } else { finding };
-    (!is_data || matches!(route, Route::Path { .. } | Route::Called { .. })).then_some(finding)
+    let finding = if route == ReachRoute::Package { finding.severity(Severity::Warning) } else { finding };
+    (!is_data || matches!(route, ReachRoute::Path { .. } | ReachRoute::Called { .. })).then_some(finding)
 }
 
 /// Whether a module is for an architecture that the node runs, but no host of its runtime has: a 32-bit module of a
 /// 64-bit runtime.
-pub fn is_for_no_host(files: &Files<'_>, program: &Program<'_>) -> bool {
+pub fn is_for_no_host(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
     if !matches!(program.fit, Fit::Compat | Fit::PerhapsCompat) || !is_module(program) || !program.is_runnable() {
         return false;
     }
@@ -66,12 +66,12 @@ pub fn is_for_no_host(files: &Files<'_>, program: &Program<'_>) -> bool {
 }
 
 /// Whether a runtime loads the file; otherwise it is a program of a package.
-fn is_module(program: &Program<'_>) -> bool {
+fn is_module(program: &JudgedProgram<'_>) -> bool {
     is_library(&program.path) || program.path.ends_with(".node")
 }
 
 /// A module that needs a C library which the image does not have, without a sibling for the one it has.
-fn libc(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option<Finding> {
+fn libc(files: &FileRuleInput<'_>, siblings: &Siblings, program: &JudgedProgram<'_>) -> Option<Finding> {
     let is_served = siblings.serve(&program.path) || siblings.has_engine(&program.path);
     if fits_libc(program, &files.programs.libcs) || is_served {
         return None;
@@ -89,11 +89,11 @@ fn libc(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option
 
 /// `speed.cpython-311-x86_64-linux-gnu.so` on another machine: Python looks for its own suffix, `.abi3.so` and `.so`,
 /// and never opens it. Source: CPython, `_PyImport_DynLoadFiletab`.
-fn suffix(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
+fn suffix(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> Option<Finding> {
     let (stem, rest) = program.name().split_once(".cpython-")?;
     let named = tokens::read(rest)?.arch.filter(|arch| *arch != files.node.arch)?;
     let directory = program.path.rsplit_once('/')?.0;
-    let is_found = |other: &Program<'_>| {
+    let is_found = |other: &JudgedProgram<'_>| {
         let Some((place, name)) = other.path.rsplit_once('/') else { return false };
         let Some(rest) = name.strip_prefix(stem).filter(|_| place == directory && other.fit == program.fit) else {
             return false;
@@ -118,11 +118,11 @@ fn suffix(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
 
 /// `speed.cpython-39-x86_64-linux-gnu.so` with only Python 3.11 installed: each interpreter looks for its own suffix,
 /// `.abi3.so` and `.so`. A package with modules for several interpreters has one that fits.
-fn version(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
+fn version(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> Option<Finding> {
     let named = PythonTag::of_file(program.name()).filter(|tag| files.reach.lacks_python(tag))?;
     let (directory, name) = program.path.rsplit_once('/')?;
     let stem = name.split('.').next()?;
-    let is_found = |other: &Program<'_>| {
+    let is_found = |other: &JudgedProgram<'_>| {
         let Some((place, name)) = other.path.rsplit_once('/') else { return false };
         let Some(rest) = name.strip_prefix(stem).filter(|_| place == directory && other.fit == program.fit) else {
             return false;
@@ -142,22 +142,24 @@ fn version(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
 
 /// A program that configuration or a script starts, or that the application put on PATH, whose libraries are not in the
 /// image. The distribution's own programs are left out: its packages only recommend some libraries.
-fn started(files: &Files<'_>, program: &Program<'_>, route: &Route) -> Option<Finding> {
+fn started(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, route: &ReachRoute) -> Option<Finding> {
     const DISTRIBUTION: [&str; 6] = ["/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/", "/usr/lib/", "/usr/libexec/"];
     if !program.is_executable() || DISTRIBUTION.iter().any(|place| program.path.starts_with(place)) {
         return None;
     }
     let (what, severity) = match route {
-        Route::Named { what: NamedWhat::File, by } => (format!("the program that {} names", by.place), Severity::Error),
-        Route::Called { by } => (format!("the program that {by} calls"), Severity::Warning),
-        Route::Path { .. } => ("a program on PATH".to_string(), Severity::Warning),
+        ReachRoute::Named { what: NamedWhat::File, by } => {
+            (format!("the program that {} names", by.place), Severity::Error)
+        }
+        ReachRoute::Called { by } => (format!("the program that {by} calls"), Severity::Warning),
+        ReachRoute::Path { .. } => ("a program on PATH".to_string(), Severity::Warning),
         _ => return None,
     };
     let lack = modules::lack(files, program)?;
     let mut finding = modules::lacking(files, program, &lack, (Code::ProgramMissingLibrary, &what)).severity(severity);
     match route {
-        Route::Called { by } => finding.reached_by.push(by.clone()),
-        Route::Named { by, .. } => finding.reached_by.push(by.place.clone()),
+        ReachRoute::Called { by } => finding.reached_by.push(by.clone()),
+        ReachRoute::Named { by, .. } => finding.reached_by.push(by.place.clone()),
         _ => {}
     }
     finding.reached_by.push(program.path.clone());
@@ -166,7 +168,7 @@ fn started(files: &Files<'_>, program: &Program<'_>, route: &Route) -> Option<Fi
 
 /// A program whose loader is not in the image: built for another C library. It fails with ENOENT, as if it did not
 /// exist.
-fn no_loader(files: &Files<'_>, program: &Program<'_>, route: &Route) -> Option<Finding> {
+fn no_loader(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, route: &ReachRoute) -> Option<Finding> {
     let loader = String::from_utf8(program.elf.loader()?.to_vec()).ok()?;
     if !loader.starts_with('/') || !program.is_executable() {
         return None;
@@ -180,9 +182,9 @@ fn no_loader(files: &Files<'_>, program: &Program<'_>, route: &Route) -> Option<
         root = parent;
     }
     let (place, severity) = match route {
-        Route::Path { .. } => ("a program on PATH", Severity::Error),
-        Route::Called { .. } => ("a program that a script calls", Severity::Error),
-        Route::Named { what: NamedWhat::File, .. } => ("a program that configuration names", Severity::Error),
+        ReachRoute::Path { .. } => ("a program on PATH", Severity::Error),
+        ReachRoute::Called { .. } => ("a program that a script calls", Severity::Error),
+        ReachRoute::Named { what: NamedWhat::File, .. } => ("a program that configuration names", Severity::Error),
         // Tools that support both widths include a part for each, as perf does.
         _ if program.elf.class != files.node.arch.row().class => ("a 32-bit program", Severity::Note),
         _ => ("a program", Severity::Warning),
@@ -191,9 +193,9 @@ fn no_loader(files: &Files<'_>, program: &Program<'_>, route: &Route) -> Option<
     let mut finding = foreign(files, program, Code::ProgramNoLoader, message).severity(severity);
     finding.expected = "a loader in the image".to_string();
     match route {
-        Route::Called { by } => finding.reached_by.extend([by.clone(), program.path.clone()]),
-        Route::Named { by, .. } => finding.reached_by.extend([by.place.clone(), program.path.clone()]),
-        Route::Path { link: Some(link) } => finding.reached_by.extend([link.clone(), program.path.clone()]),
+        ReachRoute::Called { by } => finding.reached_by.extend([by.clone(), program.path.clone()]),
+        ReachRoute::Named { by, .. } => finding.reached_by.extend([by.place.clone(), program.path.clone()]),
+        ReachRoute::Path { link: Some(link) } => finding.reached_by.extend([link.clone(), program.path.clone()]),
         _ => {}
     }
     Some(finding)

@@ -4,16 +4,16 @@
 use crate::image::FileView;
 use crate::inspect::{FileKind, Shebang, TextStart};
 use crate::judge::code::{Code, Severity};
-use crate::judge::facts::purpose::{self, Format, Suspect};
+use crate::judge::facts::purpose::{self, ForeignFile, PurposeFormat};
 use crate::judge::facts::reach::NamedWhat;
 use crate::judge::facts::runtimes::is_library;
 use crate::judge::facts::siblings::Siblings;
 use crate::judge::facts::tokens;
-use crate::judge::files::{Files, group, purposeful};
+use crate::judge::files::{FileRuleInput, group, purposeful};
 use crate::judge::finding::Finding;
 
 /// Judges all files that are not ELF.
-pub fn judge(files: &Files<'_>, siblings: &Siblings) -> Vec<Finding> {
+pub fn judge(files: &FileRuleInput<'_>, siblings: &Siblings) -> Vec<Finding> {
     let mut findings = Vec::new();
     for view in files.rootfs.files_with_facts() {
         let Some(kind) = view.fact.filter(|kind| !matches!(kind, FileKind::Elf(_))) else { continue };
@@ -40,19 +40,19 @@ struct Other<'a> {
     is: Option<&'a str>,
 }
 
-fn format(kind: &FileKind) -> Option<Format<'_>> {
+fn format(kind: &FileKind) -> Option<PurposeFormat<'_>> {
     match kind {
         // An assembly of intermediate language runs on every platform of its runtime.
         // A library of resources is read as data, by drivers on Linux too.
-        FileKind::Pe(pe) if !pe.is_dotnet && pe.has_code => Some(Format::Pe(pe)),
-        FileKind::MachO(macho) => Some(Format::MachO(macho)),
-        FileKind::Ar(ar) if !ar.arches.is_empty() => Some(Format::Ar(ar)),
+        FileKind::Pe(pe) if !pe.is_dotnet && pe.has_code => Some(PurposeFormat::Pe(pe)),
+        FileKind::MachO(macho) => Some(PurposeFormat::MachO(macho)),
+        FileKind::Ar(ar) if !ar.arches.is_empty() => Some(PurposeFormat::Ar(ar)),
         _ => None,
     }
 }
 
 /// Called by a script, on PATH, or in a directory where a runtime looks for its modules.
-fn in_reach(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>) -> Option<Finding> {
+fn in_reach(files: &FileRuleInput<'_>, siblings: &Siblings, other: &Other<'_>) -> Option<Finding> {
     let (is, path) = (other.is?, other.path);
     let is_executable = other.view.mode & 0o111 != 0;
     // A script on the chain that continues after a failed call leaves the file on the chain.
@@ -85,7 +85,7 @@ fn in_reach(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>) -> Option
 }
 
 /// A file that configuration names and that can neither run nor be loaded.
-fn named(files: &Files<'_>, other: &Other<'_>, is: &str) -> Option<Finding> {
+fn named(files: &FileRuleInput<'_>, other: &Other<'_>, is: &str) -> Option<Finding> {
     let is_executable = other.view.mode & 0o111 != 0;
     let (by, what) = files.reach.named(other.path, is_executable)?;
     let is_meant = is_executable || is_library(other.path) || other.path.ends_with(".node");
@@ -116,7 +116,7 @@ pub fn runs_nowhere(kind: &FileKind) -> bool {
 }
 
 /// A file in the directory and with the name of a native module that no loader accepts.
-fn module(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, is: &str) -> Option<Finding> {
+fn module(files: &FileRuleInput<'_>, siblings: &Siblings, other: &Other<'_>, is: &str) -> Option<Finding> {
     let path = other.path;
     if !(is_library(path) || path.ends_with(".node")) || matches!(other.kind, FileKind::Script(_) | FileKind::Packed(_))
     {
@@ -140,16 +140,21 @@ fn module(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, is: &str) -
 }
 
 /// A file that nothing is known to use: on purpose, or a program for another system whose path does not name it.
-fn at_rest(files: &Files<'_>, siblings: &Siblings, other: &Other<'_>, format: Format<'_>) -> Option<Finding> {
-    if let Format::Ar(ar) = format
+fn at_rest(
+    files: &FileRuleInput<'_>,
+    siblings: &Siblings,
+    other: &Other<'_>,
+    format: PurposeFormat<'_>,
+) -> Option<Finding> {
+    if let PurposeFormat::Ar(ar) = format
         && ar.arches.contains(&files.node.arch)
     {
         return None;
     }
     let platform = tokens::read(other.path);
-    let suspect = Suspect { path: other.path, platform: platform.as_ref(), format };
+    let suspect = ForeignFile { path: other.path, platform: platform.as_ref(), format };
     let is = match format {
-        Format::Ar(ar) => {
+        PurposeFormat::Ar(ar) => {
             let names: Vec<&str> = ar.arches.iter().map(|arch| arch.name()).collect();
             format!("a static library for {}", names.join(", "))
         }

@@ -7,17 +7,17 @@ use crate::image::FileView;
 use crate::inspect::{FileKind, NpmPackage};
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::Fit;
-use crate::judge::facts::reach::Route;
+use crate::judge::facts::reach::ReachRoute;
 use crate::judge::facts::runtimes::RuntimeKind;
 use crate::judge::facts::siblings::Siblings;
 use crate::judge::facts::tokens;
 use crate::judge::facts::wheel::foreign_tags;
-use crate::judge::files::Files;
+use crate::judge::files::FileRuleInput;
 use crate::judge::finding::Finding;
 use crate::judge::rules::natives::PYTHON_HINT;
 
 /// Findings on packages. `found`: findings of the rules on single files, which are not repeated.
-pub fn judge(files: &Files<'_>, siblings: &Siblings, found: &[Finding]) -> Vec<Finding> {
+pub fn judge(files: &FileRuleInput<'_>, siblings: &Siblings, found: &[Finding]) -> Vec<Finding> {
     let reported: BTreeSet<&str> = found.iter().filter_map(|finding| finding.group.as_deref()).collect();
     let mut findings = Vec::new();
     for view in files.rootfs.files_with_facts() {
@@ -39,7 +39,7 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings, found: &[Finding]) -> Vec<F
 /// `numpy-2.3.5.dist-info/WHEEL` whose tags are all for other platforms. Skipped if its foreign modules are already
 /// reported.
 fn installed_wheel(
-    files: &Files<'_>,
+    files: &FileRuleInput<'_>,
     view: &FileView<'_, FileKind>,
     path: &str,
     tags: &[String],
@@ -57,7 +57,8 @@ fn installed_wheel(
         return None;
     }
     let is_used = files.programs.runnable().any(|program| {
-        is_its(&program.path) && matches!(files.reach.route(program), Route::Extension { .. } | Route::Path { .. })
+        is_its(&program.path)
+            && matches!(files.reach.route(program), ReachRoute::Extension { .. } | ReachRoute::Path { .. })
     });
     // Modules for other systems are proof as well, if the package has no others.
     let has_modules = foreign_modules(files, &is_its);
@@ -77,7 +78,7 @@ fn installed_wheel(
 }
 
 /// Whether the package has native modules, and all of them are for other systems.
-fn foreign_modules(files: &Files<'_>, is_its: &dyn Fn(&str) -> bool) -> bool {
+fn foreign_modules(files: &FileRuleInput<'_>, is_its: &dyn Fn(&str) -> bool) -> bool {
     let has_native = files.programs.runnable().any(|program| is_its(&program.path) && program.fit <= Fit::Compat);
     let is_foreign = |view: FileView<'_, FileKind>| {
         let is_module = view.name.ends_with(b".so") || view.name.ends_with(b".pyd") || view.name.ends_with(b".dylib");
@@ -98,7 +99,7 @@ fn is_package(rest: &str, package: &str) -> bool {
 /// An npm package that ships its native part as one package per platform, if another platform's is installed but not
 /// this one's: `esbuild` with only `@esbuild/darwin-arm64`, from a developer's Mac.
 fn platform_parts(
-    files: &Files<'_>,
+    files: &FileRuleInput<'_>,
     siblings: &Siblings,
     view: &FileView<'_, FileKind>,
     path: &str,
@@ -152,7 +153,7 @@ fn platform_parts(
 /// A package whose optional dependencies are one native part built for several platforms, none of which is installed:
 /// npm skips them because of a lock file from another platform, or with `--omit=optional`.
 fn nothing_installed(
-    files: &Files<'_>,
+    files: &FileRuleInput<'_>,
     siblings: &Siblings,
     (view, path, directory): (&FileView<'_, FileKind>, &str, &str),
     package: &NpmPackage,

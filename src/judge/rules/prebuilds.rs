@@ -2,10 +2,10 @@
 //! `prebuilds/PLATFORM-ARCH` whose name fits. Source: node-gyp-build's `parseTags`, `matchTags`.
 
 use crate::judge::code::Code;
-use crate::judge::facts::programs::Program;
+use crate::judge::facts::programs::JudgedProgram;
 use crate::judge::facts::siblings::{Siblings, fits_libc};
 use crate::judge::facts::versions::Versioned;
-use crate::judge::files::{Files, foreign};
+use crate::judge::files::{FileRuleInput, foreign};
 use crate::judge::finding::Finding;
 
 const DIRECTORY: &str = "/prebuilds/";
@@ -23,13 +23,13 @@ pub fn is_prebuilt(path: &str) -> bool {
 }
 
 /// The finding on the first module of a directory in which none fits.
-pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> Option<Finding> {
+pub fn judge(files: &FileRuleInput<'_>, siblings: &Siblings, program: &JudgedProgram<'_>) -> Option<Finding> {
     let own = directory(&program.path)?;
     if siblings.has_own_build(&program.path) || siblings.is_optional(&program.path) {
         return None;
     }
-    let is_its = |other: &&Program<'_>| other.fit == program.fit && directory(&other.path) == Some(own);
-    let all: Vec<&Program<'_>> = files.programs.runnable().filter(is_its).collect();
+    let is_its = |other: &&JudgedProgram<'_>| other.fit == program.fit && directory(&other.path) == Some(own);
+    let all: Vec<&JudgedProgram<'_>> = files.programs.runnable().filter(is_its).collect();
     let is_first = all.first().is_some_and(|first| first.path == program.path);
     if !is_first || all.iter().any(|module| fits(files, module)) {
         return None;
@@ -52,7 +52,7 @@ pub fn judge(files: &Files<'_>, siblings: &Siblings, program: &Program<'_>) -> O
 }
 
 /// Whether node-gyp-build takes a module of this name in Node.js.
-fn fits(files: &Files<'_>, module: &Program<'_>) -> bool {
+fn fits(files: &FileRuleInput<'_>, module: &JudgedProgram<'_>) -> bool {
     let tags: Vec<&str> = module.name().trim_end_matches(".node").split('.').collect();
     let has = |tag: &str| tags.contains(&tag);
     let is_for_node = has("node") || !(has("electron") || has("node-webkit"));

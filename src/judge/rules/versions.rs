@@ -2,17 +2,17 @@
 
 use crate::inspect::ModuleInterface;
 use crate::judge::code::{Code, Severity};
-use crate::judge::facts::programs::{Fit, Program};
+use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::runtimes::RuntimeKind;
 use crate::judge::facts::siblings::package_directory;
 use crate::judge::facts::versions::{Versioned, nginx_of, node_of, php_of, wanted};
-use crate::judge::files::{Files, foreign};
+use crate::judge::files::{FileRuleInput, foreign};
 use crate::judge::finding::Finding;
 use crate::judge::rules::modules;
 use crate::judge::rules::prebuilds::is_prebuilt;
 
 /// The finding on a module of `runtime` for another version of it.
-pub fn judge(files: &Files<'_>, program: &Program<'_>, runtime: RuntimeKind) -> Option<Finding> {
+pub fn judge(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: RuntimeKind) -> Option<Finding> {
     let kind = runtime.row().versions?;
     let interface = program.elf.interface;
     let version = wanted(kind, &program.path, interface);
@@ -50,7 +50,7 @@ fn shown(kind: Versioned, version: &str) -> String {
 }
 
 /// A module for thread-safe PHP in the directory of another, or the reverse. PHP's own directory states which it is.
-fn threads(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
+fn threads(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> Option<Finding> {
     let Some(ModuleInterface::Php { is_zts, .. }) = program.elf.interface else { return None };
     let directory = program.path.rsplit_once('/')?.0;
     // Debian's directory of thread-safe modules ends in `-zts`.
@@ -76,7 +76,12 @@ fn threads(files: &Files<'_>, program: &Program<'_>) -> Option<Finding> {
 }
 
 /// `None`: not reported, because nothing is known to load it.
-fn severity(files: &Files<'_>, program: &Program<'_>, runtime: RuntimeKind, kind: Versioned) -> Option<Severity> {
+fn severity(
+    files: &FileRuleInput<'_>,
+    program: &JudgedProgram<'_>,
+    runtime: RuntimeKind,
+    kind: Versioned,
+) -> Option<Severity> {
     let is_named = files.reach.names_module(&program.path);
     match kind {
         // Their configuration names every module that they load.
@@ -91,8 +96,8 @@ fn severity(files: &Files<'_>, program: &Program<'_>, runtime: RuntimeKind, kind
 
 /// Whether the same module is also there for a version that the image has.
 fn has_own<'v>(
-    files: &Files<'_>,
-    program: &Program<'_>,
+    files: &FileRuleInput<'_>,
+    program: &JudgedProgram<'_>,
     (kind, version): (Versioned, &str),
     mut own: impl Iterator<Item = &'v String>,
 ) -> bool {
@@ -110,7 +115,7 @@ fn has_own<'v>(
 }
 
 /// Whether the runtime loads a module, as far as its version shows. A module of Node.js without one uses Node-API.
-fn fits(files: &Files<'_>, module: &Program<'_>, kind: Versioned) -> bool {
+fn fits(files: &FileRuleInput<'_>, module: &JudgedProgram<'_>, kind: Versioned) -> bool {
     if files.reach.module_of(&module.path).and_then(|(runtime, _)| runtime.row().versions) != Some(kind) {
         return false;
     }

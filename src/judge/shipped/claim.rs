@@ -17,7 +17,7 @@ pub enum System {
 
 /// A platform, as far as the name states it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub struct NameClaim {
     /// `None`: any.
     pub system: Option<System>,
     /// The architectures that the word may mean, the usual one first. Empty: the name states none.
@@ -33,7 +33,7 @@ pub enum Stated {
     /// For any platform: `any`, `all`, `noarch`.
     Any,
     /// One platform, or several. Never empty.
-    Platforms(Vec<Claim>),
+    Platforms(Vec<NameClaim>),
 }
 
 impl System {
@@ -59,10 +59,10 @@ impl System {
     }
 }
 
-impl Claim {
-    pub fn of_platform(platform: &Platform) -> Claim {
+impl NameClaim {
+    pub fn of_platform(platform: &Platform) -> NameClaim {
         let archs = platform.arch().into_iter().collect();
-        Claim { system: Some(System::of_os(&platform.os)), archs, variant: None }
+        NameClaim { system: Some(System::of_os(&platform.os)), archs, variant: None }
     }
 
     /// The OCI platform, Linux if no system is stated. `None`: no architecture is stated, or OCI has no name for the
@@ -75,7 +75,7 @@ impl Claim {
 
 /// The kind of one word of a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
+enum ClaimWord {
     System(System),
     Arch {
         archs: &'static [Arch],
@@ -144,7 +144,7 @@ pub fn of_name(name: &str) -> Stated {
 pub fn of_directory(name: &str) -> Stated {
     let lower = name.to_ascii_lowercase();
     let split = split(&lower);
-    let is_platform = |word: &&str| !matches!(read(word), Word::Plain | Word::Universal);
+    let is_platform = |word: &&str| !matches!(read(word), ClaimWord::Plain | ClaimWord::Universal);
     if split.is_empty() || !split.iter().all(is_platform) { Stated::Nothing } else { words(&lower, First::Platform) }
 }
 
@@ -155,7 +155,7 @@ pub fn of_package(arch: &str) -> Stated {
         _ => {
             let platform = Platform::new("linux", arch, None);
             match platform.arch() {
-                Some(own) => Stated::Platforms(vec![Claim {
+                Some(own) => Stated::Platforms(vec![NameClaim {
                     system: Some(System::Linux),
                     archs: vec![own],
                     variant: variant(arch),
@@ -169,7 +169,7 @@ pub fn of_package(arch: &str) -> Stated {
 /// Source: PEP 425, 600, 656.
 fn wheel(stem: &str) -> Stated {
     let Some((_, tags)) = stem.rsplit_once('-') else { return Stated::Nothing };
-    let mut claims: Vec<Claim> = Vec::new();
+    let mut claims: Vec<NameClaim> = Vec::new();
     for tag in tags.split('.') {
         if tag == "any" {
             return Stated::Any;
@@ -182,7 +182,7 @@ fn wheel(stem: &str) -> Stated {
         claims.extend(stated);
     }
     claims.dedup();
-    let mut once: Vec<Claim> = Vec::new();
+    let mut once: Vec<NameClaim> = Vec::new();
     for claim in claims {
         if !once.contains(&claim) {
             once.push(claim);
@@ -201,13 +201,13 @@ pub fn of_wheel_tags(tags: &[String]) -> Stated {
     }
 }
 
-fn universal() -> [Claim; 2] {
-    [Arch::Amd64, Arch::Arm64].map(|arch| Claim { system: Some(System::Darwin), archs: vec![arch], variant: None })
+fn universal() -> [NameClaim; 2] {
+    [Arch::Amd64, Arch::Arm64].map(|arch| NameClaim { system: Some(System::Darwin), archs: vec![arch], variant: None })
 }
 
 /// A run of words that name a platform.
 #[derive(Default)]
-struct Run {
+struct WordRun {
     start: usize,
     end: usize,
     systems: Vec<System>,
@@ -228,30 +228,32 @@ fn words(text: &str, first: First) -> Stated {
     if split.iter().any(|word| KITS.contains(word)) {
         return Stated::Nothing;
     }
-    let mut runs: Vec<Run> = Vec::new();
-    let mut before = Word::Plain;
+    let mut runs: Vec<WordRun> = Vec::new();
+    let mut before = ClaimWord::Plain;
     for (at, word) in split.iter().enumerate() {
         let mut kind = read(word);
         // `386` is a number unless a system's name precedes it.
-        if *word == "386" && !matches!(before, Word::System(_)) {
-            kind = Word::Plain;
+        if *word == "386" && !matches!(before, ClaimWord::System(_)) {
+            kind = ClaimWord::Plain;
         }
-        if *word == "all" && before == Word::System(System::Darwin) {
-            kind = Word::Universal;
+        if *word == "all" && before == ClaimWord::System(System::Darwin) {
+            kind = ClaimWord::Universal;
         }
-        if kind == Word::Plain {
+        if kind == ClaimWord::Plain {
             before = kind;
             continue;
         }
         if runs.last().is_none_or(|run| run.end != at) {
-            runs.push(Run { start: at, end: at, ..Run::default() });
+            runs.push(WordRun { start: at, end: at, ..WordRun::default() });
         }
         let run = runs.last_mut().expect("one was pushed");
         run.end = at + 1;
         match kind {
-            Word::System(system) if !run.systems.contains(&system) => run.systems.push(system),
-            Word::Arch { archs, variant } if !run.archs.contains(&(archs, variant)) => run.archs.push((archs, variant)),
-            Word::Universal => run.is_universal = true,
+            ClaimWord::System(system) if !run.systems.contains(&system) => run.systems.push(system),
+            ClaimWord::Arch { archs, variant } if !run.archs.contains(&(archs, variant)) => {
+                run.archs.push((archs, variant))
+            }
+            ClaimWord::Universal => run.is_universal = true,
             _ => {}
         }
         before = kind;
@@ -261,11 +263,11 @@ fn words(text: &str, first: First) -> Stated {
     claims(&runs, first)
 }
 
-fn claims(runs: &[Run], first: First) -> Stated {
+fn claims(runs: &[WordRun], first: First) -> Stated {
     let with_archs = || runs.iter().filter(|run| !run.archs.is_empty() || run.is_universal);
-    let whole: Vec<&Run> = with_archs().filter(|run| !run.systems.is_empty()).collect();
+    let whole: Vec<&WordRun> = with_archs().filter(|run| !run.systems.is_empty()).collect();
     // `android-tools-linux-amd64`: adjacent words form the platform.
-    let chosen: Vec<&Run> = if whole.is_empty() { with_archs().collect() } else { whole };
+    let chosen: Vec<&WordRun> = if whole.is_empty() { with_archs().collect() } else { whole };
     let named = runs.iter().filter(|run| run.start > 0 || first == First::Platform);
     let everywhere: Vec<System> = named.flat_map(|run| run.systems.iter().copied()).collect();
     let mut claims = Vec::new();
@@ -281,12 +283,12 @@ fn claims(runs: &[Run], first: First) -> Stated {
                 // With Linux, `arm` is 32 bits wide; with other systems it is also used for AArch64.
                 let is_loose = archs.contains(&Arch::Arm) && archs.len() > 1;
                 let archs = if is_loose && system == Some(System::Linux) { &archs[..1] } else { archs };
-                claims.push(Claim { system, archs: archs.to_vec(), variant: *variant });
+                claims.push(NameClaim { system, archs: archs.to_vec(), variant: *variant });
             }
         }
     }
     if chosen.is_empty() {
-        claims.extend(systems(&everywhere).into_iter().map(|system| Claim {
+        claims.extend(systems(&everywhere).into_iter().map(|system| NameClaim {
             system: Some(system),
             archs: Vec::new(),
             variant: None,
@@ -328,20 +330,20 @@ fn split(text: &str) -> Vec<&str> {
     words
 }
 
-fn read(word: &str) -> Word {
-    let arch = |archs: &'static [Arch]| Word::Arch { archs, variant: None };
+fn read(word: &str) -> ClaimWord {
+    let arch = |archs: &'static [Arch]| ClaimWord::Arch { archs, variant: None };
     match word {
         "linux" | "linuxmusl" | "linuxglibc" | "alpine" | "manylinux" | "manylinux1" | "manylinux2010"
-        | "manylinux2014" | "musllinux" | "gnulinux" => Word::System(System::Linux),
-        "darwin" | "macos" | "macosx" | "osx" | "apple" | "mac" => Word::System(System::Darwin),
-        "windows" | "win" | "win32" | "mingw" | "mingw32" | "mingw64" | "msvc" => Word::System(System::Windows),
-        "freebsd" => Word::System(System::FreeBsd),
+        | "manylinux2014" | "musllinux" | "gnulinux" => ClaimWord::System(System::Linux),
+        "darwin" | "macos" | "macosx" | "osx" | "apple" | "mac" => ClaimWord::System(System::Darwin),
+        "windows" | "win" | "win32" | "mingw" | "mingw32" | "mingw64" | "msvc" => ClaimWord::System(System::Windows),
+        "freebsd" => ClaimWord::System(System::FreeBsd),
         "android" | "androideabi" | "netbsd" | "openbsd" | "dragonfly" | "solaris" | "illumos" | "sunos" | "aix"
-        | "ios" | "wasi" | "fuchsia" => Word::System(System::Other),
-        "universal" | "universal2" => Word::Universal,
+        | "ios" | "wasi" | "fuchsia" => ClaimWord::System(System::Other),
+        "universal" | "universal2" => ClaimWord::Universal,
         "unknown" | "pc" | "gnu" | "glibc" | "musl" | "gnueabihf" | "gnueabi" | "musleabihf" | "musleabi" | "eabi"
-        | "eabihf" | "gnuabi64" | "gnux32" | "static" | "hf" | "v1" | "v7" | "v8" => Word::Filler,
-        "win64" => Word::System(System::Windows),
+        | "eabihf" | "gnuabi64" | "gnux32" | "static" | "hf" | "v1" | "v7" | "v8" => ClaimWord::Filler,
+        "win64" => ClaimWord::System(System::Windows),
         "linux64" | "64bit" => arch(&[Arch::Amd64]),
         "linux32" | "32bit" => arch(&[Arch::I386]),
         // Many projects use this name for the 64-bit build.
@@ -351,10 +353,10 @@ fn read(word: &str) -> Word {
         "arm32" | "armeabi" => arch(&[Arch::Arm]),
         "aarch_64" => arch(&[Arch::Arm64]),
         // These words usually mean something else.
-        "sh" | "alpha" | "parisc" | "sparc" => Word::Plain,
+        "sh" | "alpha" | "parisc" | "sparc" => ClaimWord::Plain,
         _ => match Arch::parse(word).or_else(|| arm(word)) {
-            Some(found) => Word::Arch { archs: one(found), variant: variant(word) },
-            None => Word::Plain,
+            Some(found) => ClaimWord::Arch { archs: one(found), variant: variant(word) },
+            None => ClaimWord::Plain,
         },
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 
 /// `linux/arm64`, `-/amd64`, `darwin/-`; several are joined by spaces.
 fn shown(stated: &Stated) -> String {
-    let claim = |claim: &Claim| {
+    let claim = |claim: &NameClaim| {
         let system = claim.system.map_or("-", |system| system.os().unwrap_or("other"));
         let archs: Vec<&str> = claim.archs.iter().map(|arch| arch.oci()).collect();
         let archs = if archs.is_empty() { "-".to_string() } else { archs.join("|") };

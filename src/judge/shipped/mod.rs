@@ -6,8 +6,8 @@ mod native;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use claim::{Claim, Stated, System};
-use native::{MachineCode, Native, PlatformFit};
+pub use claim::{NameClaim, Stated, System};
+use native::{MachineCode, NativeFile, PlatformFit};
 
 use crate::image::RootFs;
 use crate::inspect::FileKind;
@@ -23,7 +23,7 @@ use crate::platform::{Arch, Node, Platform};
 /// A platform that a file is checked against.
 #[derive(Clone, Debug)]
 pub struct Aim {
-    pub claim: Claim,
+    pub claim: NameClaim,
     /// The machine, if a target describes one.
     pub node: Option<Node>,
     /// Where the platform comes from: `its name`, `--platform`.
@@ -87,10 +87,10 @@ impl Aim {
 pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement {
     let node = aim.machine();
     let programs = Programs::collect(shipped.rootfs, node.as_ref().unwrap_or(&Node::plain(Arch::Amd64)));
-    let natives = Native::all(shipped.rootfs, &programs);
-    let libraries = Libraries::of(shipped.rootfs, &programs, &[]);
-    let siblings = node.as_ref().map(|node| Siblings::of(shipped.rootfs, &programs, &libraries, node.arch));
-    let mut judged = ShippedJudgement::of(&natives);
+    let natives = NativeFile::all(shipped.rootfs, &programs);
+    let libraries = Libraries::from_rootfs(shipped.rootfs, &programs, &[]);
+    let siblings = node.as_ref().map(|node| Siblings::from_rootfs(shipped.rootfs, &programs, &libraries, node.arch));
+    let mut judged = ShippedJudgement::from_natives(&natives);
     let (mut own, mut compatible, mut foreign) = (0, Vec::new(), Vec::new());
     for native in &natives {
         let rule = native
@@ -108,7 +108,7 @@ pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement
             PlatformFit::Foreign => foreign.push((native, rule)),
         }
     }
-    let is_anothers = |native: &Native<'_>| {
+    let is_anothers = |native: &NativeFile<'_>| {
         aims.iter().any(|other| native.fit(&other.claim, other.machine().as_ref()) == PlatformFit::Own)
     };
     if own == 0 && compatible.is_empty() && foreign.is_empty() {
@@ -117,12 +117,12 @@ pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement
         }
         judged.agreement = if natives.is_empty() { Agreement::NoPrograms } else { Agreement::Fits };
         // Firmware and debug files for the same platform are the purpose of such a package.
-        let is_own = |native: &Native<'_>| native.arch().is_some_and(|arch| aim.claim.archs.contains(&arch));
+        let is_own = |native: &NativeFile<'_>| native.arch().is_some_and(|arch| aim.claim.archs.contains(&arch));
         if !natives.iter().all(is_own) {
             judged.undecided = Some("it contains only programs for other platforms, which look like data".to_string());
         }
     } else if own == 0 {
-        let all: Vec<&Native<'_>> =
+        let all: Vec<&NativeFile<'_>> =
             compatible.iter().copied().chain(foreign.iter().map(|(native, _)| *native)).collect();
         let are_others = aims.len() > 1 && all.iter().all(|native| is_anothers(native));
         if are_others {
@@ -153,8 +153,8 @@ pub fn judge(shipped: &Shipped<'_>, aim: &Aim, aims: &[Aim]) -> ShippedJudgement
 /// name.
 pub fn judge_by_paths(shipped: &Shipped<'_>) -> ShippedJudgement {
     let programs = Programs::collect(shipped.rootfs, &Node::plain(Arch::Amd64));
-    let natives = Native::all(shipped.rootfs, &programs);
-    let mut judged = ShippedJudgement::of(&natives);
+    let natives = NativeFile::all(shipped.rootfs, &programs);
+    let mut judged = ShippedJudgement::from_natives(&natives);
     let mut unnamed = 0;
     for native in &natives {
         match claim::path_allows(&native.path, native.system(), native.arch()) {
@@ -180,10 +180,10 @@ pub fn judge_by_paths(shipped: &Shipped<'_>) -> ShippedJudgement {
 pub fn judge_any(shipped: &Shipped<'_>, is_wheel: bool, stated_by: &str) -> ShippedJudgement {
     let mut judged = judge_by_paths(shipped);
     let programs = Programs::collect(shipped.rootfs, &Node::plain(Arch::Amd64));
-    let natives = Native::all(shipped.rootfs, &programs);
+    let natives = NativeFile::all(shipped.rootfs, &programs);
     judged.undecided = None;
     judged.findings.retain(|finding| finding.code != Code::NoPrograms);
-    let is_bound = |native: &&Native<'_>| {
+    let is_bound = |native: &&NativeFile<'_>| {
         let is_elf = matches!(native.code, MachineCode::Elf(_));
         is_elf && claim::path_allows(&native.path, native.system(), native.arch()) != Some(true)
     };
@@ -207,7 +207,7 @@ pub fn disagreement(name: &Aim, declared: &Aim) -> Finding {
 }
 
 impl ShippedJudgement {
-    fn of(natives: &[Native<'_>]) -> ShippedJudgement {
+    fn from_natives(natives: &[NativeFile<'_>]) -> ShippedJudgement {
         let architectures = native::count(natives);
         let mut kinds: BTreeMap<(Option<System>, Arch), usize> = BTreeMap::new();
         for native in natives {
@@ -216,8 +216,9 @@ impl ShippedJudgement {
             }
         }
         let most = kinds.iter().max_by_key(|(_, count)| **count);
-        let guess = most
-            .and_then(|((system, arch), _)| Claim { system: *system, archs: vec![*arch], variant: None }.platform());
+        let guess = most.and_then(|((system, arch), _)| {
+            NameClaim { system: *system, archs: vec![*arch], variant: None }.platform()
+        });
         let (agreement, findings) = (Agreement::Fits, Vec::new());
         ShippedJudgement { agreement, findings, programs: natives.len(), architectures, undecided: None, guess }
     }
@@ -231,13 +232,13 @@ fn is_loaded_by_path(path: &str) -> bool {
         && (path.contains("prebuilds/") || path.contains("native") || path.contains("/lib/") || path.contains(".jar!/"))
 }
 
-fn misplaced(native: &Native<'_>) -> Finding {
+fn misplaced(native: &NativeFile<'_>) -> Finding {
     let message = format!("its path names another platform, but it is for {}", native.shown());
     at(Finding::new(Code::ReleaseWrongPlatform, message), native, "")
 }
 
 /// One finding for all programs.
-fn wholly(aim: &Aim, natives: &[&Native<'_>], all_run: bool) -> Finding {
+fn wholly(aim: &Aim, natives: &[&NativeFile<'_>], all_run: bool) -> Finding {
     let kinds: BTreeSet<String> = natives.iter().map(|native| native.shown()).collect();
     let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
     let programs = match natives {
@@ -254,7 +255,7 @@ fn wholly(aim: &Aim, natives: &[&Native<'_>], all_run: bool) -> Finding {
     if all_run && !is_arm { finding.severity(Severity::Warning) } else { finding }
 }
 
-fn partly(aim: &Aim, native: &Native<'_>) -> Finding {
+fn partly(aim: &Aim, native: &NativeFile<'_>) -> Finding {
     let shown = native.shown();
     let message = format!("it is {shown}, in a file for {} ({})", aim.shown(), aim.stated_by);
     let finding = at(Finding::new(Code::ReleaseWrongPlatform, message), native, &aim.shown());
@@ -264,14 +265,14 @@ fn partly(aim: &Aim, native: &Native<'_>) -> Finding {
     if names_itself || native.path.contains("!/") { finding.severity(Severity::Warning) } else { finding }
 }
 
-fn on_purpose(native: &Native<'_>, rule: &'static str, why: &str) -> Finding {
+fn on_purpose(native: &NativeFile<'_>, rule: &'static str, why: &str) -> Finding {
     let mut finding = at(Finding::new(Code::ForeignOnPurpose, "foreign on purpose"), native, "");
     finding.purpose = Some((rule.into(), why.to_string()));
     finding.hint.clear();
     finding
 }
 
-fn at(mut finding: Finding, native: &Native<'_>, expected: &str) -> Finding {
+fn at(mut finding: Finding, native: &NativeFile<'_>, expected: &str) -> Finding {
     finding.path = Some(native.path.clone());
     finding.group = native.path.rsplit_once('/').map(|(directory, _)| directory.to_string());
     finding.is(native.shown(), expected)

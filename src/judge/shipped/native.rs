@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::claim::{Claim, System};
+use super::claim::{NameClaim, System};
 use crate::image::RootFs;
-use crate::inspect::{FileKind, MachO, Native as ZipNative, Pe};
-use crate::judge::facts::programs::{self, Fit, Program, Programs};
-use crate::judge::facts::purpose::{Format, Suspect};
+use crate::inspect::{FileKind, MachO, NativeKind, Pe};
+use crate::judge::facts::programs::{self, Fit, JudgedProgram, Programs};
+use crate::judge::facts::purpose::{ForeignFile, PurposeFormat};
 use crate::judge::facts::tokens::{self, PathPlatform};
 use crate::platform::{Arch, Node};
 
 /// A program or library in machine code.
-pub struct Native<'a> {
+pub struct NativeFile<'a> {
     pub path: String,
     /// The platform that the path names.
     platform: Option<PathPlatform>,
@@ -20,7 +20,7 @@ pub struct Native<'a> {
 
 /// Machine code by its format.
 pub enum MachineCode<'a> {
-    Elf(&'a Program<'a>),
+    Elf(&'a JudgedProgram<'a>),
     Pe(&'a Pe),
     MachO(&'a MachO),
     /// An ELF file of which only the architecture is known: a member of a zip inside a script.
@@ -41,29 +41,31 @@ pub enum PlatformFit {
 /// EI_OSABI of NetBSD, Solaris, FreeBSD and OpenBSD.
 const BSD_ABIS: &[u8] = &[2, 6, 9, 12];
 
-impl<'a> Native<'a> {
-    fn new(path: String, code: MachineCode<'a>) -> Native<'a> {
-        Native { platform: tokens::read(&path), path, code }
+impl<'a> NativeFile<'a> {
+    fn new(path: String, code: MachineCode<'a>) -> NativeFile<'a> {
+        NativeFile { platform: tokens::read(&path), path, code }
     }
 
     /// Every native of a file, ordered by path.
-    pub fn all(rootfs: &'a RootFs<FileKind>, programs: &'a Programs<'a>) -> Vec<Native<'a>> {
-        let mut all: Vec<Native<'a>> =
-            programs.runnable().map(|program| Native::new(program.path.clone(), MachineCode::Elf(program))).collect();
+    pub fn all(rootfs: &'a RootFs<FileKind>, programs: &'a Programs<'a>) -> Vec<NativeFile<'a>> {
+        let mut all: Vec<NativeFile<'a>> = programs
+            .runnable()
+            .map(|program| NativeFile::new(program.path.clone(), MachineCode::Elf(program)))
+            .collect();
         for view in rootfs.files_with_facts() {
             let path = || String::from_utf8_lossy(&rootfs.path(view.id)).into_owned();
             match view.fact {
                 // An assembly of intermediate language runs on every platform of its runtime.
-                Some(FileKind::Pe(pe)) if !pe.is_dotnet => all.push(Native::new(path(), MachineCode::Pe(pe))),
+                Some(FileKind::Pe(pe)) if !pe.is_dotnet => all.push(NativeFile::new(path(), MachineCode::Pe(pe))),
                 // An object file is input for a linker.
                 Some(FileKind::MachO(mach)) if mach.filetype != 1 => {
-                    all.push(Native::new(path(), MachineCode::MachO(mach)));
+                    all.push(NativeFile::new(path(), MachineCode::MachO(mach)));
                 }
                 Some(FileKind::Script(script)) => {
                     let members = script.zip.iter().flat_map(|zip| &zip.natives);
                     all.extend(members.filter_map(|(name, native)| match native {
-                        ZipNative::Elf { arch: Some(arch), e_type: 2 | 3, .. } => {
-                            Some(Native::new(format!("{}!/{name}", path()), MachineCode::Bare(*arch)))
+                        NativeKind::Elf { arch: Some(arch), e_type: 2 | 3, .. } => {
+                            Some(NativeFile::new(format!("{}!/{name}", path()), MachineCode::Bare(*arch)))
                         }
                         _ => None,
                     }));
@@ -117,18 +119,18 @@ impl<'a> Native<'a> {
         }
     }
 
-    pub fn suspect(&self) -> Option<Suspect<'_>> {
+    pub fn suspect(&self) -> Option<ForeignFile<'_>> {
         let format = match &self.code {
-            MachineCode::Elf(program) => Format::Elf(program),
-            MachineCode::Pe(pe) => Format::Pe(pe),
-            MachineCode::MachO(mach) => Format::MachO(mach),
+            MachineCode::Elf(program) => PurposeFormat::Elf(program),
+            MachineCode::Pe(pe) => PurposeFormat::Pe(pe),
+            MachineCode::MachO(mach) => PurposeFormat::MachO(mach),
             MachineCode::Bare(_) => return None,
         };
-        Some(Suspect { path: &self.path, platform: self.platform.as_ref(), format })
+        Some(ForeignFile { path: &self.path, platform: self.platform.as_ref(), format })
     }
 
     /// How it fits `claim`. `node`: the platform's machine, if known.
-    pub fn fit(&self, claim: &Claim, node: Option<&Node>) -> PlatformFit {
+    pub fn fit(&self, claim: &NameClaim, node: Option<&Node>) -> PlatformFit {
         let is_system = |own: System| claim.system.is_none_or(|system| system == own);
         let has = |arch: Option<Arch>| claim.archs.is_empty() || arch.is_some_and(|arch| claim.archs.contains(&arch));
         match &self.code {
@@ -184,9 +186,9 @@ impl<'a> Native<'a> {
 }
 
 /// Number of natives of each architecture.
-pub fn count(natives: &[Native<'_>]) -> BTreeMap<Arch, usize> {
+pub fn count(natives: &[NativeFile<'_>]) -> BTreeMap<Arch, usize> {
     let mut count = BTreeMap::new();
-    for arch in natives.iter().filter_map(Native::arch) {
+    for arch in natives.iter().filter_map(NativeFile::arch) {
         *count.entry(arch).or_default() += 1;
     }
     count

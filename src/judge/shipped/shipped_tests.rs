@@ -1,7 +1,7 @@
 use std::sync::Arc as Shared;
 
 use super::*;
-use crate::image::{Contents, Entry, EntryKind, merge};
+use crate::image::{Contents, EntryKind, LayerMember, merge};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::inspect::{MachO, inspect};
 
@@ -9,7 +9,8 @@ fn rootfs(files: &[(&str, &[u8])]) -> RootFs<FileKind> {
     let mut contents = Contents::default();
     for (path, bytes) in files {
         let kind = inspect(path.as_bytes(), bytes.len() as u64, true, &mut &bytes[..]);
-        let entry = Entry { size: bytes.len() as u64, ..Entry::plain(path.as_bytes(), EntryKind::File, 0o755) };
+        let entry =
+            LayerMember { size: bytes.len() as u64, ..LayerMember::plain(path.as_bytes(), EntryKind::File, 0o755) };
         contents.push(&entry, Some(kind));
     }
     merge([Shared::new(contents)])

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::variables::Variables;
+use super::variables::ComposeVariables;
 
 /// Reads the lines `NAME=value` of a file and adds them to `known`, the variables of earlier files. Values without quotes,
 /// and in double quotes, are interpolated: `known` comes before `project`, and both before the file's own earlier lines. A
@@ -14,11 +14,12 @@ use super::variables::Variables;
 pub fn read(
     text: &str,
     known: BTreeMap<String, String>,
-    project: &mut Variables<'_>,
+    project: &mut ComposeVariables<'_>,
 ) -> Result<BTreeMap<String, String>, String> {
     let outer = |name: &str| known.get(name).cloned().or_else(|| project.value(name));
     let own = BTreeMap::new();
-    let mut variables = Variables { environment: &outer, file: own, unset: BTreeSet::new(), spent: project.spent };
+    let mut variables =
+        ComposeVariables { environment: &outer, file: own, unset: BTreeSet::new(), spent: project.spent };
     let mut rest = text.trim_start_matches('\u{feff}');
     let result = loop {
         rest = rest.trim_start();
@@ -37,7 +38,7 @@ pub fn read(
             }
         }
     };
-    let Variables { file, unset, spent, .. } = variables;
+    let ComposeVariables { file, unset, spent, .. } = variables;
     project.unset.extend(unset);
     project.spent = spent;
     result.map(|()| known.into_iter().chain(file).collect())
@@ -50,7 +51,7 @@ pub fn read_raw(text: &str) -> BTreeMap<String, String> {
 }
 
 /// Reads one assignment into `variables` and returns the text after it.
-fn statement<'a>(text: &'a str, variables: &mut Variables<'_>) -> Result<&'a str, String> {
+fn statement<'a>(text: &'a str, variables: &mut ComposeVariables<'_>) -> Result<&'a str, String> {
     let text = match text.strip_prefix("export") {
         Some(rest) if rest.starts_with(char::is_whitespace) => rest.trim_start_matches(is_blank),
         _ => text,
@@ -85,7 +86,7 @@ fn statement<'a>(text: &'a str, variables: &mut Variables<'_>) -> Result<&'a str
     Ok(rest)
 }
 
-fn keep(name: &str, value: String, variables: &mut Variables<'_>) {
+fn keep(name: &str, value: String, variables: &mut ComposeVariables<'_>) {
     if !name.starts_with(|first: char| first.is_ascii_digit()) {
         variables.file.insert(name.to_string(), value);
     }
@@ -160,7 +161,7 @@ mod tests {
     fn check(text: &str, expected: Result<&[(&str, &str)], &str>) {
         let environment = |name: &str| (name == "P").then(|| "p".to_string());
         let mut project =
-            Variables { environment: &environment, file: BTreeMap::new(), unset: BTreeSet::new(), spent: 0 };
+            ComposeVariables { environment: &environment, file: BTreeMap::new(), unset: BTreeSet::new(), spent: 0 };
         let found = read(text, BTreeMap::new(), &mut project);
         let expected = expected
             .map(|pairs| pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect())

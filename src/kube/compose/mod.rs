@@ -19,7 +19,7 @@ use super::workload::Workload;
 use crate::yaml;
 pub use build::ServiceBuild;
 use merge::{many, merge, resolved};
-use variables::Variables;
+use variables::ComposeVariables;
 pub use version1::of_version_1;
 
 /// Maximum number of files in one project, with included and extended ones.
@@ -28,7 +28,7 @@ const FILES: usize = 100;
 const EXTENDS: usize = 32;
 
 /// Access to everything outside a Compose file that it refers to.
-pub struct Outside<'a> {
+pub struct ComposeSurroundings<'a> {
     /// The user's environment.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// The file's directory, to which its paths are relative.
@@ -61,18 +61,22 @@ pub struct ComposeDocument {
 }
 
 impl ComposeDocument {
-    pub fn new(node: &yaml::Node) -> ComposeDocument {
+    pub fn new(node: &yaml::YamlNode) -> ComposeDocument {
         ComposeDocument { value: node.to_json(), duplicate: node.duplicate_key().map(str::to_string) }
     }
 }
 
 /// Reads a project: the documents of its files, of which later ones override earlier ones. As in Compose, `extends` and
 /// `include` of a document are applied first.
-pub fn services(name: &str, documents: Vec<ComposeDocument>, outside: &Outside<'_>) -> Result<Services, ManifestError> {
+pub fn services(
+    name: &str,
+    documents: Vec<ComposeDocument>,
+    outside: &ComposeSurroundings<'_>,
+) -> Result<Services, ManifestError> {
     let variables =
-        Variables { environment: outside.variable, file: BTreeMap::new(), unset: BTreeSet::new(), spent: 0 };
-    let mut files = Files { outside, variables, notes: Vec::new(), unread: Vec::new(), read: 0 };
-    let place = Place { name: name.to_string(), directory: outside.directory.clone() };
+        ComposeVariables { environment: outside.variable, file: BTreeMap::new(), unset: BTreeSet::new(), spent: 0 };
+    let mut files = ComposeFiles { outside, variables, notes: Vec::new(), unread: Vec::new(), read: 0 };
+    let place = ComposePath { name: name.to_string(), directory: outside.directory.clone() };
     files.set_variables(&outside.directory.join(".env"), &place)?;
     let documents =
         documents.into_iter().map(|document| place.one_of(vec![document])).collect::<Result<Vec<_>, _>>()?;
@@ -90,7 +94,7 @@ pub fn services(name: &str, documents: Vec<ComposeDocument>, outside: &Outside<'
         let env_files = files.env_files(&body);
         let workload = {
             let value = |name: &str| files.variables.value(name);
-            service::workload(&service, &body, &service::Origin { env_files, value: &value })
+            service::workload(&service, &body, &service::VariableOrigin { env_files, value: &value })
         };
         match workload.map_err(refuse)? {
             Some(workload) => found.workloads.push(workload),
@@ -120,12 +124,12 @@ pub fn services(name: &str, documents: Vec<ComposeDocument>, outside: &Outside<'
 
 /// A file's name, for messages, and its directory.
 #[derive(Clone)]
-struct Place {
+struct ComposePath {
     name: String,
     directory: PathBuf,
 }
 
-impl Place {
+impl ComposePath {
     fn refuse(&self, cause: impl Into<String>) -> ManifestError {
         ManifestError::Compose { name: self.name.clone(), cause: cause.into() }
     }
@@ -166,18 +170,18 @@ fn merge_services(known: &mut Map<String, Value>, over: Map<String, Value>) {
 }
 
 /// Reads the files of a project.
-struct Files<'a, 'o> {
-    outside: &'o Outside<'a>,
-    variables: Variables<'a>,
+struct ComposeFiles<'a, 'o> {
+    outside: &'o ComposeSurroundings<'a>,
+    variables: ComposeVariables<'a>,
     notes: Vec<String>,
     unread: Vec<String>,
     read: usize,
 }
 
-impl Files<'_, '_> {
+impl ComposeFiles<'_, '_> {
     /// Reads the project's variables from `.env` or a file that replaces it. The user's environment, and files that were
     /// read before, take precedence.
-    fn set_variables(&mut self, path: &Path, place: &Place) -> Result<(), ManifestError> {
+    fn set_variables(&mut self, path: &Path, place: &ComposePath) -> Result<(), ManifestError> {
         let Ok(text) = (self.outside.read)(path) else { return Ok(()) };
         let refuse = |cause| place.refuse(format!("{}, {cause}", path.display()));
         let own = env_file::read(&text, BTreeMap::new(), &mut self.variables).map_err(refuse)?;
@@ -188,7 +192,7 @@ impl Files<'_, '_> {
     }
 
     /// Sets COMPOSE_PROJECT_NAME, to the file's `name` or the name of its directory, and returns it.
-    fn name_project(&mut self, file: &Value, place: &Place) -> Result<String, ManifestError> {
+    fn name_project(&mut self, file: &Value, place: &ComposePath) -> Result<String, ManifestError> {
         const VARIABLE: &str = "COMPOSE_PROJECT_NAME";
         let named = match (self.variables.value(VARIABLE), file["name"].as_str()) {
             (Some(set), _) if !set.is_empty() => set,
@@ -228,7 +232,7 @@ impl Files<'_, '_> {
     fn load(
         &mut self,
         file: Value,
-        place: &Place,
+        place: &ComposePath,
         open: &mut Vec<PathBuf>,
     ) -> Result<Map<String, Value>, ManifestError> {
         let (own, include) = self.filled(file, place)?;
@@ -251,7 +255,7 @@ impl Files<'_, '_> {
     }
 
     /// Services and `include` of a file, with their variables filled in and their paths joined to the file's directory.
-    fn filled(&mut self, mut file: Value, place: &Place) -> Result<(Map<String, Value>, Value), ManifestError> {
+    fn filled(&mut self, mut file: Value, place: &ComposePath) -> Result<(Map<String, Value>, Value), ManifestError> {
         let mut services = match file.get_mut("services").map(Value::take) {
             Some(Value::Object(services)) => services,
             _ => Map::new(),
@@ -269,7 +273,7 @@ impl Files<'_, '_> {
     fn included(
         &mut self,
         entry: &Value,
-        place: &Place,
+        place: &ComposePath,
         open: &mut Vec<PathBuf>,
     ) -> Result<Map<String, Value>, ManifestError> {
         let paths = match entry {
@@ -300,7 +304,7 @@ impl Files<'_, '_> {
                 }
             }
             let file = self.file(&path, place)?;
-            let inner = Place { name: path.display().to_string(), directory };
+            let inner = ComposePath { name: path.display().to_string(), directory };
             open.push(path);
             let loaded = self.load(file, &inner, open)?;
             open.pop();
@@ -315,7 +319,7 @@ impl Files<'_, '_> {
         &mut self,
         name: &str,
         services: &Map<String, Value>,
-        place: &Place,
+        place: &ComposePath,
         trail: &mut Vec<(String, String)>,
     ) -> Result<Value, ManifestError> {
         let Some(body) = services.get(name) else {
@@ -336,7 +340,7 @@ impl Files<'_, '_> {
             Some(path) => {
                 let path = PathBuf::from(path);
                 let file = self.file(&path, place)?;
-                let place = Place { name: path.display().to_string(), directory: parent(&path) };
+                let place = ComposePath { name: path.display().to_string(), directory: parent(&path) };
                 let (services, _) = self.filled(file, &place)?;
                 self.extended(&of, &services, &place, trail)?
             }
@@ -345,7 +349,7 @@ impl Files<'_, '_> {
         Ok(merge(base, body, ""))
     }
 
-    fn file(&mut self, path: &Path, place: &Place) -> Result<Value, ManifestError> {
+    fn file(&mut self, path: &Path, place: &ComposePath) -> Result<Value, ManifestError> {
         self.read += 1;
         if self.read > FILES {
             return Err(place.refuse(format!("the project has more than {FILES} files")));

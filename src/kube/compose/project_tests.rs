@@ -11,7 +11,8 @@ fn project(main: &str, others: &[(&str, &str)]) -> Result<Services, ManifestErro
     let read = |path: &Path| others.get(path).cloned().ok_or_else(|| "not there".to_string());
     let variable = |name: &str| (name == "TAG").then(|| "2".to_string());
     let directory = PathBuf::from("p");
-    let outside = Outside { variable: &variable, directory, directory_name: "My.App".to_string(), read: &read };
+    let outside =
+        ComposeSurroundings { variable: &variable, directory, directory_name: "My.App".to_string(), read: &read };
     let documents = yaml::parse(main).unwrap().iter().map(ComposeDocument::new).collect();
     services("c.yaml", documents, &outside)
 }

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::kube::object::PodSpec;
 use crate::kube::process;
-use crate::kube::workload::{ContainerUse, Role, Workload};
+use crate::kube::workload::{ContainerRole, ContainerUse, Workload};
 use crate::platform::{CapabilityChange, Platform};
 use crate::scan::CallOverride;
 use crate::scan::call::{Purpose, Sandbox, StatedBy};
 
 /// The sources of a service's variables.
-pub struct Origin<'a> {
+pub struct VariableOrigin<'a> {
     /// The variables of its `env_file`s.
     pub env_files: BTreeMap<String, String>,
     /// The project's own variables.
@@ -21,7 +21,7 @@ pub struct Origin<'a> {
 }
 
 /// The workload of a service. `None` if it does not name an image.
-pub fn workload(name: &str, body: &Value, origin: &Origin<'_>) -> Result<Option<Workload>, String> {
+pub fn workload(name: &str, body: &Value, origin: &VariableOrigin<'_>) -> Result<Option<Workload>, String> {
     let text = |key: &str| body[key].as_str().map(str::to_string);
     let Some(image) = text("image") else { return Ok(None) };
     let platform = text("platform").filter(|text| !text.is_empty());
@@ -51,10 +51,12 @@ pub fn workload(name: &str, body: &Value, origin: &Origin<'_>) -> Result<Option<
         purpose: Purpose::Started,
     };
     let pod = PodSpec { node_selector: placement(body), ..PodSpec::default() };
-    let mut containers = vec![ContainerUse { name: name.to_string(), role: Role::Main, image, call, platform }];
+    let mut containers =
+        vec![ContainerUse { name: name.to_string(), role: ContainerRole::Main, image, call, platform }];
     for volume in list(&body["volumes"]).filter(|volume| volume["type"] == "image") {
         let target = volume["target"].as_str().unwrap_or_default();
-        containers.extend(volume["source"].as_str().map(|image| ContainerUse::mounted(target, Role::Volume, image)));
+        containers
+            .extend(volume["source"].as_str().map(|image| ContainerUse::mounted(target, ContainerRole::Volume, image)));
     }
     Ok(Some(Workload { kind: "service".to_string(), name: name.to_string(), namespace: None, containers, pod }))
 }
@@ -94,7 +96,7 @@ fn texts(value: &Value) -> Vec<String> {
 
 /// `environment:` over `env_file:`. `environment:` is a map or a list of `NAME=value`. A name without a value gets its
 /// value from the user's environment.
-fn environment(body: &Value, origin: &Origin<'_>) -> Vec<(String, Option<String>)> {
+fn environment(body: &Value, origin: &VariableOrigin<'_>) -> Vec<(String, Option<String>)> {
     let from_files = origin.env_files.iter().map(|(name, value)| (name.clone(), Some(value.clone())));
     let mut env: BTreeMap<String, Option<String>> = from_files.collect();
     let mut add = |name: &str, value: Option<String>| {

@@ -11,7 +11,7 @@ const MAX_FILLED: usize = 16 << 20;
 const DEPTH: usize = 16;
 
 /// The sources of variables, and the variables without a value.
-pub struct Variables<'a> {
+pub struct ComposeVariables<'a> {
     /// The user's environment, which takes precedence.
     pub environment: &'a dyn Fn(&str) -> Option<String>,
     /// Values from `.env`.
@@ -22,7 +22,7 @@ pub struct Variables<'a> {
     pub spent: usize,
 }
 
-impl Variables<'_> {
+impl ComposeVariables<'_> {
     pub fn value(&self, name: &str) -> Option<String> {
         (self.environment)(name).or_else(|| self.file.get(name).cloned())
     }
@@ -150,7 +150,7 @@ mod tests {
 
     fn check(text: &str, expected: Result<&str, &str>) {
         let file = BTreeMap::from([("TAG".to_string(), "9".to_string()), ("FILE".to_string(), "f".to_string())]);
-        let mut variables = Variables { environment: &environment, file, unset: BTreeSet::new(), spent: 0 };
+        let mut variables = ComposeVariables { environment: &environment, file, unset: BTreeSet::new(), spent: 0 };
         let found = variables.interpolate(text);
         assert_eq!(found, expected.map(str::to_string).map_err(str::to_string), "{text}");
         assert_eq!(variables.unset.contains("NONE"), expected.is_ok() && text.contains("NONE}"), "{text}");
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn values_that_are_filled_in_are_bounded() {
         let file: BTreeMap<String, String> = [("A".to_string(), "x".repeat(1 << 20))].into();
-        let mut variables = Variables { environment: &|_| None, file, unset: BTreeSet::new(), spent: 0 };
+        let mut variables = ComposeVariables { environment: &|_| None, file, unset: BTreeSet::new(), spent: 0 };
         let error = variables.interpolate(&"$A".repeat(1000)).unwrap_err();
         assert!(error.contains("more than"), "{error}");
         assert!(variables.spent <= MAX_FILLED + (1 << 20), "{}", variables.spent);

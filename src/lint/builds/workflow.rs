@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Build, BuiltFor, dockerfile_path, in_script};
+use super::{BuiltFor, DockerfileBuild, dockerfile_path, in_script};
 use crate::platform::Arch;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, YamlNode};
 
 /// The workflows and composite actions of a project by their paths from its root.
 pub type Workflows = BTreeMap<String, String>;
 /// What `matrix.x`, `inputs.x` and `env.X` stand for.
 type Values = BTreeMap<String, String>;
-type Parsed<'t> = BTreeMap<&'t str, Vec<Node>>;
+type Parsed<'t> = BTreeMap<&'t str, Vec<YamlNode>>;
 
 /// Combinations of a matrix that are looked at; GitHub runs at most 256.
 const COMBINATION_LIMIT: usize = 256;
@@ -19,7 +19,7 @@ const COMBINATION_LIMIT: usize = 256;
 const MAX_DEPTH: usize = 10;
 
 /// The builds of all workflows. One that others call is read with their inputs.
-pub fn in_workflows(workflows: &Workflows) -> Vec<Build> {
+pub fn in_workflows(workflows: &Workflows) -> Vec<DockerfileBuild> {
     let parsed: Parsed<'_> =
         workflows.iter().map(|(path, text)| (path.as_str(), yaml::parse(text).unwrap_or_default())).collect();
     let is_called = |path: &str| parsed.values().flatten().flat_map(jobs).any(|job| called(job) == Some(path));
@@ -27,16 +27,16 @@ pub fn in_workflows(workflows: &Workflows) -> Vec<Build> {
     entries.flat_map(|path| in_workflow(path, &parsed, &Values::new(), 0)).collect()
 }
 
-fn jobs(root: &Node) -> impl Iterator<Item = &Node> {
-    root.value("jobs").map_or(&[][..], Node::pairs).iter().map(|(_, job)| job)
+fn jobs(root: &YamlNode) -> impl Iterator<Item = &YamlNode> {
+    root.value("jobs").map_or(&[][..], YamlNode::pairs).iter().map(|(_, job)| job)
 }
 
 /// The path of the project's own workflow that a job calls.
-fn called(job: &Node) -> Option<&str> {
+fn called(job: &YamlNode) -> Option<&str> {
     job.value("uses")?.text()?.strip_prefix("./")
 }
 
-fn in_workflow(path: &str, parsed: &Parsed<'_>, given: &Values, depth: usize) -> Vec<Build> {
+fn in_workflow(path: &str, parsed: &Parsed<'_>, given: &Values, depth: usize) -> Vec<DockerfileBuild> {
     let mut builds = Vec::new();
     for root in parsed.get(path).into_iter().flatten() {
         let mut values = defaults(root);
@@ -63,25 +63,25 @@ fn in_workflow(path: &str, parsed: &Parsed<'_>, given: &Values, depth: usize) ->
 }
 
 /// The defaults of a reusable or manual workflow's inputs.
-fn defaults(root: &Node) -> Values {
+fn defaults(root: &YamlNode) -> Values {
     let triggers = ["workflow_call", "workflow_dispatch"];
     triggers.iter().flat_map(|trigger| defaults_in(root.at(&["on", trigger, "inputs"]))).collect()
 }
 
-fn defaults_in(inputs: Option<&Node>) -> Values {
-    let default = |(name, input): &(Node, Node)| {
+fn defaults_in(inputs: Option<&YamlNode>) -> Values {
+    let default = |(name, input): &(YamlNode, YamlNode)| {
         Some((format!("inputs.{}", name.text()?), input.value("default")?.text()?.to_string()))
     };
-    inputs.map_or(&[][..], Node::pairs).iter().filter_map(default).collect()
+    inputs.map_or(&[][..], YamlNode::pairs).iter().filter_map(default).collect()
 }
 
 /// The keys of a mapping that hold a text, each after `prefix`.
-fn texts<'n>(node: Option<&'n Node>, prefix: &'n str) -> impl Iterator<Item = (String, String)> + 'n {
-    let pairs = node.map_or(&[][..], Node::pairs).iter();
+fn texts<'n>(node: Option<&'n YamlNode>, prefix: &'n str) -> impl Iterator<Item = (String, String)> + 'n {
+    let pairs = node.map_or(&[][..], YamlNode::pairs).iter();
     pairs.filter_map(move |(key, value)| Some((format!("{prefix}{}", key.text()?), value.text()?.to_string())))
 }
 
-fn combinations(job: &Node) -> Vec<Values> {
+fn combinations(job: &YamlNode) -> Vec<Values> {
     let Some(matrix) = job.at(&["strategy", "matrix"]) else { return vec![Values::new()] };
     let mut combinations = vec![Values::new()];
     let mut names: Vec<String> = Vec::new();
@@ -91,7 +91,7 @@ fn combinations(job: &Node) -> Vec<Values> {
             continue;
         }
         names.push(format!("matrix.{name}"));
-        let with_item = |base: &Values, item: &Node| {
+        let with_item = |base: &Values, item: &YamlNode| {
             let mut combination = base.clone();
             let whole = item.text().map(|text| (format!("matrix.{name}"), text.to_string()));
             combination.extend(whole);
@@ -103,7 +103,7 @@ fn combinations(job: &Node) -> Vec<Values> {
     }
     let included: Vec<Values> = matrix
         .value("include")
-        .map_or(&[][..], Node::items)
+        .map_or(&[][..], YamlNode::items)
         .iter()
         .take(COMBINATION_LIMIT)
         .map(|item| texts(Some(item), "matrix.").collect())
@@ -142,8 +142,8 @@ fn expand(text: &str, values: &Values) -> String {
     expanded + rest
 }
 
-fn in_job(job: &Node, parsed: &Parsed<'_>, values: &Values) -> Vec<Build> {
-    let runner = job.value("runs-on").map_or(Vec::new(), Node::texts).join(" ");
+fn in_job(job: &YamlNode, parsed: &Parsed<'_>, values: &Values) -> Vec<DockerfileBuild> {
+    let runner = job.value("runs-on").map_or(Vec::new(), YamlNode::texts).join(" ");
     let runner = expand(&runner, values);
     let host = match () {
         () if runner.contains("self-hosted") || runner.contains("${{") => None,
@@ -151,9 +151,10 @@ fn in_job(job: &Node, parsed: &Parsed<'_>, values: &Values) -> Vec<Build> {
         () => Some(Arch::Amd64),
     };
     let default = values.get("env.DOCKER_DEFAULT_PLATFORM").map(|platform| BuiltFor::parse(platform));
-    let directory = job.at(&["defaults", "run", "working-directory"]).and_then(Node::text).unwrap_or("");
+    let directory = job.at(&["defaults", "run", "working-directory"]).and_then(YamlNode::text).unwrap_or("");
     let mut builds = in_steps(job.value("steps"), directory, parsed, values, 0);
-    let mut runs = job.value("steps").map_or(&[][..], Node::items).iter().filter_map(|step| step.value("run")?.text());
+    let mut runs =
+        job.value("steps").map_or(&[][..], YamlNode::items).iter().filter_map(|step| step.value("run")?.text());
     let is_pushed = runs.any(super::pushes);
     for build in &mut builds {
         build.is_pushed |= is_pushed;
@@ -165,11 +166,17 @@ fn in_job(job: &Node, parsed: &Parsed<'_>, values: &Values) -> Vec<Build> {
 }
 
 /// The steps of a job or of a composite action. Source: GitHub's "Metadata syntax", `runs.steps`.
-fn in_steps(steps: Option<&Node>, directory: &str, parsed: &Parsed<'_>, values: &Values, depth: usize) -> Vec<Build> {
-    let mut builds: Vec<Build> = Vec::new();
-    for step in steps.map_or(&[][..], Node::items) {
-        if let Some(run) = step.value("run").and_then(Node::text) {
-            let directory = step.value("working-directory").and_then(Node::text).unwrap_or(directory);
+fn in_steps(
+    steps: Option<&YamlNode>,
+    directory: &str,
+    parsed: &Parsed<'_>,
+    values: &Values,
+    depth: usize,
+) -> Vec<DockerfileBuild> {
+    let mut builds: Vec<DockerfileBuild> = Vec::new();
+    for step in steps.map_or(&[][..], YamlNode::items) {
+        if let Some(run) = step.value("run").and_then(YamlNode::text) {
+            let directory = step.value("working-directory").and_then(YamlNode::text).unwrap_or(directory);
             let directory = expand(directory, values);
             builds.extend(in_script(&expand(run, values)).into_iter().map(|build| within(build, &directory)));
         }
@@ -192,13 +199,13 @@ fn clone_pair((name, value): (&String, &String)) -> (String, String) {
     (name.clone(), value.clone())
 }
 
-fn within(build: Build, directory: &str) -> Build {
+fn within(build: DockerfileBuild, directory: &str) -> DockerfileBuild {
     let dockerfile = build.dockerfile.and_then(|path| dockerfile_path(directory, ".", Some(&path)));
-    Build { dockerfile, ..build }
+    DockerfileBuild { dockerfile, ..build }
 }
 
 /// The actions that build an image. Source: each action's action.yml.
-fn by_action(step: &Node, values: &Values) -> Option<Build> {
+fn by_action(step: &YamlNode, values: &Values) -> Option<DockerfileBuild> {
     let action = step.value("uses")?.text()?.split('@').next().unwrap_or("");
     let is_builder = ["build-push-action", "buildah-build", "docker-build-push", "Publish-Docker-Github-Action"]
         .iter()
@@ -217,7 +224,7 @@ fn by_action(step: &Node, values: &Values) -> Option<Build> {
     let platforms = input(&["platforms", "archs", "platform", "arch"]);
     let push = input(&["push"]).is_some_and(|push| push != "false");
     let is_pushed = push || input(&["outputs"]).is_some_and(|outputs| outputs.contains("push=true"));
-    Some(Build {
+    Some(DockerfileBuild {
         is_pushed,
         dockerfile: dockerfile_path("", &context, file.as_deref().map(str::trim)),
         built_for: platforms.map_or(BuiltFor::Host(None), |platforms| BuiltFor::parse(&platforms)),

@@ -4,30 +4,32 @@ use std::ops::Range;
 
 use parse_dockerfile::{Command as Form, Flag, Instruction, Source, UnescapedString};
 
-use super::{Dockerfile, Prologue, Run, Stage, Step, StepKind, StepOption, SyntaxError, Variable};
+use super::{
+    BuildStage, BuildStep, BuildVariable, Dockerfile, DockerfileError, Prologue, RunStep, StepKind, StepOption,
+};
 use crate::lint::heredoc::{self, HereDoc};
-use crate::lint::shell::{self, Joining, Word};
+use crate::lint::shell::{self, Joining, PlainWord};
 
 impl<'a> Dockerfile<'a> {
-    pub fn parse(text: &'a str) -> Result<Dockerfile<'a>, SyntaxError> {
+    pub fn parse(text: &'a str) -> Result<Dockerfile<'a>, DockerfileError> {
         let escape = escape_of(text);
         let masked = heredoc::mask(text, escape);
         if let Some(operator) = masked.unclosed {
             let message = format!("heredoc {} is not terminated", &text[operator.clone()]);
-            return Err(SyntaxError { at: operator.start, message });
+            return Err(DockerfileError { at: operator.start, message });
         }
         let masked_text = without_empty_lists(&masked.text);
         let parsed = parse_dockerfile::parse(&masked_text).map_err(|error| syntax_error(text, &error))?;
-        let reader = Reader { text, masked: &masked_text, heredocs: &masked.heredocs, escape };
+        let reader = DockerfileReader { text, masked: &masked_text, heredocs: &masked.heredocs, escape };
         let globals =
             parsed.global_args().flat_map(|arg| reader.variables(arg.arguments.span.clone(), false)).collect();
-        let mut stages: Vec<Stage> = Vec::new();
+        let mut stages: Vec<BuildStage> = Vec::new();
         for stage in parsed.stages() {
             let image = reader.word(stage.from.image.span.clone());
             let parent = stages
                 .iter()
                 .position(|earlier| earlier.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(&image.text)));
-            stages.push(Stage {
+            stages.push(BuildStage {
                 name: stage.from.as_.as_ref().map(|(_, name)| name.value.to_string()),
                 span: stage.from.from.span.start..end_of(&stage.from.as_, &image),
                 platform: reader.options(&stage.from.options).into_iter().find(|option| option.name == "platform"),
@@ -64,14 +66,14 @@ fn escape_of(text: &str) -> u8 {
     if set.last() == Some("`") { b'`' } else { b'\\' }
 }
 
-fn syntax_error(text: &str, error: &parse_dockerfile::Error) -> SyntaxError {
+fn syntax_error(text: &str, error: &parse_dockerfile::Error) -> DockerfileError {
     let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     let shown = error.to_string();
     let message = shown.split_once(" at line ").map_or(shown.as_str(), |(before, _)| before).to_string();
-    SyntaxError { at: (line_start + error.column().saturating_sub(1)).min(text.len()), message }
+    DockerfileError { at: (line_start + error.column().saturating_sub(1)).min(text.len()), message }
 }
 
-fn end_of<K>(name: &Option<(K, parse_dockerfile::UnescapedString<'_>)>, image: &Word) -> usize {
+fn end_of<K>(name: &Option<(K, parse_dockerfile::UnescapedString<'_>)>, image: &PlainWord) -> usize {
     name.as_ref().map_or(image.span.end, |(_, name)| name.span.end)
 }
 
@@ -90,25 +92,28 @@ fn start_of(instruction: &Instruction<'_>) -> usize {
     }
 }
 
-struct Reader<'a> {
+struct DockerfileReader<'a> {
     text: &'a str,
     masked: &'a str,
     heredocs: &'a [HereDoc],
     escape: u8,
 }
 
-impl Reader<'_> {
+impl DockerfileReader<'_> {
     fn joining(&self) -> Joining {
         Joining::Instruction(self.escape)
     }
 
     /// Returns the first word of a range. Empty if the range is blank.
-    fn word(&self, span: Range<usize>) -> Word {
+    fn word(&self, span: Range<usize>) -> PlainWord {
         let is_json_string = self.text[..span.start].ends_with('"') && self.text[span.end..].starts_with('"');
         if is_json_string {
-            return Word::literal(self.text, span);
+            return PlainWord::literal(self.text, span);
         }
-        shell::words(self.text, span.clone(), self.joining()).into_iter().next().unwrap_or_else(|| Word::empty(span))
+        shell::words(self.text, span.clone(), self.joining())
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| PlainWord::empty(span))
     }
 
     fn options(&self, flags: &[Flag<'_>]) -> Vec<StepOption> {
@@ -120,7 +125,7 @@ impl Reader<'_> {
         flags.iter().map(read).collect()
     }
 
-    fn step(&self, instruction: &Instruction<'_>) -> Step {
+    fn step(&self, instruction: &Instruction<'_>) -> BuildStep {
         let (start, options, kind) = match instruction {
             Instruction::Run(run) => (run.run.span.start, self.options(&run.options), self.run(&run.arguments)),
             Instruction::Copy(copy) => {
@@ -143,11 +148,11 @@ impl Reader<'_> {
             }
             Instruction::Entrypoint(start) => (start.entrypoint.span.start, vec![], self.start(&start.arguments)),
             Instruction::Cmd(start) => (start.cmd.span.start, vec![], self.start(&start.arguments)),
-            Instruction::Onbuild(onbuild) => return Step { is_onbuild: true, ..self.step(&onbuild.instruction) },
+            Instruction::Onbuild(onbuild) => return BuildStep { is_onbuild: true, ..self.step(&onbuild.instruction) },
             other => (start_of(other), vec![], StepKind::Other),
         };
         let end = self.end_of_step(start);
-        Step { span: start..end, options, kind, is_onbuild: false }
+        BuildStep { span: start..end, options, kind, is_onbuild: false }
     }
 
     /// Returns the end of the logical line at `start`, including its heredocs, without the line break.
@@ -175,9 +180,14 @@ impl Reader<'_> {
     fn run(&self, form: &Form<'_>) -> StepKind {
         let span = match form {
             Form::Exec(exec) => {
-                let words: Vec<Word> = exec.value.iter().map(|word| self.word(word.span.clone())).collect();
+                let words: Vec<PlainWord> = exec.value.iter().map(|word| self.word(word.span.clone())).collect();
                 let commands = shell::exec_commands(words);
-                return StepKind::Run(Run { commands, prologue: None, ranges: vec![exec.span.clone()], is_exec: true });
+                return StepKind::Run(RunStep {
+                    commands,
+                    prologue: None,
+                    ranges: vec![exec.span.clone()],
+                    is_exec: true,
+                });
             }
             Form::Shell(shell) => shell.span.clone(),
             _ => 0..0,
@@ -205,7 +215,7 @@ impl Reader<'_> {
             commands.extend(shell::commands(self.text, doc.body.clone(), Joining::Shell));
             ranges.push(doc.body.clone());
         }
-        StepKind::Run(Run { commands, prologue, ranges, is_exec: false })
+        StepKind::Run(RunStep { commands, prologue, ranges, is_exec: false })
     }
 
     fn start(&self, form: &Form<'_>) -> StepKind {
@@ -235,7 +245,7 @@ impl Reader<'_> {
     }
 
     /// Parses `NAME=value NAME2`, or the legacy `NAME value` of ENV.
-    fn variables(&self, span: Range<usize>, is_env: bool) -> Vec<Variable> {
+    fn variables(&self, span: Range<usize>, is_env: bool) -> Vec<BuildVariable> {
         let words = shell::words(self.text, span, self.joining());
         if let [first, rest @ ..] = words.as_slice()
             && is_env
@@ -244,15 +254,15 @@ impl Reader<'_> {
         {
             let value_span = start.span.start..end.span.end;
             let value = Some((self.text[value_span.clone()].to_string(), value_span));
-            return vec![Variable { name: first.text.clone(), name_span: first.span.clone(), value }];
+            return vec![BuildVariable { name: first.text.clone(), name_span: first.span.clone(), value }];
         }
-        let read = |word: &Word| match word.assignment() {
-            Some((name, value_at)) => Variable {
+        let read = |word: &PlainWord| match word.assignment() {
+            Some((name, value_at)) => BuildVariable {
                 name: name.to_string(),
                 name_span: word.source(0..name.len()),
                 value: Some((word.text[value_at..].to_string(), word.source(value_at..word.text.len()))),
             },
-            None => Variable { name: word.text.clone(), name_span: word.span.clone(), value: None },
+            None => BuildVariable { name: word.text.clone(), name_span: word.span.clone(), value: None },
         };
         words.iter().map(read).collect()
     }

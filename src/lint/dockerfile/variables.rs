@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::Variable;
+use super::BuildVariable;
 
 /// The variables that BuildKit sets. Source: Dockerfile reference, "Automatic platform ARGs".
 pub const AUTOMATIC: &[&str] = &[
@@ -24,7 +24,7 @@ pub fn is_automatic(name: &str, start: &str) -> bool {
 
 /// Replaces `$NAME` and `${NAME...}` in `text` with their values in `known`. Also returns the variables that were used.
 /// References to unknown variables stay unchanged. Source: Dockerfile reference, "Environment replacement".
-pub fn expand<'v>(text: &str, known: &'v BTreeMap<String, Variable>) -> (String, Vec<&'v Variable>) {
+pub fn expand<'v>(text: &str, known: &'v BTreeMap<String, BuildVariable>) -> (String, Vec<&'v BuildVariable>) {
     let mut used = Vec::new();
     let mut expanded = String::new();
     let mut rest = text;
@@ -63,27 +63,27 @@ const EXPANDED_LIMIT: usize = 16 << 10;
 pub struct Expanded<'v> {
     pub text: String,
     /// In order and without gaps.
-    pub pieces: Vec<Piece<'v>>,
+    pub pieces: Vec<TextPiece<'v>>,
 }
 
 /// A part of an expanded text.
 #[derive(Debug)]
-pub struct Piece<'v> {
+pub struct TextPiece<'v> {
     /// Bytes of the expanded text.
     pub range: Range<usize>,
     /// Bytes of the original text: the same literal text, or the reference.
     pub source: Range<usize>,
     /// The variable whose value it is. `None` for literal text and references to unknown variables.
-    pub variable: Option<&'v Variable>,
+    pub variable: Option<&'v BuildVariable>,
 }
 
 /// Like [`expand`], but also expands the values of variables, and records the origin of each part.
-pub fn expand_pieces<'v>(text: &str, known: &'v BTreeMap<String, Variable>) -> Expanded<'v> {
+pub fn expand_pieces<'v>(text: &str, known: &'v BTreeMap<String, BuildVariable>) -> Expanded<'v> {
     let mut expanded = Expanded { text: String::new(), pieces: Vec::new() };
-    let mut add = |part: &str, source: Range<usize>, variable: Option<&'v Variable>| {
+    let mut add = |part: &str, source: Range<usize>, variable: Option<&'v BuildVariable>| {
         let start = expanded.text.len();
         expanded.text.push_str(part);
-        expanded.pieces.push(Piece { range: start..expanded.text.len(), source, variable });
+        expanded.pieces.push(TextPiece { range: start..expanded.text.len(), source, variable });
     };
     let mut at = 0;
     while at < text.len() {

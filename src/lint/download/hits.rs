@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::lint::compilers::makes_code;
-use crate::lint::dockerfile::{self, Expanded, Variable};
-use crate::lint::shell::{Command, Word};
-use crate::platform::word::{self, Spelling, Token};
+use crate::lint::dockerfile::{self, BuildVariable, Expanded};
+use crate::lint::shell::{PlainWord, SimpleCommand};
+use crate::platform::word::{self, ArchToken, Spelling};
 
 /// One occurrence of an architecture name.
 pub struct Hit<'a> {
-    pub token: Token,
+    pub token: ArchToken,
     pub spelled: String,
-    pub word: &'a Word,
+    pub word: &'a PlainWord,
     /// Bytes of the word's text.
     pub range: Range<usize>,
     /// The variables that contain it. Empty if the word itself does.
-    pub origins: Vec<Variable>,
+    pub origins: Vec<BuildVariable>,
     /// It is an argument of a compiler.
     pub is_compiler_argument: bool,
     /// It does not select a file, but names one that another word selects.
@@ -32,7 +32,7 @@ impl Hit<'_> {
     pub fn is_replaceable(&self) -> bool {
         match self.origins.as_slice() {
             [] => self.word.expands_at(&self.range),
-            [Variable { name, value: Some((value, _)), .. }] => {
+            [BuildVariable { name, value: Some((value, _)), .. }] => {
                 let reference = &self.word.text[self.range.clone()];
                 *value == self.spelled && (reference == format!("${name}") || reference == format!("${{{name}}}"))
             }
@@ -203,13 +203,13 @@ const PACKAGE_MANAGERS: &[&str] = &[
 const GIVES_NAME: &[&str] = &["mv", "cp", "ln", "install", "rsync"];
 
 /// Whether a command selects the architecture in another way, such as `xx-apk` or `docker run --platform`.
-pub fn chooses_for_itself(command: &Command) -> bool {
+pub fn chooses_for_itself(command: &SimpleCommand) -> bool {
     let program = command.program();
     NOT_FILES.contains(&program) || program.starts_with("xx-") || program.ends_with("-strip")
 }
 
 /// Returns the names that a command gives to its output files. They do not describe the content.
-pub fn given_names(command: &Command) -> Vec<&str> {
+pub fn given_names(command: &SimpleCommand) -> Vec<&str> {
     const OPTIONS: &[&str] =
         &["-o", "-O", "--output", "--output-document", "-fsSLo", "-Lo", "-sSLo", "-sLo", "-fLo", "-qO"];
     let mut names: Vec<&str> = command.outputs.iter().map(|word| word.text.as_str()).collect();
@@ -229,15 +229,15 @@ pub fn given_names(command: &Command) -> Vec<&str> {
     names
 }
 
-pub fn hits_of<'a>(command: &'a Command, known: &BTreeMap<String, Variable>) -> Vec<Hit<'a>> {
+pub fn hits_of<'a>(command: &'a SimpleCommand, known: &BTreeMap<String, BuildVariable>) -> Vec<Hit<'a>> {
     let program = command.program();
     let is_package_manager = PACKAGE_MANAGERS.contains(&program);
     let is_compiler_argument = makes_code(command);
     let takes_files = TAKES_FILES.contains(&program) || is_compiler_argument;
     let mut hits: Vec<Hit<'_>> = Vec::new();
     // A program found in PATH is a build tool: `aarch64-linux-gnu-gcc`.
-    let is_program = |word: &Word| word.text.rsplit('/').next() == Some(program);
-    let is_tool = |word: &Word| is_program(word) && !word.text.contains(['/', '$']);
+    let is_program = |word: &PlainWord| word.text.rsplit('/').next() == Some(program);
+    let is_tool = |word: &PlainWord| is_program(word) && !word.text.contains(['/', '$']);
     for word in command.words.iter().filter(|word| !is_tool(word)) {
         if let Some((_, value_at)) = word.assignment() {
             // The value of a variable counts where it is used, unless it is a URL.
@@ -309,7 +309,7 @@ fn is_same_for_all(base: &str) -> bool {
 
 /// Whether a name is a cross compiler's, so that this token is what it compiles for: `aarch64-linux-musl-cross.tgz`,
 /// `arm-gnu-toolchain-13-x86_64-aarch64-none-linux-gnu.tar.xz`. The first of two names is that of its own machine.
-fn is_cross_target(path: &str, tokens: &[Token], token: &Token) -> bool {
+fn is_cross_target(path: &str, tokens: &[ArchToken], token: &ArchToken) -> bool {
     let component = |at: usize| {
         let start = path[..at].rfind('/').map_or(0, |slash| slash + 1);
         start..at + path[at..].find('/').unwrap_or(path.len() - at)
@@ -322,7 +322,7 @@ fn is_cross_target(path: &str, tokens: &[Token], token: &Token) -> bool {
 }
 
 /// Whether a variable's value is another's with parts replaced: `${TARGETARCH/amd64/x86_64}`, which is no constant.
-fn is_computed(variable: &Variable) -> bool {
+fn is_computed(variable: &BuildVariable) -> bool {
     let value = variable.value.as_ref().map_or("", |(value, _)| value.as_str());
     let is_replacing = |operator: &str| operator.starts_with(['/', '#', '%']);
     dockerfile::references(value).iter().any(|(_, reference)| is_replacing(reference.operator))
@@ -330,7 +330,12 @@ fn is_computed(variable: &Variable) -> bool {
 
 /// The architecture names of one blank-separated piece, `offset` bytes into its word: in the text itself, or in what its
 /// variables hold.
-pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<String, Variable>) -> Vec<Hit<'a>> {
+pub fn hits_in<'a>(
+    word: &'a PlainWord,
+    text: &str,
+    offset: usize,
+    known: &BTreeMap<String, BuildVariable>,
+) -> Vec<Hit<'a>> {
     if mentions_choice(text) {
         return Vec::new();
     }
@@ -359,7 +364,7 @@ pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<S
         if piece.variable.is_none() && word.is_in_expansion(range.start) {
             continue;
         }
-        let origins: Vec<Variable> =
+        let origins: Vec<BuildVariable> =
             piece.variable.iter().map(|variable| origin(variable, &spelled, known).clone()).collect();
         if origins.iter().chain(piece.variable).any(is_computed) || is_task(&path) || is_same_for_all(base) {
             continue;
@@ -384,12 +389,16 @@ pub fn hits_in<'a>(word: &'a Word, text: &str, offset: usize, known: &BTreeMap<S
 }
 
 /// Returns the variable whose text contains the word, following variables that refer to others.
-fn origin<'v>(variable: &'v Variable, spelled: &str, known: &'v BTreeMap<String, Variable>) -> &'v Variable {
+fn origin<'v>(
+    variable: &'v BuildVariable,
+    spelled: &str,
+    known: &'v BTreeMap<String, BuildVariable>,
+) -> &'v BuildVariable {
     let mut at = variable;
     for _ in 0..dockerfile::MAX_EXPANSIONS {
         let Some((value, _)) = at.value.as_ref().filter(|(value, _)| !value.contains(spelled)) else { break };
         let inner = dockerfile::references(value).into_iter().filter_map(|(_, reference)| known.get(reference.name));
-        let has_word = |inner: &&Variable| inner.value.as_ref().is_some_and(|(value, _)| value.contains(spelled));
+        let has_word = |inner: &&BuildVariable| inner.value.as_ref().is_some_and(|(value, _)| value.contains(spelled));
         let Some(next) = inner.into_iter().find(has_word) else { break };
         at = next;
     }

@@ -3,20 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use super::super::dockerfile::{Dockerfile, Run};
-use super::super::finding::{Edit, Finding, Fix, Safety};
+use super::super::dockerfile::{Dockerfile, RunStep};
+use super::super::finding::{Edit, Fix, LintFinding, Safety};
 use crate::platform::Arch;
 use crate::platform::word::{self, Spelling};
 
 /// A finding and the names of its files.
-pub struct Named {
-    pub finding: Finding,
+pub struct NamedFinding {
+    pub finding: LintFinding,
     pub stems: Vec<String>,
 }
 
 /// Merges the rewrites of each download, so that all of its lines change together. Drops them if one of the lines has
 /// no rewrite.
-pub fn whole_downloads(found: Vec<Named>) -> Vec<Finding> {
+pub fn whole_downloads(found: Vec<NamedFinding>) -> Vec<LintFinding> {
     // The first finding of each name represents its group.
     let mut roots: Vec<usize> = (0..found.len()).collect();
     let root_of = |roots: &[usize], at: usize| {
@@ -34,7 +34,7 @@ pub fn whole_downloads(found: Vec<Named>) -> Vec<Finding> {
     for at in 0..found.len() {
         groups.entry(root_of(&roots, at)).or_default().push(at);
     }
-    let mut findings: Vec<Finding> = found.into_iter().map(|named| named.finding).collect();
+    let mut findings: Vec<LintFinding> = found.into_iter().map(|named| named.finding).collect();
     for members in groups.into_values() {
         if members.len() < 2 {
             continue;
@@ -110,7 +110,7 @@ pub fn how_to_spell(spelling: Spelling, variable: &str) -> String {
 
 /// Inserts a statement at the start of a RUN that sets `into` from `variable`. `None` if no shell would read it, or if
 /// no names are known.
-pub fn mapping(run: &Run, spelling: Spelling, variable: &str, into: &str) -> Option<Edit> {
+pub fn mapping(run: &RunStep, spelling: Spelling, variable: &str, into: &str) -> Option<Edit> {
     let prologue = run.prologue?;
     let statement = word::case_statement(spelling, variable, into)?;
     Some(Edit::insert(prologue.at, statement + prologue.separator))

@@ -3,35 +3,36 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{ByteKind, Choice, Command, Joining, Word};
+use super::{ByteKind, ConditionKind, Joining, PlainWord, SimpleCommand};
 use crate::platform::word as token;
 use crate::shell::{
-    self, AssignedValue, CommandKind, Condition, Item, List, Operation, Part, Pipeline, Redirect, RedirectKind,
+    self, AssignedValue, CommandKind, CommandList, Condition, Item, Operation, Redirect, RedirectKind, ShellPipeline,
+    WordPart,
 };
 
 /// Returns the commands of `text[range]`, each after the commands in its `$(...)` and backquotes.
-pub fn commands(text: &str, range: Range<usize>, joining: Joining) -> Vec<Command> {
+pub fn commands(text: &str, range: Range<usize>, joining: Joining) -> Vec<SimpleCommand> {
     let joined = Joined::new(text, range, joining);
     let script = shell::parse(&joined.text);
     let mut walker = Walker { joined: &joined, commands: Vec::new(), derived: BTreeSet::new() };
-    walker.list(&script.list, Choice::Always);
+    walker.list(&script.list, ConditionKind::Always);
     walker.commands
 }
 
 /// Returns the command that an exec form starts, after those of a script that it passes to a shell.
-pub fn exec_commands(mut words: Vec<Word>) -> Vec<Command> {
+pub fn exec_commands(mut words: Vec<PlainWord>) -> Vec<SimpleCommand> {
     let mut commands = Vec::new();
     if let Some(joined) = script_index(&words).and_then(|script| Joined::of_word(&words.remove(script), 1)) {
         let mut walker = Walker { joined: &joined, commands: Vec::new(), derived: BTreeSet::new() };
-        walker.list(&shell::parse(&joined.text).list, Choice::Always);
+        walker.list(&shell::parse(&joined.text).list, ConditionKind::Always);
         commands = walker.commands;
     }
-    commands.push(Command { words, outputs: Vec::new(), choice: Choice::Always });
+    commands.push(SimpleCommand { words, outputs: Vec::new(), choice: ConditionKind::Always });
     commands
 }
 
 /// Returns the words of `text[range]`, split at blanks only, like the arguments of an instruction.
-pub fn words(text: &str, range: Range<usize>, joining: Joining) -> Vec<Word> {
+pub fn words(text: &str, range: Range<usize>, joining: Joining) -> Vec<PlainWord> {
     let joined = Joined::new(text, range, joining);
     let bytes = joined.text.as_bytes();
     let mut words = Vec::new();
@@ -135,7 +136,7 @@ impl Joined {
     }
 
     /// The script that a shell gets as a word. `None` if bytes of it are not UTF-8.
-    fn of_word(word: &Word, depth: usize) -> Option<Joined> {
+    fn of_word(word: &PlainWord, depth: usize) -> Option<Joined> {
         let mut places: Vec<usize> = word.bytes.iter().map(|(place, _)| *place).collect();
         places.push(word.span.end);
         let is_whole = places.len() == word.text.len() + 1 && depth <= MAX_DEPTH;
@@ -154,10 +155,10 @@ impl Joined {
     }
 
     /// Returns the word at `span` without quotes. Expansions stay unchanged.
-    fn word(&self, span: Range<usize>) -> Word {
+    fn word(&self, span: Range<usize>) -> PlainWord {
         // The spans of a backquoted command with backslashes refer to its own unescaped text.
         if self.text.get(span.clone()).is_none() {
-            return Word::empty(self.places[0]..self.places[0]);
+            return PlainWord::empty(self.places[0]..self.places[0]);
         }
         let bytes = self.text.as_bytes();
         let mut raw: Vec<u8> = Vec::new();
@@ -198,29 +199,29 @@ impl Joined {
             kinds.extend(self.places[part].iter().map(|place| (*place, kind)));
             at += length;
         }
-        Word { text: String::from_utf8_lossy(&raw).into_owned(), span: self.source(&span), bytes: kinds }
+        PlainWord { text: String::from_utf8_lossy(&raw).into_owned(), span: self.source(&span), bytes: kinds }
     }
 }
 
 /// The index of the script in `bash -c SCRIPT`, `sudo sh -ec SCRIPT` or `su -c SCRIPT`.
-fn script_index(words: &[Word]) -> Option<usize> {
+fn script_index(words: &[PlainWord]) -> Option<usize> {
     const SHELLS: &[&str] = &["sh", "bash", "ash", "dash", "ksh", "zsh", "su"];
     let program = words.iter().position(|word| SHELLS.contains(&word.text.rsplit('/').next().unwrap_or("")))?;
     let is_option =
-        |word: &Word| word.text.starts_with('-') && !word.text.starts_with("--") && word.text.ends_with('c');
+        |word: &PlainWord| word.text.starts_with('-') && !word.text.starts_with("--") && word.text.ends_with('c');
     let option = program + 1 + words[program + 1..].iter().position(is_option)?;
     (option + 1 < words.len()).then_some(option + 1)
 }
 
 struct Walker<'j> {
     joined: &'j Joined,
-    commands: Vec<Command>,
+    commands: Vec<SimpleCommand>,
     /// Variables whose values depend on the architecture.
     derived: BTreeSet<String>,
 }
 
 impl Walker<'_> {
-    fn list(&mut self, list: &List, choice: Choice) {
+    fn list(&mut self, list: &CommandList, choice: ConditionKind) {
         let mut outer = choice;
         for item in &list.items {
             let mut choice = outer;
@@ -234,13 +235,13 @@ impl Walker<'_> {
                 }
             }
             if self.stops_other_architectures(item) {
-                outer = outer.max(Choice::ByArchitecture);
+                outer = outer.max(ConditionKind::ByArchitecture);
             }
         }
     }
 
     /// Whether a pipeline, whose commands were just read, ends in a test. `if ... fi` does not: it succeeds in most cases.
-    fn is_test(&self, pipeline: &Pipeline) -> bool {
+    fn is_test(&self, pipeline: &ShellPipeline) -> bool {
         match pipeline.commands.last().map(|command| &command.kind) {
             Some(CommandKind::Test(_) | CommandKind::Arithmetic(_)) => true,
             Some(CommandKind::Simple(_) | CommandKind::Group(_) | CommandKind::Subshell(_)) => {
@@ -273,16 +274,16 @@ impl Walker<'_> {
             let mut names = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             self.mentions_arch(&text) && (text.contains("!=") || names.any(is_amd64))
         };
-        let exits_in = |pipeline: &Pipeline| pipeline.commands.iter().any(|command| self.exits(command));
+        let exits_in = |pipeline: &ShellPipeline| pipeline.commands.iter().any(|command| self.exits(command));
         match item.first.commands.as_slice() {
-            [shell::Command { kind: CommandKind::If { branches, otherwise }, .. }] => {
-                let ends = |list: &List| Self::commands_of(list).any(|command| self.exits(command));
+            [shell::ShellCommand { kind: CommandKind::If { branches, otherwise }, .. }] => {
+                let ends = |list: &CommandList| Self::commands_of(list).any(|command| self.exits(command));
                 let condition = branches.first().map_or(Vec::new(), |(condition, _)| Self::span_of(condition));
                 let is_ended = branches.iter().any(|(_, body)| ends(body)) || otherwise.as_ref().is_some_and(ends);
                 is_ended && decides(&condition)
             }
-            [shell::Command { kind: CommandKind::Case { word, arms }, .. }] => {
-                let ends = |list: &List| Self::commands_of(list).any(|command| self.exits(command));
+            [shell::ShellCommand { kind: CommandKind::Case { word, arms }, .. }] => {
+                let ends = |list: &CommandList| Self::commands_of(list).any(|command| self.exits(command));
                 let going_on = arms.iter().filter(|arm| !ends(&arm.body)).count();
                 going_on == 1 && arms.len() > 1 && self.mentions_arch(self.joined.slice(&word.span))
             }
@@ -291,7 +292,7 @@ impl Walker<'_> {
     }
 
     /// Whether a command ends the script: `exit`, or a group with it.
-    fn exits(&self, command: &shell::Command) -> bool {
+    fn exits(&self, command: &shell::ShellCommand) -> bool {
         if let CommandKind::Group(list) = &command.kind {
             return Self::commands_of(list).any(|command| self.exits(command));
         }
@@ -299,20 +300,20 @@ impl Walker<'_> {
         simple.words.first().is_some_and(|word| matches!(self.joined.slice(&word.span), "exit" | "return"))
     }
 
-    fn commands_of(list: &List) -> impl Iterator<Item = &shell::Command> {
+    fn commands_of(list: &CommandList) -> impl Iterator<Item = &shell::ShellCommand> {
         let pipelines =
             list.items.iter().flat_map(|item| [&item.first].into_iter().chain(item.rest.iter().map(|(_, p)| p)));
         pipelines.flat_map(|pipeline| &pipeline.commands)
     }
 
-    fn spans_of(pipeline: &Pipeline) -> Vec<Range<usize>> {
+    fn spans_of(pipeline: &ShellPipeline) -> Vec<Range<usize>> {
         pipeline.commands.iter().map(|command| command.span.clone()).collect()
     }
 
     /// Returns what decides a condition at `spans`.
-    fn choice_of(&self, spans: &[Range<usize>]) -> Choice {
+    fn choice_of(&self, spans: &[Range<usize>]) -> ConditionKind {
         let is_arch = spans.iter().any(|span| self.mentions_arch(self.joined.slice(span)));
-        if is_arch { Choice::ByArchitecture } else { Choice::Sometimes }
+        if is_arch { ConditionKind::ByArchitecture } else { ConditionKind::Sometimes }
     }
 
     fn mentions_arch(&self, text: &str) -> bool {
@@ -324,11 +325,11 @@ impl Walker<'_> {
             || names.into_iter().any(|name| self.derived.contains(name) || crate::platform::Arch::parse(name).is_some())
     }
 
-    fn span_of(list: &List) -> Vec<Range<usize>> {
+    fn span_of(list: &CommandList) -> Vec<Range<usize>> {
         Self::commands_of(list).map(|command| command.span.clone()).collect()
     }
 
-    fn command(&mut self, command: &shell::Command, choice: Choice) {
+    fn command(&mut self, command: &shell::ShellCommand, choice: ConditionKind) {
         match &command.kind {
             CommandKind::Simple(simple) => self.simple(simple, &command.redirects, choice),
             CommandKind::Group(list) | CommandKind::Subshell(list) => self.list(list, choice),
@@ -368,7 +369,7 @@ impl Walker<'_> {
         }
     }
 
-    fn condition(&mut self, condition: &Condition, choice: Choice) {
+    fn condition(&mut self, condition: &Condition, choice: ConditionKind) {
         match condition {
             Condition::Unary(_, word) => self.substitutions(&word.parts, choice),
             Condition::Binary(left, _, right) => {
@@ -383,11 +384,13 @@ impl Walker<'_> {
         }
     }
 
-    fn simple(&mut self, simple: &shell::Simple, redirects: &[Redirect], choice: Choice) {
+    fn simple(&mut self, simple: &shell::Simple, redirects: &[Redirect], choice: ConditionKind) {
         let mut spans: Vec<Range<usize>> = Vec::new();
         for assignment in simple.assignments.iter().chain(&simple.declared) {
             let source = self.joined.slice(&assignment.span);
-            if choice == Choice::ByArchitecture || self.mentions_arch(source.split_once('=').map_or("", |(_, v)| v)) {
+            if choice == ConditionKind::ByArchitecture
+                || self.mentions_arch(source.split_once('=').map_or("", |(_, v)| v))
+            {
                 self.derived.insert(assignment.name.clone());
             }
             match &assignment.value {
@@ -403,7 +406,7 @@ impl Walker<'_> {
             spans.push(word.span.clone());
         }
         spans.sort_by_key(|span| span.start);
-        let mut words: Vec<Word> = spans.into_iter().map(|span| self.joined.word(span)).collect();
+        let mut words: Vec<PlainWord> = spans.into_iter().map(|span| self.joined.word(span)).collect();
         let mut outputs = Vec::new();
         for redirect in redirects {
             let target = || self.joined.word(redirect.target.span.clone());
@@ -419,31 +422,31 @@ impl Walker<'_> {
             self.nested(&script, choice);
         }
         if !words.is_empty() || !outputs.is_empty() {
-            self.commands.push(Command { words, outputs, choice });
+            self.commands.push(SimpleCommand { words, outputs, choice });
         }
     }
 
     /// Reads the commands of a script that another shell gets.
-    fn nested(&mut self, script: &Word, choice: Choice) {
+    fn nested(&mut self, script: &PlainWord, choice: ConditionKind) {
         let Some(joined) = Joined::of_word(script, self.joined.depth + 1) else { return };
         let mut walker = Walker { joined: &joined, commands: Vec::new(), derived: self.derived.clone() };
         walker.list(&shell::parse(&joined.text).list, choice);
         // Those of the substitutions between double quotes are known.
-        let first = |command: &Command| command.words.first().map(|word| word.span.start);
+        let first = |command: &SimpleCommand| command.words.first().map(|word| word.span.start);
         let known: BTreeSet<usize> = self.commands.iter().filter_map(first).collect();
-        let is_new = |command: &Command| first(command).is_none_or(|start| !known.contains(&start));
+        let is_new = |command: &SimpleCommand| first(command).is_none_or(|start| !known.contains(&start));
         self.commands.extend(walker.commands.into_iter().filter(is_new));
     }
 
     /// Reads the commands in a word.
-    fn substitutions(&mut self, parts: &[Part], choice: Choice) {
+    fn substitutions(&mut self, parts: &[WordPart], choice: ConditionKind) {
         for part in parts {
             match part {
-                Part::Literal(_) | Part::Quoted(_) => {}
-                Part::DoubleQuoted(parts) => self.substitutions(parts, choice),
-                Part::Command(list) | Part::Process(list) => self.list(list, choice),
-                Part::Arithmetic(word) => self.substitutions(&word.parts, choice),
-                Part::Parameter(parameter) => match &parameter.operation {
+                WordPart::Literal(_) | WordPart::Quoted(_) => {}
+                WordPart::DoubleQuoted(parts) => self.substitutions(parts, choice),
+                WordPart::Command(list) | WordPart::Process(list) => self.list(list, choice),
+                WordPart::Arithmetic(word) => self.substitutions(&word.parts, choice),
+                WordPart::Parameter(parameter) => match &parameter.operation {
                     Operation::Default { word, .. } => self.substitutions(&word.parts, choice),
                     Operation::Trim { pattern, .. } => self.substitutions(&pattern.parts, choice),
                     Operation::Replace { pattern, with, .. } => {

@@ -10,7 +10,7 @@ use super::{Arch, CpuFeature, CpuFeatures, Fact, Isa, Node, Platform, Target};
 
 /// A fact of a profile and how reliable it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim<T> {
+pub enum ProfileClaim<T> {
     /// Proven by the row's source.
     Verified(T),
     /// Claimed without proof: printed with a mark, and unknown to every verdict.
@@ -19,12 +19,12 @@ pub enum Claim<T> {
     Open,
 }
 
-impl<T: Copy> Claim<T> {
+impl<T: Copy> ProfileClaim<T> {
     /// The fact that verdicts use.
     pub fn fact(self) -> Fact<T> {
         match self {
-            Claim::Verified(value) => Fact::Known(value),
-            Claim::Unverified(_) | Claim::Open => Fact::Unknown,
+            ProfileClaim::Verified(value) => Fact::Known(value),
+            ProfileClaim::Unverified(_) | ProfileClaim::Open => Fact::Unknown,
         }
     }
 }
@@ -52,15 +52,15 @@ pub struct Profile {
     pub label: &'static str,
     pub arch: Arch,
     /// The level that every machine of the row has: the lowest one if a family spans several CPUs.
-    pub isa: Claim<Isa>,
+    pub isa: ProfileClaim<Isa>,
     /// Features that every machine of the row has beyond its level.
     pub has: &'static [CpuFeature],
     /// Features that a machine of the row lacks or may lack, although its level or a similar machine has them.
     pub lacks: &'static [CpuFeature],
     /// Whether an AArch64 machine runs 32-bit Arm programs: CPU and usual kernel together.
-    pub aarch32: Claim<bool>,
+    pub aarch32: ProfileClaim<bool>,
     /// Bytes.
-    pub page_size: Claim<u64>,
+    pub page_size: ProfileClaim<u64>,
     pub emulation: Emulation,
     /// Instance families, in the form that [`family`] returns.
     pub families: &'static [&'static str],
@@ -118,7 +118,7 @@ impl Profile {
             page_size: or(self.page_size.fact(), plain.page_size),
             aarch32: if self.arch == Arch::Arm64 { self.aarch32.fact() } else { plain.aarch32 },
             isa: self.isa.fact(),
-            features: CpuFeatures::of(self.has, self.lacks),
+            features: CpuFeatures::from_lists(self.has, self.lacks),
             handlers,
             ..plain
         }
@@ -127,7 +127,7 @@ impl Profile {
     /// The platform that an engine on this machine requests from a registry.
     pub fn platform(&self) -> Platform {
         match self.isa {
-            Claim::Verified(Isa::Arm(version)) | Claim::Unverified(Isa::Arm(version)) => {
+            ProfileClaim::Verified(Isa::Arm(version)) | ProfileClaim::Unverified(Isa::Arm(version)) => {
                 Platform::new("linux", "arm", Some(&format!("v{version}")))
             }
             _ => Platform::linux(self.arch),
@@ -182,7 +182,7 @@ mod tests {
                 Fact::Unknown => true,
             };
             assert!(fits, "{}", row.name);
-            assert!(row.arch == Arch::Arm64 || row.aarch32 == Claim::Open, "{}", row.name);
+            assert!(row.arch == Arch::Arm64 || row.aarch32 == ProfileClaim::Open, "{}", row.name);
         }
     }
 
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn unverified_facts_are_unknown_to_a_node() {
         let row = by_name("gcp-h4d").unwrap();
-        assert_eq!(row.isa, Claim::Unverified(Isa::X86(4)));
+        assert_eq!(row.isa, ProfileClaim::Unverified(Isa::X86(4)));
         assert_eq!(row.node().isa, Fact::Unknown);
         assert_eq!(by_name("graviton4").unwrap().node().aarch32, Fact::Known(false));
         assert_eq!(by_name("graviton3").unwrap().node().aarch32, Fact::Known(true));

@@ -1,29 +1,35 @@
 //! The rows of the profile table, one per machine. Contains facts and their sources only; `profile` does the lookups.
 
-use super::{Claim, Emulation, Profile};
+use super::{Emulation, Profile, ProfileClaim};
 use crate::platform::CpuFeature::{
     Adx, Aesni, Amx, ArmCrypto, Avx, Bf16, Bmi1, Crc32, Cx16, DotProd, F16c, Fma, Fma4, Fp16, I8mm, Movbe, Pclmulqdq,
     Popcnt, RiscvV, ShaNi, Sse3, Sse4a, Sse41, Ssse3, Sve, Xop, Zba, Zbb, Zbc, Zfh, Zicond, Zvfh,
 };
 use crate::platform::{Arch, CpuFeature, Isa};
-use Claim::{Open, Unverified, Verified};
+use ProfileClaim::{Open, Unverified, Verified};
 
-const fn row(name: &'static str, label: &'static str, arch: Arch, isa: Claim<Isa>, source: &'static str) -> Profile {
+const fn row(
+    name: &'static str,
+    label: &'static str,
+    arch: Arch,
+    isa: ProfileClaim<Isa>,
+    source: &'static str,
+) -> Profile {
     let (aliases, families): (&[&str], &[&str]) = (&[], &[]);
     let (aarch32, page_size, emulation) = (Open, Open, Emulation::None);
     let (has, lacks): (&[CpuFeature], &[CpuFeature]) = (&[], &[]);
     Profile { name, aliases, label, arch, isa, has, lacks, aarch32, page_size, emulation, families, source }
 }
 
-const fn x86(name: &'static str, label: &'static str, level: Claim<Isa>, source: &'static str) -> Profile {
+const fn x86(name: &'static str, label: &'static str, level: ProfileClaim<Isa>, source: &'static str) -> Profile {
     row(name, label, Arch::Amd64, level, source)
 }
 
 const fn arm64(
     name: &'static str,
     label: &'static str,
-    isa: Claim<Isa>,
-    aarch32: Claim<bool>,
+    isa: ProfileClaim<Isa>,
+    aarch32: ProfileClaim<bool>,
     source: &'static str,
 ) -> Profile {
     Profile { aarch32, ..row(name, label, Arch::Arm64, isa, source) }
@@ -46,7 +52,7 @@ impl Profile {
         Profile { lacks, ..self }
     }
 
-    const fn page(self, page_size: Claim<u64>) -> Profile {
+    const fn page(self, page_size: ProfileClaim<u64>) -> Profile {
         Profile { page_size, ..self }
     }
 
@@ -55,23 +61,23 @@ impl Profile {
     }
 }
 
-const V1: Claim<Isa> = Verified(Isa::X86(1));
-const V2: Claim<Isa> = Verified(Isa::X86(2));
-const V3: Claim<Isa> = Verified(Isa::X86(3));
-const V4: Claim<Isa> = Verified(Isa::X86(4));
-const V3_UNVERIFIED: Claim<Isa> = Unverified(Isa::X86(3));
-const V4_UNVERIFIED: Claim<Isa> = Unverified(Isa::X86(4));
+const V1: ProfileClaim<Isa> = Verified(Isa::X86(1));
+const V2: ProfileClaim<Isa> = Verified(Isa::X86(2));
+const V3: ProfileClaim<Isa> = Verified(Isa::X86(3));
+const V4: ProfileClaim<Isa> = Verified(Isa::X86(4));
+const V3_UNVERIFIED: ProfileClaim<Isa> = Unverified(Isa::X86(3));
+const V4_UNVERIFIED: ProfileClaim<Isa> = Unverified(Isa::X86(4));
 
-const fn armv8(minor: u8) -> Claim<Isa> {
+const fn armv8(minor: u8) -> ProfileClaim<Isa> {
     Verified(Isa::Arm64(8, minor))
 }
 
-const fn armv9(minor: u8) -> Claim<Isa> {
+const fn armv9(minor: u8) -> ProfileClaim<Isa> {
     Verified(Isa::Arm64(9, minor))
 }
 
-const K4: Claim<u64> = Verified(4 << 10);
-const K16: Claim<u64> = Verified(16 << 10);
+const K4: ProfileClaim<u64> = Verified(4 << 10);
+const K16: ProfileClaim<u64> = Verified(16 << 10);
 
 const LEVELS: &str = "x86-64 psABI, microarchitecture levels";
 const QEMU: &str = "QEMU docs, cpu-models-x86-abi.csv";

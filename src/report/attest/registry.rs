@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{AttestedVerdict, PREDICATE_TYPE, read};
 use crate::oci::{Descriptor, Digest};
 use crate::source::registry::{Registry, in_memory};
-use crate::source::{DocumentReadError, Source, SourceError, read_document};
+use crate::source::{DocumentReadError, ImageSource, SourceError, read_document};
 
 /// Media type of a statement and of its artifact.
 const STATEMENT_TYPE: &str = "application/vnd.in-toto+json";
@@ -26,7 +26,7 @@ const STATEMENT_LIMIT: u64 = 64 << 20;
 pub fn push(registry: &Registry, digest: &Digest, statement: &[u8], created: &str) -> Result<Digest, SourceError> {
     let subject = registry.root()?;
     let upload = |media_type: &str, bytes: &[u8]| {
-        let descriptor = Descriptor::new(media_type, Digest::of(bytes), bytes.len() as u64);
+        let descriptor = Descriptor::new(media_type, Digest::from_bytes(bytes), bytes.len() as u64);
         registry.push_blob(&descriptor, &in_memory(bytes))?;
         Ok::<Value, SourceError>(described(&descriptor))
     };
@@ -44,7 +44,7 @@ pub fn push(registry: &Registry, digest: &Digest, statement: &[u8], created: &st
         "annotations": annotations,
     });
     let bytes = manifest.to_string().into_bytes();
-    let own = Digest::of(&bytes);
+    let own = Digest::from_bytes(&bytes);
     registry.push_manifest(own.as_str(), MANIFEST_TYPE, &bytes)?;
     let known = registry.referrers(digest)?;
     if !known.iter().any(|referrer| referrer.digest == own) {

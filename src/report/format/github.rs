@@ -5,14 +5,14 @@
 use std::io::{self, Write};
 
 use crate::judge::code::Severity;
-use crate::report::diagnostic::{Diagnostic, Results, Subject};
+use crate::report::diagnostic::{Diagnostic, RunResults, Subject};
 use crate::report::escape::{plural, visible};
-use crate::report::view::{self, Group};
+use crate::report::view::{self, FindingGroup};
 
-pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(results: &RunResults<'_>, out: &mut dyn Write) -> io::Result<()> {
     for subject in &results.subjects {
         for unread in subject.diagnostics.iter().filter(|one| one.rule.is_unread()) {
-            annotate(subject, &Group { members: vec![unread] }, out)?;
+            annotate(subject, &FindingGroup { members: vec![unread] }, out)?;
         }
         for group in view::groups(subject) {
             annotate(subject, &group, out)?;
@@ -23,7 +23,7 @@ pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}: {errors}, {warnings}; exit {}", results.tool.name(), results.exit_code)
 }
 
-fn annotate(subject: &Subject<'_>, group: &Group<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
+fn annotate(subject: &Subject<'_>, group: &FindingGroup<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     let first = group.first();
     let command = match first.severity {
         Severity::Error => "error",

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::judge::code::Severity;
-use crate::report::diagnostic::{Diagnostic, Results, Subject};
+use crate::report::diagnostic::{Diagnostic, RunResults, Subject};
 use crate::report::escape::visible;
 use crate::scan::PlatformReport;
 
@@ -17,11 +17,11 @@ struct Issue {
     check_name: &'static str,
     fingerprint: String,
     severity: &'static str,
-    location: Location,
+    location: GitlabLocation,
 }
 
 #[derive(Serialize)]
-struct Location {
+struct GitlabLocation {
     path: String,
     lines: Lines,
 }
@@ -31,7 +31,7 @@ struct Lines {
     begin: usize,
 }
 
-pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(results: &RunResults<'_>, out: &mut dyn Write) -> io::Result<()> {
     // GitLab drops issues with a repeated fingerprint.
     let mut seen = HashSet::new();
     let mut issues: Vec<Issue> = Vec::new();
@@ -55,7 +55,7 @@ fn issue(subject: &Subject<'_>, diagnostic: &Diagnostic<'_>) -> Issue {
             Severity::Warning => "minor",
             Severity::Note => "info",
         },
-        location: Location { path: line.path, lines: Lines { begin: line.line } },
+        location: GitlabLocation { path: line.path, lines: Lines { begin: line.line } },
     }
 }
 

@@ -12,10 +12,10 @@ use sha2::{Digest as _, Sha256};
 use crate::exec::outcome::Outcome;
 use crate::judge::code::Severity;
 use crate::oci::Digest;
-use crate::report::diagnostic::{Diagnostic, Results, Subject};
+use crate::report::diagnostic::{Diagnostic, RunResults, Subject};
 use crate::report::escape::{plural, thousands};
-use crate::report::rules::Tool;
-use crate::report::view::{self, Group};
+use crate::report::rules::ReportingCommand;
+use crate::report::view::{self, FindingGroup};
 use crate::report::xml::escape;
 use crate::scan::{PlatformReport, TargetReport, Verdict};
 
@@ -31,7 +31,7 @@ const MAX_COLUMNS: usize = 12;
 /// The maximum number of files listed per group.
 const MAX_FILES: usize = 200;
 
-pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(results: &RunResults<'_>, out: &mut dyn Write) -> io::Result<()> {
     let worst = results.subjects.iter().map(|subject| subject.verdict).max().unwrap_or(Verdict::Unknown);
     writeln!(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
     // Blocks loading anything, and running any script but the page's own, even if something was not escaped.
@@ -49,8 +49,8 @@ pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "<p class=\"soft\">{}</p>", counts(results).join(", "))?;
     match results.tool {
         _ if results.subjects.len() < 2 => {}
-        Tool::Scan => write_heat_map(results, out)?,
-        Tool::Lint => write_contents(results, out)?,
+        ReportingCommand::Scan => write_heat_map(results, out)?,
+        ReportingCommand::Lint => write_contents(results, out)?,
     }
     writeln!(out, "</header>\n<main>")?;
     for (index, subject) in results.subjects.iter().enumerate() {
@@ -62,31 +62,31 @@ pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "<script>{SCRIPT}</script>\n</body>\n</html>")
 }
 
-fn question(tool: Tool) -> &'static str {
+fn question(tool: ReportingCommand) -> &'static str {
     match tool {
-        Tool::Scan => "Will it run?",
-        Tool::Lint => "Will it build for every platform?",
+        ReportingCommand::Scan => "Will it run?",
+        ReportingCommand::Lint => "Will it build for every platform?",
     }
 }
 
-fn subjects(results: &Results<'_>) -> String {
+fn subjects(results: &RunResults<'_>) -> String {
     let word = match results.tool {
-        Tool::Scan => "image",
-        Tool::Lint => "file",
+        ReportingCommand::Scan => "image",
+        ReportingCommand::Lint => "file",
     };
     plural(results.subjects.len(), word)
 }
 
-fn counts(results: &Results<'_>) -> Vec<String> {
+fn counts(results: &RunResults<'_>) -> Vec<String> {
     let mut counts = vec![subjects(results)];
     let platforms: usize = results.subjects.iter().map(|subject| subject.platforms.len()).sum();
-    counts.extend((results.tool == Tool::Scan).then(|| plural(platforms, "platform")));
+    counts.extend((results.tool == ReportingCommand::Scan).then(|| plural(platforms, "platform")));
     counts.push(plural(results.count(Severity::Error), "error"));
     counts.push(plural(results.count(Severity::Warning), "warning"));
     counts
 }
 
-fn title(results: &Results<'_>) -> String {
+fn title(results: &RunResults<'_>) -> String {
     match results.subjects.as_slice() {
         [subject] => subject.name.clone(),
         _ => subjects(results),
@@ -102,7 +102,7 @@ fn mark(verdict: Verdict) -> String {
     format!("<span class=\"mark {class}\">{}</span>", view::headline(verdict))
 }
 
-fn write_contents(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_contents(results: &RunResults<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "<nav aria-label=\"Contents\"><ul>")?;
     for (index, subject) in results.subjects.iter().enumerate() {
         let name = escape(&subject.name);
@@ -112,7 +112,7 @@ fn write_contents(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> 
 }
 
 /// Writes an overview table with a row per image and a column per platform.
-fn write_heat_map(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_heat_map(results: &RunResults<'_>, out: &mut dyn Write) -> io::Result<()> {
     let rows = results.subjects.iter().flat_map(|subject| &subject.matrix);
     let platforms: BTreeSet<&str> = rows.map(|row| row.platform_name.as_str()).collect();
     let platforms: Vec<&str> = platforms.into_iter().take(MAX_COLUMNS).collect();
@@ -236,7 +236,7 @@ fn place(diagnostic: &Diagnostic<'_>) -> String {
     }
 }
 
-fn write_group(group: &Group<'_, '_>, several: bool, out: &mut dyn Write) -> io::Result<()> {
+fn write_group(group: &FindingGroup<'_, '_>, several: bool, out: &mut dyn Write) -> io::Result<()> {
     let first = group.first();
     let (class, open) = match first.severity {
         Severity::Error => ("bad", " open"),
@@ -271,7 +271,7 @@ fn write_group(group: &Group<'_, '_>, several: bool, out: &mut dyn Write) -> io:
     writeln!(out, "</div></details>")
 }
 
-fn write_files(group: &Group<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_files(group: &FindingGroup<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "<details><summary>{}</summary><div class=\"body\">", plural(group.members.len(), "file"))?;
     for member in group.members.iter().take(MAX_FILES) {
         let (path, difference) = (escape(member.path().unwrap_or_default()), escape(&group.difference(member)));

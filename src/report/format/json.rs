@@ -12,9 +12,9 @@ use crate::exec::messages::Shown;
 use crate::exec::{Death, Errno, Outcome};
 use crate::judge::code::{Code, Severity};
 use crate::judge::finding::Finding;
-use crate::report::Style;
+use crate::report::ReportStyle;
 use crate::scan::{
-    Accepted, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Verdict,
+    AcceptedFinding, ImageReport, LayerReport, PlatformReport, Problem, Report, StepReport, TargetReport, Verdict,
 };
 
 /// Version of the format.
@@ -167,17 +167,17 @@ struct JsonProblem<'a> {
     hint: Option<&'a str>,
 }
 
-pub fn write(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report, style: &ReportStyle, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &wire(report, style))?;
     writeln!(out)
 }
 
 /// Returns the report as a JSON value, for commands that add members to it.
-pub fn value(report: &Report, style: &Style) -> serde_json::Result<serde_json::Value> {
+pub fn value(report: &Report, style: &ReportStyle) -> serde_json::Result<serde_json::Value> {
     serde_json::to_value(wire(report, style))
 }
 
-fn wire<'a>(report: &'a Report, style: &Style) -> JsonReport<'a> {
+fn wire<'a>(report: &'a Report, style: &ReportStyle) -> JsonReport<'a> {
     let platforms = || report.images.iter().flat_map(|image| &image.platforms);
     JsonReport {
         schema: SCHEMA,
@@ -204,7 +204,7 @@ pub fn verdict_word(verdict: Verdict) -> &'static str {
     }
 }
 
-fn image<'a>(image: &'a ImageReport, style: &Style) -> JsonImage<'a> {
+fn image<'a>(image: &'a ImageReport, style: &ReportStyle) -> JsonImage<'a> {
     JsonImage {
         name: &image.name,
         origin: image.origin.to_string(),
@@ -219,7 +219,7 @@ fn image<'a>(image: &'a ImageReport, style: &Style) -> JsonImage<'a> {
     }
 }
 
-fn accepted<'a>(accepted: &'a Accepted, image: &'a ImageReport) -> JsonAccepted<'a> {
+fn accepted<'a>(accepted: &'a AcceptedFinding, image: &'a ImageReport) -> JsonAccepted<'a> {
     let platform = image.platforms.iter().find(|platform| Some(platform.name()) == accepted.platform);
     JsonAccepted {
         platform: accepted.platform.as_deref(),
@@ -228,7 +228,7 @@ fn accepted<'a>(accepted: &'a Accepted, image: &'a ImageReport) -> JsonAccepted<
     }
 }
 
-fn platform<'a>(platform: &'a PlatformReport, style: &Style) -> JsonPlatform<'a> {
+fn platform<'a>(platform: &'a PlatformReport, style: &ReportStyle) -> JsonPlatform<'a> {
     JsonPlatform {
         platform: platform.name(),
         image: platform.image.as_deref(),
@@ -302,7 +302,11 @@ fn shown(shown: &Shown) -> JsonShown<'_> {
     JsonShown { front_end: &shown.frontend, text: &shown.text, exit_code: shown.exit_code }
 }
 
-fn findings<'a>(findings: &'a [Finding], platform: Option<&PlatformReport>, style: &Style) -> Vec<JsonFinding<'a>> {
+fn findings<'a>(
+    findings: &'a [Finding],
+    platform: Option<&PlatformReport>,
+    style: &ReportStyle,
+) -> Vec<JsonFinding<'a>> {
     let listed = findings.iter().filter(|finding| style.all || finding.code != Code::ForeignOnPurpose);
     listed.map(|one| finding(one, platform)).collect()
 }

@@ -3,18 +3,18 @@
 
 use std::io::{self, Write};
 
-use crate::report::diagnostic::{CheckEnd, Diagnostic, Location, Results, Subject};
-use crate::report::view::{self, Group};
+use crate::report::diagnostic::{CheckEnd, Diagnostic, DiagnosticLocation, RunResults, Subject};
+use crate::report::view::{self, FindingGroup};
 use crate::report::xml::escape;
 use crate::scan::PlatformReport;
 
 /// A test case of a suite.
 struct TestCase {
     name: String,
-    end: End,
+    end: CaseEnd,
 }
 
-enum End {
+enum CaseEnd {
     Passed(String),
     Failed { kind: &'static str, message: String, text: String },
     Error { kind: &'static str, message: String, text: String },
@@ -26,7 +26,7 @@ struct Suite {
     cases: Vec<TestCase>,
 }
 
-pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(results: &RunResults<'_>, out: &mut dyn Write) -> io::Result<()> {
     let suites: Vec<Suite> = results.subjects.iter().flat_map(|subject| suites(subject, results)).collect();
     let (tests, failures, errors) = counts(suites.iter().flat_map(|suite| &suite.cases));
     let (name, time) = (results.tool.name(), format!("{:.3}", results.took.as_secs_f64()));
@@ -43,9 +43,9 @@ pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
 
 fn counts<'a>(cases: impl Iterator<Item = &'a TestCase>) -> (usize, usize, usize) {
     cases.fold((0, 0, 0), |(tests, failures, errors), case| match case.end {
-        End::Passed(_) => (tests + 1, failures, errors),
-        End::Failed { .. } => (tests + 1, failures + 1, errors),
-        End::Error { .. } => (tests + 1, failures, errors + 1),
+        CaseEnd::Passed(_) => (tests + 1, failures, errors),
+        CaseEnd::Failed { .. } => (tests + 1, failures + 1, errors),
+        CaseEnd::Error { .. } => (tests + 1, failures, errors + 1),
     })
 }
 
@@ -60,16 +60,16 @@ fn write_suite(suite: &Suite, out: &mut dyn Write) -> io::Result<()> {
     for case in &suite.cases {
         let head = format!("    <testcase name=\"{}\" classname=\"{name}\"", escape(&case.name));
         let (element, kind, message, text) = match &case.end {
-            End::Passed(text) if text.is_empty() => {
+            CaseEnd::Passed(text) if text.is_empty() => {
                 writeln!(out, "{head}/>")?;
                 continue;
             }
-            End::Passed(text) => {
+            CaseEnd::Passed(text) => {
                 writeln!(out, "{head}>\n      <system-out>{}</system-out>\n    </testcase>", lines(text))?;
                 continue;
             }
-            End::Failed { kind, message, text } => ("failure", kind, message, text),
-            End::Error { kind, message, text } => ("error", kind, message, text),
+            CaseEnd::Failed { kind, message, text } => ("failure", kind, message, text),
+            CaseEnd::Error { kind, message, text } => ("error", kind, message, text),
         };
         let (message, text) = (escape(message), lines(text));
         writeln!(out, "{head}>\n      <{element} type=\"{kind}\" message=\"{message}\">{text}</{element}>")?;
@@ -84,7 +84,7 @@ fn lines(text: &str) -> String {
 }
 
 /// Returns a suite for the subject itself, if it has cases, and one for each of its platforms.
-fn suites(subject: &Subject<'_>, results: &Results<'_>) -> Vec<Suite> {
+fn suites(subject: &Subject<'_>, results: &RunResults<'_>) -> Vec<Suite> {
     let groups = view::groups(subject);
     let cases = |platform: Option<&PlatformReport>| {
         let is_here =
@@ -93,9 +93,9 @@ fn suites(subject: &Subject<'_>, results: &Results<'_>) -> Vec<Suite> {
         let checks = subject.checks.iter().filter(|check| is_here(check.platform)).map(|check| TestCase {
             name: check.name.clone(),
             end: match &check.end {
-                CheckEnd::Passed(remark) => End::Passed(remark.clone()),
+                CheckEnd::Passed(remark) => CaseEnd::Passed(remark.clone()),
                 CheckEnd::CouldNotTell(message) => {
-                    End::Error { kind: "could-not-tell", message: message.clone(), text: String::new() }
+                    CaseEnd::Error { kind: "could-not-tell", message: message.clone(), text: String::new() }
                 }
             },
         });
@@ -106,7 +106,7 @@ fn suites(subject: &Subject<'_>, results: &Results<'_>) -> Vec<Suite> {
     let accepted = subject.diagnostics.iter().filter_map(|one| Some((one, one.accepted?)));
     own.extend(accepted.map(|(one, reason)| TestCase {
         name: case_name(one, one.path()),
-        end: End::Passed(format!("accepted: {reason}\n{}", one.message)),
+        end: CaseEnd::Passed(format!("accepted: {reason}\n{}", one.message)),
     }));
     let own =
         (!own.is_empty()).then(|| Suite { name: subject.name.clone(), package: subject.name.clone(), cases: own });
@@ -120,21 +120,24 @@ fn suites(subject: &Subject<'_>, results: &Results<'_>) -> Vec<Suite> {
 
 fn unread(diagnostic: &Diagnostic<'_>) -> TestCase {
     let name = match &diagnostic.location {
-        Location::Image { .. } => "could not tell".to_string(),
-        Location::File { .. } => case_name(diagnostic, None),
+        DiagnosticLocation::Image { .. } => "could not tell".to_string(),
+        DiagnosticLocation::File { .. } => case_name(diagnostic, None),
     };
     let text = diagnostic.hint.iter().map(|hint| format!("hint: {hint}\n")).collect();
-    TestCase { name, end: End::Error { kind: diagnostic.rule.name(), message: diagnostic.message.to_string(), text } }
+    TestCase {
+        name,
+        end: CaseEnd::Error { kind: diagnostic.rule.name(), message: diagnostic.message.to_string(), text },
+    }
 }
 
-fn finding(group: &Group<'_, '_>, results: &Results<'_>) -> TestCase {
+fn finding(group: &FindingGroup<'_, '_>, results: &RunResults<'_>) -> TestCase {
     let first = group.first();
     let details = group.details().into_iter().map(|(name, value)| format!("{name}: {value}\n"));
     let text: String = details.chain(first.hint.iter().map(|line| format!("hint: {line}\n"))).collect();
     let message = group.message().to_string();
     let end = match first.fails(results.threshold) {
-        true => End::Failed { kind: first.rule.name(), message, text },
-        false => End::Passed(format!("{}: {message}\n{text}", first.severity.word())),
+        true => CaseEnd::Failed { kind: first.rule.name(), message, text },
+        false => CaseEnd::Passed(format!("{}: {message}\n{text}", first.severity.word())),
     };
     TestCase { name: case_name(first, first.path()), end }
 }
@@ -143,8 +146,8 @@ fn finding(group: &Group<'_, '_>, results: &Results<'_>) -> TestCase {
 fn case_name(diagnostic: &Diagnostic<'_>, path: Option<&str>) -> String {
     let rule = diagnostic.rule.name();
     match (&diagnostic.location, path) {
-        (Location::File { span, .. }, _) => format!("{rule} at {}:{}", span.start.line, span.start.column),
-        (Location::Image { .. }, Some(path)) => format!("{rule} {path}"),
-        (Location::Image { .. }, None) => rule.to_string(),
+        (DiagnosticLocation::File { span, .. }, _) => format!("{rule} at {}:{}", span.start.line, span.start.column),
+        (DiagnosticLocation::Image { .. }, Some(path)) => format!("{rule} {path}"),
+        (DiagnosticLocation::Image { .. }, None) => rule.to_string(),
     }
 }

@@ -4,18 +4,18 @@
 use std::io::{self, Write};
 
 use crate::judge::code::Severity;
-use crate::report::diagnostic::{Results, Subject};
+use crate::report::diagnostic::{RunResults, Subject};
 use crate::report::escape::{plural, visible};
-use crate::report::rules::Tool;
-use crate::report::view::{self, Group};
+use crate::report::rules::ReportingCommand;
+use crate::report::view::{self, FindingGroup};
 
 /// The maximum number of findings. This stays far below the 65,536 characters that a comment may have.
 const MAX_FINDINGS: usize = 40;
 
-pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(results: &RunResults<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mark = match results.tool {
-        Tool::Scan => "imgarch",
-        Tool::Lint => "imgarch-lint",
+        ReportingCommand::Scan => "imgarch",
+        ReportingCommand::Lint => "imgarch-lint",
     };
     writeln!(out, "<!-- {mark} -->")?;
     for subject in &results.subjects {
@@ -84,7 +84,7 @@ fn write_matrix(subject: &Subject<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn write_group(group: &Group<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_group(group: &FindingGroup<'_, '_>, out: &mut dyn Write) -> io::Result<()> {
     let first = group.first();
     let open = if first.severity == Severity::Error { " open" } else { "" };
     let platform = first.platform.map_or_else(String::new, |platform| format!("{}: ", text(&platform.label())));

@@ -8,13 +8,13 @@ use std::io::{self, Write};
 use super::json::verdict_word;
 use crate::judge::code::Severity;
 use crate::report::terminal::Screen;
-use crate::report::{LintRun, Style, from_lint};
+use crate::report::{LintRun, ReportStyle, from_lint};
 use crate::scan::{ImageReport, PlatformReport, Report, Verdict};
 
 /// The number of findings by severity and code.
 type Counts = BTreeMap<(Severity, &'static str), usize>;
 
-pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report, style: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<()> {
     family(out, "imgarch_images", "Images by verdict; unknown ones could not be judged.")?;
     for verdict in [Verdict::Fine, Verdict::Warned, Verdict::Broken, Verdict::Unknown] {
         let count = report.images.iter().filter(|image| image.verdict() == verdict).count();

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::judge::code::Severity;
 use crate::oci::Digest;
-use crate::report::diagnostic::{Check, CheckEnd, Diagnostic, Results, Subject};
+use crate::report::diagnostic::{CheckEnd, Diagnostic, RunResults, StartCheck, Subject};
 use crate::report::escape::visible;
 use crate::report::terminal::Screen;
-use crate::report::{LintRun, Style, from_lint, from_scan};
+use crate::report::{LintRun, ReportStyle, from_lint, from_scan};
 use crate::scan::{PlatformReport, Report};
 
 /// The maximum number of results per report. An object in etcd has at most 1.5 MB. The summary counts all results.
@@ -21,7 +21,7 @@ const MAX_TEXT: usize = 1024;
 
 /// The status of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Status {
+enum ResultStatus {
     Fail,
     /// The check had no result.
     Error,
@@ -31,21 +31,22 @@ enum Status {
     Pass,
 }
 
-impl Status {
-    const ALL: [Status; 5] = [Status::Fail, Status::Error, Status::Warn, Status::Skip, Status::Pass];
+impl ResultStatus {
+    const ALL: [ResultStatus; 5] =
+        [ResultStatus::Fail, ResultStatus::Error, ResultStatus::Warn, ResultStatus::Skip, ResultStatus::Pass];
 
     fn word(self) -> &'static str {
         match self {
-            Status::Fail => "fail",
-            Status::Error => "error",
-            Status::Warn => "warn",
-            Status::Skip => "skip",
-            Status::Pass => "pass",
+            ResultStatus::Fail => "fail",
+            ResultStatus::Error => "error",
+            ResultStatus::Warn => "warn",
+            ResultStatus::Skip => "skip",
+            ResultStatus::Pass => "pass",
         }
     }
 }
 
-pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report, style: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<()> {
     list(&from_scan::results(report, style), style.now, out)
 }
 
@@ -54,7 +55,7 @@ pub fn write_lint(run: &LintRun<'_>, _: Screen, out: &mut dyn Write) -> io::Resu
 }
 
 /// Writes the list. `now` is in seconds since 1970; 0 if unknown.
-fn list(results: &Results<'_>, now: u64, out: &mut dyn Write) -> io::Result<()> {
+fn list(results: &RunResults<'_>, now: u64, out: &mut dyn Write) -> io::Result<()> {
     let mut names: HashMap<&str, usize> = HashMap::new();
     let items: Vec<Value> = results
         .subjects
@@ -72,11 +73,12 @@ fn list(results: &Results<'_>, now: u64, out: &mut dyn Write) -> io::Result<()> 
 /// Returns the Report of one subject. `number` counts subjects with the same name, from 1.
 fn report(subject: &Subject<'_>, number: usize, now: u64) -> Value {
     let diagnostics = subject.diagnostics.iter().map(diagnostic);
-    let mut all: Vec<(Status, Value)> = diagnostics.chain(subject.checks.iter().map(check)).collect();
+    let mut all: Vec<(ResultStatus, Value)> = diagnostics.chain(subject.checks.iter().map(check)).collect();
     all.sort_by_key(|(status, _)| *status);
-    let count = |wanted: Status| all.iter().filter(|(status, _)| *status == wanted).count();
-    let summary: BTreeMap<&str, usize> = Status::ALL.iter().map(|status| (status.word(), count(*status))).collect();
-    let finish = |(status, mut result): (Status, Value)| {
+    let count = |wanted: ResultStatus| all.iter().filter(|(status, _)| *status == wanted).count();
+    let summary: BTreeMap<&str, usize> =
+        ResultStatus::ALL.iter().map(|status| (status.word(), count(*status))).collect();
+    let finish = |(status, mut result): (ResultStatus, Value)| {
         result["policy"] = json!("imgarch");
         result["result"] = json!(status.word());
         if now > 0 {
@@ -85,8 +87,8 @@ fn report(subject: &Subject<'_>, number: usize, now: u64) -> Value {
         result
     };
     let name = match number {
-        1 => format!("imgarch-{}", &Digest::of(subject.name.as_bytes()).hex()[..16]),
-        number => format!("imgarch-{}-{number}", &Digest::of(subject.name.as_bytes()).hex()[..16]),
+        1 => format!("imgarch-{}", &Digest::from_bytes(subject.name.as_bytes()).hex()[..16]),
+        number => format!("imgarch-{}-{number}", &Digest::from_bytes(subject.name.as_bytes()).hex()[..16]),
     };
     let mut annotations = json!({"imgarch/subject": text(&subject.name)});
     if let Some(digest) = subject.digest {
@@ -107,13 +109,13 @@ fn report(subject: &Subject<'_>, number: usize, now: u64) -> Value {
     })
 }
 
-fn diagnostic(one: &Diagnostic<'_>) -> (Status, Value) {
+fn diagnostic(one: &Diagnostic<'_>) -> (ResultStatus, Value) {
     let (status, severity) = match (one.accepted, one.severity) {
-        (Some(_), _) => (Status::Skip, "info"),
-        (None, _) if one.rule.is_unread() => (Status::Error, "high"),
-        (None, Severity::Error) => (Status::Fail, "high"),
-        (None, Severity::Warning) => (Status::Warn, "medium"),
-        (None, Severity::Note) => (Status::Pass, "info"),
+        (Some(_), _) => (ResultStatus::Skip, "info"),
+        (None, _) if one.rule.is_unread() => (ResultStatus::Error, "high"),
+        (None, Severity::Error) => (ResultStatus::Fail, "high"),
+        (None, Severity::Warning) => (ResultStatus::Warn, "medium"),
+        (None, Severity::Note) => (ResultStatus::Pass, "info"),
     };
     let mut properties = BTreeMap::from([("fingerprint", one.fingerprint.clone())]);
     let mut add = |name, value: Option<String>| properties.extend(value.map(|value| (name, text(&value))));
@@ -124,17 +126,17 @@ fn diagnostic(one: &Diagnostic<'_>) -> (Status, Value) {
     let result = json!({
         "rule": one.rule.name(),
         "severity": severity,
-        "scored": status == Status::Fail,
+        "scored": status == ResultStatus::Fail,
         "message": text(one.message),
         "properties": properties,
     });
     (status, result)
 }
 
-fn check(one: &Check<'_>) -> (Status, Value) {
+fn check(one: &StartCheck<'_>) -> (ResultStatus, Value) {
     let (status, message) = match &one.end {
-        CheckEnd::Passed(remark) => (Status::Pass, remark),
-        CheckEnd::CouldNotTell(message) => (Status::Error, message),
+        CheckEnd::Passed(remark) => (ResultStatus::Pass, remark),
+        CheckEnd::CouldNotTell(message) => (ResultStatus::Error, message),
     };
     let message = if message.is_empty() { one.name.clone() } else { format!("{}: {message}", one.name) };
     let properties: BTreeMap<&str, String> =
@@ -151,12 +153,12 @@ mod tests {
     use super::*;
     use crate::judge::code::Code;
     use crate::judge::finding::Finding;
-    use crate::report::{Format, PIPED_WIDTH};
+    use crate::report::{PIPED_WIDTH, ReportFormat};
     use crate::scan::{FailOn, ImageReport};
     use crate::source::Origin;
 
     fn reports(images: Vec<ImageReport>) -> Vec<Value> {
-        let style = Style {
+        let style = ReportStyle {
             width: PIPED_WIDTH,
             color: false,
             all: false,
@@ -169,7 +171,7 @@ mod tests {
         };
         let mut out = Vec::new();
         let report = Report { images, ..Report::default() };
-        crate::report::write(&report, Format::OpenReports, &style, &mut out).unwrap();
+        crate::report::write(&report, ReportFormat::OpenReports, &style, &mut out).unwrap();
         let list: Value = serde_json::from_slice(&out).unwrap();
         list["items"].as_array().unwrap().clone()
     }

@@ -3,13 +3,13 @@
 
 use std::io::{self, Write};
 
-use crate::report::diagnostic::Results;
+use crate::report::diagnostic::RunResults;
 use crate::report::escape::visible;
 use crate::report::terminal::Screen;
-use crate::report::{LintRun, Style, from_lint, from_scan};
+use crate::report::{LintRun, ReportStyle, from_lint, from_scan};
 use crate::scan::{PlatformReport, Report};
 
-pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report, style: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<()> {
     for image in &report.images {
         let name = visible(&image.name);
         let digest = image.digest.as_ref().map_or_else(String::new, ToString::to_string);
@@ -42,7 +42,7 @@ pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Res
 
 /// Writes lines of the form `PATH:LINE:COLUMN: SEVERITY: MESSAGE [CODE]`.
 pub fn write_lint(run: &LintRun<'_>, _: Screen, out: &mut dyn Write) -> io::Result<()> {
-    let results: Results<'_> = from_lint::results(run);
+    let results: RunResults<'_> = from_lint::results(run);
     for diagnostic in results.subjects.iter().flat_map(|file| &file.diagnostics) {
         let line = diagnostic.location.source_line();
         let column = line.span.map_or(1, |span| span.start.column);

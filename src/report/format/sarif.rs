@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::judge::code::Severity;
-use crate::report::diagnostic::{Diagnostic, Location, Results, Span, Subject, TextFix};
+use crate::report::diagnostic::{CharRange, Diagnostic, DiagnosticLocation, RunResults, Subject, TextFix};
 use crate::report::escape::visible;
 use crate::report::fingerprint;
-use crate::report::rules::{HOME, RuleId, Tool, capitalized, sentence};
+use crate::report::rules::{HOME, ReportingCommand, RuleId, capitalized, sentence};
 use crate::scan::PlatformReport;
 
 /// Code scanning refuses a run with more results. Source: GitHub, "SARIF results exceed limits".
@@ -36,7 +36,7 @@ struct SarifResult {
     properties: Value,
 }
 
-pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(results: &RunResults<'_>, out: &mut dyn Write) -> io::Result<()> {
     let rules = RuleId::all(results.tool);
     let mut all: Vec<(&Subject<'_>, &Diagnostic<'_>)> =
         results.subjects.iter().flat_map(|subject| subject.diagnostics.iter().map(move |one| (subject, one))).collect();
@@ -79,22 +79,22 @@ pub fn write(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
 
 /// Returns the category, which separates runs of one image, of several images, and of a lint. Because of the trailing
 /// slash, code scanning uses the whole text as the category.
-fn category(results: &Results<'_>) -> String {
+fn category(results: &RunResults<'_>) -> String {
     match (results.tool, results.subjects.as_slice()) {
-        (Tool::Scan, [image]) => format!("imgarch/{}/", visible(&fingerprint::subject(&image.name))),
-        (Tool::Scan, _) => "imgarch/".to_string(),
-        (Tool::Lint, _) => "imgarch-lint/".to_string(),
+        (ReportingCommand::Scan, [image]) => format!("imgarch/{}/", visible(&fingerprint::subject(&image.name))),
+        (ReportingCommand::Scan, _) => "imgarch/".to_string(),
+        (ReportingCommand::Lint, _) => "imgarch-lint/".to_string(),
     }
 }
 
-fn wire_rule(rule: RuleId, tool: Tool) -> Value {
+fn wire_rule(rule: RuleId, tool: ReportingCommand) -> Value {
     let (name, why) = (rule.name(), rule.why());
     let cure = rule.cure();
     let text = cure.as_ref().map_or_else(|| why.clone(), |cure| format!("{why}\nWhat to do: {cure}"));
     let cure = cure.map_or_else(String::new, |cure| format!("\n\n**What to do:** {cure}"));
     let precision = match tool {
-        Tool::Scan => "very-high",
-        Tool::Lint => "high",
+        ReportingCommand::Scan => "very-high",
+        ReportingCommand::Lint => "high",
     };
     json!({
         "id": name,
@@ -167,8 +167,8 @@ fn message(subject: &Subject<'_>, diagnostic: &Diagnostic<'_>) -> String {
 
 fn properties(subject: &Subject<'_>, diagnostic: &Diagnostic<'_>) -> Value {
     match diagnostic.location {
-        Location::File { .. } => Value::Null,
-        Location::Image { layer, .. } => json!({
+        DiagnosticLocation::File { .. } => Value::Null,
+        DiagnosticLocation::Image { layer, .. } => json!({
             "image": visible(&subject.name),
             "imageDigest": subject.digest.map(ToString::to_string),
             "platform": diagnostic.platform.map(PlatformReport::name),
@@ -185,7 +185,7 @@ fn fingerprints(print: &str) -> Value {
 
 fn location(diagnostic: &Diagnostic<'_>) -> Value {
     let mut location = physical(diagnostic, None);
-    if let Location::Image { image, path, .. } = diagnostic.location {
+    if let DiagnosticLocation::Image { image, path, .. } = diagnostic.location {
         let path = path.unwrap_or_default();
         let platform = diagnostic.platform.map_or_else(String::new, |platform| format!("[{}]", platform.label()));
         let name = visible(&format!("{image}{platform}{path}"));
@@ -198,7 +198,7 @@ fn location(diagnostic: &Diagnostic<'_>) -> Value {
 }
 
 /// Returns the physical location of the diagnostic, or of another span in its file.
-fn physical(diagnostic: &Diagnostic<'_>, other: Option<Span>) -> Value {
+fn physical(diagnostic: &Diagnostic<'_>, other: Option<CharRange>) -> Value {
     let line = diagnostic.location.source_line();
     let region = match other.or(line.span) {
         Some(span) => region(span),
@@ -216,7 +216,7 @@ fn artifact(diagnostic: &Diagnostic<'_>) -> Value {
     artifact
 }
 
-fn region(Span { start, end }: Span) -> Value {
+fn region(CharRange { start, end }: CharRange) -> Value {
     json!({"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column})
 }
 
@@ -257,10 +257,10 @@ mod tests {
 
     #[test]
     fn a_rule_is_named_by_its_id_and_its_help_is_a_uri_in_the_documentation() {
-        let rule = wire_rule(RuleId::Scan(Code::EntrypointWrongArch), Tool::Scan);
+        let rule = wire_rule(RuleId::Scan(Code::EntrypointWrongArch), ReportingCommand::Scan);
         assert_eq!(rule["name"], "EntrypointWrongArch");
         assert_eq!(rule["helpUri"], format!("{HOME}/blob/main/docs/codes.md#entrypoint-wrong-arch"));
-        let rule = wire_rule(RuleId::Lint(crate::lint::Code::HardCodedArch), Tool::Lint);
+        let rule = wire_rule(RuleId::Lint(crate::lint::RuleName::HardCodedArch), ReportingCommand::Lint);
         assert_eq!(rule["helpUri"], format!("{HOME}/blob/main/docs/lint-rules.md#hard-coded-arch"));
     }
 }

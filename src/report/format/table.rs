@@ -11,14 +11,14 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::exec::messages::Shown;
 use crate::judge::code::Severity;
-use crate::report::diagnostic::{Diagnostic, FactKind, Row, Subject};
+use crate::report::diagnostic::{Diagnostic, FactKind, PlatformRow, Subject};
 use crate::report::escape::{plural, visible};
 use crate::report::terminal::{Cell, Color, Screen, fill, grid, natural_width, severity_color};
-use crate::report::view::{self, Group, SHOWN_PATHS};
-use crate::report::{Style, from_scan};
+use crate::report::view::{self, FindingGroup, SHOWN_PATHS};
+use crate::report::{ReportStyle, from_scan};
 use crate::scan::{PlatformReport, Report, Verdict};
 
-pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report, style: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<()> {
     let subjects: Vec<Subject<'_>> = report.images.iter().map(|image| from_scan::subject(image, style)).collect();
     if causes::are_many(&subjects, style) {
         causes::write(&subjects, headline, style, out)?;
@@ -33,7 +33,7 @@ pub fn write(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Res
     write_summary(report, style, out)
 }
 
-fn write_image(subject: &Subject<'_>, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_image(subject: &Subject<'_>, style: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<()> {
     let screen = style.screen();
     let digest = subject.digest.map_or_else(String::new, |digest| format!(" ({})", digest.short()));
     let lead = format!("{}  ", headline(subject.verdict, screen));
@@ -102,7 +102,7 @@ impl Column {
         }
     }
 
-    fn cell(self, row: &Row) -> Cell {
+    fn cell(self, row: &PlatformRow) -> Cell {
         match self {
             Column::Image => Cell::new(row.image.clone().unwrap_or_else(|| "-".to_string())),
             Column::Platform => Cell::new(row.platform_name.clone()),
@@ -116,12 +116,12 @@ impl Column {
     }
 }
 
-fn verdict_color(row: &Row) -> Color {
+fn verdict_color(row: &PlatformRow) -> Color {
     if row.is_good { Color::Green } else { Color::Red }
 }
 
 /// Returns the columns that the rows need: `image` and `on` only if they differ from the platform.
-fn columns(rows: &[Row]) -> Vec<Column> {
+fn columns(rows: &[PlatformRow]) -> Vec<Column> {
     let all = [
         (Column::Image, rows.iter().any(|row| row.image.is_some())),
         (Column::Platform, true),
@@ -136,7 +136,7 @@ fn columns(rows: &[Row]) -> Vec<Column> {
 }
 
 /// Writes a table if it fits the screen, else a table with the started programs below it, else a block for each row.
-fn write_matrix(rows: &[Row], screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+fn write_matrix(rows: &[PlatformRow], screen: Screen, out: &mut dyn Write) -> io::Result<()> {
     let columns = columns(rows);
     let table = |columns: &[Column]| {
         let head = columns.iter().map(|column| Cell {
@@ -177,7 +177,13 @@ fn write_matrix(rows: &[Row], screen: Screen, out: &mut dyn Write) -> io::Result
 const STARTS_WIDTH: usize = 8;
 
 /// Writes one platform on one target, for a screen without room for a table.
-fn write_block(index: usize, row: &Row, columns: &[Column], screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+fn write_block(
+    index: usize,
+    row: &PlatformRow,
+    columns: &[Column],
+    screen: Screen,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if index > 0 {
         writeln!(out)?;
     }
@@ -199,7 +205,12 @@ fn write_block(index: usize, row: &Row, columns: &[Column], screen: Screen, out:
 /// Width of the names before values, in columns.
 const NAME_WIDTH: usize = 18;
 
-fn write_group(group: &Group<'_, '_>, several: bool, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_group(
+    group: &FindingGroup<'_, '_>,
+    several: bool,
+    style: &ReportStyle<'_>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let (first, screen) = (group.first(), style.screen());
     let message = group.message();
     let needs_name =
@@ -220,7 +231,7 @@ fn write_group(group: &Group<'_, '_>, several: bool, style: &Style<'_>, out: &mu
 }
 
 /// Writes the files of a group, each with its differences. Returns true if it wrote a single file with its description.
-fn write_files(group: &Group<'_, '_>, style: &Style<'_>, out: &mut dyn Write) -> io::Result<bool> {
+fn write_files(group: &FindingGroup<'_, '_>, style: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<bool> {
     let screen = style.screen();
     if let ([member], Some(path)) = (group.members.as_slice(), group.first().path()) {
         let path = visible(path);
@@ -359,7 +370,7 @@ fn reasons(subject: &Subject<'_>) -> Vec<String> {
     vec![full, short]
 }
 
-fn write_summary(report: &Report, style: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_summary(report: &Report, style: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<()> {
     let platforms: usize = report.images.iter().map(|image| image.platforms.len()).sum();
     let programs: usize =
         report.images.iter().flat_map(|image| &image.platforms).map(|platform| platform.programs).sum();

@@ -8,13 +8,13 @@ use serde_json::json;
 use super::json::verdict_word;
 use crate::oci::Digest;
 use crate::report::terminal::Screen;
-use crate::report::{LintRun, Style};
+use crate::report::{LintRun, ReportStyle};
 use crate::scan::{Report, Verdict};
 
 /// The maximum number of digests, because a ConfigMap has at most 1 MiB. Images that do not run come first.
 const MAX_DIGESTS: usize = 10_000;
 
-pub fn write(report: &Report, _: &Style<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report, _: &ReportStyle<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut verdicts: BTreeMap<&Digest, Verdict> = BTreeMap::new();
     for image in &report.images {
         let own = image.digest.iter().map(|digest| (digest, image.verdict()));

@@ -8,7 +8,7 @@ use crate::oci::Document;
 const LAYER: &[u8] = b"a layer's tar";
 
 fn config() -> Vec<u8> {
-    json!({"os": "linux", "architecture": "arm64", "rootfs": {"diff_ids": vec![Digest::of(LAYER).to_string(); 2]}})
+    json!({"os": "linux", "architecture": "arm64", "rootfs": {"diff_ids": vec![Digest::from_bytes(LAYER).to_string(); 2]}})
         .to_string()
         .into_bytes()
 }
@@ -46,7 +46,7 @@ fn read(source: &Archive, digest: &Digest) -> Result<Vec<u8>, SourceError> {
 
 fn document(source: &Archive, digest: &Digest) -> Document {
     let bytes = read(source, digest).unwrap();
-    assert_eq!(Digest::of(&bytes), *digest, "documents match their digests");
+    assert_eq!(Digest::from_bytes(&bytes), *digest, "documents match their digests");
     Document::parse(&bytes).unwrap()
 }
 
@@ -57,7 +57,7 @@ fn check(source: &Archive, layers: &[&[u8]]) {
     let stored: Vec<Vec<u8>> = manifest.layers.iter().map(|layer| read(source, &layer.digest).unwrap()).collect();
     assert_eq!(stored, layers);
     for (layer, bytes) in manifest.layers.iter().zip(layers) {
-        assert_eq!((&layer.digest, layer.size), (&Digest::of(bytes), bytes.len() as u64));
+        assert_eq!((&layer.digest, layer.size), (&Digest::from_bytes(bytes), bytes.len() as u64));
     }
 }
 
@@ -66,16 +66,18 @@ fn saved(config: &str, layers: &[&str], tag: &str) -> serde_json::Value {
 }
 
 fn blob(bytes: &[u8]) -> String {
-    blob_name(&Digest::of(bytes))
+    blob_name(&Digest::from_bytes(bytes))
 }
 
 fn index(manifests: &[&[u8]]) -> Vec<u8> {
-    let entry = |bytes: &&[u8]| json!({"mediaType": "", "digest": Digest::of(bytes).as_str(), "size": bytes.len()});
+    let entry =
+        |bytes: &&[u8]| json!({"mediaType": "", "digest": Digest::from_bytes(bytes).as_str(), "size": bytes.len()});
     json!({"schemaVersion": 2, "manifests": manifests.iter().map(entry).collect::<Vec<_>>()}).to_string().into_bytes()
 }
 
 fn oci_manifest(layers: &[&[u8]]) -> Vec<u8> {
-    let entry = |bytes: &[u8]| json!({"mediaType": "", "digest": Digest::of(bytes).as_str(), "size": bytes.len()});
+    let entry =
+        |bytes: &[u8]| json!({"mediaType": "", "digest": Digest::from_bytes(bytes).as_str(), "size": bytes.len()});
     let layers: Vec<_> = layers.iter().map(|bytes| entry(bytes)).collect();
     json!({"schemaVersion": 2, "config": entry(&config()), "layers": layers}).to_string().into_bytes()
 }
@@ -107,7 +109,7 @@ fn a_compressed_layer_of_a_docker_archive_has_the_digest_of_what_is_stored() {
 #[test]
 fn several_saved_images_are_one_index_and_each_selects_by_its_name() {
     let list = json!([saved("c.json", &["l"], "app:1"), saved("d.json", &["l"], "app:2")]).to_string();
-    let other = json!({"rootfs": {"diff_ids": [Digest::of(LAYER).as_str()]}}).to_string();
+    let other = json!({"rootfs": {"diff_ids": [Digest::from_bytes(LAYER).as_str()]}}).to_string();
     let members: [(&str, &[u8]); 4] =
         [("c.json", &config()), ("d.json", other.as_bytes()), ("l", LAYER), ("manifest.json", list.as_bytes())];
     let source = open(&members, "").unwrap();
@@ -134,7 +136,7 @@ fn a_new_docker_archive_keeps_the_manifest_that_its_index_names() {
         "app:1",
     )
     .unwrap();
-    assert_eq!(source.root().unwrap().digest, Digest::of(&manifest));
+    assert_eq!(source.root().unwrap().digest, Digest::from_bytes(&manifest));
     check(&source, &[LAYER, LAYER]);
 }
 
@@ -187,15 +189,15 @@ fn a_listed_platform_whose_blobs_are_elsewhere_is_not_present() {
         "",
     )
     .unwrap();
-    assert_eq!(source.root().unwrap().digest, Digest::of(&inner));
-    assert!(read(&source, &Digest::of(&here)).is_ok());
-    assert!(matches!(read(&source, &Digest::of(&elsewhere)), Err(SourceError::NotPresent { .. })));
+    assert_eq!(source.root().unwrap().digest, Digest::from_bytes(&inner));
+    assert!(read(&source, &Digest::from_bytes(&here)).is_ok());
+    assert!(matches!(read(&source, &Digest::from_bytes(&elsewhere)), Err(SourceError::NotPresent { .. })));
 }
 
 #[test]
 fn indexes_that_contain_one_another_end() {
     // The names state false digests. Nothing is verified here, so the search itself must end.
-    let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+    let (a, b) = (Digest::from_bytes(b"a"), Digest::from_bytes(b"b"));
     let of = |digest: &Digest| {
         let entry = json!({"mediaType": "", "digest": digest.as_str(), "size": 1});
         json!({"manifests": vec![entry; 100]}).to_string().into_bytes()
@@ -220,16 +222,16 @@ fn indexes_that_contain_one_another_end() {
 fn an_archive_read_in_one_pass_keeps_its_documents_and_layer_digests() {
     let list = json!([saved("c.json", &["one/layer.tar", "two/layer.tar"], "app:1")]).to_string();
     let mut members = Members::passing("standard input");
-    let passed = Member::Passed { digest: Digest::of(LAYER), size: LAYER.len() as u64 };
+    let passed = ArchiveMember::Passed { digest: Digest::from_bytes(LAYER), size: LAYER.len() as u64 };
     members.add("one/layer.tar", passed).unwrap();
-    members.add("two/layer.tar", Member::Link("one/layer.tar".to_string())).unwrap();
-    members.add("c.json", Member::Document(config().into())).unwrap();
-    members.add("manifest.json", Member::Document(list.into_bytes().into())).unwrap();
-    let source = Archive::of(members, &Selector::All).unwrap();
+    members.add("two/layer.tar", ArchiveMember::Link("one/layer.tar".to_string())).unwrap();
+    members.add("c.json", ArchiveMember::Document(config().into())).unwrap();
+    members.add("manifest.json", ArchiveMember::Document(list.into_bytes().into())).unwrap();
+    let source = Archive::from_members(members, &Selector::All).unwrap();
     let Document::Manifest(manifest) = document(&source, &source.root().unwrap().digest) else { panic!("no manifest") };
-    assert_eq!(manifest.layers[1].digest, Digest::of(LAYER));
+    assert_eq!(manifest.layers[1].digest, Digest::from_bytes(LAYER));
     assert_eq!(read(&source, &manifest.config.digest).unwrap(), config());
-    assert!(matches!(read(&source, &Digest::of(LAYER)), Err(SourceError::NotPresent { .. })));
+    assert!(matches!(read(&source, &Digest::from_bytes(LAYER)), Err(SourceError::NotPresent { .. })));
 }
 
 #[test]

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::super::SourceError;
 use super::super::listing::{Listing, MANIFEST_TYPE, describe};
-use super::members::{Member, Members};
-use crate::oci::{Config, Descriptor, Digest, Document};
+use super::members::{ArchiveMember, Members};
+use crate::oci::{Descriptor, Digest, Document, ImageConfig};
 
 /// One element of `manifest.json`.
 #[derive(Debug, Deserialize)]
@@ -36,7 +36,7 @@ const LAYERS_LIMIT: usize = 100_000;
 /// Content that is not stored under a digest's own name.
 pub(super) struct Made<'m> {
     members: &'m Members,
-    pub contents: HashMap<Digest, Member>,
+    pub contents: HashMap<Digest, ArchiveMember>,
     /// By name, because images share layers and a compressed layer must be read to compute its digest.
     digests: HashMap<String, (Digest, u64)>,
     layers: usize,
@@ -56,7 +56,7 @@ pub(super) fn complete(
     listing: &mut Listing,
     bytes: &[u8],
     members: &Members,
-) -> Result<HashMap<Digest, Member>, SourceError> {
+) -> Result<HashMap<Digest, ArchiveMember>, SourceError> {
     let mut made = Made { members, contents: HashMap::new(), digests: HashMap::new(), layers: 0 };
     let all: Vec<Saved> = serde_json::from_slice(bytes).map_err(|error| made.malformed(error.to_string()))?;
     let known = known_configs(listing, members);
@@ -117,10 +117,10 @@ impl Made<'_> {
     fn config(&mut self, name: &str) -> Result<NamedConfig, SourceError> {
         let bytes = self.members.document(name)?;
         let bytes = bytes.ok_or_else(|| self.malformed(format!("it lists the config {name}, which is missing")))?;
-        let config = Config::parse(&bytes).map_err(|error| self.malformed(format!("{name}: {error}")))?;
+        let config = ImageConfig::parse(&bytes).map_err(|error| self.malformed(format!("{name}: {error}")))?;
         let diff_ids = config.diff_ids().into_iter().map(|id| id.map(|id| id.0)).collect();
-        let descriptor = Descriptor::new(CONFIG_TYPE, Digest::of(&bytes), bytes.len() as u64);
-        self.contents.insert(descriptor.digest.clone(), Member::Document(bytes.into()));
+        let descriptor = Descriptor::new(CONFIG_TYPE, Digest::from_bytes(&bytes), bytes.len() as u64);
+        self.contents.insert(descriptor.digest.clone(), ArchiveMember::Document(bytes.into()));
         Ok(NamedConfig { descriptor, diff_ids })
     }
 
@@ -143,8 +143,8 @@ impl Made<'_> {
             "schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": describe(&config.descriptor), "layers": described,
         });
         let bytes = manifest.to_string().into_bytes();
-        let descriptor = Descriptor::new(MANIFEST_TYPE, Digest::of(&bytes), bytes.len() as u64);
-        self.contents.insert(descriptor.digest.clone(), Member::Document(bytes.into()));
+        let descriptor = Descriptor::new(MANIFEST_TYPE, Digest::from_bytes(&bytes), bytes.len() as u64);
+        self.contents.insert(descriptor.digest.clone(), ArchiveMember::Document(bytes.into()));
         Ok(descriptor)
     }
 
@@ -156,8 +156,8 @@ impl Made<'_> {
             return diff_id.map(|diff_id| (diff_id.clone(), 0)).ok_or_else(missing);
         };
         let sized = match (member, super::blob_digest(name), diff_id) {
-            (Member::Section { size, .. }, Some(digest), _) => (digest, *size),
-            (Member::Section { size, .. }, None, Some(diff_id)) if !is_compressed(member, self.members) => {
+            (ArchiveMember::Section { size, .. }, Some(digest), _) => (digest, *size),
+            (ArchiveMember::Section { size, .. }, None, Some(diff_id)) if !is_compressed(member, self.members) => {
                 (diff_id.clone(), *size)
             }
             _ => match self.digests.get(name) {
@@ -176,7 +176,7 @@ impl Made<'_> {
 }
 
 /// Detects the magic numbers of gzip, zstd, bzip2 and xz, all of which `docker load` accepts.
-fn is_compressed(member: &Member, members: &Members) -> bool {
+fn is_compressed(member: &ArchiveMember, members: &Members) -> bool {
     let mut head = Vec::new();
     let read = members.read(member).map(|reader| reader.take(6).read_to_end(&mut head));
     let magics: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], b"BZh", &[0xfd, b'7', b'z', b'X', b'Z', 0]];

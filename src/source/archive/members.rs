@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use super::super::tar::header;
 use super::super::tar::pax::Pax;
-use super::super::{DOCUMENT_LIMIT, Section, SourceError, Stamp, read_bounded};
+use super::super::{DOCUMENT_LIMIT, FileSection, SourceError, Stamp, read_bounded};
 use crate::oci::{Digest, Hasher};
 
 /// One member, under a name without a leading `./` or `/`.
 #[derive(Clone, Debug)]
-pub enum Member {
+pub enum ArchiveMember {
     /// A range of bytes in the archive's file.
     Section { offset: u64, size: u64 },
     /// A document that was kept while the archive was read.
@@ -34,7 +34,7 @@ pub struct Members {
     /// The end marker was found, so a missing member was never there.
     pub is_whole: bool,
     file: Option<Arc<File>>,
-    all: HashMap<String, Member>,
+    all: HashMap<String, ArchiveMember>,
 }
 
 /// Limit for the members of an archive. An image has a few hundred layers; a layer's tar, which can have a million
@@ -46,15 +46,15 @@ const EXTENSION_LIMIT: u64 = 1 << 20;
 const LINK_LIMIT: usize = 8;
 const BLOCK: u64 = header::BLOCK as u64;
 
-impl Member {
+impl ArchiveMember {
     /// A hard link, whose target is the name of a member.
-    pub fn hard_link(target: &str) -> Member {
-        Member::Link(normal(target))
+    pub fn hard_link(target: &str) -> ArchiveMember {
+        ArchiveMember::Link(normal(target))
     }
 
     /// A symbolic link, whose target is relative to the directory of the link `name`.
-    pub fn symbolic_link(name: &str, target: &str) -> Member {
-        Member::Link(link_target(name, target))
+    pub fn symbolic_link(name: &str, target: &str) -> ArchiveMember {
+        ArchiveMember::Link(link_target(name, target))
     }
 }
 
@@ -82,7 +82,7 @@ impl Members {
     }
 
     /// Adds a member. It replaces an earlier one of the same name, as in unpacking.
-    pub fn add(&mut self, name: &str, member: Member) -> Result<(), SourceError> {
+    pub fn add(&mut self, name: &str, member: ArchiveMember) -> Result<(), SourceError> {
         if self.all.len() >= MEMBER_LIMIT {
             let (what, limit) = ("members", MEMBER_LIMIT as u64);
             return Err(SourceError::TooLarge { place: self.place.clone(), what, limit });
@@ -127,7 +127,9 @@ impl Members {
                 }
                 // Engines do not apply global records.
                 b'g' => {}
-                _ => members.add_entry(&block, std::mem::take(&mut extended), Member::Section { offset, size })?,
+                _ => {
+                    members.add_entry(&block, std::mem::take(&mut extended), ArchiveMember::Section { offset, size })?
+                }
             }
             position = offset + size.div_ceil(BLOCK) * BLOCK;
         }
@@ -138,7 +140,7 @@ impl Members {
         &mut self,
         block: &[u8; header::BLOCK],
         extended: Extended,
-        section: Member,
+        section: ArchiveMember,
     ) -> Result<(), SourceError> {
         let name = extended.name.or(extended.pax.path).unwrap_or_else(|| {
             let mut name = Vec::new();
@@ -150,8 +152,8 @@ impl Members {
         match block[156] {
             0 if is_directory => Ok(()),
             0 | b'0' | b'7' => self.add(&name, section),
-            b'1' => self.add(&name, Member::hard_link(&link)),
-            b'2' => self.add(&name, Member::symbolic_link(&name, &link)),
+            b'1' => self.add(&name, ArchiveMember::hard_link(&link)),
+            b'2' => self.add(&name, ArchiveMember::symbolic_link(&name, &link)),
             _ => Ok(()),
         }
     }
@@ -174,10 +176,10 @@ impl Members {
     }
 
     /// The member with that name; links are followed.
-    pub fn find(&self, name: &str) -> Option<&Member> {
+    pub fn find(&self, name: &str) -> Option<&ArchiveMember> {
         let mut member = self.all.get(&normal(name))?;
         for _ in 0..LINK_LIMIT {
-            let Member::Link(target) = member else { return Some(member) };
+            let ArchiveMember::Link(target) = member else { return Some(member) };
             member = self.all.get(target)?;
         }
         None
@@ -195,35 +197,37 @@ impl Members {
     }
 
     /// Opens a member; `None` if it was already read.
-    pub fn read(&self, member: &Member) -> Option<Box<dyn Read + Send>> {
+    pub fn read(&self, member: &ArchiveMember) -> Option<Box<dyn Read + Send>> {
         match (member, &self.file) {
-            (Member::Section { offset, size }, Some(file)) => {
-                Some(Box::new(Section::new(file.clone(), *offset, *size)))
+            (ArchiveMember::Section { offset, size }, Some(file)) => {
+                Some(Box::new(FileSection::new(file.clone(), *offset, *size)))
             }
-            (Member::Document(bytes), _) => Some(Box::new(Cursor::new(bytes.clone()))),
+            (ArchiveMember::Document(bytes), _) => Some(Box::new(Cursor::new(bytes.clone()))),
             _ => None,
         }
     }
 
     /// The member's section of the archive's file; `None` if it has none.
-    pub(super) fn section(&self, member: &Member) -> Option<Section> {
+    pub(super) fn section(&self, member: &ArchiveMember) -> Option<FileSection> {
         match (member, &self.file) {
-            (Member::Section { offset, size }, Some(file)) => Some(Section::new(file.clone(), *offset, *size)),
+            (ArchiveMember::Section { offset, size }, Some(file)) => {
+                Some(FileSection::new(file.clone(), *offset, *size))
+            }
             _ => None,
         }
     }
 
     /// The state of the file that contains a section; `None` for other members.
-    pub(super) fn stamp(&self, member: &Member) -> Option<std::io::Result<Stamp>> {
+    pub(super) fn stamp(&self, member: &ArchiveMember) -> Option<std::io::Result<Stamp>> {
         match (member, &self.file) {
-            (Member::Section { offset, .. }, Some(file)) => Some(Stamp::of(file, *offset)),
+            (ArchiveMember::Section { offset, .. }, Some(file)) => Some(Stamp::from_file(file, *offset)),
             _ => None,
         }
     }
 
     /// Digest and size of a member as stored; a section is read to compute them.
-    pub fn digest(&self, member: &Member) -> Result<(Digest, u64), SourceError> {
-        if let Member::Passed { digest, size } = member {
+    pub fn digest(&self, member: &ArchiveMember) -> Result<(Digest, u64), SourceError> {
+        if let ArchiveMember::Passed { digest, size } = member {
             return Ok((digest.clone(), *size));
         }
         let mut reader = self.read(member).expect("find follows links, and a section has its file");

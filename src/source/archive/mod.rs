@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 
-pub use members::{Member, Members};
+pub use members::{ArchiveMember, Members};
 
 use super::listing::{Listing, Selector};
-use super::{Section, Source, SourceError, Stamp};
+use super::{FileSection, ImageSource, SourceError, Stamp};
 use crate::oci::{Descriptor, Digest};
 
 /// An image of an archive, or all of them.
@@ -22,19 +22,19 @@ pub struct Archive {
     root: Descriptor,
     /// Content that is not under `blobs/ALGORITHM/HEX`: documents built in memory, and an old archive's members by
     /// digest.
-    made: HashMap<Digest, Member>,
+    made: HashMap<Digest, ArchiveMember>,
     has_saved_list: bool,
 }
 
 impl Archive {
     /// Indexes an uncompressed archive. `place` is its name in messages.
     pub fn open(file: File, place: &str, selector: &Selector) -> Result<Archive, SourceError> {
-        Archive::of(Members::index(file, place)?, selector)
+        Archive::from_members(Members::index(file, place)?, selector)
     }
 
     /// Finds the images among the members. In an archive that was read in one pass, only content kept as
-    /// [`Member::Document`] can be opened again.
-    pub fn of(members: Members, selector: &Selector) -> Result<Archive, SourceError> {
+    /// [`ArchiveMember::Document`] can be opened again.
+    pub fn from_members(members: Members, selector: &Selector) -> Result<Archive, SourceError> {
         let (index, saved) = (members.document("index.json")?, members.document("manifest.json")?);
         let is_oci = index.is_some();
         let mut listing = match index {
@@ -51,7 +51,7 @@ impl Archive {
         }
         let root = listing.root(selector, &members.place)?;
         if let Some(index) = root.index {
-            made.insert(root.descriptor.digest.clone(), Member::Document(index.into()));
+            made.insert(root.descriptor.digest.clone(), ArchiveMember::Document(index.into()));
         }
         Ok(Archive { members, root: root.descriptor, made, has_saved_list })
     }
@@ -62,7 +62,7 @@ impl Archive {
     }
 }
 
-impl Source for Archive {
+impl ImageSource for Archive {
     fn root(&self) -> Result<Descriptor, SourceError> {
         Ok(self.root.clone())
     }
@@ -74,7 +74,7 @@ impl Source for Archive {
         self.members.read(member).ok_or_else(gone)
     }
 
-    fn section(&self, descriptor: &Descriptor) -> Result<Option<Section>, SourceError> {
+    fn section(&self, descriptor: &Descriptor) -> Result<Option<FileSection>, SourceError> {
         let member = self.member(&descriptor.digest).ok_or_else(|| self.members.absent(&descriptor.digest))?;
         Ok(self.members.section(member))
     }
@@ -89,7 +89,7 @@ impl Source for Archive {
 }
 
 impl Archive {
-    fn member(&self, digest: &Digest) -> Option<&Member> {
+    fn member(&self, digest: &Digest) -> Option<&ArchiveMember> {
         self.made.get(digest).or_else(|| self.members.find(&blob_name(digest)))
     }
 }

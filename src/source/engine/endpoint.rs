@@ -33,7 +33,7 @@ pub struct EngineSettings {
 
 /// An address of an engine's API.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
+pub enum EngineEndpoint {
     Unix(PathBuf),
     /// `authority` is host and port.
     Tcp {
@@ -77,24 +77,24 @@ const CONFIG_LIMIT: u64 = 4 << 20;
 const DOCKER_SOCKETS: [&str; 1] = ["/var/run/docker.sock"];
 const PODMAN_SOCKETS: [&str; 1] = ["/run/podman/podman.sock"];
 
-impl fmt::Display for Endpoint {
+impl fmt::Display for EngineEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Endpoint::Unix(path) => write!(f, "unix://{}", path.display()),
-            Endpoint::Tcp { authority, .. } => write!(f, "tcp://{authority}"),
+            EngineEndpoint::Unix(path) => write!(f, "unix://{}", path.display()),
+            EngineEndpoint::Tcp { authority, .. } => write!(f, "tcp://{authority}"),
         }
     }
 }
 
-impl Endpoint {
+impl EngineEndpoint {
     /// Parses `unix:///run/docker.sock`, `tcp://host:2376` or `host:2376`.
-    pub fn parse(text: &str, tls: Option<Tls>) -> Result<Endpoint, SourceError> {
+    pub fn parse(text: &str, tls: Option<Tls>) -> Result<EngineEndpoint, SourceError> {
         let refuse = |cause: &str| SourceError::Unsupported {
             what: format!("the engine address {}", shown(text)),
             cause: cause.to_string(),
         };
         match text.split_once("://") {
-            Some(("unix", path)) if path.starts_with('/') => Ok(Endpoint::Unix(PathBuf::from(path))),
+            Some(("unix", path)) if path.starts_with('/') => Ok(EngineEndpoint::Unix(PathBuf::from(path))),
             Some(("tcp" | "http" | "https", rest)) => {
                 let authority = rest.trim_end_matches('/');
                 let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
@@ -105,10 +105,10 @@ impl Endpoint {
                 // The default ports of Docker's clients.
                 let port = if tls.is_some() { 2376 } else { 2375 };
                 let authority = if has_port { authority.to_string() } else { format!("{authority}:{port}") };
-                Ok(Endpoint::Tcp { authority, tls })
+                Ok(EngineEndpoint::Tcp { authority, tls })
             }
             // As in docker, an address without a scheme uses tcp.
-            None if text.contains(':') && !text.contains('/') => Endpoint::parse(&format!("tcp://{text}"), tls),
+            None if text.contains(':') && !text.contains('/') => EngineEndpoint::parse(&format!("tcp://{text}"), tls),
             Some(("ssh", _)) => Err(refuse("imgarch cannot connect to engines over ssh")
                 .with_hint("run docker save on that machine and pipe its output into: imgarch scan -")),
             _ => Err(refuse("expected unix:///PATH or tcp://HOST:PORT")),
@@ -127,9 +127,9 @@ fn shown(address: &str) -> String {
 
 /// The addresses that the `docker` command would use: DOCKER_HOST, then the context, then the usual sockets. Only the
 /// last case can return several.
-pub fn docker_endpoints(settings: &EngineSettings) -> Result<Vec<Endpoint>, SourceError> {
+pub fn docker_endpoints(settings: &EngineSettings) -> Result<Vec<EngineEndpoint>, SourceError> {
     if let Some(host) = given(&settings.docker_host) {
-        return Ok(vec![Endpoint::parse(host, environment_tls(settings))?]);
+        return Ok(vec![EngineEndpoint::parse(host, environment_tls(settings))?]);
     }
     let config = match &settings.docker_config {
         Some(directory) => directory.as_path(),
@@ -146,9 +146,9 @@ pub fn docker_endpoints(settings: &EngineSettings) -> Result<Vec<Endpoint>, Sour
 }
 
 /// The address of podman's service: CONTAINER_HOST, or else the usual sockets.
-pub fn podman_endpoints(settings: &EngineSettings) -> Result<Vec<Endpoint>, SourceError> {
+pub fn podman_endpoints(settings: &EngineSettings) -> Result<Vec<EngineEndpoint>, SourceError> {
     match given(&settings.container_host) {
-        Some(host) => Ok(vec![Endpoint::parse(host, None)?]),
+        Some(host) => Ok(vec![EngineEndpoint::parse(host, None)?]),
         None => Ok(usual(&PODMAN_SOCKETS, "podman/podman.sock", settings)),
     }
 }
@@ -158,9 +158,9 @@ fn given(text: &Option<String>) -> Option<&str> {
 }
 
 /// The user's own engine comes before the system's.
-fn usual(system: &[&str], own: &str, settings: &EngineSettings) -> Vec<Endpoint> {
+fn usual(system: &[&str], own: &str, settings: &EngineSettings) -> Vec<EngineEndpoint> {
     let own = settings.runtime_folder.iter().map(|directory| directory.join(own));
-    own.chain(system.iter().map(PathBuf::from)).filter(|path| path.exists()).map(Endpoint::Unix).collect()
+    own.chain(system.iter().map(PathBuf::from)).filter(|path| path.exists()).map(EngineEndpoint::Unix).collect()
 }
 
 fn environment_tls(settings: &EngineSettings) -> Option<Tls> {
@@ -181,7 +181,7 @@ fn current_context(config: &Path) -> Result<Option<String>, SourceError> {
     }
 }
 
-fn context_endpoint(config: &Path, name: &str) -> Result<Endpoint, SourceError> {
+fn context_endpoint(config: &Path, name: &str) -> Result<EngineEndpoint, SourceError> {
     let id: String = sha2::Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let contexts = config.join("contexts");
     let missing = || {
@@ -192,7 +192,7 @@ fn context_endpoint(config: &Path, name: &str) -> Result<Endpoint, SourceError> 
     let endpoint = meta.endpoints.docker.ok_or_else(missing)?;
     let directory = contexts.join("tls").join(&id).join("docker");
     let tls = directory.is_dir().then_some(Tls { directory, is_verified: !endpoint.skip_tls_verify });
-    Endpoint::parse(&endpoint.host, tls)
+    EngineEndpoint::parse(&endpoint.host, tls)
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, SourceError> {
@@ -272,7 +272,7 @@ mod tests {
         std::fs::write(directory.path().join("docker.sock"), "").unwrap();
         let runtime_folder = Some(directory.path().to_path_buf());
         let settings = EngineSettings { runtime_folder, ..EngineSettings::default() };
-        let own = Endpoint::Unix(directory.path().join("docker.sock"));
+        let own = EngineEndpoint::Unix(directory.path().join("docker.sock"));
         assert_eq!(docker_endpoints(&settings).unwrap().first(), Some(&own));
         assert!(podman_endpoints(&settings).unwrap().iter().all(|endpoint| *endpoint != own));
     }
@@ -289,24 +289,24 @@ mod tests {
         check(&settings, "tcp://build.example:2376");
         let tls = Some(Tls { directory: "/certs".into(), is_verified: true });
         let authority = "build.example:2376".to_string();
-        assert_eq!(docker_endpoints(&settings).unwrap(), [Endpoint::Tcp { authority, tls }]);
+        assert_eq!(docker_endpoints(&settings).unwrap(), [EngineEndpoint::Tcp { authority, tls }]);
     }
 
     #[test]
     fn an_unsupported_address_is_an_error() {
-        assert_eq!(Endpoint::parse("10.0.0.1:2375", None).unwrap().to_string(), "tcp://10.0.0.1:2375");
+        assert_eq!(EngineEndpoint::parse("10.0.0.1:2375", None).unwrap().to_string(), "tcp://10.0.0.1:2375");
         for text in ["ssh://me@host", "npipe:////./pipe/docker_engine", "unix://relative", "tcp://a/b", "nonsense"] {
             assert!(
-                matches!(Endpoint::parse(text, None).unwrap_err().bare(), SourceError::Unsupported { .. }),
+                matches!(EngineEndpoint::parse(text, None).unwrap_err().bare(), SourceError::Unsupported { .. }),
                 "{text}"
             );
         }
-        assert!(Endpoint::parse("ssh://me@host", None).unwrap_err().hint().unwrap().contains("docker save"));
+        assert!(EngineEndpoint::parse("ssh://me@host", None).unwrap_err().hint().unwrap().contains("docker save"));
     }
     #[test]
     fn an_address_is_refused_without_its_secret() {
         for text in ["tcp://u:hunter2@h:2375", "ssh://u:hunter2@h", "u:hunter2@h:2375", "tcp://u:hunter/2@h"] {
-            let error = Endpoint::parse(text, None).unwrap_err().to_string();
+            let error = EngineEndpoint::parse(text, None).unwrap_err().to_string();
             assert!(error.contains("***@h") && !error.contains("hunter"), "{error}");
         }
     }

@@ -24,7 +24,7 @@ fn podman(path: &str) -> (u16, &'static str, &'static str) {
 #[test]
 fn an_image_is_found_and_exported_in_the_engines_own_version() {
     let (_directory, endpoint) = engine(docker);
-    let engine = Engine::connect(&endpoint).unwrap();
+    let engine = RunningEngine::connect(&endpoint).unwrap();
     assert_eq!(engine.place, format!("Docker Engine at {endpoint}"));
     assert_eq!(engine.find("app:1").unwrap().as_deref(), Some("app:1"));
     let mut bytes = Vec::new();
@@ -35,7 +35,7 @@ fn an_image_is_found_and_exported_in_the_engines_own_version() {
 #[test]
 fn a_missing_image_is_none_and_an_engines_error_is_reported() {
     let (_directory, endpoint) = engine(docker);
-    let engine = Engine::connect(&endpoint).unwrap();
+    let engine = RunningEngine::connect(&endpoint).unwrap();
     assert_eq!(engine.find("absent").unwrap(), None);
     let error = engine.find("broken").unwrap_err();
     assert_eq!(
@@ -47,7 +47,7 @@ fn a_missing_image_is_none_and_an_engines_error_is_reported() {
 #[test]
 fn podmans_own_names_are_found_below_localhost() {
     let (_directory, endpoint) = engine(podman);
-    let engine = Engine::connect(&endpoint).unwrap();
+    let engine = RunningEngine::connect(&endpoint).unwrap();
     assert_eq!(engine.place, format!("podman at {endpoint}"));
     assert_eq!(engine.find("app:1").unwrap().as_deref(), Some("localhost/app:1"));
 }
@@ -78,7 +78,7 @@ fn foreign_only(path: &str) -> (u16, &'static str, &'static str) {
 #[test]
 fn the_only_pulled_platform_is_exported() {
     let (_directory, endpoint) = engine(foreign_only);
-    let engine = Engine::connect(&endpoint).unwrap();
+    let engine = RunningEngine::connect(&endpoint).unwrap();
     let mut bytes = Vec::new();
     engine.export("app:1").unwrap().read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes, b"the arm64 image");
@@ -87,7 +87,7 @@ fn the_only_pulled_platform_is_exported() {
 #[test]
 fn only_podman_is_queried_for_localhost_names_and_only_for_short_ones() {
     let (_directory, endpoint) = engine(foreign_only);
-    let docker = Engine::connect(&endpoint).unwrap();
+    let docker = RunningEngine::connect(&endpoint).unwrap();
     for name in ["absent:1", "127.0.0.1:5000/absent:1", "docker.io/library/absent"] {
         assert_eq!(docker.find(name).unwrap(), None, "{name}");
     }
@@ -106,7 +106,7 @@ fn only_podman_is_queried_for_localhost_names_and_only_for_short_ones() {
 #[test]
 fn a_name_cannot_become_another_request() {
     let (_directory, endpoint) = engine(docker);
-    let engine = Engine::connect(&endpoint).unwrap();
+    let engine = RunningEngine::connect(&endpoint).unwrap();
     for name in ["../containers", "a?x=1", "a b", "a#b", "a%2e", "", "/a", "a//b"] {
         assert!(matches!(engine.find(name), Err(SourceError::Unsupported { .. })), "{name}");
     }
@@ -115,19 +115,20 @@ fn a_name_cannot_become_another_request() {
 #[test]
 fn a_socket_without_a_listener_is_unreachable_with_a_hint() {
     let directory = tempfile::tempdir().unwrap();
-    let error = Engine::connect(&Endpoint::Unix(directory.path().join("absent.sock"))).unwrap_err();
+    let error = RunningEngine::connect(&EngineEndpoint::Unix(directory.path().join("absent.sock"))).unwrap_err();
     assert!(matches!(error.bare(), SourceError::Unreachable { .. }), "{error}");
     assert_eq!(error.hint(), Some("is the engine running? docker info"));
-    let error = Engine::connect(&Endpoint::Unix(directory.path().join("podman-is-here/docker.sock"))).unwrap_err();
+    let error =
+        RunningEngine::connect(&EngineEndpoint::Unix(directory.path().join("podman-is-here/docker.sock"))).unwrap_err();
     assert_eq!(error.hint(), Some("is the engine running? docker info"));
-    let error = Engine::connect(&Endpoint::Unix(directory.path().join("podman/podman.sock"))).unwrap_err();
+    let error = RunningEngine::connect(&EngineEndpoint::Unix(directory.path().join("podman/podman.sock"))).unwrap_err();
     assert_eq!(error.hint(), Some("is podman's service running? systemctl --user start podman.socket"));
 }
 
 #[test]
 fn an_interrupted_or_empty_export_is_an_error() {
     let (_directory, endpoint) = engine(docker);
-    let engine = Engine::connect(&endpoint).unwrap();
+    let engine = RunningEngine::connect(&endpoint).unwrap();
     let read = |name: &str| engine.export(name).unwrap().read_to_end(&mut Vec::new()).unwrap_err().to_string();
     let cut = read("cut:1");
     assert!(cut.starts_with("its export was interrupted: ") && !cut.contains("request or response body"), "{cut}");

@@ -14,7 +14,7 @@ use std::time::Duration;
 use reqwest::blocking::{Client, ClientBuilder, RequestBuilder, Response};
 use reqwest::{Certificate, Identity, StatusCode};
 
-pub use endpoint::{Endpoint, EngineSettings, Tls, docker_endpoints, podman_endpoints};
+pub use endpoint::{EngineEndpoint, EngineSettings, Tls, docker_endpoints, podman_endpoints};
 
 use super::registry::fault;
 use super::transport::{Origin, Transport};
@@ -36,16 +36,18 @@ impl EngineKind {
     }
 
     /// The engine expected at this address, before it has answered.
-    fn expected(endpoint: &Endpoint) -> EngineKind {
+    fn expected(endpoint: &EngineEndpoint) -> EngineKind {
         match endpoint {
-            Endpoint::Unix(path) if path.file_name().is_some_and(|name| name == "podman.sock") => EngineKind::Podman,
-            Endpoint::Unix(_) | Endpoint::Tcp { .. } => EngineKind::Docker,
+            EngineEndpoint::Unix(path) if path.file_name().is_some_and(|name| name == "podman.sock") => {
+                EngineKind::Podman
+            }
+            EngineEndpoint::Unix(_) | EngineEndpoint::Tcp { .. } => EngineKind::Docker,
         }
     }
 
     /// The hint for an engine that does not answer.
-    fn start_hint(self, endpoint: &Endpoint) -> &'static str {
-        let is_roots = matches!(endpoint, Endpoint::Unix(path) if path.starts_with("/run/podman"));
+    fn start_hint(self, endpoint: &EngineEndpoint) -> &'static str {
+        let is_roots = matches!(endpoint, EngineEndpoint::Unix(path) if path.starts_with("/run/podman"));
         match (self, is_roots) {
             (EngineKind::Podman, true) => "is podman's service running? sudo systemctl start podman.socket",
             (EngineKind::Podman, false) => "is podman's service running? systemctl --user start podman.socket",
@@ -74,11 +76,11 @@ impl EngineKind {
 
 /// A running engine that has answered.
 #[derive(Debug)]
-pub struct Engine {
+pub struct RunningEngine {
     /// `Docker Engine at unix:///var/run/docker.sock`, for messages and the report.
     pub place: String,
     pub kind: EngineKind,
-    endpoint: Endpoint,
+    endpoint: EngineEndpoint,
     client: Client,
     /// The base URL, with the engine's own API version.
     base: String,
@@ -100,9 +102,9 @@ const ANSWER_LIMIT: u64 = 4 << 20;
 /// Size limit of a PEM file.
 const PEM_LIMIT: u64 = 1 << 20;
 
-impl Engine {
+impl RunningEngine {
     /// Connects and requests the API version.
-    pub fn connect(endpoint: &Endpoint) -> Result<Engine, SourceError> {
+    pub fn connect(endpoint: &EngineEndpoint) -> Result<RunningEngine, SourceError> {
         // An error means that the process already has a provider, which works as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = Client::builder()
@@ -113,15 +115,15 @@ impl Engine {
             .redirect(reqwest::redirect::Policy::none())
             .http1_only();
         let builder = match endpoint {
-            Endpoint::Unix(path) => builder.unix_socket(path.as_path()).tls_certs_only([]),
-            Endpoint::Tcp { tls: None, .. } => builder.tls_certs_only([]),
-            Endpoint::Tcp { tls: Some(tls), .. } => with_tls(builder, tls)?,
+            EngineEndpoint::Unix(path) => builder.unix_socket(path.as_path()).tls_certs_only([]),
+            EngineEndpoint::Tcp { tls: None, .. } => builder.tls_certs_only([]),
+            EngineEndpoint::Tcp { tls: Some(tls), .. } => with_tls(builder, tls)?,
         };
         let place = format!("the engine at {endpoint}");
         let kind = EngineKind::expected(endpoint);
         let client = builder.build().map_err(|error| failed(&place, kind, endpoint, &error, "a connection"))?;
         let (endpoint, base) = (endpoint.clone(), root(endpoint));
-        let mut engine = Engine { place, kind, endpoint, client, base, version: None };
+        let mut engine = RunningEngine { place, kind, endpoint, client, base, version: None };
         let ping = engine.get("/_ping")?;
         if ping.status() != StatusCode::OK {
             return Err(engine.refused("/_ping", ping));
@@ -165,13 +167,13 @@ impl Engine {
         Ok(None)
     }
 
-    /// Exports the image in the format of `docker save`, by a name from [`Engine::find`]. The containerd store refuses
+    /// Exports the image in the format of `docker save`, by a name from [`RunningEngine::find`]. The containerd store refuses
     /// an image if this machine's platform was never pulled; in that case the platform that was pulled is requested.
     pub fn export(&self, name: &str) -> Result<Box<dyn Read + Send>, SourceError> {
         let path = format!("/images/{}/get", checked(name)?);
         let answer = self.send(&path, self.request(&path))?;
         if answer.status() == StatusCode::OK {
-            return Ok(Box::new(Export { answer, has_begun: false }));
+            return Ok(Box::new(EngineExport { answer, has_begun: false }));
         }
         let refused = self.refused(name, answer);
         match self.available(name).as_slice() {
@@ -185,7 +187,7 @@ impl Engine {
             [only] => {
                 let answer = self.send(&path, self.request(&path).query(&[("platform", only.to_string())]))?;
                 match answer.status() {
-                    StatusCode::OK => Ok(Box::new(Export { answer, has_begun: false })),
+                    StatusCode::OK => Ok(Box::new(EngineExport { answer, has_begun: false })),
                     _ => Err(self.refused(name, answer)),
                 }
             }
@@ -239,12 +241,12 @@ fn is_content_absent(refused: &SourceError) -> bool {
 }
 
 /// An archive as it arrives. An empty archive is an error.
-struct Export {
+struct EngineExport {
     answer: Response,
     has_begun: bool,
 }
 
-impl Read for Export {
+impl Read for EngineExport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.answer.read(buffer) {
             Ok(0) if !self.has_begun && !buffer.is_empty() => Err(io::Error::other("its export is empty")),
@@ -260,7 +262,7 @@ impl Read for Export {
 }
 
 /// Distinguishes a socket that may not be opened from one without a listener.
-fn failed(place: &str, kind: EngineKind, endpoint: &Endpoint, error: &reqwest::Error, name: &str) -> SourceError {
+fn failed(place: &str, kind: EngineKind, endpoint: &EngineEndpoint, error: &reqwest::Error, name: &str) -> SourceError {
     let place = place.to_string();
     let mut source = error.source();
     let mut deepest = error.to_string();
@@ -281,12 +283,12 @@ fn is_short(name: &str) -> bool {
     !host.is_some_and(|host| host == "localhost" || host.contains(['.', ':', '[']))
 }
 
-fn root(endpoint: &Endpoint) -> String {
+fn root(endpoint: &EngineEndpoint) -> String {
     match endpoint {
         // The host name is not used: the socket determines the engine.
-        Endpoint::Unix(_) => "http://engine".to_string(),
-        Endpoint::Tcp { authority, tls: None } => format!("http://{authority}"),
-        Endpoint::Tcp { authority, tls: Some(_) } => format!("https://{authority}"),
+        EngineEndpoint::Unix(_) => "http://engine".to_string(),
+        EngineEndpoint::Tcp { authority, tls: None } => format!("http://{authority}"),
+        EngineEndpoint::Tcp { authority, tls: Some(_) } => format!("https://{authority}"),
     }
 }
 

@@ -3,10 +3,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
 
-use super::Endpoint;
+use super::EngineEndpoint;
 
 /// Starts an engine that runs until the test process ends.
-pub(crate) fn engine(answer: fn(&str) -> (u16, &'static str, &'static str)) -> (tempfile::TempDir, Endpoint) {
+pub(crate) fn engine(answer: fn(&str) -> (u16, &'static str, &'static str)) -> (tempfile::TempDir, EngineEndpoint) {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("engine.sock");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -22,5 +22,5 @@ pub(crate) fn engine(answer: fn(&str) -> (u16, &'static str, &'static str)) -> (
             stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
         }
     });
-    (directory, Endpoint::Unix(socket))
+    (directory, EngineEndpoint::Unix(socket))
 }

@@ -1,19 +1,19 @@
 //! Looks names up in local engines, either directly or after the registry.
 
-use super::super::engine::{Endpoint, Engine, docker_endpoints, podman_endpoints};
+use super::super::engine::{EngineEndpoint, RunningEngine, docker_endpoints, podman_endpoints};
 use super::super::transport::Origin;
 use super::super::{Selector, SourceError, process};
-use super::{Input, Opened, Opener, query_registry};
+use super::{ImageOpener, Opened, OpenedInput, query_registry};
 use crate::oci::Reference;
 
 /// Opens an image of the Docker Engine that the `docker` command would use.
-pub(super) fn docker(name: &str, options: &Opener) -> Result<Opened, SourceError> {
+pub(super) fn docker(name: &str, options: &ImageOpener) -> Result<Opened, SourceError> {
     let search = EngineSearch::run(name, docker_endpoints(&options.engines)?);
     search.opened(name).unwrap_or_else(|| Err(search.missing(name, "Docker Engine")))
 }
 
 /// Opens an image of podman's storage, through its service or its command.
-pub(super) fn containers_storage(name: &str, options: &Opener) -> Result<Opened, SourceError> {
+pub(super) fn containers_storage(name: &str, options: &ImageOpener) -> Result<Opened, SourceError> {
     let search = EngineSearch::run(name, podman_endpoints(&options.engines)?);
     match search.opened(name) {
         Some(opened) => opened,
@@ -28,7 +28,7 @@ const PODMAN_SERVICE: &str = "start podman's service: systemctl --user start pod
 fn save_by_podman(command: &str, name: &str) -> Result<Opened, SourceError> {
     let output = process::start(command, &["save", "--format", "oci-archive", "--", name], PODMAN_SERVICE)?;
     let place = "podman save".to_string();
-    let input = Input::stream(Box::new(output), Selector::All, &place);
+    let input = OpenedInput::stream(Box::new(output), Selector::All, &place);
     Ok(Opened::new(input, Origin::Store { place }, name))
 }
 
@@ -39,7 +39,7 @@ fn is_listed_by_podman(command: &str, name: &str) -> bool {
 
 /// Opens a bare reference from its registry. If the registry does not have it or cannot be queried, tries local
 /// engines.
-pub(super) fn bare(reference: &Reference, options: &Opener) -> Result<Opened, SourceError> {
+pub(super) fn bare(reference: &Reference, options: &ImageOpener) -> Result<Opened, SourceError> {
     let refused = match &options.registry {
         Some(opener) => match query_registry(reference, opener) {
             Ok(opened) => return Ok(opened),
@@ -87,7 +87,7 @@ pub(super) fn bare(reference: &Reference, options: &Opener) -> Result<Opened, So
 /// The results of looking a name up in engines.
 #[derive(Default)]
 struct EngineSearch {
-    has: Option<(Engine, String)>,
+    has: Option<(RunningEngine, String)>,
     /// Engines that do not have the image.
     absent: Vec<String>,
     /// Errors of engines that could not be queried.
@@ -96,10 +96,10 @@ struct EngineSearch {
 
 impl EngineSearch {
     /// Queries the engines until one has the image.
-    fn run(name: &str, endpoints: Vec<Endpoint>) -> EngineSearch {
+    fn run(name: &str, endpoints: Vec<EngineEndpoint>) -> EngineSearch {
         let mut search = EngineSearch::default();
         for endpoint in endpoints {
-            let found = Engine::connect(&endpoint).and_then(|engine| Ok((engine.find(name)?, engine)));
+            let found = RunningEngine::connect(&endpoint).and_then(|engine| Ok((engine.find(name)?, engine)));
             match found {
                 Ok((Some(name), engine)) => {
                     search.has = Some((engine, name));
@@ -115,7 +115,7 @@ impl EngineSearch {
     /// The image from the engine that has it; `None` if none has it.
     fn opened(&self, name: &str) -> Option<Result<Opened, SourceError>> {
         let (engine, found) = self.has.as_ref()?;
-        let stream = |reader| Input::stream(reader, Selector::All, &engine.place);
+        let stream = |reader| OpenedInput::stream(reader, Selector::All, &engine.place);
         Some(engine.export(found).map(|reader| Opened::new(stream(reader), engine.origin(), name)))
     }
 

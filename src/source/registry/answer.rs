@@ -17,7 +17,7 @@ const SHOWN_CHARS: usize = 300;
 
 /// The requested object: its kind (`tag`, `manifest`, `blob`) and its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Subject {
+pub(super) struct RequestedObject {
     pub(super) what: &'static str,
     pub(super) name: String,
 }
@@ -35,20 +35,20 @@ pub(super) enum Identity {
 
 /// The server that refused a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum ServerRole {
     Registry,
     TokenServer,
     /// The storage host that a registry redirects to for its contents.
     Store,
 }
 
-impl Role {
+impl ServerRole {
     /// The server's name in messages. Users know only the registry, `host`, so it is always included.
     pub(super) fn place(self, url: &Url, host: &str) -> String {
         match self {
-            Role::Registry => host.to_string(),
-            Role::TokenServer => format!("the token server {} of {host}", shown_host(url)),
-            Role::Store => format!("the storage host {} that {host} redirected to", shown_host(url)),
+            ServerRole::Registry => host.to_string(),
+            ServerRole::TokenServer => format!("the token server {} of {host}", shown_host(url)),
+            ServerRole::Store => format!("the storage host {} that {host} redirected to", shown_host(url)),
         }
     }
 }
@@ -77,8 +77,8 @@ struct TokenError {
 /// Converts a refusal into an error. `host` is the registry's name as in references.
 pub(super) fn refusal(
     host: &str,
-    role: Role,
-    subject: &Subject,
+    role: ServerRole,
+    subject: &RequestedObject,
     identity: &Identity,
     answer: HttpAnswer,
 ) -> SourceError {
@@ -89,7 +89,7 @@ pub(super) fn refusal(
     let name = subject.name.clone();
     match status {
         // A storage host knows no users, only the URLs that the registry signs.
-        401 | 403 if role == Role::Store => {
+        401 | 403 if role == ServerRole::Store => {
             let cause = if message.is_empty() { format!("it answered {status}") } else { message };
             SourceError::Denied { name, place, cause }.with_hint("try again: the signed URL may have expired")
         }
@@ -107,7 +107,7 @@ pub(super) fn refusal(
             let cause = [Some("too many requests".to_string()), asked, Some(message)];
             let cause = cause.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
             SourceError::Answer { name, place, status, cause }.with_hint(match (identity, role) {
-                (Identity::User(_), _) | (_, Role::Store) => "try again later, or use a mirror".to_string(),
+                (Identity::User(_), _) | (_, ServerRole::Store) => "try again later, or use a mirror".to_string(),
                 _ => format!("{} (limits are higher for users), or try again later", login(host)),
             })
         }

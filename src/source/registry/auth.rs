@@ -12,7 +12,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
-use super::answer::{self, Identity, Role, Subject};
+use super::answer::{self, Identity, RequestedObject, ServerRole};
 use super::challenge::{self, Challenge};
 use super::credential::Credential;
 use super::credentials::Wallet;
@@ -30,7 +30,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// The right that a token grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Access {
+pub(super) enum TokenAccess {
     Pull,
     Push,
     /// To list the registry's repositories.
@@ -42,7 +42,7 @@ pub(super) enum Access {
 pub(super) struct Realm {
     pub(super) host: String,
     pub(super) repository: String,
-    pub(super) access: Access,
+    pub(super) access: TokenAccess,
 }
 
 /// An authorization that a registry accepted, or is expected to accept.
@@ -72,13 +72,13 @@ impl Realm {
     /// The scopes to request from the token server: those that the registry names, widened by push if that is needed.
     fn scopes(&self, named: Option<&str>) -> Vec<String> {
         let own = match self.access {
-            Access::Pull | Access::Push => format!("repository:{}:pull", self.repository),
-            Access::Catalog => "registry:catalog:*".to_string(),
+            TokenAccess::Pull | TokenAccess::Push => format!("repository:{}:pull", self.repository),
+            TokenAccess::Catalog => "registry:catalog:*".to_string(),
         };
         let named = named.filter(|scopes| !scopes.trim().is_empty()).unwrap_or(&own);
         let widened = |scope: &str| match self.access {
-            Access::Push if scope.ends_with(":pull") => format!("{scope},push"),
-            Access::Push | Access::Pull | Access::Catalog => scope.to_string(),
+            TokenAccess::Push if scope.ends_with(":pull") => format!("{scope},push"),
+            TokenAccess::Push | TokenAccess::Pull | TokenAccess::Catalog => scope.to_string(),
         };
         named.split_ascii_whitespace().map(widened).collect()
     }
@@ -281,7 +281,7 @@ impl Login<'_> {
     fn of_token_server(&self, url: &Url, error: SourceError) -> SourceError {
         match error {
             SourceError::Unreachable { cause, .. } => {
-                SourceError::Unreachable { place: Role::TokenServer.place(url, &self.realm.host), cause }
+                SourceError::Unreachable { place: ServerRole::TokenServer.place(url, &self.realm.host), cause }
             }
             SourceError::Hinted { error, hint } => self.of_token_server(url, *error).with_hint(hint),
             other => other,
@@ -290,15 +290,21 @@ impl Login<'_> {
 
     fn read_token(&self, mut answer: HttpAnswer) -> Result<Grant, SourceError> {
         let asked_at = Instant::now();
-        let place = Role::TokenServer.place(&answer.url, &self.realm.host);
+        let place = ServerRole::TokenServer.place(&answer.url, &self.realm.host);
         match answer.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let server = shown_host(&answer.url);
                 return Err(self.denied(&format!("{server}: {}", answer::read_message(answer))));
             }
             status if !status.is_success() => {
-                let subject = Subject { what: "token", name: format!("a token for {}", self.realm.repository) };
-                return Err(answer::refusal(&self.realm.host, Role::TokenServer, &subject, &self.identity, answer));
+                let subject = RequestedObject { what: "token", name: format!("a token for {}", self.realm.repository) };
+                return Err(answer::refusal(
+                    &self.realm.host,
+                    ServerRole::TokenServer,
+                    &subject,
+                    &self.identity,
+                    answer,
+                ));
             }
             _ => {}
         }

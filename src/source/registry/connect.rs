@@ -10,9 +10,9 @@ use reqwest::{Certificate, Url};
 use rustls::pki_types::CertificateDer;
 
 use super::certs::{self, HostCerts};
-use super::endpoint::{Trust, shown_host};
+use super::endpoint::{TlsTrust, shown_host};
 use super::exempt::is_exempt;
-use super::fault::{self, Fault};
+use super::fault::{self, RequestFault};
 use super::pinned;
 use super::{HostOptions, trust_of};
 use crate::source::SourceError;
@@ -20,7 +20,7 @@ use crate::source::SourceError;
 /// Settings for connections, fixed before the first one.
 #[derive(Clone, Debug)]
 pub(super) struct HttpOptions {
-    pub(super) trust: Trust,
+    pub(super) trust: TlsTrust,
     /// PEM files of certificates that are trusted in addition to the system's.
     pub(super) ca_certs: Vec<PathBuf>,
     /// Settings for single hosts, by host name.
@@ -39,7 +39,7 @@ pub(super) struct HttpOptions {
 pub(super) struct Connections {
     pub(super) options: HttpOptions,
     authorities: Vec<CertificateDer<'static>>,
-    clients: Mutex<HashMap<Route, Client>>,
+    clients: Mutex<HashMap<ClientKey, Client>>,
     /// The content of `certs.d`, by host and port.
     certs: Mutex<HashMap<String, HostCerts>>,
 }
@@ -47,7 +47,7 @@ pub(super) struct Connections {
 /// The key of a client. Clients are separate because a TLS client cannot be built on a machine without certificate
 /// authorities, because a key is for one host, and because connections to this machine bypass the proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Route {
+enum ClientKey {
     Tls(ProxyUse),
     /// To a host with its own certificates.
     TlsTo(ProxyUse, String),
@@ -74,25 +74,25 @@ impl Connections {
     }
 
     /// The client for `url`.
-    pub(super) fn client(&self, url: &Url) -> Result<Client, Fault> {
+    pub(super) fn client(&self, url: &Url) -> Result<Client, RequestFault> {
         let (via, host) = (self.via(url), shown_host(url));
         if url.scheme() != "https" {
-            return self.known_or(Route::Plain(via), &host, || self.builder(via).tls_certs_only([]).build());
+            return self.known_or(ClientKey::Plain(via), &host, || self.builder(via).tls_certs_only([]).build());
         }
-        let pinned = lock(&self.clients).get(&Route::Pinned(via, host.clone())).cloned();
+        let pinned = lock(&self.clients).get(&ClientKey::Pinned(via, host.clone())).cloned();
         if let Some(client) = pinned {
             return Ok(client);
         }
         let certs = self.certs_of(&host)?;
         let trust = trust_of(&host, self.options.trust, &self.options.hosts);
         let is_own = !certs.is_empty() || trust != self.options.trust;
-        let route = if is_own { Route::TlsTo(via, host.clone()) } else { Route::Tls(via) };
+        let route = if is_own { ClientKey::TlsTo(via, host.clone()) } else { ClientKey::Tls(via) };
         self.known_or(route, &host, || {
             let builder = || match &certs.identity {
                 None => Ok(self.builder(via)),
                 Some(pem) => reqwest::Identity::from_pem(pem).map(|identity| self.builder(via).identity(identity)),
             };
-            if trust == Trust::Insecure {
+            if trust == TlsTrust::Insecure {
                 return builder()?.tls_certs_only([]).tls_danger_accept_invalid_certs(true).build();
             }
             let authorities = self.authorities.iter().chain(&certs.authorities);
@@ -109,7 +109,7 @@ impl Connections {
 
     /// The client for a host whose certificate is its own authority, also used for later requests. `None` if the user
     /// named no certificate.
-    pub(super) fn pinned(&self, url: &Url) -> Result<Option<Client>, Fault> {
+    pub(super) fn pinned(&self, url: &Url) -> Result<Option<Client>, RequestFault> {
         let (via, host) = (self.via(url), shown_host(url));
         let certs = self.certs_of(&host)?;
         let named: Vec<_> = self.authorities.iter().chain(&certs.authorities).cloned().collect();
@@ -118,35 +118,35 @@ impl Connections {
         }
         let config = pinned::config(named, certs.identity.as_deref()).map_err(|error| {
             let (place, cause) = (host.clone(), error.to_string());
-            Fault::Final(SourceError::Unreachable { place, cause })
+            RequestFault::Final(SourceError::Unreachable { place, cause })
         })?;
         let build = || self.builder(via).tls_backend_preconfigured(config.clone()).build();
-        self.known_or(Route::Pinned(via, host.clone()), &host, build).map(Some)
+        self.known_or(ClientKey::Pinned(via, host.clone()), &host, build).map(Some)
     }
 
     fn known_or(
         &self,
-        route: Route,
+        route: ClientKey,
         host: &str,
         build: impl FnOnce() -> reqwest::Result<Client>,
-    ) -> Result<Client, Fault> {
+    ) -> Result<Client, RequestFault> {
         let mut clients = lock(&self.clients);
         if let Some(client) = clients.get(&route) {
             return Ok(client.clone());
         }
-        let client = build().map_err(|error| Fault::no_tls(&error, host))?;
+        let client = build().map_err(|error| RequestFault::no_tls(&error, host))?;
         clients.insert(route, client.clone());
         Ok(client)
     }
 
-    fn certs_of(&self, host: &str) -> Result<HostCerts, Fault> {
+    fn certs_of(&self, host: &str) -> Result<HostCerts, RequestFault> {
         let mut certs = lock(&self.certs);
         if let Some(known) = certs.get(host) {
             return Ok(known.clone());
         }
-        let mut found = certs::read_host(&self.options.cert_folders, host).map_err(Fault::Final)?;
+        let mut found = certs::read_host(&self.options.cert_folders, host).map_err(RequestFault::Final)?;
         for path in self.options.hosts.get(host).iter().flat_map(|options| &options.ca_certs) {
-            found.authorities.extend(certs::read_authorities(path).map_err(Fault::Final)?);
+            found.authorities.extend(certs::read_authorities(path).map_err(RequestFault::Final)?);
         }
         Ok(certs.entry(host.to_string()).or_insert(found).clone())
     }

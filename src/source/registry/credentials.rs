@@ -98,7 +98,7 @@ impl Credentials {
 
 /// The result of a lookup for a repository.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Lookup {
+pub(super) struct CredentialLookup {
     pub(super) credential: Option<Credential>,
     /// The error of a helper, reported if the registry refuses the anonymous request made instead.
     pub(super) failure: Option<String>,
@@ -111,7 +111,7 @@ pub(super) struct Wallet {
     /// The content of the files that exist, by path.
     files: Mutex<HashMap<PathBuf, Option<Arc<str>>>>,
     /// By helper and server.
-    answers: Mutex<HashMap<(String, String), HelperAnswer>>,
+    answers: Mutex<HashMap<(String, String), HelperResult>>,
 }
 
 /// Omits the files, which contain secrets.
@@ -121,11 +121,11 @@ impl fmt::Debug for Wallet {
     }
 }
 
-type HelperAnswer = Result<Option<Credential>, String>;
+type HelperResult = Result<Option<Credential>, String>;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct ConfigFile {
+struct DockerConfig {
     auths: BTreeMap<String, Option<Auth>>,
     #[serde(rename = "credsStore")]
     creds_store: Option<String>,
@@ -149,13 +149,13 @@ impl Wallet {
     }
 
     /// The credential for `repository` of `host` (`docker.io`, `localhost:5000`).
-    pub(super) fn find(&self, host: &str, repository: &str) -> Result<Lookup, SourceError> {
+    pub(super) fn find(&self, host: &str, repository: &str) -> Result<CredentialLookup, SourceError> {
         let mut failure = None;
         for store in &self.credentials.stores {
             let found = match store {
                 CredentialStore::Given { host: given, credential } => {
                     let credential = (normal_key(given) == host).then(|| credential.clone());
-                    Lookup { credential, failure: None }
+                    CredentialLookup { credential, failure: None }
                 }
                 CredentialStore::Text { name, json } => self.find_in(&parse(json, name)?, name, host, repository)?,
                 CredentialStore::File(path) => match self.read(path)? {
@@ -163,7 +163,7 @@ impl Wallet {
                         let place = path.display().to_string();
                         self.find_in(&parse(&text, &place)?, &place, host, repository)?
                     }
-                    None => Lookup::default(),
+                    None => CredentialLookup::default(),
                 },
             };
             if found.credential.is_some() {
@@ -171,16 +171,22 @@ impl Wallet {
             }
             failure = failure.or(found.failure);
         }
-        Ok(Lookup { credential: None, failure })
+        Ok(CredentialLookup { credential: None, failure })
     }
 
     /// A helper for this host takes precedence over the default helper, and that over the file's own entries.
-    fn find_in(&self, file: &ConfigFile, place: &str, host: &str, repository: &str) -> Result<Lookup, SourceError> {
+    fn find_in(
+        &self,
+        file: &DockerConfig,
+        place: &str,
+        host: &str,
+        repository: &str,
+    ) -> Result<CredentialLookup, SourceError> {
         let of_host = file.cred_helpers.iter().find(|(key, _)| normal_key(key) == host).map(|(_, name)| name);
         let mut failure = None;
         for name in of_host.into_iter().chain(&file.creds_store).filter(|name| !name.is_empty()) {
             match self.call_helper(name, server_name(host)) {
-                Ok(Some(credential)) => return Ok(Lookup { credential: Some(credential), failure: None }),
+                Ok(Some(credential)) => return Ok(CredentialLookup { credential: Some(credential), failure: None }),
                 Ok(None) => {}
                 Err(cause) => {
                     tracing::warn!(host, cause, "a credential helper failed");
@@ -194,11 +200,11 @@ impl Wallet {
                 let malformed = |cause| SourceError::Malformed { place: place.to_string(), cause };
                 let credential = auth.read().map_err(|cause| malformed(format!("auths entry {key:?}: {cause}")))?;
                 if credential.is_some() {
-                    return Ok(Lookup { credential, failure: None });
+                    return Ok(CredentialLookup { credential, failure: None });
                 }
             }
         }
-        Ok(Lookup { credential: None, failure })
+        Ok(CredentialLookup { credential: None, failure })
     }
 
     fn read(&self, path: &Path) -> Result<Option<Arc<str>>, SourceError> {
@@ -212,7 +218,7 @@ impl Wallet {
         Ok(text)
     }
 
-    fn call_helper(&self, name: &str, server: &str) -> HelperAnswer {
+    fn call_helper(&self, name: &str, server: &str) -> HelperResult {
         // Held during the call on purpose: a helper that prompts the user must not do so once per layer.
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (name.to_string(), server.to_string());
@@ -250,10 +256,10 @@ fn decode(auth: &str) -> Result<(String, String), String> {
     Ok((username.to_string(), password.trim_matches('\0').to_string()))
 }
 
-fn parse(text: &str, place: &str) -> Result<ConfigFile, SourceError> {
+fn parse(text: &str, place: &str) -> Result<DockerConfig, SourceError> {
     // As in the docker command, a blank file counts as empty.
     if text.trim().is_empty() {
-        return Ok(ConfigFile::default());
+        return Ok(DockerConfig::default());
     }
     // serde_json's message may quote a value of the wrong type, so only its line and column are used.
     serde_json::from_str(text).map_err(|error| SourceError::Malformed {

@@ -13,7 +13,7 @@ fn basic(username: &str, password: &str) -> Option<Credential> {
 
 fn check(texts: &[&str], host: &str, repository: &str, expected: Option<Credential>) {
     let found = wallet(texts).find(host, repository).unwrap();
-    assert_eq!(found, Lookup { credential: expected, failure: None }, "{host}/{repository}");
+    assert_eq!(found, CredentialLookup { credential: expected, failure: None }, "{host}/{repository}");
 }
 
 // "u:p" and "a:b:c"
@@ -150,7 +150,7 @@ fn podmans_files_precede_dockers() {
 fn a_missing_file_counts_as_empty() {
     let store = CredentialStore::File("/nonexistent/config.json".into());
     let wallet = Wallet::new(Credentials { stores: vec![store], ..Credentials::default() });
-    assert_eq!(wallet.find("a.example", "x").unwrap(), Lookup::default());
+    assert_eq!(wallet.find("a.example", "x").unwrap(), CredentialLookup::default());
 }
 
 fn wallet_of(path: PathBuf) -> Wallet {
@@ -180,6 +180,6 @@ fn a_fifo_without_a_writer_is_not_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.json");
     mknodat(CWD, &path, FileType::Fifo, 0o600.into(), 0).unwrap();
-    assert_eq!(wallet_of(path).find("a.example", "x").unwrap(), Lookup::default());
-    assert_eq!(wallet_of("/dev/null".into()).find("a.example", "x").unwrap(), Lookup::default());
+    assert_eq!(wallet_of(path).find("a.example", "x").unwrap(), CredentialLookup::default());
+    assert_eq!(wallet_of("/dev/null".into()).find("a.example", "x").unwrap(), CredentialLookup::default());
 }

@@ -8,7 +8,7 @@ use crate::source::SourceError;
 
 /// A server of the distribution API, and the path at which its repositories begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(super) struct RegistryEndpoint {
     /// The name in references and credentials: `docker.io`, `localhost:5000`.
     pub(super) name: String,
     /// Host and port to connect to.
@@ -25,25 +25,25 @@ const TLS_THEN_PLAIN: &[&str] = &["https", "http"];
 
 /// Whether connections may be unencrypted or to a server whose certificate is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
+pub enum TlsTrust {
     /// TLS with a verified certificate; plain HTTP only to this machine.
     Verified,
     /// Plain HTTP if the server does not support TLS, and any certificate: Docker's `insecure-registries`.
     Insecure,
 }
 
-impl Endpoint {
+impl RegistryEndpoint {
     /// The registry of a reference.
-    pub(super) fn of_registry(host: &str, trust: Trust) -> Endpoint {
+    pub(super) fn of_registry(host: &str, trust: TlsTrust) -> RegistryEndpoint {
         // Docker Hub's registry has another host name.
         let authority = if host == "docker.io" { "registry-1.docker.io" } else { host };
-        let schemes = if trust == Trust::Insecure || is_loopback(host) { TLS_THEN_PLAIN } else { TLS };
-        Endpoint { name: host.to_string(), authority: authority.to_string(), prefix: String::new(), schemes }
+        let schemes = if trust == TlsTrust::Insecure || is_loopback(host) { TLS_THEN_PLAIN } else { TLS };
+        RegistryEndpoint { name: host.to_string(), authority: authority.to_string(), prefix: String::new(), schemes }
     }
 
     /// Parses a mirror from the configuration: `mirror.example`, `http://10.0.0.1:5000`,
     /// `https://harbor.example/hub-cache`.
-    pub(super) fn of_mirror(text: &str, trust: impl Fn(&str) -> Trust) -> Result<Endpoint, SourceError> {
+    pub(super) fn of_mirror(text: &str, trust: impl Fn(&str) -> TlsTrust) -> Result<RegistryEndpoint, SourceError> {
         let malformed = |cause: String| SourceError::Malformed { place: format!("the mirror address {text:?}"), cause };
         let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -54,7 +54,7 @@ impl Endpoint {
                 cause: "it must not contain a credential; log in with docker or podman".to_string(),
             });
         }
-        let registry = Endpoint::of_registry(authority, trust(authority));
+        let registry = RegistryEndpoint::of_registry(authority, trust(authority));
         let schemes = match scheme {
             None => registry.schemes,
             Some("https") => TLS,
@@ -66,7 +66,7 @@ impl Endpoint {
         let below = path.strip_prefix("v2").filter(|rest| rest.is_empty() || rest.starts_with('/'));
         let path = below.unwrap_or(path).trim_matches('/');
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
-        Ok(Endpoint { prefix, schemes, ..registry })
+        Ok(RegistryEndpoint { prefix, schemes, ..registry })
     }
 
     /// The schemes to try, in this order.
@@ -114,7 +114,7 @@ pub(super) fn shown_host(url: &Url) -> String {
 mod tests {
     use super::*;
 
-    fn check(endpoint: Endpoint, expected: &[&str]) {
+    fn check(endpoint: RegistryEndpoint, expected: &[&str]) {
         let urls: Vec<String> = endpoint
             .schemes()
             .iter()
@@ -127,23 +127,23 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_this_machine_and_on_request() {
-        let of = |host, trust| Endpoint::of_registry(host, trust);
-        check(of("ghcr.io", Trust::Verified), &["https://ghcr.io/v2/a/b/manifests/1"]);
-        check(of("docker.io", Trust::Verified), &["https://registry-1.docker.io/v2/a/b/manifests/1"]);
+        let of = |host, trust| RegistryEndpoint::of_registry(host, trust);
+        check(of("ghcr.io", TlsTrust::Verified), &["https://ghcr.io/v2/a/b/manifests/1"]);
+        check(of("docker.io", TlsTrust::Verified), &["https://registry-1.docker.io/v2/a/b/manifests/1"]);
         for host in ["localhost:5000", "127.0.0.1:5000", "127.9.9.9:5000", "[::1]:5000"] {
             let urls = [format!("https://{host}/v2/a/b/manifests/1"), format!("http://{host}/v2/a/b/manifests/1")];
-            check(of(host, Trust::Verified), &[&urls[0], &urls[1]]);
+            check(of(host, TlsTrust::Verified), &[&urls[0], &urls[1]]);
         }
         for host in ["10.0.0.1:5000", "localhost.example", "127.0.0.1.example:80"] {
-            check(of(host, Trust::Verified), &[&format!("https://{host}/v2/a/b/manifests/1")]);
+            check(of(host, TlsTrust::Verified), &[&format!("https://{host}/v2/a/b/manifests/1")]);
         }
         let insecure = ["https://10.0.0.1:5000/v2/a/b/manifests/1", "http://10.0.0.1:5000/v2/a/b/manifests/1"];
-        check(of("10.0.0.1:5000", Trust::Insecure), &insecure);
+        check(of("10.0.0.1:5000", TlsTrust::Insecure), &insecure);
     }
 
     #[test]
     fn a_mirror_may_have_a_scheme_and_a_path() {
-        let of = |text| Endpoint::of_mirror(text, |_| Trust::Verified).unwrap();
+        let of = |text| RegistryEndpoint::of_mirror(text, |_| TlsTrust::Verified).unwrap();
         check(of("mirror.example"), &["https://mirror.example/v2/a/b/manifests/1"]);
         check(of("http://10.0.0.1:5000/"), &["http://10.0.0.1:5000/v2/a/b/manifests/1"]);
         check(of("https://harbor.example/hub"), &["https://harbor.example/v2/hub/a/b/manifests/1"]);
@@ -155,9 +155,11 @@ mod tests {
 
     #[test]
     fn an_invalid_mirror_is_refused_without_its_secret() {
-        assert!(Endpoint::of_mirror("ftp://x", |_| Trust::Verified).is_err());
-        assert!(Endpoint::of_mirror("https:///x", |_| Trust::Verified).is_err());
-        let error = Endpoint::of_mirror("https://u:hunter2@x.example/", |_| Trust::Verified).unwrap_err().to_string();
+        assert!(RegistryEndpoint::of_mirror("ftp://x", |_| TlsTrust::Verified).is_err());
+        assert!(RegistryEndpoint::of_mirror("https:///x", |_| TlsTrust::Verified).is_err());
+        let error = RegistryEndpoint::of_mirror("https://u:hunter2@x.example/", |_| TlsTrust::Verified)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("x.example") && !error.contains("hunter2"), "{error}");
     }
 }

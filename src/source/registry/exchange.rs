@@ -5,18 +5,18 @@ use reqwest::Url;
 use std::io::Read;
 
 use super::MANIFEST_LIMIT;
-use super::answer::{self, Identity, Role, Subject};
-use super::auth::{Access, Grant, Keyring, Realm};
-use super::endpoint::Endpoint;
+use super::answer::{self, Identity, RequestedObject, ServerRole};
+use super::auth::{Grant, Keyring, Realm, TokenAccess};
+use super::endpoint::RegistryEndpoint;
 use super::fault;
 use super::http::{Call, HttpAnswer};
 use super::patience::Patience;
 use crate::source::SourceError;
 
 /// A request to a registry.
-pub(super) struct Request<'a> {
-    pub(super) subject: Subject,
-    pub(super) access: Access,
+pub(super) struct RegistryRequest<'a> {
+    pub(super) subject: RequestedObject,
+    pub(super) access: TokenAccess,
     pub(super) target: RequestTarget<'a>,
     pub(super) call: Call<'a>,
 }
@@ -43,16 +43,16 @@ impl RequestTarget<'_> {
 }
 
 /// One repository at one endpoint, with the means to send requests to it.
-pub(super) struct Line<'a> {
+pub(super) struct RepositoryLine<'a> {
     pub(super) patience: &'a Patience,
     pub(super) keyring: &'a Keyring,
-    pub(super) endpoint: &'a Endpoint,
+    pub(super) endpoint: &'a RegistryEndpoint,
     pub(super) repository: &'a str,
 }
 
-impl Line<'_> {
+impl RepositoryLine<'_> {
     /// Sends a request until the answer is a success or a permanent error.
-    pub(super) fn request(&self, request: &Request<'_>) -> Result<HttpAnswer, SourceError> {
+    pub(super) fn request(&self, request: &RegistryRequest<'_>) -> Result<HttpAnswer, SourceError> {
         let repository = self.endpoint.repository(self.repository);
         let realm = Realm { host: self.endpoint.name.clone(), repository, access: request.access };
         let mut grant = self.keyring.current(&realm);
@@ -78,7 +78,7 @@ impl Line<'_> {
                         }
                     }
                     let identity = grant.map_or(Identity::Anonymous, |grant| grant.identity);
-                    let role = if is_own { Role::Registry } else { Role::Store };
+                    let role = if is_own { ServerRole::Registry } else { ServerRole::Store };
                     return Err(answer::refusal(&self.endpoint.name, role, &request.subject, &identity, answer));
                 }
             }
@@ -86,7 +86,7 @@ impl Line<'_> {
     }
 
     /// Reads a whole manifest or index. After an interruption it is requested again from its beginning.
-    pub(super) fn read(&self, request: &Request<'_>) -> Result<(HttpAnswer, Vec<u8>), SourceError> {
+    pub(super) fn read(&self, request: &RegistryRequest<'_>) -> Result<(HttpAnswer, Vec<u8>), SourceError> {
         let patience = self.patience;
         let mut attempt = 0;
         loop {
@@ -108,7 +108,7 @@ impl Line<'_> {
         }
     }
 
-    fn send(&self, request: &Request<'_>, grant: Option<&Grant>) -> Result<HttpAnswer, SourceError> {
+    fn send(&self, request: &RegistryRequest<'_>, grant: Option<&Grant>) -> Result<HttpAnswer, SourceError> {
         let header = grant.map(|grant| &grant.header);
         let path = |rest: &str| format!("{}/{rest}", self.endpoint.repository(self.repository));
         self.patience.insist(|http| match &request.target {

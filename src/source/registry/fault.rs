@@ -11,7 +11,7 @@ use crate::source::SourceError;
 
 /// Why a request got no answer.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum RequestFault {
     /// No connection, or one that ended before the answer.
     Passing { place: String, cause: String },
     /// Connected, but no answer.
@@ -26,9 +26,9 @@ pub(super) enum Fault {
     Final(SourceError),
 }
 
-impl Fault {
+impl RequestFault {
     /// `place` is the host; `timeout` is the timeout of the request.
-    pub(super) fn from_error(error: &reqwest::Error, place: &str, timeout: Duration) -> Fault {
+    pub(super) fn from_error(error: &reqwest::Error, place: &str, timeout: Duration) -> RequestFault {
         let (place, cause) = (place.to_string(), text(error));
         match find::<rustls::Error>(error) {
             Some(rustls::Error::InvalidCertificate(reason)) => {
@@ -37,50 +37,50 @@ impl Fault {
                     _ if is_self_signed(error) => "its certificate is self-signed and not trusted".to_string(),
                     _ => cause,
                 };
-                return Fault::Final(SourceError::Unreachable { place, cause }.with_hint(CERTIFICATE_HINT));
+                return RequestFault::Final(SourceError::Unreachable { place, cause }.with_hint(CERTIFICATE_HINT));
             }
             Some(rustls::Error::InvalidMessage(_)) => {
-                return Fault::Plain { place };
+                return RequestFault::Plain { place };
             }
-            Some(_) => return Fault::Passing { place, cause },
+            Some(_) => return RequestFault::Passing { place, cause },
             None => {}
         }
         if error.is_timeout() {
             return match error.is_connect() {
-                true => Fault::NoTls { place, cause: "no connection in time".to_string() },
-                false => Fault::Silent { place, cause: format!("no answer within {} s", timeout.as_secs_f32()) },
+                true => RequestFault::NoTls { place, cause: "no connection in time".to_string() },
+                false => RequestFault::Silent { place, cause: format!("no answer within {} s", timeout.as_secs_f32()) },
             };
         }
         // A name that does not exist will not exist a second later either.
         if error.is_dns() && !cause.contains("Temporary failure") {
-            return Fault::NoHost { place, cause };
+            return RequestFault::NoHost { place, cause };
         }
         if error.is_builder() {
-            return Fault::Final(SourceError::Unreachable { place, cause });
+            return RequestFault::Final(SourceError::Unreachable { place, cause });
         }
-        if error.is_connect() { Fault::NoTls { place, cause } } else { Fault::Passing { place, cause } }
+        if error.is_connect() { RequestFault::NoTls { place, cause } } else { RequestFault::Passing { place, cause } }
     }
 
     /// For a TLS client that could not be built.
-    pub(super) fn no_tls(error: &reqwest::Error, place: &str) -> Fault {
-        Fault::NoTls { place: place.to_string(), cause: text(error) }
+    pub(super) fn no_tls(error: &reqwest::Error, place: &str) -> RequestFault {
+        RequestFault::NoTls { place: place.to_string(), cause: text(error) }
     }
 
     /// Whether the connection failed before the server showed that it supports TLS.
     pub(super) fn is_before_tls(&self) -> bool {
-        matches!(self, Fault::NoTls { .. } | Fault::Plain { .. } | Fault::NoHost { .. })
+        matches!(self, RequestFault::NoTls { .. } | RequestFault::Plain { .. } | RequestFault::NoHost { .. })
     }
 
     /// The host and the cause, if nothing shows that the host exists.
     pub(super) fn absence(&self) -> Option<(&str, &str)> {
         match self {
-            Fault::NoTls { place, cause } | Fault::Silent { place, cause } => Some((place, cause)),
+            RequestFault::NoTls { place, cause } | RequestFault::Silent { place, cause } => Some((place, cause)),
             _ => None,
         }
     }
 
     pub(super) fn is_passing(&self) -> bool {
-        !matches!(self, Fault::Final(_) | Fault::Plain { .. } | Fault::NoHost { .. })
+        !matches!(self, RequestFault::Final(_) | RequestFault::Plain { .. } | RequestFault::NoHost { .. })
     }
 }
 
@@ -100,17 +100,17 @@ const PLAIN: &str = "it does not speak TLS";
 const PLAIN_HINT: &str = "if plain HTTP is intended, allow it with --insecure";
 const NO_AUTHORITIES: &str = "No CA certificates were loaded from the system";
 
-impl From<Fault> for SourceError {
-    fn from(fault: Fault) -> SourceError {
+impl From<RequestFault> for SourceError {
+    fn from(fault: RequestFault) -> SourceError {
         match fault {
-            Fault::Final(error) => error,
-            Fault::Plain { place } => {
+            RequestFault::Final(error) => error,
+            RequestFault::Plain { place } => {
                 SourceError::Unreachable { place, cause: PLAIN.to_string() }.with_hint(PLAIN_HINT)
             }
-            Fault::Passing { place, cause }
-            | Fault::Silent { place, cause }
-            | Fault::NoTls { place, cause }
-            | Fault::NoHost { place, cause } => SourceError::Unreachable { place, cause },
+            RequestFault::Passing { place, cause }
+            | RequestFault::Silent { place, cause }
+            | RequestFault::NoTls { place, cause }
+            | RequestFault::NoHost { place, cause } => SourceError::Unreachable { place, cause },
         }
     }
 }
@@ -121,15 +121,15 @@ pub(super) fn is_without_authorities(error: &reqwest::Error) -> bool {
     format!("{error:?}").contains(NO_AUTHORITIES)
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for RequestFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Final(error) => error.fmt(f),
-            Fault::Plain { .. } => f.write_str(PLAIN),
-            Fault::Passing { cause, .. }
-            | Fault::Silent { cause, .. }
-            | Fault::NoTls { cause, .. }
-            | Fault::NoHost { cause, .. } => f.write_str(cause),
+            RequestFault::Final(error) => error.fmt(f),
+            RequestFault::Plain { .. } => f.write_str(PLAIN),
+            RequestFault::Passing { cause, .. }
+            | RequestFault::Silent { cause, .. }
+            | RequestFault::NoTls { cause, .. }
+            | RequestFault::NoHost { cause, .. } => f.write_str(cause),
         }
     }
 }

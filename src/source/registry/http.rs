@@ -11,8 +11,8 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 
 use super::connect::{Connections, HttpOptions};
-use super::endpoint::{Endpoint, shown, shown_host};
-use super::fault::{self, Fault};
+use super::endpoint::{RegistryEndpoint, shown, shown_host};
+use super::fault::{self, RequestFault};
 use super::pace::Paced;
 use crate::source::SourceError;
 
@@ -40,14 +40,14 @@ enum Presence {
 }
 
 /// Opens a payload from its beginning, for each attempt.
-pub(super) type Opener<'a> = &'a (dyn Fn() -> Result<Box<dyn Read + Send>, SourceError> + Sync);
+pub(super) type PayloadOpener<'a> = &'a (dyn Fn() -> Result<Box<dyn Read + Send>, SourceError> + Sync);
 
 pub(super) enum Payload<'a> {
     Empty,
     Bytes(&'a [u8]),
     /// A stream of `size` bytes.
     Stream {
-        open: Opener<'a>,
+        open: PayloadOpener<'a>,
         size: u64,
     },
 }
@@ -104,11 +104,11 @@ impl Http {
     /// Requests `path` below the API's root, with the schemes that the endpoint allows.
     pub(super) fn request(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &RegistryEndpoint,
         path: &str,
         call: &Call<'_>,
         authorization: Option<&HeaderValue>,
-    ) -> Result<HttpAnswer, Fault> {
+    ) -> Result<HttpAnswer, RequestFault> {
         let plain = |this: &Http| lock(&this.plain).contains(endpoint.authority());
         let mut schemes = endpoint.schemes();
         if schemes.len() > 1 && plain(self) {
@@ -116,14 +116,14 @@ impl Http {
         }
         let (last, before) = schemes.split_last().expect("an endpoint has a scheme");
         for scheme in before {
-            let url = endpoint.url(scheme, path).map_err(Fault::Final)?;
+            let url = endpoint.url(scheme, path).map_err(RequestFault::Final)?;
             match self.follow(&url, call, authorization) {
                 // A server that supports TLS, even if it fails, is not contacted without TLS.
                 Err(fault) if fault.is_before_tls() => tracing::debug!(%fault, "no TLS at {}", endpoint.authority()),
                 answered => return answered,
             }
         }
-        let url = endpoint.url(last, path).map_err(Fault::Final)?;
+        let url = endpoint.url(last, path).map_err(RequestFault::Final)?;
         let answer = self.follow(&url, call, authorization)?;
         // Go's TLS servers answer plain HTTP with 400.
         if !before.is_empty() && answer.status() != StatusCode::BAD_REQUEST {
@@ -138,7 +138,7 @@ impl Http {
         first: &Url,
         call: &Call<'_>,
         authorization: Option<&HeaderValue>,
-    ) -> Result<HttpAnswer, Fault> {
+    ) -> Result<HttpAnswer, RequestFault> {
         let mut url = first.clone();
         for _ in 0..=MAX_REDIRECTS {
             let is_elsewhere = url.origin() != first.origin();
@@ -149,27 +149,27 @@ impl Http {
                 return Ok(HttpAnswer { response, url, is_elsewhere, timeout: self.timeout() });
             }
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-            url = redirection(&url, location).map_err(Fault::Final)?;
+            url = redirection(&url, location).map_err(RequestFault::Final)?;
         }
-        Err(Fault::Final(SourceError::Unreachable {
+        Err(RequestFault::Final(SourceError::Unreachable {
             place: shown(first),
             cause: format!("more than {MAX_REDIRECTS} redirects"),
         }))
     }
 
     /// Called after the last attempt. If the host never answered, later requests to it fail at once.
-    pub(super) fn give_up(&self, fault: &Fault) {
+    pub(super) fn give_up(&self, fault: &RequestFault) {
         if let Some((host, cause)) = fault.absence() {
             let absent = || Presence::Absent { cause: cause.to_string() };
             lock(&self.presences).entry(host.to_string()).or_insert_with(absent);
         }
     }
 
-    fn once(&self, url: &Url, call: &Call<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Fault> {
+    fn once(&self, url: &Url, call: &Call<'_>, authorization: Option<&HeaderValue>) -> Result<Response, RequestFault> {
         let place = shown_host(url);
         if let Some(Presence::Absent { cause }) = lock(&self.presences).get(&place) {
             let cause = cause.clone();
-            return Err(Fault::Final(SourceError::Unreachable { place, cause }));
+            return Err(RequestFault::Final(SourceError::Unreachable { place, cause }));
         }
         let mut outcome = self.send(&self.connections.client(url)?, url, call, authorization)?;
         if let Err(error) = &outcome
@@ -183,7 +183,7 @@ impl Http {
                 lock(&self.presences).insert(place, Presence::Answered);
                 Ok(response)
             }
-            Err(error) => Err(Fault::from_error(&error, &place, self.timeout())),
+            Err(error) => Err(RequestFault::from_error(&error, &place, self.timeout())),
         }
     }
 
@@ -193,7 +193,7 @@ impl Http {
         url: &Url,
         call: &Call<'_>,
         authorization: Option<&HeaderValue>,
-    ) -> Result<reqwest::Result<Response>, Fault> {
+    ) -> Result<reqwest::Result<Response>, RequestFault> {
         let mut request = client.request(call.method.clone(), url.clone()).headers(call.headers.clone());
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value.clone());
@@ -202,7 +202,7 @@ impl Http {
             Payload::Empty => request,
             Payload::Bytes(bytes) => request.body(bytes.to_vec()),
             Payload::Stream { open, size } => {
-                let body = Body::sized(open().map_err(Fault::Final)?, *size);
+                let body = Body::sized(open().map_err(RequestFault::Final)?, *size);
                 // For an upload, the timeout covers the whole body.
                 request.body(body).timeout(self.timeout() + Duration::from_secs(size / LEAST_UPLOAD_PACE))
             }

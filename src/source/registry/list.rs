@@ -8,13 +8,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::answer::Subject;
-use super::auth::Access;
-use super::endpoint::Endpoint;
-use super::exchange::{Line, Request, RequestTarget};
+use super::answer::RequestedObject;
+use super::auth::TokenAccess;
+use super::endpoint::RegistryEndpoint;
+use super::exchange::{RegistryRequest, RepositoryLine, RequestTarget};
 use super::http::Call;
 use super::push::next_page;
-use super::{Client, trust_of};
+use super::{RegistryClient, trust_of};
 use crate::source::SourceError;
 
 /// Limit for the names of one list: the largest public registries have fewer repositories per owner.
@@ -32,28 +32,28 @@ struct Tags {
 }
 
 /// The list to request.
-struct List<'a> {
-    endpoint: &'a Endpoint,
+struct ListRequest<'a> {
+    endpoint: &'a RegistryEndpoint,
     /// Empty for the catalog.
     repository: &'a str,
-    subject: Subject,
-    access: Access,
+    subject: RequestedObject,
+    access: TokenAccess,
 }
 
-impl Client {
+impl RegistryClient {
     /// All repositories of a registry, sorted.
-    pub fn repositories(self: &Arc<Client>, host: &str) -> Result<Vec<String>, SourceError> {
+    pub fn repositories(self: &Arc<RegistryClient>, host: &str) -> Result<Vec<String>, SourceError> {
         let endpoint = self.listing_endpoint(host);
-        let subject = Subject { what: "list of repositories", name: format!("{host}/v2/_catalog") };
-        let list = List { endpoint: &endpoint, repository: "", subject, access: Access::Catalog };
+        let subject = RequestedObject { what: "list of repositories", name: format!("{host}/v2/_catalog") };
+        let list = ListRequest { endpoint: &endpoint, repository: "", subject, access: TokenAccess::Catalog };
         self.pages(&list, RequestTarget::Api("_catalog?n=1000"), |page: Catalog| page.repositories.unwrap_or_default())
     }
 
     /// All tags of a repository, sorted. Empty for a repository that does not exist or has no tags.
-    pub fn tags(self: &Arc<Client>, host: &str, repository: &str) -> Result<Vec<String>, SourceError> {
+    pub fn tags(self: &Arc<RegistryClient>, host: &str, repository: &str) -> Result<Vec<String>, SourceError> {
         let endpoint = self.listing_endpoint(host);
-        let subject = Subject { what: "repository", name: format!("{host}/{repository}") };
-        let list = List { endpoint: &endpoint, repository, subject, access: Access::Pull };
+        let subject = RequestedObject { what: "repository", name: format!("{host}/{repository}") };
+        let list = ListRequest { endpoint: &endpoint, repository, subject, access: TokenAccess::Pull };
         match self.pages(&list, RequestTarget::Below("tags/list?n=1000"), |page: Tags| page.tags.unwrap_or_default()) {
             // Distribution forgets the repository with its last tag.
             Err(error) if matches!(error.bare(), SourceError::NotFound { .. }) => Ok(Vec::new()),
@@ -61,22 +61,22 @@ impl Client {
         }
     }
 
-    fn listing_endpoint(&self, host: &str) -> Endpoint {
-        Endpoint::of_registry(host, trust_of(host, self.trust, &self.hosts))
+    fn listing_endpoint(&self, host: &str) -> RegistryEndpoint {
+        RegistryEndpoint::of_registry(host, trust_of(host, self.trust, &self.hosts))
     }
 
     fn pages<T: DeserializeOwned>(
         &self,
-        list: &List<'_>,
+        list: &ListRequest<'_>,
         first: RequestTarget<'_>,
         names: impl Fn(T) -> Vec<String>,
     ) -> Result<Vec<String>, SourceError> {
-        let List { endpoint, repository, subject, access } = list;
-        let line = Line { patience: &self.patience, keyring: &self.keyring, endpoint, repository };
+        let ListRequest { endpoint, repository, subject, access } = list;
+        let line = RepositoryLine { patience: &self.patience, keyring: &self.keyring, endpoint, repository };
         let malformed = |cause: &str| SourceError::Malformed { place: subject.name.clone(), cause: cause.to_string() };
         let (mut found, mut target) = (BTreeSet::new(), first);
         loop {
-            let request = Request { subject: subject.clone(), access: *access, target, call: Call::get() };
+            let request = RegistryRequest { subject: subject.clone(), access: *access, target, call: Call::get() };
             let (answer, bytes) = {
                 let _permit = self.requests.enter();
                 line.read(&request)?

@@ -36,21 +36,21 @@ use std::time::Duration;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, HeaderValue, RANGE};
 
-use self::answer::Subject;
-use self::auth::{Access, Keyring};
+use self::answer::RequestedObject;
+use self::auth::{Keyring, TokenAccess};
 use self::body::BlobBody;
 use self::connect::HttpOptions;
 use self::credentials::Wallet;
-use self::endpoint::Endpoint;
-use self::exchange::{Line, Request, RequestTarget};
+use self::endpoint::RegistryEndpoint;
+use self::exchange::{RegistryRequest, RepositoryLine, RequestTarget};
 use self::http::{Call, Http, HttpAnswer};
 use self::patience::Patience;
 use crate::oci::{Descriptor, Digest, Document, DocumentError, Reference};
-use crate::source::{Source, SourceError, document_type, stated_type};
+use crate::source::{ImageSource, SourceError, document_type, stated_type};
 
 pub use self::credential::Credential;
 pub use self::credentials::{CredentialPaths, CredentialStore, Credentials};
-pub use self::endpoint::Trust;
+pub use self::endpoint::TlsTrust;
 pub use self::gate::{Gate, Permit};
 pub use self::push::in_memory;
 pub use self::retry::RetryPolicy;
@@ -66,7 +66,7 @@ pub const MANIFEST_LIMIT: u64 = 4 << 20;
 /// Settings for registries, fixed before the first request.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
-    pub trust: Trust,
+    pub trust: TlsTrust,
     /// PEM files of certificate authorities that are trusted in addition to the system's.
     pub ca_certs: Vec<PathBuf>,
     /// Settings for single hosts, by host name, with its port if it has one.
@@ -98,14 +98,14 @@ pub struct HostOptions {
 }
 
 /// The trust for a host.
-fn trust_of(host: &str, all: Trust, hosts: &BTreeMap<String, HostOptions>) -> Trust {
-    if hosts.get(host).is_some_and(|options| options.is_insecure) { Trust::Insecure } else { all }
+fn trust_of(host: &str, all: TlsTrust, hosts: &BTreeMap<String, HostOptions>) -> TlsTrust {
+    if hosts.get(host).is_some_and(|options| options.is_insecure) { TlsTrust::Insecure } else { all }
 }
 
 impl Default for RegistryOptions {
     fn default() -> RegistryOptions {
         RegistryOptions {
-            trust: Trust::Verified,
+            trust: TlsTrust::Verified,
             ca_certs: Vec::new(),
             hosts: BTreeMap::new(),
             cert_folders: Vec::new(),
@@ -123,12 +123,12 @@ impl Default for RegistryOptions {
 
 /// State shared by the images of a run: connections, tokens, and limits for parallel requests.
 #[derive(Debug)]
-pub struct Client {
+pub struct RegistryClient {
     patience: Patience,
     keyring: Keyring,
-    trust: Trust,
+    trust: TlsTrust,
     hosts: BTreeMap<String, HostOptions>,
-    mirrors: BTreeMap<String, Vec<Endpoint>>,
+    mirrors: BTreeMap<String, Vec<RegistryEndpoint>>,
     requests: Arc<Gate>,
     contents: Arc<Gate>,
 }
@@ -136,25 +136,25 @@ pub struct Client {
 /// The image of one reference in its registry.
 #[derive(Clone)]
 pub struct Registry {
-    client: Arc<Client>,
+    client: Arc<RegistryClient>,
     reference: Reference,
     /// Mirrors first, the registry itself last.
-    endpoints: Arc<[Endpoint]>,
+    endpoints: Arc<[RegistryEndpoint]>,
     /// The endpoint that answered last: a mirror that is down is not tried again for each layer.
     preferred: Arc<AtomicUsize>,
     /// The root's content, requested once, so that a tag that moves during the run does not mix two images.
-    root: Arc<Mutex<Option<Root>>>,
+    root: Arc<Mutex<Option<OpenedRoot>>>,
 }
 
 #[derive(Clone)]
-struct Root {
+struct OpenedRoot {
     descriptor: Descriptor,
     bytes: Arc<[u8]>,
 }
 
-impl Client {
+impl RegistryClient {
     /// Fails if a file of `ca_certs` is unusable or a mirror is not a valid address.
-    pub fn new(options: RegistryOptions) -> Result<Arc<Client>, SourceError> {
+    pub fn new(options: RegistryOptions) -> Result<Arc<RegistryClient>, SourceError> {
         let RegistryOptions {
             trust,
             ca_certs,
@@ -179,10 +179,11 @@ impl Client {
         })?;
         let mut mirrors = BTreeMap::new();
         for (host, texts) in &options.mirrors {
-            let endpoints = texts.iter().map(|text| Endpoint::of_mirror(text, |host| trust_of(host, trust, &hosts)));
+            let endpoints =
+                texts.iter().map(|text| RegistryEndpoint::of_mirror(text, |host| trust_of(host, trust, &hosts)));
             mirrors.insert(host.clone(), endpoints.collect::<Result<Vec<_>, _>>()?);
         }
-        Ok(Arc::new(Client {
+        Ok(Arc::new(RegistryClient {
             patience: Patience { http, policy: options.retry },
             keyring: Keyring::new(Wallet::new(options.credentials)),
             trust,
@@ -194,10 +195,10 @@ impl Client {
     }
 
     /// The image that `reference` names. Sends no request yet.
-    pub fn image(self: &Arc<Client>, reference: &Reference) -> Registry {
+    pub fn image(self: &Arc<RegistryClient>, reference: &Reference) -> Registry {
         let mut endpoints = self.mirrors.get(&reference.registry).cloned().unwrap_or_default();
         let host = &reference.registry;
-        endpoints.push(Endpoint::of_registry(host, trust_of(host, self.trust, &self.hosts)));
+        endpoints.push(RegistryEndpoint::of_registry(host, trust_of(host, self.trust, &self.hosts)));
         Registry {
             client: Arc::clone(self),
             reference: reference.clone(),
@@ -233,7 +234,7 @@ impl Registry {
     }
 
     /// The root's descriptor from the headers; `None` if they are incomplete.
-    fn described(&self, line: &Line<'_>, answer: &HttpAnswer) -> Result<Option<Descriptor>, SourceError> {
+    fn described(&self, line: &RepositoryLine<'_>, answer: &HttpAnswer) -> Result<Option<Descriptor>, SourceError> {
         let digest = answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
         let size = answer.header("content-length").and_then(|text| text.parse::<u64>().ok());
         let (Some(digest), Some(size), Some(media_type)) = (digest, size, media_type(answer)) else {
@@ -245,30 +246,30 @@ impl Registry {
         Ok(Some(Descriptor::new(&media_type, digest, size)))
     }
 
-    fn manifest_request<'a>(&self, rest: &'a str, subject: Subject) -> Request<'a> {
+    fn manifest_request<'a>(&self, rest: &'a str, subject: RequestedObject) -> RegistryRequest<'a> {
         let mut call = Call::get();
         call.headers.insert(ACCEPT, HeaderValue::from_static(MANIFESTS));
-        Request { subject, access: Access::Pull, target: RequestTarget::Below(rest), call }
+        RegistryRequest { subject, access: TokenAccess::Pull, target: RequestTarget::Below(rest), call }
     }
 
-    fn root_subject(&self) -> Subject {
+    fn root_subject(&self) -> RequestedObject {
         let what = if self.reference.digest.is_some() { "manifest" } else { "tag" };
-        Subject { what, name: self.reference.to_string() }
+        RequestedObject { what, name: self.reference.to_string() }
     }
 
     /// The registry itself, as opposed to its mirrors.
-    fn own(&self) -> &Endpoint {
+    fn own(&self) -> &RegistryEndpoint {
         self.endpoints.last().expect("the registry itself is the last endpoint")
     }
 
-    fn line<'a>(&'a self, endpoint: &'a Endpoint) -> Line<'a> {
-        let Client { patience, keyring, .. } = &*self.client;
-        Line { patience, keyring, endpoint, repository: &self.reference.repository }
+    fn line<'a>(&'a self, endpoint: &'a RegistryEndpoint) -> RepositoryLine<'a> {
+        let RegistryClient { patience, keyring, .. } = &*self.client;
+        RepositoryLine { patience, keyring, endpoint, repository: &self.reference.repository }
     }
 
     /// Tries the mirrors and the registry, starting with the one that answered last, until `attempt` succeeds for one
     /// of them. If all fail, returns the registry's own error.
-    fn at_each<T>(&self, attempt: impl Fn(&Line<'_>) -> Result<T, SourceError>) -> Result<T, SourceError> {
+    fn at_each<T>(&self, attempt: impl Fn(&RepositoryLine<'_>) -> Result<T, SourceError>) -> Result<T, SourceError> {
         let first = self.preferred.load(Ordering::Relaxed);
         for (at, endpoint) in self.endpoints.iter().enumerate().skip(first) {
             match attempt(&self.line(endpoint)) {
@@ -292,7 +293,7 @@ impl Registry {
             true => ("manifest", format!("manifests/{digest}")),
             false => ("blob", format!("blobs/{digest}")),
         };
-        let mut request = self.manifest_request(&rest, Subject { what, name: self.reference.at(digest) });
+        let mut request = self.manifest_request(&rest, RequestedObject { what, name: self.reference.at(digest) });
         if what == "blob" {
             request.call.headers.remove(ACCEPT);
         }
@@ -308,7 +309,7 @@ impl Registry {
         })
     }
 
-    fn read_root(&self) -> Result<Root, SourceError> {
+    fn read_root(&self) -> Result<OpenedRoot, SourceError> {
         let rest = format!("manifests/{}", self.reference.selector());
         let request = self.manifest_request(&rest, self.root_subject());
         let _permit = self.client.requests.enter();
@@ -318,7 +319,12 @@ impl Registry {
         })
     }
 
-    fn checked_root(&self, line: &Line<'_>, answer: &HttpAnswer, bytes: Vec<u8>) -> Result<Root, SourceError> {
+    fn checked_root(
+        &self,
+        line: &RepositoryLine<'_>,
+        answer: &HttpAnswer,
+        bytes: Vec<u8>,
+    ) -> Result<OpenedRoot, SourceError> {
         let claimed = answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
         for expected in self.reference.digest.iter().chain(&claimed) {
             let actual = expected.of_same_algorithm(&bytes);
@@ -327,13 +333,18 @@ impl Registry {
             }
         }
         let media_type = self.root_type(line, media_type(answer), &bytes)?;
-        let digest = self.reference.digest.clone().unwrap_or_else(|| Digest::of(&bytes));
+        let digest = self.reference.digest.clone().unwrap_or_else(|| Digest::from_bytes(&bytes));
         let descriptor = Descriptor::new(&media_type, digest, bytes.len() as u64);
-        Ok(Root { descriptor, bytes: bytes.into() })
+        Ok(OpenedRoot { descriptor, bytes: bytes.into() })
     }
 
     /// The root's media type: the one in its content, else the server's, else the one that its structure implies.
-    fn root_type(&self, line: &Line<'_>, served: Option<String>, bytes: &[u8]) -> Result<String, SourceError> {
+    fn root_type(
+        &self,
+        line: &RepositoryLine<'_>,
+        served: Option<String>,
+        bytes: &[u8],
+    ) -> Result<String, SourceError> {
         let is_mirror = !std::ptr::eq(line.endpoint, self.own());
         let malformed = |cause: String| {
             let place = match is_mirror {
@@ -364,13 +375,13 @@ impl Registry {
         parsed.map(|document| document_type(&document, bytes)).map_err(|error| malformed(error.to_string()))
     }
 
-    fn wrong_digest(&self, line: &Line<'_>, expected: Digest, actual: Digest) -> SourceError {
+    fn wrong_digest(&self, line: &RepositoryLine<'_>, expected: Digest, actual: Digest) -> SourceError {
         let (name, place) = (self.reference.to_string(), line.endpoint.name.clone());
         SourceError::WrongDigest { name, place, expected, actual }
     }
 }
 
-impl Source for Registry {
+impl ImageSource for Registry {
     fn root(&self) -> Result<Descriptor, SourceError> {
         // Held during the request, so that concurrent callers get the same root.
         let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);

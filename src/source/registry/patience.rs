@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fault::Fault;
+use super::fault::RequestFault;
 use super::http::{Http, HttpAnswer};
 use super::retry::RetryPolicy;
 use crate::source::SourceError;
@@ -16,7 +16,10 @@ pub(super) struct Patience {
 
 impl Patience {
     /// Sends a request until it gets a final answer, with any status.
-    pub(super) fn insist(&self, once: impl Fn(&Http) -> Result<HttpAnswer, Fault>) -> Result<HttpAnswer, SourceError> {
+    pub(super) fn insist(
+        &self,
+        once: impl Fn(&Http) -> Result<HttpAnswer, RequestFault>,
+    ) -> Result<HttpAnswer, SourceError> {
         let (mut attempt, mut waited) = (0, Duration::ZERO);
         let fits = |waited: Duration, wait: Duration| waited + wait <= self.policy.longest_wait;
         loop {

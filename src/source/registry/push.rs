@@ -6,10 +6,10 @@ use std::io::Read;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 
-use super::answer::Subject;
-use super::auth::Access;
-use super::exchange::{Request, RequestTarget};
-use super::http::{Call, HttpAnswer, Opener, Payload};
+use super::answer::RequestedObject;
+use super::auth::TokenAccess;
+use super::exchange::{RegistryRequest, RequestTarget};
+use super::http::{Call, HttpAnswer, Payload, PayloadOpener};
 use super::{MANIFEST_LIMIT, Registry};
 use crate::oci::{Descriptor, Digest, Document};
 use crate::source::SourceError;
@@ -19,9 +19,9 @@ const MAX_PAGES: usize = 64;
 
 impl Registry {
     /// Writes a blob, unless the repository already has it. `open` is called once per attempt.
-    pub fn push_blob(&self, descriptor: &Descriptor, open: Opener<'_>) -> Result<(), SourceError> {
+    pub fn push_blob(&self, descriptor: &Descriptor, open: PayloadOpener<'_>) -> Result<(), SourceError> {
         let digest = &descriptor.digest;
-        let subject = || Subject { what: "blob", name: self.reference.at(digest) };
+        let subject = || RequestedObject { what: "blob", name: self.reference.at(digest) };
         let rest = format!("blobs/{digest}");
         let _permit = self.client.requests.enter();
         let there = Call { method: Method::HEAD, ..Call::get() };
@@ -42,7 +42,7 @@ impl Registry {
 
     /// Writes a manifest or index under `selector`, a tag or its own digest, and returns its digest.
     pub fn push_manifest(&self, selector: &str, media_type: &str, bytes: &[u8]) -> Result<Digest, SourceError> {
-        let digest = Digest::of(bytes);
+        let digest = Digest::from_bytes(bytes);
         let name = format!("{}:{selector}", self.reference.name());
         let media_type = media_type.parse().map_err(|_| SourceError::Malformed {
             place: name.clone(),
@@ -52,7 +52,8 @@ impl Registry {
         call.headers.insert(CONTENT_TYPE, media_type);
         let rest = format!("manifests/{selector}");
         let _permit = self.client.requests.enter();
-        let answer = self.write(RequestTarget::Below(&rest), Subject { what: "manifest", name: name.clone() }, call)?;
+        let answer =
+            self.write(RequestTarget::Below(&rest), RequestedObject { what: "manifest", name: name.clone() }, call)?;
         match answer.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok()) {
             Some(actual) if actual.algorithm() == digest.algorithm() && actual != digest => {
                 Err(SourceError::WrongDigest { name, place: self.place(), expected: digest, actual })
@@ -65,7 +66,7 @@ impl Registry {
     /// a tag.
     pub fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, SourceError> {
         let rest = format!("referrers/{digest}");
-        let subject = Subject { what: "list of referrers", name: self.reference.at(digest) };
+        let subject = RequestedObject { what: "list of referrers", name: self.reference.at(digest) };
         let mut found = Vec::new();
         let mut next = Some(RequestTarget::Below(&rest));
         for _ in 0..MAX_PAGES {
@@ -95,7 +96,7 @@ impl Registry {
     /// fields of the other entries. Source: OCI distribution-spec, "Referrers Tag Schema".
     pub fn referrers_index(&self, digest: &Digest) -> Result<Option<Vec<u8>>, SourceError> {
         let rest = format!("manifests/{}-{}", digest.algorithm(), digest.hex());
-        let subject = Subject { what: "list of referrers", name: self.reference.at(digest) };
+        let subject = RequestedObject { what: "list of referrers", name: self.reference.at(digest) };
         let request = self.manifest_request(&rest, subject);
         match self.at_each(|line| line.read(&request)) {
             Ok((_, bytes)) => Ok(Some(bytes)),
@@ -113,8 +114,13 @@ impl Registry {
         }
     }
 
-    fn write(&self, target: RequestTarget<'_>, subject: Subject, call: Call<'_>) -> Result<HttpAnswer, SourceError> {
-        self.line(self.own()).request(&Request { subject, access: Access::Push, target, call })
+    fn write(
+        &self,
+        target: RequestTarget<'_>,
+        subject: RequestedObject,
+        call: Call<'_>,
+    ) -> Result<HttpAnswer, SourceError> {
+        self.line(self.own()).request(&RegistryRequest { subject, access: TokenAccess::Push, target, call })
     }
 
     /// The URL for the upload. It may be on another host, which does not receive the credential.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use reqwest::StatusCode;
 use reqwest::header::RANGE;
 
-use super::answer::Subject;
+use super::answer::RequestedObject;
 use super::body::parse_range;
 use super::fault;
 use super::{Registry, malformed_blob};
@@ -18,7 +18,7 @@ impl Registry {
     /// requested again.
     pub(super) fn range(&self, descriptor: &Descriptor, range: &Range<u64>) -> Result<Option<Vec<u8>>, SourceError> {
         let rest = format!("blobs/{}", descriptor.digest);
-        let subject = Subject { what: "blob", name: self.reference.at(&descriptor.digest) };
+        let subject = RequestedObject { what: "blob", name: self.reference.at(&descriptor.digest) };
         let mut request = self.manifest_request(&rest, subject);
         request.call.headers.remove(reqwest::header::ACCEPT);
         let text = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));

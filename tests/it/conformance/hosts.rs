@@ -5,7 +5,7 @@ use crate::kit::images::{INDEX, MANIFEST};
 use crate::kit::machine::{self, Need};
 
 /// Without a registry, and with no other engine than this one.
-fn options(engine: &engines::Engine) -> Opener {
+fn options(engine: &engines::Engine) -> ImageOpener {
     let nowhere = || Some("unix:///nonexistent.sock".to_string());
     let mut engines = EngineSettings { docker_host: nowhere(), container_host: nowhere(), ..EngineSettings::default() };
     if engine.directory.join("containers.conf").exists() {
@@ -13,13 +13,13 @@ fn options(engine: &engines::Engine) -> Opener {
     } else {
         engines.docker_host = Some(engine.host());
     }
-    Opener { engines, ..Opener::default() }
+    ImageOpener { engines, ..ImageOpener::default() }
 }
 
-fn with_registry(options: Opener) -> Opener {
-    let client = Client::new(RegistryOptions::default()).unwrap();
-    let opener: RegistryOpener = Box::new(move |reference| Box::new(client.image(reference)) as Box<dyn Source>);
-    Opener { registry: Some(opener), ..options }
+fn with_registry(options: ImageOpener) -> ImageOpener {
+    let client = RegistryClient::new(RegistryOptions::default()).unwrap();
+    let opener: RegistryOpener = Box::new(move |reference| Box::new(client.image(reference)) as Box<dyn ImageSource>);
+    ImageOpener { registry: Some(opener), ..options }
 }
 
 /// Writes a file and returns its path.
@@ -47,7 +47,7 @@ fn pushed(sample: &Sample, registry: &engines::Registry, repository: &str) -> St
         send(request.header("content-type", media_type).body(bytes.to_vec()));
     };
     for image in &sample.images {
-        put(Digest::of(&image.manifest).as_str(), MANIFEST, &image.manifest);
+        put(Digest::from_bytes(&image.manifest).as_str(), MANIFEST, &image.manifest);
     }
     put("1", INDEX, &sample.index);
     format!("{}/{repository}:1", registry.address)
@@ -58,9 +58,9 @@ fn a_real_registry_gives_the_same_image() {
     let Some(registry) = engines::registry("a_real_registry_gives_the_same_image") else { return };
     let sample = Sample::new(Breadth::Whole);
     let name = pushed(&sample, registry, "conformance");
-    let digest = Digest::of(&sample.index);
+    let digest = Digest::from_bytes(&sample.index);
     let by_digest = format!("{}@{digest}", name.trim_end_matches(":1"));
-    let options = with_registry(Opener::default());
+    let options = with_registry(ImageOpener::default());
     for text in [name.clone(), format!("docker://{name}"), by_digest, format!("{name}@{digest}")] {
         check(&sample, &text, &options, ("registry", BOTH));
     }
@@ -96,13 +96,13 @@ fn docker_engines_containerd_store_and_containerd_itself_give_the_same_image() {
         root: docker.directory.join("data/containerd/daemon"),
         address: docker.directory.join("exec/containerd/containerd.sock"),
     };
-    let options = Opener { containerd: vec![containerd.clone()], ..options(docker) };
+    let options = ImageOpener { containerd: vec![containerd.clone()], ..options(docker) };
     check(&sample, "docker-daemon:conformance:1", &options, ("Docker Engine at unix://", BOTH));
     let saved = directory.path().join("saved").display().to_string();
     docker.docker(&["save", "--output", &saved, "conformance:1"]);
     check(&sample, &saved, &options, ("docker-archive", BOTH));
 
-    let digest = Digest::of(&sample.index);
+    let digest = Digest::from_bytes(&sample.index);
     for name in ["conformance:1", images::NAME, &format!("conformance@{digest}"), digest.as_str()] {
         check(&sample, &format!("containerd:moby/{name}"), &options, ("containerd at", BOTH));
     }
@@ -110,7 +110,7 @@ fn docker_engines_containerd_store_and_containerd_itself_give_the_same_image() {
     assert!(matches!(absent.bare(), SourceError::NotFound { .. }), "{absent}");
     // If its store cannot be read, containerd itself provides the image.
     let elsewhere = Containerd { root: directory.path().to_path_buf(), ..containerd };
-    let options = Opener { containerd: vec![elsewhere], ..options };
+    let options = ImageOpener { containerd: vec![elsewhere], ..options };
     check(&sample, "containerd:moby/conformance:1", &options, ("containerd at", BOTH));
 }
 
@@ -138,9 +138,9 @@ fn a_platform_that_was_not_pulled_is_not_present() {
     docker.docker(&["rmi", &name]);
     docker.docker(&["pull", "--quiet", "--platform", "linux/amd64", &name]);
     let opened = options.open(&format!("docker-daemon:{name}")).unwrap();
-    let Input::Stream(stream) = opened.input else { panic!("an engine's export is a stream") };
+    let OpenedInput::Stream(stream) = opened.input else { panic!("an engine's export is a stream") };
     let streamed = read_stream(stream.reader, &stream.place, &Limits::default(), &mut visit).unwrap();
-    let source = Archive::of(streamed.members, &stream.selector).unwrap();
+    let source = Archive::from_members(streamed.members, &stream.selector).unwrap();
     let selection = select(&source, &Wanted::default()).unwrap();
     let platforms =
         |images: &[Image]| images.iter().map(|image| image.promised.as_ref().unwrap().to_string()).collect::<Vec<_>>();

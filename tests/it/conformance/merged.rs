@@ -50,7 +50,7 @@ fn tar_of(layer: usize, entries: &[&str]) -> Vec<u8> {
 fn archive_of(stack: Stack, name: &str) -> Vec<u8> {
     let tars: Vec<Vec<u8>> = stack.iter().enumerate().map(|(layer, entries)| tar_of(layer, entries)).collect();
     let names: Vec<String> = (0..tars.len()).map(|layer| format!("{layer}.tar")).collect();
-    let diff_ids: Vec<String> = tars.iter().map(|tar| Digest::of(tar).to_string()).collect();
+    let diff_ids: Vec<String> = tars.iter().map(|tar| Digest::from_bytes(tar).to_string()).collect();
     let config = json!({"os": "linux", "architecture": "amd64", "config": {"Cmd": ["/a"]},
         "rootfs": {"type": "layers", "diff_ids": diff_ids}});
     let list = json!([{"Config": "config.json", "RepoTags": [name], "Layers": names}]);
@@ -79,9 +79,11 @@ fn tree_of_export(export: &[u8]) -> BTreeMap<String, String> {
 }
 
 fn tree_of_merge(path: &str) -> BTreeMap<String, String> {
-    let Input::Image(source) = Opener::default().open(path).unwrap().input else { panic!("an archive's file") };
+    let OpenedInput::Image(source) = ImageOpener::default().open(path).unwrap().input else {
+        panic!("an archive's file")
+    };
     let selection = select(&*source, &Wanted::default()).unwrap();
-    let read = |_: &Entry<'_>, content: &mut dyn Read| {
+    let read = |_: &LayerMember<'_>, content: &mut dyn Read| {
         let mut text = String::new();
         content.read_to_string(&mut text).unwrap();
         Some(text)

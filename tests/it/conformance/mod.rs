@@ -15,17 +15,17 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use imgarch::image::{
-    Contents, Entry, Image, Limits, NodeKind, RootFs, Wanted, Why, merge, read_directory, read_layer, read_stream,
-    select,
+    Contents, Image, LayerMember, Limits, NodeKind, RootFs, Wanted, Why, merge, read_directory, read_layer,
+    read_stream, select,
 };
 use imgarch::oci::Digest;
 use imgarch::source::archive::{Archive, Members};
 use imgarch::source::containerd::Containerd;
 use imgarch::source::engine::EngineSettings;
-use imgarch::source::input::{Input, Opened, Opener, RegistryOpener};
-use imgarch::source::registry::{Client, RegistryOptions};
+use imgarch::source::input::{ImageOpener, Opened, OpenedInput, RegistryOpener};
+use imgarch::source::registry::{RegistryClient, RegistryOptions};
 use imgarch::source::rootfs_dir::Mounts;
-use imgarch::source::{Source, SourceError};
+use imgarch::source::{ImageSource, SourceError};
 
 use serde_json::{Value, json};
 
@@ -40,10 +40,10 @@ struct Observed {
 }
 
 /// The content of a file, used as the fact in this test.
-fn visit(_: &Entry<'_>, content: &mut dyn Read) -> Option<String> {
+fn visit(_: &LayerMember<'_>, content: &mut dyn Read) -> Option<String> {
     let mut bytes = Vec::new();
     content.read_to_end(&mut bytes).unwrap();
-    Some(Digest::of(&bytes).short())
+    Some(Digest::from_bytes(&bytes).short())
 }
 
 fn lines(rootfs: &RootFs<String>) -> Vec<String> {
@@ -69,7 +69,7 @@ fn lines(rootfs: &RootFs<String>) -> Vec<String> {
 /// Reads every platform of `opened`, in the way that its kind of input requires.
 fn observe(opened: Opened) -> Vec<Observed> {
     let limits = Limits::default();
-    let of = |source: &dyn Source, layer: &mut dyn FnMut(&Image, usize) -> Arc<Contents<String>>| {
+    let of = |source: &dyn ImageSource, layer: &mut dyn FnMut(&Image, usize) -> Arc<Contents<String>>| {
         let selection = select(source, &Wanted::default()).unwrap();
         assert!(selection.broken.is_empty(), "{:?}", selection.broken);
         let observed = selection.images.iter().map(|image| {
@@ -81,18 +81,18 @@ fn observe(opened: Opened) -> Vec<Observed> {
     };
     // A compressed file is known to be an image only after it was read.
     let input = match opened.input {
-        Input::File { path, .. } => Input::of_archive(&path).unwrap(),
+        OpenedInput::File { path, .. } => OpenedInput::of_archive(&path).unwrap(),
         input => input,
     };
     match input {
-        Input::File { .. } => unreachable!("it was opened as an archive"),
-        Input::Image(source) => of(&*source, &mut |image, index| {
+        OpenedInput::File { .. } => unreachable!("it was opened as an archive"),
+        OpenedInput::Image(source) => of(&*source, &mut |image, index| {
             Arc::new(read_layer(&*source, &image.layers[index], &limits, &mut visit).unwrap().contents)
         }),
-        Input::Stream(stream) => {
+        OpenedInput::Stream(stream) => {
             let mut streamed = read_stream(stream.reader, &stream.place, &limits, &mut visit).unwrap();
             let members = std::mem::replace(&mut streamed.members, Members::passing(&stream.place));
-            let source = Archive::of(members, &stream.selector).unwrap();
+            let source = Archive::from_members(members, &stream.selector).unwrap();
             // A layer that two platforms share is returned once.
             let mut taken: HashMap<Digest, Arc<Contents<String>>> = HashMap::new();
             of(&source, &mut |image, index| {
@@ -101,7 +101,7 @@ fn observe(opened: Opened) -> Vec<Observed> {
                 taken.entry(key).or_insert_with(|| Arc::new(streamed.take(layer).unwrap().contents)).clone()
             })
         }
-        Input::Directory(path) => {
+        OpenedInput::Directory(path) => {
             let read = read_directory(&path, Mounts::Followed, &limits, &mut visit).unwrap();
             assert!(read.is_whole && read.walked.unread.is_empty(), "{:?}", read.walked);
             let rootfs = merge([Arc::new(read.contents)]);
@@ -123,7 +123,7 @@ fn wanted(sample: &Sample, platforms: &[usize]) -> Vec<Observed> {
 const BOTH: &[usize] = &[0, 1];
 
 /// Checks that `text` opens the sample's `platforms`, and that its origin is reported as `origin`.
-fn check(sample: &Sample, text: &str, options: &Opener, (origin, platforms): (&str, &[usize])) {
+fn check(sample: &Sample, text: &str, options: &ImageOpener, (origin, platforms): (&str, &[usize])) {
     let opened = options.open(text).unwrap_or_else(|error| panic!("{text}: {error} ({:?})", error.hint()));
     assert!(opened.origin.to_string().starts_with(origin), "{text} is read from {}", opened.origin);
     let (found, wanted) = (observe(opened), wanted(sample, platforms));
@@ -136,7 +136,7 @@ fn check(sample: &Sample, text: &str, options: &Opener, (origin, platforms): (&s
 }
 
 /// The report and exit code of `imgarch scan`, with `options` as environment and flags.
-fn scan(arguments: &[&str], options: &Opener, input: Stdio) -> (i32, Value) {
+fn scan(arguments: &[&str], options: &ImageOpener, input: Stdio) -> (i32, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imgarch"));
     command.args(["scan", "--format", "json"]).args(arguments).stdin(input);
     for name in ["DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "XDG_RUNTIME_DIR", "CONTAINERD_ADDRESS"] {

@@ -8,12 +8,12 @@ fn image(name: &str, stored: &[u8], tar: &[u8], steps: usize) -> Vec<u8> {
     let step = |number: usize| json!({"created": "1970-01-01T00:00:00Z", "created_by": format!("step {number}")});
     let config = json!({
         "architecture": "amd64", "os": "linux", "config": {"Entrypoint": ["/app"]}, "author": name,
-        "rootfs": {"type": "layers", "diff_ids": [Digest::of(tar).as_str()]},
+        "rootfs": {"type": "layers", "diff_ids": [Digest::from_bytes(tar).as_str()]},
         "history": (0..steps).map(step).collect::<Vec<_>>(),
     });
     let config = config.to_string().into_bytes();
-    let blob = |bytes: &[u8]| format!("blobs/sha256/{}", Digest::of(bytes).hex());
-    let described = |media_type: &str, bytes: &[u8]| json!({"mediaType": media_type, "digest": Digest::of(bytes).as_str(), "size": bytes.len()});
+    let blob = |bytes: &[u8]| format!("blobs/sha256/{}", Digest::from_bytes(bytes).hex());
+    let described = |media_type: &str, bytes: &[u8]| json!({"mediaType": media_type, "digest": Digest::from_bytes(bytes).as_str(), "size": bytes.len()});
     let kind = "application/vnd.oci.image";
     let layer = if stored == tar { "layer.v1.tar" } else { "layer.v1.tar+gzip" };
     let manifest = json!({
@@ -82,7 +82,7 @@ fn layers_that_one_engine_refuses_are_warnings_that_name_it() {
         let path = path.display().to_string();
         let accepted = [classic, containerd, podman].map(|engine| accepts(engine, name, &path));
         assert_eq!(accepted, expected, "{name}");
-        let (code, report) = scan(&[&path], &Opener::default(), Stdio::null());
+        let (code, report) = scan(&[&path], &ImageOpener::default(), Stdio::null());
         let findings = report["images"][0]["platforms"][0]["findings"].as_array().unwrap();
         let odd: Vec<&Value> = findings.iter().filter(|one| one["code"] == "odd-layer").collect();
         let is_named = odd.iter().any(|one| one["message"].as_str().unwrap().contains(finding));

@@ -103,6 +103,6 @@ fn a_layer_that_concurrent_images_share_is_read_once() {
     let machine = tempfile::tempdir().unwrap();
     let args: Vec<&str> = ["scan", "--format", "plain"].into_iter().chain(names.iter().map(String::as_str)).collect();
     assert_eq!(said(&imgarch(machine.path(), &args, &[])).1, 0);
-    let digest = imgarch::oci::Digest::of(&layer).to_string();
+    let digest = imgarch::oci::Digest::from_bytes(&layer).to_string();
     assert_eq!(registry.asked().iter().filter(|asked| asked.contains(&digest)).count(), 1);
 }

@@ -109,7 +109,7 @@ fn put_built(registry: &FakeRegistry, tag: &str, created: &str) {
     registry.put_blob(config.as_bytes());
     let manifest = format!(
         r#"{{"schemaVersion":2,"mediaType":"{OCI_MANIFEST}","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{}","size":{}}},"layers":[{{"mediaType":"{OCI_LAYER}","digest":"{digest}","size":{}}}]}}"#,
-        Digest::of(config.as_bytes()),
+        Digest::from_bytes(config.as_bytes()),
         config.len(),
         layer.len(),
     );

@@ -227,12 +227,12 @@ fn directory(name: &str) -> PathBuf {
 fn start(line: &str, directory: PathBuf, socket: &str) -> Engine {
     let supervisor = supervise(line, &directory);
     let socket = directory.join(socket);
-    wait(&directory, || imgarch::source::engine::Engine::connect(&endpoint(&socket)).is_ok());
+    wait(&directory, || imgarch::source::engine::RunningEngine::connect(&endpoint(&socket)).is_ok());
     Engine { socket, directory, _supervisor: supervisor }
 }
 
-fn endpoint(socket: &Path) -> imgarch::source::engine::Endpoint {
-    imgarch::source::engine::Endpoint::Unix(socket.to_path_buf())
+fn endpoint(socket: &Path) -> imgarch::source::engine::EngineEndpoint {
+    imgarch::source::engine::EngineEndpoint::Unix(socket.to_path_buf())
 }
 
 fn supervise(line: &str, directory: &Path) -> Child {

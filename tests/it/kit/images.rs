@@ -130,7 +130,7 @@ fn layers(platform: &str, breadth: Breadth) -> Vec<Vec<u8>> {
 /// The entries that all readers must find, as `path kind mode uid:gid size content`, by path.
 pub fn expected(platform: &str) -> Vec<String> {
     let bytes = |path: &str, mode: u32, owner: u32, content: &[u8]| {
-        format!("{path} file {mode:o} {owner}:{owner} {} {}", content.len(), Digest::of(content).short())
+        format!("{path} file {mode:o} {owner}:{owner} {} {}", content.len(), Digest::from_bytes(content).short())
     };
     let file = |path: &str, mode: u32, owner: u32, content: &str| bytes(path, mode, owner, content.as_bytes());
     let directory = |path: &str, owner: u32| format!("{path} directory 755 {owner}:{owner} 0 -");
@@ -221,7 +221,7 @@ pub fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
 }
 
 fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
-    json!({"mediaType": media_type, "digest": Digest::of(bytes).as_str(), "size": bytes.len()})
+    json!({"mediaType": media_type, "digest": Digest::from_bytes(bytes).as_str(), "size": bytes.len()})
 }
 
 fn platform_image(platform: &str, breadth: Breadth) -> PlatformImage {
@@ -239,7 +239,7 @@ fn platform_image(platform: &str, breadth: Breadth) -> PlatformImage {
             StoredLayer { tar, stored, media_type: format!("{LAYER}{end}") }
         })
         .collect();
-    let diff_ids: Vec<String> = layers.iter().map(|layer| Digest::of(&layer.tar).to_string()).collect();
+    let diff_ids: Vec<String> = layers.iter().map(|layer| Digest::from_bytes(&layer.tar).to_string()).collect();
     let history: Vec<Value> = (0..layers.len())
         .map(|index| json!({"created": "1970-01-01T00:00:00Z", "created_by": format!("step {index}")}))
         .collect();
@@ -265,20 +265,20 @@ impl Sample {
         for (image, platform) in images.iter().zip(PLATFORMS) {
             let stored = image.layers.iter().map(|layer| &layer.stored);
             for bytes in stored.chain([&image.config, &image.manifest]) {
-                blobs.insert(Digest::of(bytes), bytes.clone());
+                blobs.insert(Digest::from_bytes(bytes), bytes.clone());
             }
             let mut entry = descriptor(MANIFEST, &image.manifest);
             entry["platform"] = json!({"os": "linux", "architecture": platform});
             entries.push(entry);
         }
         let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).to_string().into_bytes();
-        blobs.insert(Digest::of(&index), index.clone());
+        blobs.insert(Digest::from_bytes(&index), index.clone());
         Sample { blobs, images, index }
     }
 
     /// Digest of a platform's config, which is the same in every format.
     pub fn config_digest(&self, platform: usize) -> String {
-        Digest::of(&self.images[platform].config).to_string()
+        Digest::from_bytes(&self.images[platform].config).to_string()
     }
 
     /// All members of an OCI layout, with `index.json` last as in `docker save`.
@@ -311,7 +311,7 @@ impl Sample {
         let mut members: Vec<(String, Vec<u8>)> = Vec::new();
         let mut names = Vec::new();
         for (index, layer) in image.layers.iter().enumerate() {
-            let name = format!("{}/layer.tar", Digest::of(&[index as u8]).hex());
+            let name = format!("{}/layer.tar", Digest::from_bytes(&[index as u8]).hex());
             let before = image.layers[..index].iter().position(|other| other.tar == layer.tar);
             let content = match before {
                 Some(before) => format!("-> ../{}", names[before]).into_bytes(),
@@ -320,7 +320,7 @@ impl Sample {
             members.push((name.clone(), content));
             names.push(name);
         }
-        let config = format!("{}.json", Digest::of(&image.config).hex());
+        let config = format!("{}.json", Digest::from_bytes(&image.config).hex());
         members.push((config.clone(), image.config.clone()));
         let list = json!([{"Config": config, "RepoTags": [name], "Layers": names}]);
         members.push(("manifest.json".to_string(), list.to_string().into_bytes()));
@@ -332,7 +332,7 @@ impl Sample {
     /// with one platform.
     pub fn new_docker_archive(&self, platform: usize) -> Vec<u8> {
         let image = &self.images[platform];
-        let blob = |bytes: &[u8]| format!("blobs/sha256/{}", Digest::of(bytes).hex());
+        let blob = |bytes: &[u8]| format!("blobs/sha256/{}", Digest::from_bytes(bytes).hex());
         let layers: Vec<String> = image.layers.iter().map(|layer| blob(&layer.stored)).collect();
         let list = json!([{"Config": blob(&image.config), "RepoTags": [SHORT], "Layers": layers}]);
         let mut members = self.layout_members();

@@ -48,7 +48,7 @@ pub fn write_layout(directory: &Path, images: &[Small]) {
     let blobs = directory.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let put = |media_type: &str, bytes: &[u8]| {
-        let digest = Digest::of(bytes);
+        let digest = Digest::from_bytes(bytes);
         fs::write(blobs.join(digest.hex()), bytes).unwrap();
         json!({"mediaType": media_type, "digest": digest.as_str(), "size": bytes.len()})
     };
@@ -59,7 +59,7 @@ pub fn write_layout(directory: &Path, images: &[Small]) {
         let config = json!({
             "architecture": image.architecture, "os": "linux",
             "config": {"Entrypoint": entrypoint},
-            "rootfs": {"type": "layers", "diff_ids": [Digest::of(&layer).as_str()]},
+            "rootfs": {"type": "layers", "diff_ids": [Digest::from_bytes(&layer).as_str()]},
             "history": [{"created_by": image.created_by}],
         });
         let manifest = json!({

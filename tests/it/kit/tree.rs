@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use imgarch::exec::Exec;
-use imgarch::image::{Contents, Entry, EntryKind, RootFs, merge};
+use imgarch::image::{Contents, EntryKind, LayerMember, RootFs, merge};
 use imgarch::inspect::{FileKind, inspect};
 use imgarch::platform::FileCapabilities;
 
@@ -120,18 +120,19 @@ impl Tree {
                 Item::File(bytes, mode) => {
                     let size = bytes.len() as u64;
                     let kind = inspect(path, size, mode & 0o111 != 0, &mut bytes.as_slice());
-                    contents.push(&Entry { size, ..Entry::plain(path, EntryKind::File, *mode) }, Some(kind));
+                    contents
+                        .push(&LayerMember { size, ..LayerMember::plain(path, EntryKind::File, *mode) }, Some(kind));
                 }
                 Item::Capable(bytes, capability) => {
                     let size = bytes.len() as u64;
                     let kind = inspect(path, size, true, &mut bytes.as_slice());
                     let capabilities = Some(FileCapabilities::parse(capability));
-                    let entry = Entry { size, capabilities, ..Entry::plain(path, EntryKind::File, 0o755) };
+                    let entry = LayerMember { size, capabilities, ..LayerMember::plain(path, EntryKind::File, 0o755) };
                     contents.push(&entry, Some(kind));
                 }
-                Item::Directory(mode) => contents.push(&Entry::plain(path, EntryKind::Directory, *mode), None),
+                Item::Directory(mode) => contents.push(&LayerMember::plain(path, EntryKind::Directory, *mode), None),
                 Item::Link(target) => {
-                    contents.push(&Entry::plain(path, EntryKind::Symlink(target.as_bytes()), 0o777), None)
+                    contents.push(&LayerMember::plain(path, EntryKind::Symlink(target.as_bytes()), 0o777), None)
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use imgarch::kube::{Access, Cluster, KubeError};
+use imgarch::kube::{Cluster, ClusterAccess, KubeError};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn write_config(directory: &Path, cluster: Value, user: Value) -> PathBuf {
 }
 
 fn connect(path: PathBuf) -> Result<Cluster, KubeError> {
-    Cluster::connect(&Access::Kubeconfig { files: vec![path], context: None })
+    Cluster::connect(&ClusterAccess::Kubeconfig { files: vec![path], context: None })
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_context_chooses_its_cluster_and_files_are_merged() {
     std::fs::write(&other, text.to_string()).unwrap();
     let files = vec![directory.path().join("missing"), path, other];
     let of = |context: Option<&str>| {
-        Cluster::connect(&Access::Kubeconfig { files: files.clone(), context: context.map(str::to_string) })
+        Cluster::connect(&ClusterAccess::Kubeconfig { files: files.clone(), context: context.map(str::to_string) })
     };
     of(None).unwrap().nodes().unwrap();
     let bank = of(Some("b")).unwrap();

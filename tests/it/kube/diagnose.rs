@@ -29,7 +29,7 @@ pub fn publish_as(registry: &FakeRegistry, tag: &str, arm64_app: &[u8]) -> Diges
         let config = json!({
             "architecture": architecture, "os": "linux",
             "config": {"Entrypoint": ["app"], "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]},
-            "rootfs": {"type": "layers", "diff_ids": [Digest::of(&base).to_string(), Digest::of(&top).to_string()]},
+            "rootfs": {"type": "layers", "diff_ids": [Digest::from_bytes(&base).to_string(), Digest::from_bytes(&top).to_string()]},
             "history": [
                 {"created_by": "ADD rootfs.tar / # buildkit"},
                 {"created_by": "COPY bin/app /usr/local/bin/app # buildkit"},
@@ -300,7 +300,7 @@ fn failing_pods_of_every_namespace_are_found_and_healthy_ones_skipped() {
 #[test]
 fn without_nodes_and_image_the_message_alone_is_judged() {
     let registry = FakeRegistry::start();
-    let digest = Digest::of(b"gone");
+    let digest = Digest::from_bytes(b"gone");
     let api = KubeApi::start(State { forbidden: vec!["/api/v1/nodes".to_string()], ..incident(&registry, &digest) });
     let output = imgarch(&api, &["diagnose", "containerd-pod", "-n", "shop", "--insecure", "--format", "json"]);
     let value: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)));
@@ -311,7 +311,7 @@ fn without_nodes_and_image_the_message_alone_is_judged() {
 #[test]
 fn nodes_are_grouped_into_targets() {
     let registry = FakeRegistry::start();
-    let api = KubeApi::start(incident(&registry, &Digest::of(b"x")));
+    let api = KubeApi::start(incident(&registry, &Digest::from_bytes(b"x")));
     let output = imgarch(&api, &["nodes", "--format", "json"]);
     let value: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)));
     let groups = value["groups"].as_array().unwrap();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use imgarch::kube::{Access, Cluster, KubeError, Scope};
+use imgarch::kube::{Cluster, ClusterAccess, KubeError, Scope};
 use serde_json::{Value, json};
 
 use crate::kit::kube_api::{Endless, KubeApi, State};
@@ -24,7 +24,7 @@ pub fn kubeconfig(url: &str) -> (tempfile::TempDir, PathBuf) {
 
 pub fn connect(api: &KubeApi) -> Cluster {
     let (_directory, path) = kubeconfig(&api.url);
-    Cluster::connect(&Access::Kubeconfig { files: vec![path], context: None }).unwrap()
+    Cluster::connect(&ClusterAccess::Kubeconfig { files: vec![path], context: None }).unwrap()
 }
 
 fn node(name: &str) -> Value {
@@ -130,7 +130,7 @@ fn a_missing_object_and_an_unreachable_server_are_distinguished() {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (_directory, path) = kubeconfig(&format!("http://127.0.0.1:{port}"));
-    let cluster = Cluster::connect(&Access::Kubeconfig { files: vec![path], context: None }).unwrap();
+    let cluster = Cluster::connect(&ClusterAccess::Kubeconfig { files: vec![path], context: None }).unwrap();
     assert!(matches!(cluster.nodes(), Err(KubeError::Unreachable { .. })));
 }
 

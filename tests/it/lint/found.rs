@@ -36,7 +36,7 @@ fn faulty_ones_are_found_and_their_rewrites_fix_them() {
     for (name, path) in dockerfiles("ill") {
         let first = check(&fs::read_to_string(path).unwrap());
         let lines = first.findings.iter().map(|finding| {
-            let Position { line, column } = Position::of(&first.text, finding.span.start);
+            let Position { line, column } = Position::from_offset(&first.text, finding.span.start);
             format!("{line}:{column} {} {}: {}\n", finding.severity.word(), finding.code, finding.message)
         });
         let found: String = lines.collect();

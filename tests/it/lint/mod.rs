@@ -101,7 +101,7 @@ fn every_rule_has_a_bad_and_a_good_fixture() {
         }
     }
     for (code, path) in fixtures("") {
-        assert!(lint::Code::parse(&code).is_some(), "{} is not the directory of a rule", path.display());
+        assert!(lint::RuleName::parse(&code).is_some(), "{} is not the directory of a rule", path.display());
     }
 }
 
@@ -193,7 +193,11 @@ fn a_base_image_that_lacks_a_platform_is_an_error_where_that_is_built() {
 fn a_parse_error_is_a_problem_at_its_line() {
     let linted = lint_text(Path::new("Dockerfile"), "\u{feff}FROM a\nNONSENSE b\n");
     let problem = &linted.problems[0];
-    assert_eq!(lint::Position::of(&linted.text, problem.at), lint::Position { line: 2, column: 1 }, "{problem:?}");
+    assert_eq!(
+        lint::Position::from_offset(&linted.text, problem.at),
+        lint::Position { line: 2, column: 1 },
+        "{problem:?}"
+    );
     assert_eq!(linted.format, SourceFormat::Dockerfile);
 }
 
@@ -206,7 +210,9 @@ fn positions_count_a_byte_order_mark_and_carriage_returns() {
     let shown: Vec<(&str, lint::Position)> = linted
         .findings
         .iter()
-        .map(|finding| (&linted.text[finding.span.clone()], lint::Position::of(&linted.text, finding.span.start)))
+        .map(|finding| {
+            (&linted.text[finding.span.clone()], lint::Position::from_offset(&linted.text, finding.span.start))
+        })
         .collect();
     let at = |line, column| lint::Position { line, column };
     assert_eq!(shown, [("amd64/alpine", at(1, 6)), ("x86_64", at(2, 28))]);

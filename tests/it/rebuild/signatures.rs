@@ -26,7 +26,7 @@ fn signatures_of_the_old_digests_are_named_with_commands() {
     site.put("signed", &format!("{}.sig", index.replace(':', "-")), MANIFEST, &artifact("a/b", None));
     let notation = "application/vnd.cncf.notary.signature";
     let signature = artifact(notation, Some(&arm64));
-    let name = imgarch::oci::Digest::of(signature.as_bytes()).to_string();
+    let name = imgarch::oci::Digest::from_bytes(signature.as_bytes()).to_string();
     site.put("signed", &name, MANIFEST, &signature);
     let descriptor = json!({"mediaType": MANIFEST, "digest": name, "size": signature.len(), "artifactType": notation});
     let list = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor]}).to_string();

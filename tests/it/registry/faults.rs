@@ -96,7 +96,7 @@ fn a_registry_that_never_answers_is_waited_for_once() {
     let host = listener.local_addr().unwrap().to_string();
     let (timeout, retry) = (Duration::from_millis(300), RetryPolicy { retries: 1, ..options().retry });
     let hasty = RegistryOptions { timeout, connect_timeout: timeout, retry, ..options() };
-    let client = Client::new(hasty).unwrap();
+    let client = RegistryClient::new(hasty).unwrap();
     let error_of = |rest: &str| {
         let started = Instant::now();
         let reference = Reference::parse(&format!("{host}/{rest}")).unwrap();
@@ -114,7 +114,7 @@ fn a_registry_that_answered_before_is_asked_again() {
     let fake = FakeRegistry::start();
     fake.put_image("a/b", "1", b"layer");
     let (timeout, retry) = (Duration::from_millis(300), RetryPolicy { retries: 0, ..options().retry });
-    let client = Client::new(RegistryOptions { timeout, retry, ..options() }).unwrap();
+    let client = RegistryClient::new(RegistryOptions { timeout, retry, ..options() }).unwrap();
     let image = |tag: &str| client.image(&Reference::parse(&format!("{}/a/b:{tag}", fake.host)).unwrap());
     image("1").root().unwrap();
     fake.plan("/manifests/", Fault::Hang(Duration::from_millis(900)));
@@ -129,7 +129,7 @@ fn images_of_one_client_share_its_tokens_by_repository() {
     fake.put_image("a/b", "2", b"y");
     fake.put_image("a/c", "1", b"z");
     fake.require_token(&server, Login::Anybody);
-    let client = Client::new(options()).unwrap();
+    let client = RegistryClient::new(options()).unwrap();
     for rest in ["a/b:1", "a/b:2", "a/c:1"] {
         let reference = Reference::parse(&format!("{}/{rest}", fake.host)).unwrap();
         Arc::clone(&client).image(&reference).root().unwrap();

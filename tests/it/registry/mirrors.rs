@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn client_of(fake: &FakeRegistry, mirror: &str) -> Arc<Client> {
+fn client_of(fake: &FakeRegistry, mirror: &str) -> Arc<RegistryClient> {
     let mirrors = [(fake.host.clone(), vec![mirror.to_string()])].into();
-    Client::new(RegistryOptions { mirrors, ..options() }).unwrap()
+    RegistryClient::new(RegistryOptions { mirrors, ..options() }).unwrap()
 }
 
 #[test]

@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use imgarch::oci::{Descriptor, Digest, Reference};
 use imgarch::source::registry::{
-    Client, Credential, CredentialStore, Credentials, HostOptions, Registry, RegistryOptions, RetryPolicy, Trust,
-    in_memory,
+    Credential, CredentialStore, Credentials, HostOptions, Registry, RegistryClient, RegistryOptions, RetryPolicy,
+    TlsTrust, in_memory,
 };
-use imgarch::source::{Source, SourceError};
+use imgarch::source::{ImageSource, SourceError};
 
 use crate::kit::registry::{
     FakeRegistry, Fault, Login, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Stored, image_json, noise,
@@ -46,14 +46,14 @@ fn basic(username: &str, password: &str) -> Credential {
 
 fn image(fake: &FakeRegistry, options: RegistryOptions, rest: &str) -> Registry {
     let reference = Reference::parse(&format!("{}/{rest}", fake.host)).unwrap();
-    Client::new(options).unwrap().image(&reference)
+    RegistryClient::new(options).unwrap().image(&reference)
 }
 
 fn layer_of(stored: &Stored) -> Descriptor {
     Descriptor::new(OCI_LAYER, stored.layer.clone(), stored.layer_bytes.len() as u64)
 }
 
-fn read(source: &dyn Source, descriptor: &Descriptor) -> Result<Vec<u8>, String> {
+fn read(source: &dyn ImageSource, descriptor: &Descriptor) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut content = source.open(descriptor).map_err(|error| error.to_string())?;
     content.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
@@ -80,13 +80,13 @@ fn check_push(image: &Registry) {
     let layer = noise(300_000);
     let (config, manifest) = image_json(&layer);
     for (bytes, media_type) in [(&layer, OCI_LAYER), (&config, OCI_CONFIG)] {
-        let descriptor = Descriptor::new(media_type, Digest::of(bytes), bytes.len() as u64);
+        let descriptor = Descriptor::new(media_type, Digest::from_bytes(bytes), bytes.len() as u64);
         image.push_blob(&descriptor, &in_memory(bytes)).unwrap();
         assert_eq!(read(image, &descriptor).unwrap(), *bytes);
         image.push_blob(&descriptor, &|| panic!("the blob is already there")).unwrap();
     }
     let tag = image.reference().tag.clone().unwrap();
     let digest = image.push_manifest(&tag, OCI_MANIFEST, &manifest).unwrap();
-    assert_eq!(digest, Digest::of(&manifest));
+    assert_eq!(digest, Digest::from_bytes(&manifest));
     assert_eq!(image.root().unwrap().digest, digest);
 }

@@ -10,14 +10,14 @@ use super::*;
 fn a_proxy_from_the_environment_is_used_for_other_machines_only() {
     if let Ok(host) = std::env::var("TEST_BEHIND_A_PROXY") {
         let mirrors = [(host.clone(), vec!["http://mirror.invalid".to_string()])].into();
-        let client = Client::new(RegistryOptions { mirrors, ..options() }).unwrap();
+        let client = RegistryClient::new(RegistryOptions { mirrors, ..options() }).unwrap();
         let image = |tag: &str| client.image(&Reference::parse(&format!("{host}/a/b:{tag}")).unwrap());
         image("proxied").root().unwrap();
         image("direct").root().unwrap();
         // Only the proxy can resolve the name, and only for plain HTTP.
-        let trust = imgarch::source::registry::Trust::Insecure;
+        let trust = imgarch::source::registry::TlsTrust::Insecure;
         let no_proxy = std::env::var("NO_PROXY").unwrap();
-        let client = Client::new(RegistryOptions { trust, no_proxy, ..options() }).unwrap();
+        let client = RegistryClient::new(RegistryOptions { trust, no_proxy, ..options() }).unwrap();
         client.image(&Reference::parse("registry.invalid/a/b:proxied").unwrap()).root().unwrap();
         // NO_PROXY lists this host with its port, and the host does not resolve here.
         let error = client.image(&Reference::parse("exempt.invalid:5000/a/b:proxied").unwrap()).root().unwrap_err();
@@ -43,8 +43,8 @@ fn a_proxy_from_the_environment_is_used_for_other_machines_only() {
 #[test]
 fn a_socks_proxy_from_the_environment_is_used() {
     if std::env::var_os("TEST_BEHIND_SOCKS").is_some() {
-        let trust = imgarch::source::registry::Trust::Insecure;
-        let client = Client::new(RegistryOptions { trust, ..options() }).unwrap();
+        let trust = imgarch::source::registry::TlsTrust::Insecure;
+        let client = RegistryClient::new(RegistryOptions { trust, ..options() }).unwrap();
         client.image(&Reference::parse("registry.invalid/a/b:1").unwrap()).root().unwrap();
         return;
     }

@@ -40,7 +40,7 @@ fn the_credential_is_not_sent_with_an_upload_to_another_host() {
     let (fake, other) = (FakeRegistry::start(), FakeRegistry::start());
     fake.require_basic("u", "p");
     let bytes = b"layer";
-    let descriptor = Descriptor::new(OCI_LAYER, Digest::of(bytes), bytes.len() as u64);
+    let descriptor = Descriptor::new(OCI_LAYER, Digest::from_bytes(bytes), bytes.len() as u64);
     let location: &'static str = format!("http://{}/v2/a/b/blobs/uploads/9", other.host).leak();
     let headers: &'static [(&str, &str)] = vec![("location", location)].leak();
     fake.plan("/blobs/uploads/", Fault::Status(202, headers, ""));

@@ -5,7 +5,7 @@ use crate::kit::distribution::{Distribution, Mode, PASSWORD, USER};
 
 fn image_of(host: &str, options: RegistryOptions, rest: &str) -> Registry {
     let reference = Reference::parse(&format!("{host}/{rest}")).unwrap();
-    Client::new(options).unwrap().image(&reference)
+    RegistryClient::new(options).unwrap().image(&reference)
 }
 
 /// Reads the pushed image with `options`, by its tag and by its digest.
@@ -61,7 +61,7 @@ fn a_registry_with_a_token_server_is_read_and_pushed_to() {
 fn a_private_authority_is_trusted_if_given() {
     let Some(server) = Distribution::start("a real registry", Mode::Tls) else { return };
     check(&server, RegistryOptions { ca_certs: vec![server.ca_cert.clone()], ..options() });
-    check(&server, RegistryOptions { trust: Trust::Insecure, ..options() });
+    check(&server, RegistryOptions { trust: TlsTrust::Insecure, ..options() });
     let error = image_of(&server.host, options(), "team/app:1").root().unwrap_err();
     assert!(error.to_string().contains("its certificate is from an untrusted authority"), "{error}");
     assert!(error.hint().unwrap().contains("--ca-cert FILE"));
@@ -75,7 +75,7 @@ fn a_self_signed_certificate_is_trusted_if_given_as_the_authority() {
     let Some(server) = Distribution::start("a real registry", Mode::SelfSigned) else { return };
     let given = |path: &std::path::Path| RegistryOptions { ca_certs: vec![path.to_path_buf()], ..options() };
     check(&server, given(&server.ca_cert));
-    check(&server, RegistryOptions { trust: Trust::Insecure, ..options() });
+    check(&server, RegistryOptions { trust: TlsTrust::Insecure, ..options() });
     let Some(other) = Distribution::start("a real registry", Mode::SelfSigned) else { return };
     for refused in [options(), given(&other.ca_cert)] {
         let error = image_of(&server.host, refused, "team/app:1").root().unwrap_err();

@@ -34,7 +34,7 @@ fn a_digest_takes_precedence_over_its_tag_and_is_verified() {
     fake.plan("/manifests/", Fault::Instead(b"{}".to_vec()));
     let error = image(&fake, options(), &format!("a/b@{}", stored.digest)).root().unwrap_err();
     let SourceError::WrongDigest { expected, actual, .. } = error.bare() else { panic!("{error}") };
-    assert_eq!((expected, actual), (&stored.digest, &Digest::of(b"{}")));
+    assert_eq!((expected, actual), (&stored.digest, &Digest::from_bytes(b"{}")));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn missing_content_is_named() {
     let error = image(&fake, options(), "a/b:2").root().unwrap_err();
     assert_eq!(error.to_string(), format!("tag {0}/a/b:2 was not found in {0}", fake.host));
     assert_eq!(error.hint(), Some("check the tag's name"));
-    let absent = Descriptor::new(OCI_LAYER, Digest::of(b"absent"), 6);
+    let absent = Descriptor::new(OCI_LAYER, Digest::from_bytes(b"absent"), 6);
     let error = read(&image(&fake, options(), "a/b:1"), &absent).unwrap_err();
     assert_eq!(error, format!("blob {0}/a/b@{1} was not found in {0}", fake.host, absent.digest));
     assert_eq!(fake.blob(&stored.layer).unwrap(), b"layer");
@@ -140,7 +140,7 @@ fn a_refusal_has_a_reason_and_a_hint() {
 fn an_unreachable_host_is_reported_after_the_attempts() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let reference = Reference::parse(&format!("127.0.0.1:{port}/a/b")).unwrap();
-    let error = Client::new(options()).unwrap().image(&reference).root().unwrap_err();
+    let error = RegistryClient::new(options()).unwrap().image(&reference).root().unwrap_err();
     assert!(matches!(error.bare(), SourceError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains("Connection refused"), "{error}");
 }
@@ -152,6 +152,10 @@ fn this_machine_has_several_names() {
     for name in ["localhost", "127.0.0.1"] {
         let host = fake.host.replace("127.0.0.1", name);
         let reference = Reference::parse(&format!("{host}/a/b:1")).unwrap();
-        assert_eq!(Client::new(options()).unwrap().image(&reference).root().unwrap().digest, stored.digest, "{name}");
+        assert_eq!(
+            RegistryClient::new(options()).unwrap().image(&reference).root().unwrap().digest,
+            stored.digest,
+            "{name}"
+        );
     }
 }

@@ -2,90 +2,95 @@
 
 use std::collections::BTreeMap;
 
-use super::state::{State, Status, Value};
+use super::state::{ExitStatus, ShellState, ShellValue};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{Interpreter, MAX_TEXT};
-use crate::shell::{AssignedValue, Assignment, Word};
+use super::{MAX_TEXT, ScriptInterpreter};
+use crate::shell::{AssignedValue, Assignment, ShellWord};
 
-impl Interpreter<'_, '_, '_> {
-    pub(super) fn assign(&mut self, state: &mut State, assignment: &Assignment) {
+impl ScriptInterpreter<'_, '_, '_> {
+    pub(super) fn assign(&mut self, state: &mut ShellState, assignment: &Assignment) {
         let old = state.var(&assignment.name).and_then(|var| var.value.clone());
         let value = match &assignment.value {
             AssignedValue::Scalar(word) => {
                 let text = self.text(state, word);
                 match (assignment.appends, &assignment.index, old) {
-                    (true, None, Some(Value::List(mut items))) => {
+                    (true, None, Some(ShellValue::List(mut items))) => {
                         items.push(text);
-                        Value::List(items)
+                        ShellValue::List(items)
                     }
                     (true, None, old) => {
                         let old = match old {
-                            Some(Value::Text(text)) => text,
+                            Some(ShellValue::Text(text)) => text,
                             _ => String::new(),
                         };
-                        Value::Text(self.bounded(format!("{old}{text}")))
+                        ShellValue::Text(self.bounded(format!("{old}{text}")))
                     }
-                    (appends, Some(index), Some(Value::Map(mut items))) => {
+                    (appends, Some(index), Some(ShellValue::Map(mut items))) => {
                         let key = self.text(state, index);
-                        put(&mut items, &key, text, appends);
-                        Value::Map(items)
+                        insert_item(&mut items, &key, text, appends);
+                        ShellValue::Map(items)
                     }
                     (_, Some(index), old) => {
                         let at = index.literal().and_then(|at| at.parse::<usize>().ok());
                         match (old, at) {
-                            (Some(Value::List(mut items)), Some(at)) if at < items.len() => {
+                            (Some(ShellValue::List(mut items)), Some(at)) if at < items.len() => {
                                 items[at] = text;
-                                Value::List(items)
+                                ShellValue::List(items)
                             }
-                            (Some(Value::List(mut items)), Some(at)) if at == items.len() && at < 1024 => {
+                            (Some(ShellValue::List(mut items)), Some(at)) if at == items.len() && at < 1024 => {
                                 items.push(text);
-                                Value::List(items)
+                                ShellValue::List(items)
                             }
-                            (None, Some(0)) => Value::List(vec![text]),
-                            _ => Value::List(vec![MANY.to_string()]),
+                            (None, Some(0)) => ShellValue::List(vec![text]),
+                            _ => ShellValue::List(vec![MANY.to_string()]),
                         }
                     }
-                    (false, None, Some(Value::List(mut items))) if !items.is_empty() => {
+                    (false, None, Some(ShellValue::List(mut items))) if !items.is_empty() => {
                         items[0] = text;
-                        Value::List(items)
+                        ShellValue::List(items)
                     }
-                    (false, None, _) => Value::Text(text),
+                    (false, None, _) => ShellValue::Text(text),
                 }
             }
-            AssignedValue::Array(elements) if matches!(old, Some(Value::Map(_))) => {
+            AssignedValue::Array(elements) if matches!(old, Some(ShellValue::Map(_))) => {
                 let mut items = match old {
-                    Some(Value::Map(items)) if assignment.appends => items,
+                    Some(ShellValue::Map(items)) if assignment.appends => items,
                     _ => BTreeMap::new(),
                 };
                 self.keyed(state, elements, &mut items);
-                Value::Map(items)
+                ShellValue::Map(items)
             }
             AssignedValue::Array(elements) => {
                 let mut items = match old {
-                    Some(Value::List(items)) if assignment.appends => items,
-                    Some(Value::Text(text)) if assignment.appends => vec![text],
+                    Some(ShellValue::List(items)) if assignment.appends => items,
+                    Some(ShellValue::Text(text)) if assignment.appends => vec![text],
                     _ => Vec::new(),
                 };
                 let is_keyed = elements.iter().any(|(key, _)| key.is_some());
                 let words: Vec<_> = elements.iter().map(|(_, word)| word.clone()).collect();
                 items.extend(self.fields(state, &words));
-                if is_keyed { Value::List(vec![MANY.to_string()]) } else { Value::List(items) }
+                if is_keyed { ShellValue::List(vec![MANY.to_string()]) } else { ShellValue::List(items) }
             }
         };
         state.set(&assignment.name, value);
     }
 
     /// Adds the elements of an associative array: `[key]=value`, or since bash 5.1 `key value`.
-    fn keyed(&mut self, state: &mut State, elements: &[(Option<Word>, Word)], items: &mut BTreeMap<String, String>) {
+    fn keyed(
+        &mut self,
+        state: &mut ShellState,
+        elements: &[(Option<ShellWord>, ShellWord)],
+        items: &mut BTreeMap<String, String>,
+    ) {
         let mut open: Option<String> = None;
         for (key, word) in elements {
             let value = self.text(state, word);
             match (key, open.take()) {
                 (Some(key), _) => {
                     let key = self.text(state, key);
-                    put(items, &key, value, false);
+                    insert_item(items, &key, value, false);
                 }
-                (None, Some(key)) => put(items, &key, value, false),
+                (None, Some(key)) => insert_item(items, &key, value, false),
                 (None, None) => open = Some(value),
             }
         }
@@ -94,12 +99,12 @@ impl Interpreter<'_, '_, '_> {
     /// `export`, `local`, `declare` and similar builtins, with assignments.
     pub(super) fn declare(
         &mut self,
-        mut state: State,
+        mut state: ShellState,
         name: &str,
         words: &[String],
         declared: &[Assignment],
-    ) -> Vec<State> {
-        state.status = Status::from_truth(Truth::Yes);
+    ) -> Vec<ShellState> {
+        state.status = ExitStatus::from_truth(Truth::Yes);
         let is_local = matches!(name, "local" | "declare" | "typeset");
         let is_association = words.iter().any(|word| word.starts_with('-') && word.contains('A'));
         for assignment in declared {
@@ -110,14 +115,14 @@ impl Interpreter<'_, '_, '_> {
                     continue;
                 }
                 if is_association {
-                    state.set(&assignment.name, Value::Map(BTreeMap::new()));
+                    state.set(&assignment.name, ShellValue::Map(BTreeMap::new()));
                 }
                 // A value from outside is not appended to.
                 let exported = state.var(&assignment.name).is_some_and(|var| var.is_exported);
                 self.assign_new(&mut state, assignment, exported);
             } else {
                 if is_association && !assignment.appends {
-                    state.set(&assignment.name, Value::Map(BTreeMap::new()));
+                    state.set(&assignment.name, ShellValue::Map(BTreeMap::new()));
                 }
                 self.assign(&mut state, assignment);
             }
@@ -129,11 +134,11 @@ impl Interpreter<'_, '_, '_> {
         if is_local && words.iter().any(|word| word.starts_with('-') && word.contains('n')) {
             declared.iter().for_each(|assignment| refer(&mut state, &assignment.name));
         }
-        state.status = Status::from_truth(Truth::Yes);
+        state.status = ExitStatus::from_truth(Truth::Yes);
         vec![state]
     }
 
-    fn assign_new(&mut self, state: &mut State, assignment: &Assignment, is_exported: bool) {
+    fn assign_new(&mut self, state: &mut ShellState, assignment: &Assignment, is_exported: bool) {
         self.assign(state, assignment);
         if is_exported {
             state.export(&assignment.name);
@@ -141,7 +146,7 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// Saves a variable before it becomes local to a function.
-    pub(super) fn keep_local(&mut self, state: &mut State, name: &str) {
+    pub(super) fn keep_local(&mut self, state: &mut ShellState, name: &str) {
         let old = state.var(name).cloned();
         self.spend(state.locals.last().map_or(0, Vec::len) / 32);
         if let Some(frame) = state.locals.last_mut()
@@ -151,7 +156,7 @@ impl Interpreter<'_, '_, '_> {
         }
     }
 
-    pub(super) fn declare_names(&mut self, state: &mut State, command: &str, words: &[String]) {
+    pub(super) fn declare_names(&mut self, state: &mut ShellState, command: &str, words: &[String]) {
         for word in words.iter().filter(|word| !word.starts_with('-')) {
             let (name, value) = match word.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_string())),
@@ -166,8 +171,8 @@ impl Interpreter<'_, '_, '_> {
                     let has = |letter: char| words.iter().any(|word| word.starts_with('-') && word.contains(letter));
                     match value {
                         Some(value) => state.set_text(name, value),
-                        None if has('A') => state.set(name, Value::Map(BTreeMap::new())),
-                        None if has('a') => state.set(name, Value::List(Vec::new())),
+                        None if has('A') => state.set(name, ShellValue::Map(BTreeMap::new())),
+                        None if has('a') => state.set(name, ShellValue::List(Vec::new())),
                         None if command == "local" => state.unset(name),
                         None => {}
                     }
@@ -189,17 +194,17 @@ impl Interpreter<'_, '_, '_> {
 }
 
 /// Makes a variable another name for the one that its value names. Writes through it are not followed.
-fn refer(state: &mut State, name: &str) {
-    let Some(Value::Text(other)) = state.var(name).and_then(|var| var.value.clone()) else { return };
+fn refer(state: &mut ShellState, name: &str) {
+    let Some(ShellValue::Text(other)) = state.var(name).and_then(|var| var.value.clone()) else { return };
     let own = state.var(&other).and_then(|var| var.value.clone());
     if own.is_none() {
-        state.set(&other, Value::Text(HOLE.to_string()));
+        state.set(&other, ShellValue::Text(HOLE.to_string()));
     }
-    state.set(name, own.unwrap_or(Value::Text(HOLE.to_string())));
+    state.set(name, own.unwrap_or(ShellValue::Text(HOLE.to_string())));
 }
 
 /// Adds an element. If its key is not known, it may be any.
-fn put(items: &mut BTreeMap<String, String>, key: &str, value: String, appends: bool) {
+fn insert_item(items: &mut BTreeMap<String, String>, key: &str, value: String, appends: bool) {
     let key = text::plain(key);
     if !text::is_known(&key) {
         items.values_mut().for_each(|value| *value = HOLE.to_string());

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::ending::End;
+use super::ending::ScriptEnd;
 use super::print::{echoed, printed};
-use super::state::{Flow, How, Start, State, Status, Value};
+use super::state::{ExitStatus, ProgramStart, ScriptFlow, ShellState, ShellValue, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{Interpreter, Shell, Source, tools};
+use super::{ScriptInterpreter, ScriptSource, Shell, tools};
 use crate::exec::environment::DEFAULT_PATH;
 use crate::shell;
 
@@ -17,20 +17,20 @@ const QUIET: &[&str] = &[
     "dirs",
 ];
 
-impl Interpreter<'_, '_, '_> {
+impl ScriptInterpreter<'_, '_, '_> {
     /// Runs a command that is not a function: a builtin or a program.
     pub(super) fn dispatch(
         &mut self,
-        mut state: State,
+        mut state: ShellState,
         name: &str,
         fields: Vec<String>,
         sets: Vec<(String, String)>,
         line: usize,
         is_tested: bool,
-    ) -> Vec<State> {
+    ) -> Vec<ShellState> {
         let words = &fields[1..];
-        let done = |mut state: State, truth: Truth| {
-            state.status = Status::from_truth(truth);
+        let done = |mut state: ShellState, truth: Truth| {
+            state.status = ExitStatus::from_truth(truth);
             vec![state]
         };
         match name {
@@ -53,14 +53,14 @@ impl Interpreter<'_, '_, '_> {
                 if argv.is_empty() {
                     return match words.first() {
                         Some(word) if word != "--" => {
-                            self.end(&state, End::Unknown(format!("passes exec the option {word}")), line);
+                            self.end(&state, ScriptEnd::Unknown(format!("passes exec the option {word}")), line);
                             Vec::new()
                         }
                         _ => done(state, Truth::Yes),
                     };
                 }
                 let sets = sets.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-                return self.start(state, Start { argv, sets, line, how: How::Exec, is_tested });
+                return self.start(state, ProgramStart { argv, sets, line, how: StartKind::Exec, is_tested });
             }
             "command" | "builtin" => return self.command_word(state, words, sets, line, is_tested),
             // bash refuses `--help` and other options with exit code 2; other shells have no such command.
@@ -151,31 +151,33 @@ impl Interpreter<'_, '_, '_> {
                 let blame = state.status.blame.clone().or(trouble);
                 state.status = match code {
                     None => state.status.clone(),
-                    Some(Some(0)) => Status::from_truth(Truth::Yes),
-                    Some(Some(code)) => Status { truth: Truth::No, code: Some((code & 0xff) as u8), blame, open: None },
-                    Some(None) if words[0].starts_with(HOLE) && state.trouble.is_some() => {
-                        Status { truth: Truth::No, code: None, blame: state.trouble.clone(), open: None }
+                    Some(Some(0)) => ExitStatus::from_truth(Truth::Yes),
+                    Some(Some(code)) => {
+                        ExitStatus { truth: Truth::No, code: Some((code & 0xff) as u8), blame, open: None }
                     }
-                    Some(None) => Status::from_truth(Truth::Maybe),
+                    Some(None) if words[0].starts_with(HOLE) && state.trouble.is_some() => {
+                        ExitStatus { truth: Truth::No, code: None, blame: state.trouble.clone(), open: None }
+                    }
+                    Some(None) => ExitStatus::from_truth(Truth::Maybe),
                 };
                 if name == "exit" {
                     let status = state.status.clone();
-                    self.end(&state, End::Quits(status), line);
+                    self.end(&state, ScriptEnd::Quits(status), line);
                     return Vec::new();
                 }
-                state.flow = Flow::Return;
+                state.flow = ScriptFlow::Return;
                 return vec![state];
             }
             "break" | "continue" => {
                 let levels = words.first().and_then(|word| word.parse().ok()).unwrap_or(1).max(1);
-                state.flow = if name == "break" { Flow::Break(levels) } else { Flow::Continue(levels) };
+                state.flow = if name == "break" { ScriptFlow::Break(levels) } else { ScriptFlow::Continue(levels) };
                 return vec![state];
             }
             "read" => return self.read(state, words),
             "mapfile" | "readarray" => {
                 let target = words.iter().rfind(|word| !word.starts_with('-')).map_or("MAPFILE", String::as_str);
                 let items = state.input.take().map_or(vec![MANY.to_string()], |lines| lines.to_vec());
-                state.set(target, Value::List(items));
+                state.set(target, ShellValue::List(items));
                 return done(state, Truth::Yes);
             }
             "getopts" => {
@@ -194,10 +196,10 @@ impl Interpreter<'_, '_, '_> {
             "." | "source" => return self.source_file(state, words, line, is_tested),
             "wait" => {
                 if let Some(blame) = state.background.clone() {
-                    state.status = Status { truth: Truth::No, code: None, blame: Some(blame), open: None };
+                    state.status = ExitStatus { truth: Truth::No, code: None, blame: Some(blame), open: None };
                     // The script waits for a program that fails, and ends the same way.
                     let status = state.status.clone();
-                    self.end(&state, End::Finishes(status), line);
+                    self.end(&state, ScriptEnd::Finishes(status), line);
                     return Vec::new();
                 }
                 return done(state, Truth::Maybe);
@@ -206,18 +208,18 @@ impl Interpreter<'_, '_, '_> {
             _ => {}
         }
         let sets = sets.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        self.start(state, Start { argv: fields, sets, line, how: How::Call, is_tested })
+        self.start(state, ProgramStart { argv: fields, sets, line, how: StartKind::Call, is_tested })
     }
 
     /// `command` and `builtin`.
     fn command_word(
         &mut self,
-        mut state: State,
+        mut state: ShellState,
         words: &[String],
         sets: Vec<(String, String)>,
         line: usize,
         is_tested: bool,
-    ) -> Vec<State> {
+    ) -> Vec<ShellState> {
         let options: Vec<&String> = words.iter().take_while(|word| word.starts_with('-') && word.len() > 1).collect();
         let rest = words[options.len()..].to_vec();
         if options.iter().any(|word| word.contains(['v', 'V'])) {
@@ -228,7 +230,7 @@ impl Interpreter<'_, '_, '_> {
                 _ if truth == Truth::No => {}
                 _ => state.print_unknown(),
             }
-            state.status = Status::from_truth(truth);
+            state.status = ExitStatus::from_truth(truth);
             return vec![state];
         }
         match rest.first().map(|name| text::plain(name)) {
@@ -238,7 +240,7 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// Whether a name is a command, and the path that `command -v` prints.
-    pub(super) fn is_command(&mut self, state: &State, name: &str) -> (Truth, Option<String>) {
+    pub(super) fn is_command(&mut self, state: &ShellState, name: &str) -> (Truth, Option<String>) {
         let name = &text::plain(name);
         if !text::is_known(name) {
             return (Truth::Maybe, None);
@@ -257,7 +259,7 @@ impl Interpreter<'_, '_, '_> {
         (if state.is_open { Truth::Usually(false) } else { Truth::No }, None)
     }
 
-    fn read(&mut self, mut state: State, words: &[String]) -> Vec<State> {
+    fn read(&mut self, mut state: ShellState, words: &[String]) -> Vec<ShellState> {
         let mut names: Vec<String> = Vec::new();
         let mut rest = words.iter();
         let mut is_list = false;
@@ -276,28 +278,29 @@ impl Interpreter<'_, '_, '_> {
         }
         let Some(lines) = state.input.clone() else {
             for name in &names {
-                let value = if is_list { Value::List(vec![MANY.to_string()]) } else { Value::Text(HOLE.to_string()) };
+                let value =
+                    if is_list { ShellValue::List(vec![MANY.to_string()]) } else { ShellValue::Text(HOLE.to_string()) };
                 state.set(name, value);
             }
-            state.status = Status::from_truth(Truth::Maybe);
+            state.status = ExitStatus::from_truth(Truth::Maybe);
             return vec![state];
         };
         let Some((line, after)) = lines.split_first() else {
             for name in &names {
                 state.set_text(name, "");
             }
-            state.status = Status::from_truth(Truth::No);
+            state.status = ExitStatus::from_truth(Truth::No);
             return vec![state];
         };
         let line = line.clone();
         state.input = Some(Rc::new(after.to_vec()));
         let has_own_separator = state
             .var("IFS")
-            .is_some_and(|var| var.value.as_ref().is_some_and(|value| *value != Value::Text(" \t\n".into())));
+            .is_some_and(|var| var.value.as_ref().is_some_and(|value| *value != ShellValue::Text(" \t\n".into())));
         match names.as_slice() {
             [name] if is_list => {
                 let items = line.split_whitespace().map(str::to_string).collect();
-                state.set(name, Value::List(items));
+                state.set(name, ShellValue::List(items));
             }
             [name] => state.set_text(name, line.trim().to_string()),
             names if has_own_separator => names.iter().for_each(|name| state.set_text(name, HOLE.to_string())),
@@ -313,17 +316,17 @@ impl Interpreter<'_, '_, '_> {
                 }
             }
         }
-        state.status = Status::from_truth(Truth::Yes);
+        state.status = ExitStatus::from_truth(Truth::Yes);
         vec![state]
     }
 
-    fn eval(&mut self, mut state: State, words: &[String], line: usize, is_tested: bool) -> Vec<State> {
+    fn eval(&mut self, mut state: ShellState, words: &[String], line: usize, is_tested: bool) -> Vec<ShellState> {
         let text = words.join(" ");
         if !text::is_known(&text) {
             state.is_open = true;
             state.has_unknown_commands = true;
             state.print_unknown();
-            state.status = Status::from_truth(Truth::Maybe);
+            state.status = ExitStatus::from_truth(Truth::Maybe);
             return vec![state];
         }
         let text = text::plain(&text);
@@ -335,24 +338,24 @@ impl Interpreter<'_, '_, '_> {
     /// Runs the commands of another text in this shell.
     fn within(
         &mut self,
-        state: State,
-        script: shell::Script,
+        state: ShellState,
+        script: shell::ShellScript,
         path: String,
         line: usize,
         is_tested: bool,
-    ) -> Vec<State> {
+    ) -> Vec<ShellState> {
         if !script.errors.is_empty() {
             let mut state = state;
             state.is_open = true;
             state.has_unknown_commands = true;
-            state.status = Status::from_truth(Truth::Maybe);
+            state.status = ExitStatus::from_truth(Truth::Maybe);
             return vec![state];
         }
         if !self.spend(1) {
             self.give_up(&state, "it runs too many commands to follow", line);
             return Vec::new();
         }
-        let source = Rc::new(Source { script, path });
+        let source = Rc::new(ScriptSource { script, path });
         let outer = std::mem::replace(&mut self.source, Rc::clone(&source));
         self.log.budget.nesting += 1;
         let states = if self.log.budget.nesting > super::MAX_NESTING {
@@ -366,7 +369,13 @@ impl Interpreter<'_, '_, '_> {
         states
     }
 
-    fn source_file(&mut self, mut state: State, words: &[String], line: usize, is_tested: bool) -> Vec<State> {
+    fn source_file(
+        &mut self,
+        mut state: ShellState,
+        words: &[String],
+        line: usize,
+        is_tested: bool,
+    ) -> Vec<ShellState> {
         let Some(word) = words.first().cloned() else { return vec![state] };
         let word = text::plain(&word);
         let path = match (text::is_known(&word), word.contains('/')) {
@@ -389,8 +398,8 @@ impl Interpreter<'_, '_, '_> {
                 let outer = (words.len() > 1).then(|| std::mem::replace(&mut state.args, Rc::new(words[1..].to_vec())));
                 let mut states = self.within(state, shell::parse(&text), path, line, is_tested);
                 for state in &mut states {
-                    if state.flow == Flow::Return {
-                        state.flow = Flow::Next;
+                    if state.flow == ScriptFlow::Return {
+                        state.flow = ScriptFlow::Next;
                     }
                     if let Some(outer) = &outer {
                         state.args = Rc::clone(outer);
@@ -402,7 +411,7 @@ impl Interpreter<'_, '_, '_> {
                 // The variables and functions that it sets are not known. If it does not exist, it may be mounted.
                 state.has_unknown_commands = true;
                 state.is_open |= is_there;
-                state.status = Status::from_truth(Truth::Maybe);
+                state.status = ExitStatus::from_truth(Truth::Maybe);
                 vec![state]
             }
         }
@@ -415,7 +424,7 @@ fn is_builtin(name: &str) -> bool {
     builtins.split_whitespace().any(|builtin| builtin == name)
 }
 
-fn set(state: &mut State, words: &[String]) {
+fn set(state: &mut ShellState, words: &[String]) {
     let mut words = words;
     while let Some((word, rest)) = words.split_first() {
         match word.as_str() {

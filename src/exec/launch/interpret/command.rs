@@ -3,26 +3,31 @@
 use std::hash::BuildHasher;
 use std::rc::Rc;
 
-use super::ending::{End, is_missing};
+use super::ending::{ScriptEnd, is_missing};
 use super::run::lines;
-use super::state::{Blame, Flow, How, Start, State, Status};
+use super::state::{ExitStatus, FailedStart, ProgramStart, ScriptFlow, ShellState, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{Interpreter, START_STEPS, tools};
-use crate::exec::kernel::binfmt::Machine;
+use super::{START_STEPS, ScriptInterpreter, tools};
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::cwd::Cwd;
-use crate::exec::launch::walk::{Caller, Walk};
-use crate::exec::log::{Followed, KnownCall, Step};
+use crate::exec::launch::walk::{Caller, StartWalk};
+use crate::exec::log::{Followed, KnownCall, OpenedFile};
 use crate::exec::outcome::{Death, Outcome};
-use crate::shell::{AssignedValue, Command, CommandKind, List, RedirectKind, Simple};
+use crate::shell::{AssignedValue, CommandKind, CommandList, RedirectKind, ShellCommand, Simple};
 
 /// The table of users. Tools that add users count as writing it.
 const PASSWD: &str = "/etc/passwd";
 /// Stands for all directories that a script creates, in the set of the paths that it writes.
 const DIRECTORIES: &str = "/*/";
 
-impl<'a> Interpreter<'_, 'a, '_> {
+impl<'a> ScriptInterpreter<'_, 'a, '_> {
     /// Runs a command with its redirections.
-    pub(super) fn redirected(&mut self, mut state: State, command: &Command, is_tested: bool) -> Vec<State> {
+    pub(super) fn redirected(
+        &mut self,
+        mut state: ShellState,
+        command: &ShellCommand,
+        is_tested: bool,
+    ) -> Vec<ShellState> {
         if command.redirects.is_empty() {
             return self.kind(state, command, is_tested);
         }
@@ -62,7 +67,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
             if let Some(input) = input {
                 state.input = input;
             }
-            state.status = Status::from_truth(Truth::Yes);
+            state.status = ExitStatus::from_truth(Truth::Yes);
             return vec![state];
         }
         let saved_output = if hides_output { state.output.take() } else { None };
@@ -83,10 +88,16 @@ impl<'a> Interpreter<'_, 'a, '_> {
         states
     }
 
-    pub(super) fn simple(&mut self, mut state: State, simple: &Simple, line: usize, is_tested: bool) -> Vec<State> {
+    pub(super) fn simple(
+        &mut self,
+        mut state: ShellState,
+        simple: &Simple,
+        line: usize,
+        is_tested: bool,
+    ) -> Vec<ShellState> {
         // Without a command name, the status is that of a substitution.
         let before = state.status.clone();
-        state.status = Status::from_truth(Truth::Yes);
+        state.status = ExitStatus::from_truth(Truth::Yes);
         let mut fields = self.with_status(&mut state, &before, |own, state| own.fields(state, &simple.words));
         // Words that are usually absent, as in `$WRAPPER app`.
         while fields.len() > 1 && fields[0].starts_with(MANY) {
@@ -127,9 +138,9 @@ impl<'a> Interpreter<'_, 'a, '_> {
     /// Expands with the earlier `$?`, and keeps the status of a substitution.
     fn with_status<T>(
         &mut self,
-        state: &mut State,
-        before: &Status,
-        expand: impl FnOnce(&mut Self, &mut State) -> T,
+        state: &mut ShellState,
+        before: &ExitStatus,
+        expand: impl FnOnce(&mut Self, &mut ShellState) -> T,
     ) -> T {
         let own = std::mem::replace(&mut state.status, before.clone());
         let marker = state.status.clone();
@@ -142,13 +153,13 @@ impl<'a> Interpreter<'_, 'a, '_> {
 
     fn call(
         &mut self,
-        mut state: State,
-        body: &Rc<Command>,
-        script: &Rc<super::Source>,
+        mut state: ShellState,
+        body: &Rc<ShellCommand>,
+        script: &Rc<super::ScriptSource>,
         fields: Vec<String>,
         line: usize,
         is_tested: bool,
-    ) -> Vec<State> {
+    ) -> Vec<ShellState> {
         if !self.spend(1) {
             self.give_up(&state, "it runs too many commands to follow", line);
             return Vec::new();
@@ -156,13 +167,13 @@ impl<'a> Interpreter<'_, 'a, '_> {
         let outer_args = std::mem::replace(&mut state.args, Rc::new(fields[1..].to_vec()));
         let outer_source = std::mem::replace(&mut self.source, Rc::clone(script));
         state.locals.push(Vec::new());
-        state.status = Status::from_truth(Truth::Yes);
+        state.status = ExitStatus::from_truth(Truth::Yes);
         let mut states = self.command(state, body, is_tested);
         self.source = outer_source;
         for state in &mut states {
             state.args = Rc::clone(&outer_args);
-            if state.flow == Flow::Return {
-                state.flow = Flow::Next;
+            if state.flow == ScriptFlow::Return {
+                state.flow = ScriptFlow::Next;
             }
             for (name, var) in state.locals.pop().unwrap_or_default().into_iter().rev() {
                 let vars = Rc::make_mut(&mut state.vars);
@@ -176,10 +187,10 @@ impl<'a> Interpreter<'_, 'a, '_> {
     }
 
     /// Returns the machine with the script's current directory.
-    pub(super) fn machine_at(&self, state: &State) -> Option<Machine<'a>> {
+    pub(super) fn machine_at(&self, state: &ShellState) -> Option<ExecMachine<'a>> {
         let cwd = state.cwd.as_ref()?;
         let here = Cwd::parse(self.machine.rootfs, &text::plain(cwd)).ok()?;
-        Some(Machine {
+        Some(ExecMachine {
             rootfs: self.machine.rootfs,
             node: self.machine.node,
             kernel: self.machine.kernel,
@@ -190,8 +201,8 @@ impl<'a> Interpreter<'_, 'a, '_> {
     }
 
     /// Starts a program.
-    pub(super) fn start(&mut self, mut state: State, start: Start) -> Vec<State> {
-        let Start { argv, sets, line, how, is_tested } = start;
+    pub(super) fn start(&mut self, mut state: ShellState, start: ProgramStart) -> Vec<ShellState> {
+        let ProgramStart { argv, sets, line, how, is_tested } = start;
         let name = text::plain(&argv[0]);
         let is_relative = |word: &str| word.contains('/') && !word.starts_with(['/', '-', HOLE, MANY]);
         let is_lost = state.cwd.is_none() && (is_relative(&name) || argv.iter().skip(1).any(|word| is_relative(word)));
@@ -206,20 +217,20 @@ impl<'a> Interpreter<'_, 'a, '_> {
             let why = unknown.unwrap_or_else(|| format!("starts {name} in a directory that is only known at run time"));
             if let Some(KnownCall { outcome, steps, says, followed }) = self.perhaps(&state, &argv, &sets, (line, how))
             {
-                if how == How::Exec {
-                    self.end(&state, End::Becomes { outcome, steps, says, followed }, line);
+                if how == StartKind::Exec {
+                    self.end(&state, ScriptEnd::Becomes { outcome, steps, says, followed }, line);
                     return Vec::new();
                 }
                 state.status = self.failed(outcome, steps, says, line, is_tested);
                 return vec![state];
             }
-            if how == How::Exec {
-                self.end(&state, End::Unknown(why), line);
+            if how == StartKind::Exec {
+                self.end(&state, ScriptEnd::Unknown(why), line);
                 return Vec::new();
             }
             state.is_open = true;
             state.print_unknown();
-            state.status = Status::from_truth(Truth::Maybe);
+            state.status = ExitStatus::from_truth(Truth::Maybe);
             return vec![state];
         };
         if !self.spend(1) {
@@ -234,18 +245,19 @@ impl<'a> Interpreter<'_, 'a, '_> {
         let is_written = |path: &str| self.absolute(&state, path).is_some_and(|path| state.written.contains(&path));
         if name.contains('/') && is_written(&name) {
             let why = format!("starts {name}, which the script itself writes");
-            if how == How::Exec {
-                self.end(&state, End::Unknown(why), line);
+            if how == StartKind::Exec {
+                self.end(&state, ScriptEnd::Unknown(why), line);
                 return Vec::new();
             }
-            state.status = Status::from_truth(Truth::Maybe);
+            state.status = ExitStatus::from_truth(Truth::Maybe);
             return vec![state];
         }
         let has_new_accounts = self.walk.has_new_accounts || state.written.contains(PASSWD);
         let has_new_directories = self.walk.has_new_directories || state.written.contains(DIRECTORIES);
-        let walk = Walk { env, is_open: state.is_open, has_new_accounts, has_new_directories, ..self.walk.clone() };
+        let walk =
+            StartWalk { env, is_open: state.is_open, has_new_accounts, has_new_directories, ..self.walk.clone() };
         let label = self.source.path.clone();
-        let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == How::Exec };
+        let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == StartKind::Exec };
         let flags = (walk.is_open, has_new_accounts, has_new_directories, walk.depth, how as u8, line);
         let call = (&argv, &walk.env, flags, &walk.user, &state.cwd, &label);
         // The map's own keys are random, so no image can hold two calls that are known to collide.
@@ -261,7 +273,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
                 let steps = std::mem::replace(&mut self.log.steps, steps);
                 let says = std::mem::replace(&mut self.log.says, says);
                 let followed = std::mem::replace(&mut self.log.followed, before);
-                if how == How::Call && steps.is_empty() {
+                if how == StartKind::Call && steps.is_empty() {
                     // It is not in the image, but an earlier command may have created it.
                     self.log.doubts.truncate(doubts);
                 }
@@ -279,15 +291,15 @@ impl<'a> Interpreter<'_, 'a, '_> {
         }
         let is_missing = outcome.cause().is_some_and(|cause| is_missing(cause.kind));
         if is_missing && state.has_unknown_commands && !name.contains('/') {
-            if how == How::Exec {
-                self.end(&state, End::Unknown(format!("starts {name}, which is not in the image")), line);
+            if how == StartKind::Exec {
+                self.end(&state, ScriptEnd::Unknown(format!("starts {name}, which is not in the image")), line);
                 return Vec::new();
             }
-            state.status = Status::from_truth(Truth::Maybe);
+            state.status = ExitStatus::from_truth(Truth::Maybe);
             return vec![state];
         }
-        if how == How::Exec {
-            self.end(&state, End::Becomes { outcome, steps, says, followed }, line);
+        if how == StartKind::Exec {
+            self.end(&state, ScriptEnd::Becomes { outcome, steps, says, followed }, line);
             return Vec::new();
         }
         self.log.visited.extend(steps.iter().cloned());
@@ -296,7 +308,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
             if is_absent || !self.tool(&mut state, &name, &argv, line) {
                 state.print_unknown();
                 let is_asked = is_absent || tools::is_question(&name);
-                state.status = Status::from_truth(if is_asked { Truth::Maybe } else { Truth::Usually(true) });
+                state.status = ExitStatus::from_truth(if is_asked { Truth::Maybe } else { Truth::Usually(true) });
             }
             if let Followed::Partial { at, why } = followed {
                 state.status.open = Some(Rc::new((at, why)));
@@ -312,27 +324,27 @@ impl<'a> Interpreter<'_, 'a, '_> {
     pub(super) fn failed(
         &self,
         outcome: Outcome,
-        steps: Vec<Step>,
+        steps: Vec<OpenedFile>,
         says: Vec<String>,
         line: usize,
         is_tested: bool,
-    ) -> Status {
+    ) -> ExitStatus {
         if matches!(outcome, Outcome::Unknown { .. }) {
-            return Status::from_truth(Truth::Maybe);
+            return ExitStatus::from_truth(Truth::Maybe);
         }
         let code = match outcome {
             Outcome::Dies { death: Death::Exit(code), .. } => Some(code),
             Outcome::Dies { death: Death::Signal(signal), .. } => Some(signal.saturating_add(128)),
             _ => None,
         };
-        let blame = Blame { outcome, steps, says, line, is_tested };
+        let blame = FailedStart { outcome, steps, says, line, is_tested };
         // A program that exits with success did not make the script fail.
         let truth = if code == Some(0) { Truth::Maybe } else { Truth::No };
-        Status { truth, code, blame: Some(Rc::new(blame)), open: None }
+        ExitStatus { truth, code, blame: Some(Rc::new(blame)), open: None }
     }
 
     /// `$(<FILE)`
-    pub(super) fn captured_file(&mut self, state: &mut State, list: &List) -> Option<String> {
+    pub(super) fn captured_file(&mut self, state: &mut ShellState, list: &CommandList) -> Option<String> {
         let [item] = list.items.as_slice() else { return None };
         let [command] = item.first.commands.as_slice() else { return None };
         let CommandKind::Simple(simple) = &command.kind else { return None };
@@ -342,7 +354,7 @@ impl<'a> Interpreter<'_, 'a, '_> {
         }
         let path = self.text(state, &redirect.target);
         let text = self.file_text(state, &path).unwrap_or(HOLE.to_string());
-        state.status = Status::from_truth(Truth::Maybe);
+        state.status = ExitStatus::from_truth(Truth::Maybe);
         Some(text.trim_end_matches('\n').to_string())
     }
 }

@@ -2,17 +2,19 @@
 
 use std::rc::Rc;
 
-use super::ending::End;
-use super::state::{Blame, Flow, Function, State, Status, joined};
+use super::ending::ScriptEnd;
+use super::state::{ExitStatus, FailedStart, ScriptFlow, ShellFunction, ShellState, joined};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{Interpreter, MAX_BRANCHES, MAX_NESTING};
-use crate::shell::{self, Arm, ArmEnd, Command, CommandKind, Condition, List, Part, UnaryTest, Word};
+use super::{MAX_BRANCHES, MAX_NESTING, ScriptInterpreter};
+use crate::shell::{
+    self, Arm, ArmEnd, CommandKind, CommandList, Condition, ShellCommand, ShellWord, UnaryTest, WordPart,
+};
 
 /// Number of iterations of a loop with an unknown condition, after which the values that it changes are unknown.
 const VAGUE_ITERATIONS: usize = 2;
 
-impl Interpreter<'_, '_, '_> {
-    pub(super) fn command(&mut self, state: State, command: &Command, is_tested: bool) -> Vec<State> {
+impl ScriptInterpreter<'_, '_, '_> {
+    pub(super) fn command(&mut self, state: ShellState, command: &ShellCommand, is_tested: bool) -> Vec<ShellState> {
         if self.log.budget.nesting >= MAX_NESTING {
             self.give_up(&state, "its commands are nested too deeply to follow", command.line);
             return Vec::new();
@@ -23,7 +25,7 @@ impl Interpreter<'_, '_, '_> {
         states
     }
 
-    pub(super) fn kind(&mut self, mut state: State, command: &Command, is_tested: bool) -> Vec<State> {
+    pub(super) fn kind(&mut self, mut state: ShellState, command: &ShellCommand, is_tested: bool) -> Vec<ShellState> {
         match &command.kind {
             CommandKind::Simple(simple) => self.simple(state, simple, command.line, is_tested),
             CommandKind::Group(list) => self.list(vec![state], list, is_tested),
@@ -52,20 +54,21 @@ impl Interpreter<'_, '_, '_> {
                 self.case(state, &subject, arms, is_tested)
             }
             CommandKind::Function { name, body } => {
-                let function = Function { body: Rc::clone(body), script: Rc::clone(&self.source) };
+                let function = ShellFunction { body: Rc::clone(body), script: Rc::clone(&self.source) };
                 Rc::make_mut(&mut state.functions).insert(name.clone(), function);
-                state.status = Status::from_truth(Truth::Yes);
+                state.status = ExitStatus::from_truth(Truth::Yes);
                 vec![state]
             }
             CommandKind::Test(condition) => {
                 let truth = self.condition(&mut state, condition);
-                state.status = Status::from_truth(truth);
+                state.status = ExitStatus::from_truth(truth);
                 vec![state]
             }
             CommandKind::Arithmetic(word) => {
                 let text = self.text(&mut state, word);
                 let number = self.number(&mut state, &shell::expression(&text::plain(&text)));
-                state.status = Status::from_truth(number.map_or(Truth::Maybe, |number| Truth::from_bool(number != 0)));
+                state.status =
+                    ExitStatus::from_truth(number.map_or(Truth::Maybe, |number| Truth::from_bool(number != 0)));
                 vec![state]
             }
         }
@@ -73,18 +76,18 @@ impl Interpreter<'_, '_, '_> {
 
     fn branches(
         &mut self,
-        state: State,
-        branches: &[(List, List)],
-        otherwise: Option<&List>,
+        state: ShellState,
+        branches: &[(CommandList, CommandList)],
+        otherwise: Option<&CommandList>,
         is_tested: bool,
-    ) -> Vec<State> {
+    ) -> Vec<ShellState> {
         let mut done = Vec::new();
         let mut open = vec![state];
         for (condition, body) in branches {
             let mut held = Vec::new();
             let mut failed = Vec::new();
             for state in self.list(open, condition, true) {
-                if state.flow != Flow::Next {
+                if state.flow != ScriptFlow::Next {
                     done.push(state);
                     continue;
                 }
@@ -98,16 +101,16 @@ impl Interpreter<'_, '_, '_> {
         }
         match otherwise {
             Some(body) => done.extend(self.list(open, body, is_tested)),
-            None => {
-                done.extend(open.into_iter().map(|state| State { status: Status::from_truth(Truth::Yes), ..state }))
-            }
+            None => done.extend(
+                open.into_iter().map(|state| ShellState { status: ExitStatus::from_truth(Truth::Yes), ..state }),
+            ),
         }
-        done.into_iter().map(|state| State { trouble: None, ..state }).collect()
+        done.into_iter().map(|state| ShellState { trouble: None, ..state }).collect()
     }
 
     /// Returns the two branches after a condition. A variable that only a user sets is unknown on the branch on which
     /// it is set.
-    fn decide(&mut self, state: State, condition: &List) -> (Option<State>, Option<State>) {
+    fn decide(&mut self, state: ShellState, condition: &CommandList) -> (Option<ShellState>, Option<ShellState>) {
         let truth = state.status.truth;
         let blame = state.status.blame.clone();
         let (mut yes, mut no) = state.fork(truth);
@@ -122,14 +125,21 @@ impl Interpreter<'_, '_, '_> {
         }
         for branch in [&mut yes, &mut no].into_iter().flatten() {
             branch.trouble = blame.clone();
-            branch.status = Status::from_truth(Truth::Yes);
+            branch.status = ExitStatus::from_truth(Truth::Yes);
         }
         (yes, no)
     }
 
-    fn for_each(&mut self, state: State, name: &str, values: Vec<String>, body: &List, is_tested: bool) -> Vec<State> {
+    fn for_each(
+        &mut self,
+        state: ShellState,
+        name: &str,
+        values: Vec<String>,
+        body: &CommandList,
+        is_tested: bool,
+    ) -> Vec<ShellState> {
         let mut done = Vec::new();
-        let mut open = vec![State { status: Status::from_truth(Truth::Yes), ..state }];
+        let mut open = vec![ShellState { status: ExitStatus::from_truth(Truth::Yes), ..state }];
         for (turn, value) in values.into_iter().enumerate() {
             if turn > self.turn_limit() || open.is_empty() {
                 break;
@@ -160,27 +170,33 @@ impl Interpreter<'_, '_, '_> {
 
     /// Runs one iteration of a loop's body. Returns the branches that continue the loop. Those that leave it are added
     /// to `done`.
-    fn turn(&mut self, state: State, body: &List, is_tested: bool, done: &mut Vec<State>) -> Vec<State> {
+    fn turn(
+        &mut self,
+        state: ShellState,
+        body: &CommandList,
+        is_tested: bool,
+        done: &mut Vec<ShellState>,
+    ) -> Vec<ShellState> {
         let mut next = Vec::new();
         for mut state in self.list(vec![state], body, is_tested) {
             match state.flow {
-                Flow::Next => next.push(state),
-                Flow::Break(levels) | Flow::Continue(levels) if levels > 1 => {
+                ScriptFlow::Next => next.push(state),
+                ScriptFlow::Break(levels) | ScriptFlow::Continue(levels) if levels > 1 => {
                     state.flow = match state.flow {
-                        Flow::Break(_) => Flow::Break(levels - 1),
-                        _ => Flow::Continue(levels - 1),
+                        ScriptFlow::Break(_) => ScriptFlow::Break(levels - 1),
+                        _ => ScriptFlow::Continue(levels - 1),
                     };
                     done.push(state);
                 }
-                Flow::Break(_) => {
-                    state.flow = Flow::Next;
+                ScriptFlow::Break(_) => {
+                    state.flow = ScriptFlow::Next;
                     done.push(state);
                 }
-                Flow::Continue(_) => {
-                    state.flow = Flow::Next;
+                ScriptFlow::Continue(_) => {
+                    state.flow = ScriptFlow::Next;
                     next.push(state);
                 }
-                Flow::Return => done.push(state),
+                ScriptFlow::Return => done.push(state),
             }
         }
         next
@@ -188,18 +204,18 @@ impl Interpreter<'_, '_, '_> {
 
     fn repeat(
         &mut self,
-        state: State,
+        state: ShellState,
         is_until: bool,
-        condition: &List,
-        body: &List,
+        condition: &CommandList,
+        body: &CommandList,
         line: usize,
         is_tested: bool,
-    ) -> Vec<State> {
+    ) -> Vec<ShellState> {
         let mut done = Vec::new();
         let entry = Rc::clone(&state.vars);
         let mut open = vec![state];
         let mut vague = 0;
-        let mut blame: Option<Rc<Blame>> = None;
+        let mut blame: Option<Rc<FailedStart>> = None;
         self.passed = None;
         for turn in 0.. {
             if turn >= self.turn_limit() {
@@ -209,14 +225,14 @@ impl Interpreter<'_, '_, '_> {
             let mut held = Vec::new();
             let mut is_vague = false;
             for mut state in self.list(std::mem::take(&mut open), condition, true) {
-                if state.flow != Flow::Next {
+                if state.flow != ScriptFlow::Next {
                     done.push(state);
                     continue;
                 }
                 blame = blame.or_else(|| state.status.blame.clone());
                 let truth = if is_until { state.status.truth.not() } else { state.status.truth };
                 is_vague |= !matches!(truth, Truth::Yes | Truth::No);
-                state.status = Status::from_truth(Truth::Yes);
+                state.status = ExitStatus::from_truth(Truth::Yes);
                 let (yes, no) = state.fork(truth);
                 held.extend(yes);
                 done.extend(no);
@@ -236,7 +252,7 @@ impl Interpreter<'_, '_, '_> {
                 !is_vague && open.len() == before.len() && open.iter().zip(&before).all(|(a, b)| a.is_alike(b));
             if goes_round {
                 for state in &open {
-                    self.end(state, End::Loops(blame.clone()), line);
+                    self.end(state, ScriptEnd::Loops(blame.clone()), line);
                 }
                 return joined(done, self.branch_limit(), false);
             }
@@ -257,20 +273,20 @@ impl Interpreter<'_, '_, '_> {
         let open = open.into_iter().map(|state| state.forget_changes(&entry)).collect();
         for state in self.list(open, condition, true) {
             let truth = if is_until { state.status.truth.not() } else { state.status.truth };
-            if truth == Truth::Yes || state.flow != Flow::Next {
-                self.end(&state, End::Loops(blame.clone()), line);
+            if truth == Truth::Yes || state.flow != ScriptFlow::Next {
+                self.end(&state, ScriptEnd::Loops(blame.clone()), line);
             } else {
-                done.push(State { status: Status::from_truth(Truth::Yes), ..state });
+                done.push(ShellState { status: ExitStatus::from_truth(Truth::Yes), ..state });
             }
         }
         joined(done, self.branch_limit(), false)
     }
 
-    fn case(&mut self, state: State, subject: &str, arms: &[Arm], is_tested: bool) -> Vec<State> {
+    fn case(&mut self, state: ShellState, subject: &str, arms: &[Arm], is_tested: bool) -> Vec<ShellState> {
         let mut done = Vec::new();
         let mut open = Some(state);
         // Branches that fall through into the next arm's body.
-        let mut falling: Vec<State> = Vec::new();
+        let mut falling: Vec<ShellState> = Vec::new();
         for arm in arms {
             let mut entering = std::mem::take(&mut falling);
             if let Some(mut state) = open.take() {
@@ -283,8 +299,10 @@ impl Interpreter<'_, '_, '_> {
                 open = failed;
                 entering.extend(held);
             }
-            let entering =
-                entering.into_iter().map(|state| State { status: Status::from_truth(Truth::Yes), ..state }).collect();
+            let entering = entering
+                .into_iter()
+                .map(|state| ShellState { status: ExitStatus::from_truth(Truth::Yes), ..state })
+                .collect();
             let after = self.list(entering, &arm.body, is_tested);
             match arm.end {
                 ArmEnd::FallThrough => falling = after,
@@ -295,11 +313,11 @@ impl Interpreter<'_, '_, '_> {
             }
         }
         done.extend(falling);
-        done.extend(open.map(|state| State { status: Status::from_truth(Truth::Yes), ..state }));
+        done.extend(open.map(|state| ShellState { status: ExitStatus::from_truth(Truth::Yes), ..state }));
         joined(done, self.branch_limit(), true)
     }
 
-    fn condition(&mut self, state: &mut State, condition: &Condition) -> Truth {
+    fn condition(&mut self, state: &mut ShellState, condition: &Condition) -> Truth {
         match condition {
             Condition::Unary(test, word) => {
                 let operand = self.text(state, word);
@@ -334,7 +352,7 @@ impl Interpreter<'_, '_, '_> {
 }
 
 /// Returns the variable whose emptiness a condition tests, if it is a plain test of one.
-fn tested_variable(condition: &List) -> Option<&str> {
+fn tested_variable(condition: &CommandList) -> Option<&str> {
     let [item] = condition.items.as_slice() else { return None };
     let [command] = item.first.commands.as_slice() else { return None };
     let word = match &command.kind {
@@ -351,9 +369,9 @@ fn tested_variable(condition: &List) -> Option<&str> {
     variable_of(word)
 }
 
-fn variable_of(word: &Word) -> Option<&str> {
+fn variable_of(word: &ShellWord) -> Option<&str> {
     let part = match word.parts.as_slice() {
-        [Part::DoubleQuoted(inner)] => match inner.as_slice() {
+        [WordPart::DoubleQuoted(inner)] => match inner.as_slice() {
             [part] => part,
             _ => return None,
         },
@@ -361,7 +379,9 @@ fn variable_of(word: &Word) -> Option<&str> {
         _ => return None,
     };
     match part {
-        Part::Parameter(parameter) if !parameter.is_indirect && !parameter.is_length && parameter.index.is_none() => {
+        WordPart::Parameter(parameter)
+            if !parameter.is_indirect && !parameter.is_length && parameter.index.is_none() =>
+        {
             let is_name = parameter.name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
             is_name.then_some(parameter.name.as_str())
         }

@@ -1,7 +1,8 @@
-//! `test`, `[` and the operators of `[[`.
+//! `test`, `[`, the operators of `[[`, and matching of patterns.
 
-use super::Interpreter;
-use super::state::{State, Value};
+use super::ScriptInterpreter;
+use super::pattern::{self, PatternToken};
+use super::state::{ShellState, ShellValue};
 use super::text::{self, Truth};
 use crate::image::NodeKind;
 use crate::shell::{BinaryTest, UnaryTest};
@@ -9,9 +10,22 @@ use crate::shell::{BinaryTest, UnaryTest};
 /// Maximum number of words of one `test`. Longer ones are not evaluated.
 const MAX_WORDS: usize = 64;
 
-impl Interpreter<'_, '_, '_> {
+impl ScriptInterpreter<'_, '_, '_> {
+    /// Whether a whole text matches a pattern in `case` and `[[`, where `shopt -s nocasematch` applies.
+    pub(super) fn compares(&mut self, state: &ShellState, tokens: &[PatternToken], text: &str) -> Truth {
+        if !state.ignores_case {
+            return self.matches(tokens, text);
+        }
+        self.matches(&pattern::folded(tokens), &text.to_ascii_lowercase())
+    }
+
+    /// Whether a whole text matches a pattern. Costs part of the call's budget.
+    pub(super) fn matches(&mut self, tokens: &[PatternToken], text: &str) -> Truth {
+        if self.is_affordable(tokens, text) { pattern::matches(tokens, text) } else { Truth::Maybe }
+    }
+
     /// `test` with its operands.
-    pub(super) fn test(&mut self, state: &mut State, words: &[String]) -> Truth {
+    pub(super) fn test(&mut self, state: &mut ShellState, words: &[String]) -> Truth {
         if words.iter().any(|word| word.starts_with(text::MANY)) || words.len() > MAX_WORDS {
             return Truth::Maybe;
         }
@@ -19,7 +33,7 @@ impl Interpreter<'_, '_, '_> {
         if rest.is_empty() { truth } else { Truth::Maybe }
     }
 
-    fn any_of<'w>(&mut self, state: &mut State, words: &'w [String]) -> (Truth, &'w [String]) {
+    fn any_of<'w>(&mut self, state: &mut ShellState, words: &'w [String]) -> (Truth, &'w [String]) {
         let (mut truth, mut rest) = self.all_of(state, words);
         while let Some((_, after)) = rest.split_first().filter(|(first, after)| *first == "-o" && !after.is_empty()) {
             let (next, after) = self.all_of(state, after);
@@ -29,7 +43,7 @@ impl Interpreter<'_, '_, '_> {
         (truth, rest)
     }
 
-    fn all_of<'w>(&mut self, state: &mut State, words: &'w [String]) -> (Truth, &'w [String]) {
+    fn all_of<'w>(&mut self, state: &mut ShellState, words: &'w [String]) -> (Truth, &'w [String]) {
         let (mut truth, mut rest) = self.one(state, words);
         while let Some((_, after)) = rest.split_first().filter(|(first, after)| *first == "-a" && !after.is_empty()) {
             let (next, after) = self.one(state, after);
@@ -39,7 +53,7 @@ impl Interpreter<'_, '_, '_> {
         (truth, rest)
     }
 
-    fn one<'w>(&mut self, state: &mut State, words: &'w [String]) -> (Truth, &'w [String]) {
+    fn one<'w>(&mut self, state: &mut ShellState, words: &'w [String]) -> (Truth, &'w [String]) {
         match words {
             [] => (Truth::No, words),
             [not, rest @ ..] if not == "!" && !rest.is_empty() => {
@@ -67,14 +81,14 @@ impl Interpreter<'_, '_, '_> {
         }
     }
 
-    pub(super) fn unary(&mut self, state: &mut State, test: UnaryTest, operand: &str) -> Truth {
+    pub(super) fn unary(&mut self, state: &mut ShellState, test: UnaryTest, operand: &str) -> Truth {
         let of_file = match test {
             UnaryTest::IsNotEmpty => return text::is_empty(operand).not(),
             UnaryTest::IsEmpty => return text::is_empty(operand),
             UnaryTest::IsSet if operand.contains('[') => {
                 let (name, key) = operand.trim_end_matches(']').split_once('[').unwrap_or((operand, ""));
                 return match state.var(name).and_then(|var| var.value.as_ref()) {
-                    Some(Value::Map(items))
+                    Some(ShellValue::Map(items))
                         if text::is_known(operand) && !items.contains_key(&text::MANY.to_string()) =>
                     {
                         Truth::from_bool(items.contains_key(&text::plain(key)))
@@ -102,7 +116,7 @@ impl Interpreter<'_, '_, '_> {
         if text::is_soft(operand) { of_file.soften() } else { of_file }
     }
 
-    fn file(&mut self, state: &mut State, test: UnaryTest, operand: &str) -> Truth {
+    fn file(&mut self, state: &mut ShellState, test: UnaryTest, operand: &str) -> Truth {
         let Some(path) = self.absolute(state, operand) else { return Truth::Maybe };
         if text::plain(operand).is_empty() {
             return Truth::No;

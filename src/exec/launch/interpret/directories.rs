@@ -4,17 +4,17 @@ use std::rc::Rc;
 
 use super::lines::version_key;
 use super::pattern;
-use super::state::{How, Start, State, Status};
+use super::state::{ExitStatus, ProgramStart, ShellState, StartKind};
 use super::text::{self, HOLE, Truth};
-use super::{Interpreter, MAX_TEXT};
+use super::{MAX_TEXT, ScriptInterpreter};
 use crate::exec::outcome::{Death, Outcome};
 use crate::exec::{Cause, CauseKind};
 use crate::image::NodeKind;
 use crate::inspect::FileKind;
 
-impl Interpreter<'_, '_, '_> {
+impl ScriptInterpreter<'_, '_, '_> {
     /// `ls`, as far as it prints names only.
-    pub(super) fn list_directory(&mut self, state: &mut State, words: &[String], operands: &[&String]) -> bool {
+    pub(super) fn list_directory(&mut self, state: &mut ShellState, words: &[String], operands: &[&String]) -> bool {
         let letters: Vec<char> =
             words.iter().filter(|word| word.starts_with('-')).flat_map(|word| word.chars().skip(1)).collect();
         // Other options sort by other facts or print more.
@@ -53,17 +53,17 @@ impl Interpreter<'_, '_, '_> {
         let text: String = names.iter().map(|name| format!("{name}\n")).collect();
         let text = self.bounded(text);
         state.print(&text);
-        state.status = Status::from_truth(if is_missing { Truth::Usually(false) } else { Truth::Yes });
+        state.status = ExitStatus::from_truth(if is_missing { Truth::Usually(false) } else { Truth::Yes });
         true
     }
 
     /// `cd`, `pushd` and `popd`.
-    pub(super) fn change_directory(&mut self, mut state: State, name: &str, words: &[String]) -> Vec<State> {
+    pub(super) fn change_directory(&mut self, mut state: ShellState, name: &str, words: &[String]) -> Vec<ShellState> {
         let target = words.iter().find(|word| !word.starts_with('-') || word.len() == 1).cloned();
         if name == "popd" && words.is_empty() {
             let earlier = Rc::make_mut(&mut state.pushed).pop();
             state.cwd = earlier.flatten();
-            state.status = Status::from_truth(if state.cwd.is_some() { Truth::Yes } else { Truth::Maybe });
+            state.status = ExitStatus::from_truth(if state.cwd.is_some() { Truth::Yes } else { Truth::Maybe });
             return vec![state];
         }
         if name == "pushd" {
@@ -77,14 +77,14 @@ impl Interpreter<'_, '_, '_> {
         };
         if target == "-" || !text::is_known(&target) {
             state.cwd = None;
-            state.status = Status::from_truth(Truth::Maybe);
+            state.status = ExitStatus::from_truth(Truth::Maybe);
             return vec![state];
         }
         if text::plain(&target).is_empty() {
             if text::is_soft(&target) {
                 state.cwd = None;
             }
-            state.status = Status::from_truth(Truth::Yes);
+            state.status = ExitStatus::from_truth(Truth::Yes);
             return vec![state];
         }
         let path = self.absolute(&state, &target);
@@ -98,12 +98,12 @@ impl Interpreter<'_, '_, '_> {
         if truth != Truth::No {
             state.cwd = path.map(|path| path.as_str().into());
         }
-        state.status = Status::from_truth(truth);
+        state.status = ExitStatus::from_truth(truth);
         vec![state]
     }
 
     /// `find DIR... TESTS -exec CMD {} ;`
-    pub(super) fn find(&mut self, state: &mut State, words: &[String], line: usize) -> bool {
+    pub(super) fn find(&mut self, state: &mut ShellState, words: &[String], line: usize) -> bool {
         let is_operator = |word: &&String| word.starts_with(['-', '!', '(']);
         let words: Vec<String> =
             words.iter().skip_while(|word| matches!(word.as_str(), "-L" | "-H" | "-P")).cloned().collect();
@@ -155,7 +155,7 @@ impl Interpreter<'_, '_, '_> {
             // A directory that does not exist may be mounted.
             let Some(found) = self.below(&path, depth) else {
                 state.print_unknown();
-                state.status = Status::from_truth(Truth::Maybe);
+                state.status = ExitStatus::from_truth(Truth::Maybe);
                 return true;
             };
             let base = path.trim_end_matches('/').matches('/').count();
@@ -189,11 +189,11 @@ impl Interpreter<'_, '_, '_> {
             let text = self.bounded(text);
             state.print(&text);
         }
-        state.status = Status::from_truth(Truth::Yes);
+        state.status = ExitStatus::from_truth(Truth::Yes);
         true
     }
 
-    fn run_on(&mut self, state: &mut State, command: &[String], path: &str, line: usize) {
+    fn run_on(&mut self, state: &mut ShellState, command: &[String], path: &str, line: usize) {
         let is_too_long = |word: &String| word.matches("{}").count().saturating_mul(path.len()) > MAX_TEXT;
         if command.iter().any(is_too_long) {
             return;
@@ -202,14 +202,14 @@ impl Interpreter<'_, '_, '_> {
         if argv.is_empty() {
             return;
         }
-        let start = Start { argv, sets: Vec::new(), line, how: How::Call, is_tested: true };
-        if let Some(after) = self.start(State { output: None, ..state.clone() }, start).into_iter().next() {
+        let start = ProgramStart { argv, sets: Vec::new(), line, how: StartKind::Call, is_tested: true };
+        if let Some(after) = self.start(ShellState { output: None, ..state.clone() }, start).into_iter().next() {
             state.is_open |= after.is_open;
         }
     }
 
     /// The end of run-parts on a text without a first line: it does not pass it to a shell, as the caller's would.
-    fn refused_text(&self, path: &str, line: usize) -> Option<Status> {
+    fn refused_text(&self, path: &str, line: usize) -> Option<ExitStatus> {
         let fact = self.machine.rootfs.view(self.find_node(path, true)?).fact;
         if !matches!(fact, Some(FileKind::Text(_) | FileKind::Config(_))) {
             return None;
@@ -222,7 +222,13 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// debianutils' and BusyBox's run-parts. It exits with 1 if a program does not run. Source: run-parts(8).
-    pub(super) fn run_parts(&mut self, state: &mut State, operands: &[&String], words: &[String], line: usize) -> bool {
+    pub(super) fn run_parts(
+        &mut self,
+        state: &mut ShellState,
+        operands: &[&String],
+        words: &[String],
+        line: usize,
+    ) -> bool {
         let Some(directory) = operands.last().and_then(|path| self.absolute(state, path)) else { return false };
         let stops = words.iter().any(|word| word == "--exit-on-error");
         let Some(found) = self.below(&directory, 1) else { return false };
@@ -237,10 +243,16 @@ impl Interpreter<'_, '_, '_> {
             if !is_name(name) || !is_script {
                 continue;
             }
-            let start = Start { argv: vec![path.clone()], sets: Vec::new(), line, how: How::Call, is_tested: true };
-            let child = State { output: None, ..state.clone() };
+            let start = ProgramStart {
+                argv: vec![path.clone()],
+                sets: Vec::new(),
+                line,
+                how: StartKind::Call,
+                is_tested: true,
+            };
+            let child = ShellState { output: None, ..state.clone() };
             let after = match self.refused_text(&path, line) {
-                Some(status) => Some(State { status, ..child }),
+                Some(status) => Some(ShellState { status, ..child }),
                 None => self.start(child, start).into_iter().next(),
             };
             if let Some(after) = after {
@@ -255,8 +267,8 @@ impl Interpreter<'_, '_, '_> {
         }
         state.print_unknown();
         state.status = match failed {
-            Some(status) => Status { code: Some(1), ..status },
-            None => Status::from_truth(Truth::Maybe),
+            Some(status) => ExitStatus { code: Some(1), ..status },
+            None => ExitStatus::from_truth(Truth::Maybe),
         };
         true
     }

@@ -2,16 +2,16 @@
 
 use std::rc::Rc;
 
-use super::state::{Blame, Status};
+use super::state::{ExitStatus, FailedStart};
 use super::text::Truth;
 use crate::exec::CauseKind;
-use crate::exec::log::{Certainty, Followed, Log, Risk, Step};
+use crate::exec::log::{Certainty, Followed, Log, OpenedFile, Risk};
 use crate::exec::outcome::{Death, Outcome};
 
 /// The end of one branch of a script.
 #[derive(Clone, Debug)]
 pub(super) struct Ending {
-    pub end: End,
+    pub end: ScriptEnd,
     pub weight: u64,
     pub output: Option<String>,
     pub is_open: bool,
@@ -19,27 +19,27 @@ pub(super) struct Ending {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum End {
+pub(super) enum ScriptEnd {
     /// The script ends itself: `exit`, or `set -e` after a test that fails.
-    Quits(Status),
+    Quits(ExitStatus),
     /// Its last command ended.
-    Finishes(Status),
+    Finishes(ExitStatus),
     /// It execs this program.
     Becomes {
         outcome: Outcome,
-        steps: Vec<Step>,
+        steps: Vec<OpenedFile>,
         says: Vec<String>,
         followed: Followed,
     },
     Unknown(String),
     /// An endless loop, and the program that fails in it.
-    Loops(Option<Rc<Blame>>),
+    Loops(Option<Rc<FailedStart>>),
 }
 
 impl Ending {
     /// Returns the failure, if there is one.
-    fn broken(&self) -> Option<(Outcome, &[Step], &[String])> {
-        let of_status = |status: &Status| {
+    fn broken(&self) -> Option<(Outcome, &[OpenedFile], &[String])> {
+        let of_status = |status: &ExitStatus| {
             let blame = status.blame.clone().filter(|_| status.truth == Truth::No)?;
             let mut outcome = blame.outcome.clone();
             if let (Outcome::Dies { death, .. }, Some(code)) = (&mut outcome, status.code) {
@@ -48,19 +48,19 @@ impl Ending {
             Some(outcome)
         };
         match &self.end {
-            End::Quits(status) | End::Finishes(status) => {
+            ScriptEnd::Quits(status) | ScriptEnd::Finishes(status) => {
                 let outcome = of_status(status)?;
                 let blame = status.blame.as_ref()?;
                 Some((outcome, &blame.steps, &blame.says))
             }
-            End::Becomes { outcome, steps, says, .. } => match outcome {
+            ScriptEnd::Becomes { outcome, steps, says, .. } => match outcome {
                 Outcome::Runs | Outcome::Emulated { .. } => None,
                 Outcome::Fails { .. } | Outcome::Dies { .. } | Outcome::Unknown { .. } => {
                     Some((outcome.clone(), steps, says))
                 }
             },
-            End::Loops(Some(blame)) => Some((blame.outcome.clone(), &blame.steps, &blame.says)),
-            End::Unknown(_) | End::Loops(None) => None,
+            ScriptEnd::Loops(Some(blame)) => Some((blame.outcome.clone(), &blame.steps, &blame.says)),
+            ScriptEnd::Unknown(_) | ScriptEnd::Loops(None) => None,
         }
     }
 }
@@ -84,12 +84,12 @@ pub(super) fn is_missing(kind: CauseKind) -> bool {
 pub(super) fn combined(log: &mut Log, endings: Vec<Ending>, path: &str) -> Option<Outcome> {
     // A branch that ends with a usage error is not a start.
     let is_quit = |ending: &&Ending| {
-        matches!(&ending.end, End::Quits(status) if status.truth == Truth::No) && ending.broken().is_none()
+        matches!(&ending.end, ScriptEnd::Quits(status) if status.truth == Truth::No) && ending.broken().is_none()
     };
     let (quits, others): (Vec<&Ending>, Vec<&Ending>) = endings.iter().partition(is_quit);
     let (broken, alive): (Vec<&Ending>, Vec<&Ending>) =
         others.into_iter().partition(|ending| ending.broken().is_some());
-    let is_unknown = |ending: &&&Ending| matches!(ending.end, End::Unknown(_));
+    let is_unknown = |ending: &&&Ending| matches!(ending.end, ScriptEnd::Unknown(_));
     let heaviest = |list: &[&Ending]| list.iter().map(|ending| ending.weight).max().unwrap_or(0);
     let fine: Vec<&Ending> = alive.iter().filter(|ending| !is_unknown(ending)).copied().collect();
     if !broken.is_empty() && (fine.is_empty() || heaviest(&alive) == 0 && heaviest(&broken) > 0) {
@@ -117,23 +117,24 @@ pub(super) fn combined(log: &mut Log, endings: Vec<Ending>, path: &str) -> Optio
         0 => alive.clone(),
         _ => alive.iter().filter(|ending| ending.weight > 0).copied().collect(),
     };
-    let becomes = |ending: &&&Ending| matches!(ending.end, End::Becomes { .. });
-    log.has_program |= usual.iter().any(|ending| matches!(ending.end, End::Becomes { followed: Followed::Full, .. }));
+    let becomes = |ending: &&&Ending| matches!(ending.end, ScriptEnd::Becomes { .. });
+    log.has_program |=
+        usual.iter().any(|ending| matches!(ending.end, ScriptEnd::Becomes { followed: Followed::Full, .. }));
     if let Some(main) = usual.iter().filter(becomes).rev().max_by_key(|ending| ending.weight)
-        && let End::Becomes { steps, says, .. } = &main.end
+        && let ScriptEnd::Becomes { steps, says, .. } = &main.end
     {
         log.steps.extend_from_slice(steps);
         log.says.extend_from_slice(says);
     }
     for ending in &usual {
         match &ending.end {
-            End::Unknown(why) => {
+            ScriptEnd::Unknown(why) => {
                 log.open_end::<()>(format!("{path}:{}", ending.line), why);
             }
-            End::Becomes { followed: Followed::Partial { at, why }, .. } => {
+            ScriptEnd::Becomes { followed: Followed::Partial { at, why }, .. } => {
                 log.open_end::<()>(at.clone(), why);
             }
-            End::Finishes(Status { open: Some(open), .. }) => {
+            ScriptEnd::Finishes(ExitStatus { open: Some(open), .. }) => {
                 log.open_end::<()>(open.0.clone(), &open.1);
             }
             _ => {}
@@ -141,7 +142,7 @@ pub(super) fn combined(log: &mut Log, endings: Vec<Ending>, path: &str) -> Optio
     }
     if usual.is_empty()
         && let Some(quit) = quits.iter().max_by_key(|ending| ending.weight)
-        && let End::Quits(Status { code: Some(code @ 1..), .. }) = &quit.end
+        && let ScriptEnd::Quits(ExitStatus { code: Some(code @ 1..), .. }) = &quit.end
     {
         log.open_end::<()>(format!("{path}:{}", quit.line), &format!("it exits with code {code}"));
     }

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::expression::Expression;
+use super::expression::RegularExpression;
 use super::numbers::{sliced, substring};
-use super::pattern::{self, Token};
-use super::state::{State, Value};
+use super::pattern::{self, PatternToken};
+use super::state::{ShellState, ShellValue};
 use super::text::{self, HOLE, MANY, SOFT, Truth};
-use super::{EXPRESSION_STEPS, Interpreter, MAX_BYTES, MAX_TEXT, STEP_COMPARISONS};
-use crate::shell::{self, DefaultKind, Index, Operation, Parameter, Part, ReplacePlace, Word};
+use super::{EXPRESSION_STEPS, MAX_BYTES, MAX_TEXT, STEP_COMPARISONS, ScriptInterpreter};
+use crate::shell::{self, DefaultKind, Operation, Parameter, ReplacePlace, ShellWord, SubscriptIndex, WordPart};
 
 /// Maximum number of fields of one word.
 const MAX_FIELDS: usize = 1024;
 
 /// A part of an expanded word.
-enum Piece {
+enum Fragment {
     Text {
         text: String,
         is_quoted: bool,
@@ -33,9 +33,9 @@ enum Looked {
     Unset,
 }
 
-impl Interpreter<'_, '_, '_> {
+impl ScriptInterpreter<'_, '_, '_> {
     /// Expands a command's words to fields.
-    pub(super) fn fields(&mut self, state: &mut State, words: &[Word]) -> Vec<String> {
+    pub(super) fn fields(&mut self, state: &mut ShellState, words: &[ShellWord]) -> Vec<String> {
         let mut fields = Vec::new();
         for word in words {
             let pieces = self.pieces(state, &word.parts, false);
@@ -50,42 +50,42 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// Expands a word to one text. Assignments, `case` and redirections do not split words.
-    pub(super) fn text(&mut self, state: &mut State, word: &Word) -> String {
+    pub(super) fn text(&mut self, state: &mut ShellState, word: &ShellWord) -> String {
         let pieces = self.pieces(state, &word.parts, false);
         let mut text = String::new();
         for piece in pieces {
             match piece {
-                Piece::Text { text: part, .. } => text.push_str(&part),
-                Piece::Break => text.push(' '),
+                Fragment::Text { text: part, .. } => text.push_str(&part),
+                Fragment::Break => text.push(' '),
             }
         }
         self.bounded(text)
     }
 
     /// Expands a word to a pattern.
-    pub(super) fn pattern(&mut self, state: &mut State, word: &Word) -> Option<Vec<Token>> {
+    pub(super) fn pattern(&mut self, state: &mut ShellState, word: &ShellWord) -> Option<Vec<PatternToken>> {
         let pieces = self.pieces(state, &word.parts, false).into_iter().filter_map(|piece| match piece {
-            Piece::Text { text, is_quoted, .. } => Some((text, is_quoted)),
-            Piece::Break => None,
+            Fragment::Text { text, is_quoted, .. } => Some((text, is_quoted)),
+            Fragment::Break => None,
         });
         pattern::pattern(&pieces.collect::<Vec<_>>())
     }
 
     /// Expands a word to an extended regular expression, in which quoted text stands for itself.
-    fn expression(&mut self, state: &mut State, word: &Word) -> Option<Expression> {
-        let mut expression = Expression::default();
+    fn expression(&mut self, state: &mut ShellState, word: &ShellWord) -> Option<RegularExpression> {
+        let mut expression = RegularExpression::default();
         for piece in self.pieces(state, &word.parts, false) {
             match piece {
-                Piece::Text { text, is_quoted: true, .. } => expression.push_literal(&text)?,
-                Piece::Text { text, is_quoted: false, .. } => expression.push(&text)?,
-                Piece::Break => expression.push_literal(" ")?,
+                Fragment::Text { text, is_quoted: true, .. } => expression.push_literal(&text)?,
+                Fragment::Text { text, is_quoted: false, .. } => expression.push(&text)?,
+                Fragment::Break => expression.push_literal(" ")?,
             }
         }
         Some(expression)
     }
 
     /// `[[ TEXT =~ WORD ]]`, which also sets BASH_REMATCH.
-    pub(super) fn matches_expression(&mut self, state: &mut State, subject: &str, word: &Word) -> Truth {
+    pub(super) fn matches_expression(&mut self, state: &mut ShellState, subject: &str, word: &ShellWord) -> Truth {
         let expression = self.expression(state, word);
         let is_spent = !self.spend(EXPRESSION_STEPS);
         let work = self.work();
@@ -99,7 +99,7 @@ impl Interpreter<'_, '_, '_> {
             Some(None) => (Truth::No, Vec::new()),
             Some(Some(groups)) => (Truth::Yes, groups),
         };
-        state.set("BASH_REMATCH", Value::List(groups));
+        state.set("BASH_REMATCH", ShellValue::List(groups));
         if text::is_soft(subject) { truth.soften() } else { truth }
     }
 
@@ -109,72 +109,65 @@ impl Interpreter<'_, '_, '_> {
         if text.len() > MAX_TEXT || self.log.budget.bytes > MAX_BYTES { HOLE.to_string() } else { text }
     }
 
-    /// Whether a whole text matches a pattern in `case` and `[[`, where `shopt -s nocasematch` applies.
-    pub(super) fn compares(&mut self, state: &State, tokens: &[Token], text: &str) -> Truth {
-        if !state.ignores_case {
-            return self.matches(tokens, text);
-        }
-        self.matches(&pattern::folded(tokens), &text.to_ascii_lowercase())
-    }
-
-    /// Whether a whole text matches a pattern. Costs part of the call's budget.
-    pub(super) fn matches(&mut self, tokens: &[Token], text: &str) -> Truth {
-        if self.is_affordable(tokens, text) { pattern::matches(tokens, text) } else { Truth::Maybe }
-    }
-
-    fn trimmed(&mut self, tokens: &[Token], text: &str, is_suffix: bool, is_longest: bool) -> String {
+    fn trimmed(&mut self, tokens: &[PatternToken], text: &str, is_suffix: bool, is_longest: bool) -> String {
         let is_affordable = self.is_affordable(tokens, text);
         if is_affordable { pattern::trimmed(tokens, text, is_suffix, is_longest) } else { HOLE.to_string() }
     }
 
-    fn pieces(&mut self, state: &mut State, parts: &[Part], is_quoted: bool) -> Vec<Piece> {
+    fn pieces(&mut self, state: &mut ShellState, parts: &[WordPart], is_quoted: bool) -> Vec<Fragment> {
         let mut pieces = Vec::new();
         for (at, part) in parts.iter().enumerate() {
             match part {
-                Part::Literal(text) => {
+                WordPart::Literal(text) => {
                     let text = match text.strip_prefix('~') {
                         Some(rest) if at == 0 && (rest.is_empty() || rest.starts_with('/')) => {
                             format!("{}{rest}", self.scalar(state, "HOME"))
                         }
                         _ => text::clean(text),
                     };
-                    pieces.push(Piece::Text { text, is_quoted, splits: false });
+                    pieces.push(Fragment::Text { text, is_quoted, splits: false });
                 }
-                Part::Quoted(text) => {
-                    pieces.push(Piece::Text { text: text::clean(text), is_quoted: true, splits: false })
+                WordPart::Quoted(text) => {
+                    pieces.push(Fragment::Text { text: text::clean(text), is_quoted: true, splits: false })
                 }
-                Part::DoubleQuoted(inner) if inner.is_empty() => {
-                    pieces.push(Piece::Text { text: String::new(), is_quoted: true, splits: false });
+                WordPart::DoubleQuoted(inner) if inner.is_empty() => {
+                    pieces.push(Fragment::Text { text: String::new(), is_quoted: true, splits: false });
                 }
-                Part::DoubleQuoted(inner) => pieces.extend(self.pieces(state, inner, true)),
-                Part::Parameter(parameter) => self.parameter(state, parameter, is_quoted, &mut pieces),
-                Part::Command(list) => {
+                WordPart::DoubleQuoted(inner) => pieces.extend(self.pieces(state, inner, true)),
+                WordPart::Parameter(parameter) => self.parameter(state, parameter, is_quoted, &mut pieces),
+                WordPart::Command(list) => {
                     let text = self.capture(state, list);
-                    pieces.push(Piece::Text { text, is_quoted, splits: !is_quoted });
+                    pieces.push(Fragment::Text { text, is_quoted, splits: !is_quoted });
                 }
-                Part::Arithmetic(word) => {
+                WordPart::Arithmetic(word) => {
                     let text = self.text(state, word);
                     let number = self.number(state, &shell::expression(&text::plain(&text)));
                     let text = number.map_or(HOLE.to_string(), |number| number.to_string());
-                    pieces.push(Piece::Text { text, is_quoted, splits: !is_quoted });
+                    pieces.push(Fragment::Text { text, is_quoted, splits: !is_quoted });
                 }
-                Part::Process(list) => {
+                WordPart::Process(list) => {
                     self.aside(state, list);
-                    pieces.push(Piece::Text { text: HOLE.to_string(), is_quoted: true, splits: false });
+                    pieces.push(Fragment::Text { text: HOLE.to_string(), is_quoted: true, splits: false });
                 }
             }
         }
         pieces
     }
 
-    fn parameter(&mut self, state: &mut State, parameter: &Parameter, is_quoted: bool, pieces: &mut Vec<Piece>) {
+    fn parameter(
+        &mut self,
+        state: &mut ShellState,
+        parameter: &Parameter,
+        is_quoted: bool,
+        pieces: &mut Vec<Fragment>,
+    ) {
         let splits = !is_quoted;
         if self.log.budget.bytes > MAX_BYTES {
             // The budget does not even allow a copy.
-            return pieces.push(Piece::Text { text: HOLE.to_string(), is_quoted, splits });
+            return pieces.push(Fragment::Text { text: HOLE.to_string(), is_quoted, splits });
         }
         let looked = self.look_up(state, parameter);
-        let is_list = matches!(parameter.index, Some(Index::At)) || parameter.name == "@";
+        let is_list = matches!(parameter.index, Some(SubscriptIndex::At)) || parameter.name == "@";
         let looked = match (looked, &parameter.operation) {
             (Looked::List(items), Operation::Substring { offset, length }) => {
                 let offset = self.integer(state, offset);
@@ -207,28 +200,30 @@ impl Interpreter<'_, '_, '_> {
             Looked::List(items) if is_list || !is_quoted => {
                 for (at, item) in items.into_iter().enumerate() {
                     if at > 0 {
-                        pieces.push(Piece::Break);
+                        pieces.push(Fragment::Break);
                     }
-                    pieces.push(Piece::Text { text: self.bounded(item), is_quoted, splits });
+                    pieces.push(Fragment::Text { text: self.bounded(item), is_quoted, splits });
                 }
             }
-            Looked::List(items) => pieces.push(Piece::Text { text: self.bounded(items.join(" ")), is_quoted, splits }),
+            Looked::List(items) => {
+                pieces.push(Fragment::Text { text: self.bounded(items.join(" ")), is_quoted, splits })
+            }
             // `look_up` returns the elements.
-            Looked::Map(_) => pieces.push(Piece::Text { text: HOLE.to_string(), is_quoted, splits }),
-            Looked::Text(text) => pieces.push(Piece::Text { text: self.bounded(text), is_quoted, splits }),
-            Looked::Unset => pieces.push(Piece::Text { text: String::new(), is_quoted, splits }),
+            Looked::Map(_) => pieces.push(Fragment::Text { text: HOLE.to_string(), is_quoted, splits }),
+            Looked::Text(text) => pieces.push(Fragment::Text { text: self.bounded(text), is_quoted, splits }),
+            Looked::Unset => pieces.push(Fragment::Text { text: String::new(), is_quoted, splits }),
         }
     }
 
     /// Returns a single value after its operation. `None` if a word replaced it and is already among the pieces.
     fn operate(
         &mut self,
-        state: &mut State,
+        state: &mut ShellState,
         parameter: &Parameter,
         looked: Looked,
         operation: &Operation,
         is_quoted: bool,
-        pieces: &mut Vec<Piece>,
+        pieces: &mut Vec<Fragment>,
     ) -> Option<String> {
         let is_unset = matches!(looked, Looked::Unset);
         let value = match looked {
@@ -315,9 +310,9 @@ impl Interpreter<'_, '_, '_> {
         })
     }
 
-    fn look_up(&mut self, state: &mut State, parameter: &Parameter) -> Looked {
+    fn look_up(&mut self, state: &mut ShellState, parameter: &Parameter) -> Looked {
         if parameter.is_indirect {
-            if matches!(parameter.index, Some(Index::At | Index::Star)) {
+            if matches!(parameter.index, Some(SubscriptIndex::At | SubscriptIndex::Star)) {
                 return Looked::List(match self.plain_value(state, &parameter.name) {
                     Looked::Map(items) => items.into_keys().collect(),
                     Looked::List(items) if !items.iter().any(|item| item.starts_with(MANY)) => {
@@ -335,13 +330,13 @@ impl Interpreter<'_, '_, '_> {
         }
         let looked = match (parameter.name.as_str(), &parameter.index) {
             ("@" | "*", _) => Looked::List(state.args.to_vec()),
-            (name, Some(Index::At | Index::Star)) => match self.plain_value(state, name) {
+            (name, Some(SubscriptIndex::At | SubscriptIndex::Star)) => match self.plain_value(state, name) {
                 Looked::Text(text) => Looked::List(vec![text]),
                 Looked::Unset => Looked::List(Vec::new()),
                 Looked::Map(items) => Looked::List(values(items)),
                 Looked::List(items) => Looked::List(items),
             },
-            (name, Some(Index::Word(index))) => match self.plain_value(state, name) {
+            (name, Some(SubscriptIndex::Word(index))) => match self.plain_value(state, name) {
                 Looked::Map(items) => {
                     let key = text::plain(&self.text(state, index));
                     let may_have = !text::is_known(&key) || items.contains_key(&MANY.to_string());
@@ -381,7 +376,7 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// Returns a variable's value as one text.
-    pub(super) fn scalar(&mut self, state: &State, name: &str) -> String {
+    pub(super) fn scalar(&mut self, state: &ShellState, name: &str) -> String {
         match self.plain_value(state, name) {
             Looked::Text(text) => text,
             Looked::List(items) => items.into_iter().next().unwrap_or_default(),
@@ -390,7 +385,7 @@ impl Interpreter<'_, '_, '_> {
         }
     }
 
-    fn plain_value(&mut self, state: &State, name: &str) -> Looked {
+    fn plain_value(&mut self, state: &ShellState, name: &str) -> Looked {
         let hole = || Looked::Text(HOLE.to_string());
         if let Ok(number) = name.parse::<usize>() {
             if number == 0 {
@@ -412,9 +407,9 @@ impl Interpreter<'_, '_, '_> {
         }
         if let Some(var) = state.var(name) {
             return match &var.value {
-                Some(Value::Text(text)) => Looked::Text(text.clone()),
-                Some(Value::List(items)) => Looked::List(items.clone()),
-                Some(Value::Map(items)) => Looked::Map(items.clone()),
+                Some(ShellValue::Text(text)) => Looked::Text(text.clone()),
+                Some(ShellValue::List(items)) => Looked::List(items.clone()),
+                Some(ShellValue::Map(items)) => Looked::Map(items.clone()),
                 None => Looked::Unset,
             };
         }
@@ -433,19 +428,19 @@ impl Interpreter<'_, '_, '_> {
         }
     }
 
-    fn split(&mut self, state: &mut State, pieces: Vec<Piece>, fields: &mut Vec<String>) {
+    fn split(&mut self, state: &mut ShellState, pieces: Vec<Fragment>, fields: &mut Vec<String>) {
         let separators = match state.var("IFS").and_then(|var| var.value.clone()) {
-            Some(Value::Text(text)) => text,
+            Some(ShellValue::Text(text)) => text,
             _ => " \t\n".to_string(),
         };
         let mut open: Option<Vec<(String, bool)>> = None;
         let mut all: Vec<Vec<(String, bool)>> = Vec::new();
         for piece in pieces {
             match piece {
-                Piece::Break => all.extend(open.take()),
-                Piece::Text { text, is_quoted: true, .. } => open.get_or_insert_default().push((text, true)),
-                Piece::Text { text, splits: false, .. } => open.get_or_insert_default().push((text, false)),
-                Piece::Text { text, .. } => {
+                Fragment::Break => all.extend(open.take()),
+                Fragment::Text { text, is_quoted: true, .. } => open.get_or_insert_default().push((text, true)),
+                Fragment::Text { text, splits: false, .. } => open.get_or_insert_default().push((text, false)),
+                Fragment::Text { text, .. } => {
                     let stripped = text::plain(&text);
                     if stripped.chars().count() == 1 && stripped.starts_with([HOLE, MANY]) && open.is_none() {
                         open = Some(vec![(MANY.to_string(), true)]);
@@ -476,7 +471,9 @@ impl Interpreter<'_, '_, '_> {
             let may_be_glob = field.iter().any(|(text, is_quoted)| !is_quoted && text.contains(['*', '?', '[']));
             let whole: String = field.iter().map(|(text, _)| text.as_str()).collect();
             let tokens = if may_be_glob && text::is_known(&whole) { pattern::pattern(&field) } else { None };
-            let is_glob = |token: &Token| matches!(token, Token::Star | Token::One | Token::Class(..));
+            let is_glob = |token: &PatternToken| {
+                matches!(token, PatternToken::Star | PatternToken::One | PatternToken::Class(..))
+            };
             let found = match tokens {
                 Some(tokens) if tokens.iter().any(is_glob) => self.glob(state, &tokens),
                 _ => None,

@@ -17,12 +17,12 @@ const MAX_COMPILED: usize = 64 << 10;
 
 /// A regular expression in the syntax of the matching library.
 #[derive(Default)]
-pub(super) struct Expression {
+pub(super) struct RegularExpression {
     text: String,
     pub ignores_case: bool,
 }
 
-impl Expression {
+impl RegularExpression {
     /// Adds a text that stands for itself. `None` if it is not known.
     pub fn push_literal(&mut self, literal: &str) -> Option<()> {
         let literal = text::plain(literal);
@@ -50,7 +50,7 @@ impl Expression {
 
     /// The expression as sed and grep write it, where groups and repetitions have a backslash. `None` if it is not
     /// known, or means something else to the matching library. Source: POSIX XBD 9.3; GNU extensions of sed(1).
-    pub fn from_basic(text: &str) -> Option<Expression> {
+    pub fn from_basic(text: &str) -> Option<RegularExpression> {
         let mut extended = String::new();
         let (mut chars, mut is_class) = (text.chars().peekable(), false);
         while let Some(c) = chars.next() {
@@ -72,12 +72,12 @@ impl Expression {
                 c => extended.push(c),
             }
         }
-        Expression::from_extended(&extended)
+        RegularExpression::from_extended(&extended)
     }
 
     /// The expression as `grep -E` and `sed -E` write it.
-    pub fn from_extended(text: &str) -> Option<Expression> {
-        let mut expression = Expression::default();
+    pub fn from_extended(text: &str) -> Option<RegularExpression> {
+        let mut expression = RegularExpression::default();
         expression.push(text)?;
         Some(expression)
     }
@@ -99,7 +99,7 @@ impl Expression {
 
     /// Returns the groups of the first match, the whole match first, or none if it does not match. `None` if the
     /// expression is not valid or too large, or a search costs too much.
-    pub fn find(&self, subject: &str, work: &Work) -> Option<Option<Vec<String>>> {
+    pub fn find(&self, subject: &str, work: &MatchWork) -> Option<Option<Vec<String>>> {
         let found = self.compile()?.find_at(subject, 0, work).map(|found| found.groups);
         (!work.is_exceeded()).then_some(found)
     }
@@ -107,14 +107,14 @@ impl Expression {
 
 /// Limits the work of one tool, in comparisons of a state or an element of a pattern with a character. If the limit is
 /// exceeded, the tool's output is not known.
-pub(super) struct Work {
+pub(super) struct MatchWork {
     limit: usize,
     done: Cell<usize>,
 }
 
-impl Work {
-    pub fn up_to(limit: usize) -> Work {
-        Work { limit, done: Cell::new(0) }
+impl MatchWork {
+    pub fn up_to(limit: usize) -> MatchWork {
+        MatchWork { limit, done: Cell::new(0) }
     }
 
     /// Adds work that is about to be done. False if that exceeds the limit.
@@ -147,7 +147,7 @@ pub(super) struct Match {
 
 impl Compiled {
     /// False if the work exceeds its limit.
-    pub fn is_match(&self, subject: &str, work: &Work) -> bool {
+    pub fn is_match(&self, subject: &str, work: &MatchWork) -> bool {
         work.add(self.cost(subject.len())) && self.regex.is_match(subject)
     }
 
@@ -157,7 +157,7 @@ impl Compiled {
 
     /// Returns the first match that begins at or after `start`, a number of bytes. `None` if there is none, or the work
     /// exceeds its limit.
-    pub fn find_at(&self, subject: &str, start: usize, work: &Work) -> Option<Match> {
+    pub fn find_at(&self, subject: &str, start: usize, work: &MatchWork) -> Option<Match> {
         if !work.add(self.cost(subject.len() - start)) {
             return None;
         }
@@ -172,14 +172,14 @@ impl Compiled {
 
 #[cfg(test)]
 mod tests {
-    use super::{Expression, Work};
+    use super::{MatchWork, RegularExpression};
 
     fn check(parts: &[(&str, bool)], subject: &str, expected: Option<Option<&[&str]>>) {
-        let mut expression = Expression::default();
+        let mut expression = RegularExpression::default();
         let is_pushed = parts.iter().all(|(part, is_quoted)| {
             if *is_quoted { expression.push_literal(part).is_some() } else { expression.push(part).is_some() }
         });
-        let found = if is_pushed { expression.find(subject, &Work::up_to(usize::MAX)) } else { None };
+        let found = if is_pushed { expression.find(subject, &MatchWork::up_to(usize::MAX)) } else { None };
         let expected =
             expected.map(|groups| groups.map(|groups| groups.iter().map(|group| group.to_string()).collect()));
         assert_eq!(found, expected, "{parts:?} {subject:?}");
@@ -188,8 +188,8 @@ mod tests {
     #[test]
     fn basic_expressions_have_a_backslash_before_groups() {
         let find = |basic: &str, subject: &str| {
-            Expression::from_basic(basic)
-                .and_then(|expression| expression.find(subject, &Work::up_to(usize::MAX)))
+            RegularExpression::from_basic(basic)
+                .and_then(|expression| expression.find(subject, &MatchWork::up_to(usize::MAX)))
                 .map(|found| found.is_some())
         };
         for (basic, subject, expected) in [
@@ -206,14 +206,14 @@ mod tests {
 
     #[test]
     fn a_search_that_costs_too_much_is_not_decided() {
-        let expression = Expression::from_extended("(a|b)*a(a|b){300}c").unwrap();
+        let expression = RegularExpression::from_extended("(a|b)*a(a|b){300}c").unwrap();
         let subject = "ab".repeat(5000);
-        assert_eq!(expression.find(&subject, &Work::up_to(usize::MAX)), Some(None));
-        let work = Work::up_to(1 << 20);
+        assert_eq!(expression.find(&subject, &MatchWork::up_to(usize::MAX)), Some(None));
+        let work = MatchWork::up_to(1 << 20);
         assert_eq!(expression.find(&subject, &work), None);
         assert!(work.done() > 1 << 20);
-        let literal = Expression::from_extended("abb").unwrap();
-        assert_eq!(literal.find(&subject, &Work::up_to(1 << 20)), Some(None));
+        let literal = RegularExpression::from_extended("abb").unwrap();
+        assert_eq!(literal.find(&subject, &MatchWork::up_to(1 << 20)), Some(None));
     }
 
     #[test]

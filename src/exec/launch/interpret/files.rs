@@ -1,9 +1,9 @@
 //! The image's files, as a script sees them.
 
-use super::pattern::Token;
-use super::state::State;
+use super::pattern::PatternToken;
+use super::state::ShellState;
 use super::text::{self, Truth};
-use super::{Interpreter, text::clean};
+use super::{ScriptInterpreter, text::clean};
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::mounts;
 use crate::image::{NodeId, NodeKind};
@@ -14,9 +14,9 @@ const MAX_PATHS: usize = 256;
 /// Maximum number of directory entries that a glob or `find` examines.
 const MAX_ENTRIES: usize = 4096;
 
-impl Interpreter<'_, '_, '_> {
+impl ScriptInterpreter<'_, '_, '_> {
     /// Returns an absolute path, resolved against the script's directory.
-    pub(super) fn absolute(&self, state: &State, path: &str) -> Option<String> {
+    pub(super) fn absolute(&self, state: &ShellState, path: &str) -> Option<String> {
         let path = text::plain(path);
         if !text::is_known(&path) {
             return None;
@@ -39,7 +39,7 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// Returns the text of a file, if all of it was kept.
-    pub(super) fn file_text(&mut self, state: &State, path: &str) -> Option<String> {
+    pub(super) fn file_text(&mut self, state: &ShellState, path: &str) -> Option<String> {
         let path = self.absolute(state, path)?;
         if state.written.contains(&path) {
             return None;
@@ -50,17 +50,17 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// Returns the paths that match a pattern, sorted. `None` if not known.
-    pub(super) fn glob(&mut self, state: &State, tokens: &[Token]) -> Option<Vec<String>> {
-        let is_absolute = tokens.first() == Some(&Token::Char('/'));
+    pub(super) fn glob(&mut self, state: &ShellState, tokens: &[PatternToken]) -> Option<Vec<String>> {
+        let is_absolute = tokens.first() == Some(&PatternToken::Char('/'));
         let start = if is_absolute { "/".to_string() } else { text::plain(state.cwd.as_ref()?) };
-        let parts: Vec<&[Token]> =
-            tokens.split(|token| *token == Token::Char('/')).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&[PatternToken]> =
+            tokens.split(|token| *token == PatternToken::Char('/')).filter(|part| !part.is_empty()).collect();
         // Each path that was found, as written and as it is in the tree.
         let mut found: Vec<(String, String)> = vec![(if is_absolute { "/".to_string() } else { String::new() }, start)];
         let mut looked_at = 0;
         for (at, part) in parts.iter().enumerate() {
             let literal: Option<String> =
-                part.iter().map(|token| if let Token::Char(c) = token { Some(*c) } else { None }).collect();
+                part.iter().map(|token| if let PatternToken::Char(c) = token { Some(*c) } else { None }).collect();
             let mut next = Vec::new();
             for (shown, real) in found {
                 let join = |base: &str, name: &str| match base {
@@ -79,7 +79,7 @@ impl Interpreter<'_, '_, '_> {
                 for child in self.machine.rootfs.children(directory) {
                     looked_at += 1;
                     let name = String::from_utf8_lossy(child.name).into_owned();
-                    let is_hidden = name.starts_with('.') && part.first() != Some(&Token::Char('.'));
+                    let is_hidden = name.starts_with('.') && part.first() != Some(&PatternToken::Char('.'));
                     if looked_at > MAX_ENTRIES {
                         self.spend(looked_at / 16);
                         return None;
@@ -97,7 +97,7 @@ impl Interpreter<'_, '_, '_> {
             found = next;
         }
         self.spend(looked_at / 16);
-        if tokens.last() != Some(&Token::Char('/')) || parts.is_empty() {
+        if tokens.last() != Some(&PatternToken::Char('/')) || parts.is_empty() {
             return Some(found.into_iter().map(|(shown, _)| shown).collect());
         }
         // A slash at the end selects directories, and is a part of their names.
@@ -109,7 +109,7 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// Returns the executable file that a name resolves to on PATH.
-    pub(super) fn search(&mut self, state: &State, name: &str, env: &[String]) -> Option<String> {
+    pub(super) fn search(&mut self, state: &ShellState, name: &str, env: &[String]) -> Option<String> {
         let is_program = |own: &Self, path: &str| {
             let view = own.machine.rootfs.view(own.find_node(path, true)?);
             (view.kind == NodeKind::File && view.mode & 0o111 != 0).then_some(())
@@ -118,7 +118,7 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// Returns the file that `.` reads for a name.
-    pub(super) fn search_text(&mut self, state: &State, name: &str, env: &[String]) -> Option<String> {
+    pub(super) fn search_text(&mut self, state: &ShellState, name: &str, env: &[String]) -> Option<String> {
         let is_file = |own: &Self, path: &str| {
             let view = own.machine.rootfs.view(own.find_node(path, true)?);
             (view.kind == NodeKind::File).then_some(())
@@ -128,7 +128,7 @@ impl Interpreter<'_, '_, '_> {
 
     fn on_path(
         &self,
-        state: &State,
+        state: &ShellState,
         name: &str,
         env: &[String],
         is_it: impl Fn(&Self, &str) -> Option<()>,

@@ -2,18 +2,18 @@
 //! grep, tr, awk; GNU grep's manual.
 
 use super::MAX_TEXT;
-use super::expression::{Compiled, Expression, Work};
+use super::expression::{Compiled, MatchWork, RegularExpression};
 use super::sed::Sed;
 use super::text::{self, Truth};
 
 /// A tool with its arguments, parsed.
-pub(super) struct Filter<'w> {
-    tool: Tool,
+pub(super) struct TextFilter<'w> {
+    tool: FilterTool,
     /// The files that it reads; none for stdin.
     pub files: Vec<&'w String>,
 }
 
-enum Tool {
+enum FilterTool {
     Sed(Sed),
     Grep(Grep),
     /// `tr FROM TO`, `tr -d FROM`
@@ -53,23 +53,23 @@ enum AwkField {
     Last,
 }
 
-impl<'w> Filter<'w> {
+impl<'w> TextFilter<'w> {
     /// `None` if the tool is another one, or its arguments are not supported.
-    pub fn parse(name: &str, words: &'w [String]) -> Option<Filter<'w>> {
+    pub fn parse(name: &str, words: &'w [String]) -> Option<TextFilter<'w>> {
         if !words.iter().all(|word| text::is_known(word)) {
             return None;
         }
         match name {
             "sed" | "gsed" => {
                 let (sed, files) = Sed::parse(words)?;
-                Some(Filter { tool: Tool::Sed(sed), files })
+                Some(TextFilter { tool: FilterTool::Sed(sed), files })
             }
             "grep" | "egrep" | "fgrep" => grep(name, words),
             "tr" => translate(words),
             "awk" | "gawk" | "mawk" => awk(words),
-            "uniq" => words.is_empty().then_some(Filter { tool: Tool::Unique, files: Vec::new() }),
+            "uniq" => words.is_empty().then_some(TextFilter { tool: FilterTool::Unique, files: Vec::new() }),
             "wc" => match words {
-                [option] if option == "-l" => Some(Filter { tool: Tool::CountLines, files: Vec::new() }),
+                [option] if option == "-l" => Some(TextFilter { tool: FilterTool::CountLines, files: Vec::new() }),
                 _ => None,
             },
             _ => None,
@@ -79,30 +79,30 @@ impl<'w> Filter<'w> {
     /// Number of regular expressions.
     pub fn expressions(&self) -> usize {
         match &self.tool {
-            Tool::Sed(sed) => sed.expressions(),
-            Tool::Grep(_) | Tool::Awk { condition: Some(AwkCondition::Matching(_)), .. } => 1,
-            Tool::Translate { .. } | Tool::Awk { .. } | Tool::Unique | Tool::CountLines => 0,
+            FilterTool::Sed(sed) => sed.expressions(),
+            FilterTool::Grep(_) | FilterTool::Awk { condition: Some(AwkCondition::Matching(_)), .. } => 1,
+            FilterTool::Translate { .. } | FilterTool::Awk { .. } | FilterTool::Unique | FilterTool::CountLines => 0,
         }
     }
 
     /// Returns the output, and whether the tool succeeds. `None` if the output is too long, or the work exceeds its
     /// limit.
-    pub fn run(&self, input: &[String], work: &Work) -> Option<(String, Truth)> {
+    pub fn run(&self, input: &[String], work: &MatchWork) -> Option<(String, Truth)> {
         self.output(input, work).filter(|_| !work.is_exceeded())
     }
 
-    fn output(&self, input: &[String], work: &Work) -> Option<(String, Truth)> {
+    fn output(&self, input: &[String], work: &MatchWork) -> Option<(String, Truth)> {
         let (lines, truth) = match &self.tool {
-            Tool::Sed(sed) => (sed.edit(input, work)?, Truth::Yes),
-            Tool::Grep(grep) => return Some(grep.run(input, work)),
-            Tool::Translate { from, to, squeezes } => {
+            FilterTool::Sed(sed) => (sed.edit(input, work)?, Truth::Yes),
+            FilterTool::Grep(grep) => return Some(grep.run(input, work)),
+            FilterTool::Translate { from, to, squeezes } => {
                 let text: String = input.iter().map(|line| format!("{line}\n")).collect();
                 if !work.add(text.len().saturating_mul(from.len())) {
                     return None;
                 }
                 return Some((translated(&text, from, to.as_deref(), *squeezes), Truth::Yes));
             }
-            Tool::Awk { condition, field, separator, is_once } => {
+            FilterTool::Awk { condition, field, separator, is_once } => {
                 let row = |(at, line): (usize, &String)| {
                     let fields: Vec<&str> = match separator.as_deref() {
                         None | Some(" ") => line.split_whitespace().collect(),
@@ -124,12 +124,12 @@ impl<'w> Filter<'w> {
                 let count = if *is_once { 1 } else { usize::MAX };
                 (input.iter().enumerate().filter_map(row).take(count).collect(), Truth::Yes)
             }
-            Tool::Unique => {
+            FilterTool::Unique => {
                 let mut lines = input.to_vec();
                 lines.dedup();
                 (lines, Truth::Yes)
             }
-            Tool::CountLines => (vec![input.len().to_string()], Truth::Yes),
+            FilterTool::CountLines => (vec![input.len().to_string()], Truth::Yes),
         };
         let size: usize = lines.iter().map(|line| line.len() + 1).sum();
         (size <= MAX_TEXT).then(|| (lines.iter().map(|line| format!("{line}\n")).collect(), truth))
@@ -137,7 +137,7 @@ impl<'w> Filter<'w> {
 }
 
 impl Grep {
-    fn run(&self, input: &[String], work: &Work) -> (String, Truth) {
+    fn run(&self, input: &[String], work: &MatchWork) -> (String, Truth) {
         let found: Vec<&String> = input
             .iter()
             .filter(|line| self.expression.is_match(line, work) != self.is_inverted)
@@ -165,7 +165,7 @@ impl Grep {
     }
 }
 
-fn grep<'w>(name: &str, words: &'w [String]) -> Option<Filter<'w>> {
+fn grep<'w>(name: &str, words: &'w [String]) -> Option<TextFilter<'w>> {
     let (mut is_extended, mut is_fixed) = (name == "egrep", name == "fgrep");
     let (mut is_inverted, mut is_quiet, mut prints_match, mut counts, mut is_whole) =
         (false, false, false, false, false);
@@ -219,12 +219,12 @@ fn grep<'w>(name: &str, words: &'w [String]) -> Option<Filter<'w>> {
     };
     let mut expression = match (is_fixed, is_extended) {
         (true, _) => {
-            let mut literal = Expression::default();
+            let mut literal = RegularExpression::default();
             literal.push_literal(&pattern)?;
             literal
         }
-        (false, true) => Expression::from_extended(&pattern)?,
-        (false, false) => Expression::from_basic(&pattern)?,
+        (false, true) => RegularExpression::from_extended(&pattern)?,
+        (false, false) => RegularExpression::from_basic(&pattern)?,
     };
     expression.ignores_case = ignores_case;
     if is_whole {
@@ -235,10 +235,13 @@ fn grep<'w>(name: &str, words: &'w [String]) -> Option<Filter<'w>> {
     if files.len() > 1 {
         return None;
     }
-    Some(Filter { tool: Tool::Grep(Grep { expression, is_inverted, is_quiet, prints_match, counts, limit }), files })
+    Some(TextFilter {
+        tool: FilterTool::Grep(Grep { expression, is_inverted, is_quiet, prints_match, counts, limit }),
+        files,
+    })
 }
 
-fn translate(words: &[String]) -> Option<Filter<'_>> {
+fn translate(words: &[String]) -> Option<TextFilter<'_>> {
     let (mut deletes, mut squeezes, mut sets) = (false, false, Vec::new());
     for word in words {
         match word.as_str() {
@@ -254,7 +257,7 @@ fn translate(words: &[String]) -> Option<Filter<'_>> {
         (true, None, false) | (false, Some(_), _) | (false, None, true) => sets.next().is_none(),
         (true, ..) | (false, None, false) => false,
     };
-    is_supported.then_some(Filter { tool: Tool::Translate { from, to, squeezes }, files: Vec::new() })
+    is_supported.then_some(TextFilter { tool: FilterTool::Translate { from, to, squeezes }, files: Vec::new() })
 }
 
 /// The characters of a set: `a-z`, `[:upper:]`, `\n`.
@@ -320,7 +323,7 @@ fn translated(text: &str, from: &[char], to: Option<&[char]>, squeezes: bool) ->
 }
 
 /// `awk -F: '$1 == "a" {print $2}' FILE`
-fn awk(words: &[String]) -> Option<Filter<'_>> {
+fn awk(words: &[String]) -> Option<TextFilter<'_>> {
     let (mut separator, mut rest) = (None, words);
     while let Some((option, after)) = rest.split_first().filter(|(word, _)| word.starts_with('-')) {
         let value = option.strip_prefix("-F")?;
@@ -349,7 +352,7 @@ fn awk(words: &[String]) -> Option<Filter<'_>> {
         condition if condition.len() > 1 && condition.starts_with('/') && condition.ends_with('/') => {
             let inside = &condition[1..condition.len() - 1];
             let is_one = !inside.contains('/');
-            Some(AwkCondition::Matching(Expression::from_extended(inside).filter(|_| is_one)?.compile()?))
+            Some(AwkCondition::Matching(RegularExpression::from_extended(inside).filter(|_| is_one)?.compile()?))
         }
         condition => {
             let (left, right) = condition.split_once("==")?;
@@ -362,7 +365,7 @@ fn awk(words: &[String]) -> Option<Filter<'_>> {
             }
         }
     };
-    Some(Filter { tool: Tool::Awk { condition, field, separator, is_once }, files: files.iter().collect() })
+    Some(TextFilter { tool: FilterTool::Awk { condition, field, separator, is_once }, files: files.iter().collect() })
 }
 
 fn awk_field(text: &str) -> Option<AwkField> {
@@ -379,7 +382,7 @@ mod tests {
     fn run(line: &[&str], input: &str) -> Option<(String, Truth)> {
         let words: Vec<String> = line[1..].iter().map(|word| word.to_string()).collect();
         let input: Vec<String> = input.lines().map(str::to_string).collect();
-        Filter::parse(line[0], &words)?.run(&input, &Work::up_to(1 << 20))
+        TextFilter::parse(line[0], &words)?.run(&input, &MatchWork::up_to(1 << 20))
     }
 
     /// Each answer is that of GNU sed 4.9, grep 3.8, coreutils 9.1 and mawk 1.3.4.

@@ -1,13 +1,13 @@
 //! Tools that print some of the lines they read, or parts of them.
 
-use super::filters::Filter;
-use super::state::State;
+use super::filters::TextFilter;
+use super::state::ShellState;
 use super::text::{self, SOFT, Truth};
-use super::{EXPRESSION_STEPS, Interpreter, STEP_COMPARISONS};
+use super::{EXPRESSION_STEPS, STEP_COMPARISONS, ScriptInterpreter};
 
-impl Interpreter<'_, '_, '_> {
+impl ScriptInterpreter<'_, '_, '_> {
     /// Returns the lines of the files among `operands`, or of stdin. `None` if they are not known.
-    fn lines_of(&mut self, state: &State, operands: &[&String]) -> Option<Vec<String>> {
+    fn lines_of(&mut self, state: &ShellState, operands: &[&String]) -> Option<Vec<String>> {
         if operands.is_empty() {
             return state.input.as_deref().cloned();
         }
@@ -21,8 +21,8 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// The output of a tool that changes or selects lines, and whether it found any. `None` if not known.
-    pub(super) fn filtered(&mut self, state: &State, name: &str, words: &[String]) -> Option<(String, Truth)> {
-        let filter = Filter::parse(name, words)?;
+    pub(super) fn filtered(&mut self, state: &ShellState, name: &str, words: &[String]) -> Option<(String, Truth)> {
+        let filter = TextFilter::parse(name, words)?;
         let input = self.lines_of(state, &filter.files)?;
         if !self.spend(EXPRESSION_STEPS * filter.expressions().max(1)) {
             return None;
@@ -40,7 +40,7 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// `cut -d' ' -f2 FILE`: one field of each line.
-    pub(super) fn cut(&mut self, state: &State, words: &[String]) -> Option<String> {
+    pub(super) fn cut(&mut self, state: &ShellState, words: &[String]) -> Option<String> {
         let (mut delimiter, mut field, mut files) = ("\t".to_string(), None, Vec::new());
         let mut words = words.iter();
         while let Some(word) = words.next() {

@@ -28,9 +28,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::exec::kernel::access::{self, Who};
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::shells::Shell;
-use crate::exec::launch::walk::Walk;
+use crate::exec::launch::walk::StartWalk;
 use crate::exec::log::Log;
 use crate::exec::outcome::Outcome;
 use crate::shell;
@@ -39,7 +39,7 @@ pub(crate) use text::HOLE as UNKNOWN_TEXT;
 
 use ending::Ending;
 pub(crate) use files::kept_text;
-use state::{Flow, State, Status, Value, Var, WHOLE};
+use state::{ExitStatus, ScriptFlow, ShellState, ShellValue, Var, WHOLE};
 use text::{HOLE, Truth};
 pub(crate) use text::{clean, is_known};
 pub(crate) use tools::is_harmless;
@@ -84,8 +84,8 @@ const MAX_NESTING: usize = 48;
 
 /// A script's syntax tree and its name in messages.
 #[derive(Debug)]
-pub(crate) struct Source {
-    script: shell::Script,
+pub(crate) struct ScriptSource {
+    script: shell::ShellScript,
     path: String,
 }
 
@@ -100,29 +100,29 @@ pub(crate) struct ShellCall<'c> {
     pub ends_on_error: bool,
 }
 
-struct Interpreter<'m, 'a, 'l> {
-    machine: &'m Machine<'a>,
+struct ScriptInterpreter<'m, 'a, 'l> {
+    machine: &'m ExecMachine<'a>,
     log: &'l mut Log,
     kind: Shell,
-    walk: &'m Walk,
+    walk: &'m StartWalk,
     /// The script whose commands run. For a function, it is the script that defines it.
-    source: Rc<Source>,
+    source: Rc<ScriptSource>,
     endings: Vec<Ending>,
     /// The last failure after which a script continued.
-    passed: Option<Rc<state::Blame>>,
+    passed: Option<Rc<state::FailedStart>>,
 }
 
-impl Machine<'_> {
+impl ExecMachine<'_> {
     /// Follows a shell's text. `None` if the programs that it starts run.
-    pub(crate) fn interpret(&self, log: &mut Log, call: &ShellCall<'_>, walk: &Walk) -> Option<Outcome> {
+    pub(crate) fn interpret(&self, log: &mut Log, call: &ShellCall<'_>, walk: &StartWalk) -> Option<Outcome> {
         if log.budget.nesting >= MAX_NESTING || log.budget.left() == 0 {
             return log.open_end(call.label.to_string(), "its scripts are nested too deeply to follow");
         }
         log.budget.bytes += call.text.len();
-        let source = Rc::new(Source { script: shell::parse(call.text), path: call.label.to_string() });
+        let source = Rc::new(ScriptSource { script: shell::parse(call.text), path: call.label.to_string() });
         let state = self.first_state(call, walk);
         let endings = {
-            let mut interpreter = Interpreter {
+            let mut interpreter = ScriptInterpreter {
                 machine: self,
                 log,
                 kind: call.kind,
@@ -142,16 +142,16 @@ impl Machine<'_> {
         outcome
     }
 
-    fn first_state(&self, call: &ShellCall<'_>, walk: &Walk) -> State {
+    fn first_state(&self, call: &ShellCall<'_>, walk: &StartWalk) -> ShellState {
         let mut vars = BTreeMap::new();
         for line in &walk.env {
             if let Some((name, value)) = line.split_once('=') {
-                let value = Some(Value::Text(value.to_string()));
+                let value = Some(ShellValue::Text(value.to_string()));
                 vars.insert(name.to_string(), Var { value, is_exported: true });
             }
         }
         let args = call.arguments.iter().skip(1).cloned().collect();
-        State {
+        ShellState {
             vars: Rc::new(vars),
             zero: call.arguments.first().map_or("", String::as_str).into(),
             args: Rc::new(args),
@@ -164,8 +164,8 @@ impl Machine<'_> {
             globs_to_nothing: false,
             ignores_case: false,
             written: Rc::new(BTreeSet::new()),
-            status: Status::from_truth(Truth::Yes),
-            flow: Flow::Next,
+            status: ExitStatus::from_truth(Truth::Yes),
+            flow: ScriptFlow::Next,
             output: None,
             input: None,
             background: None,
@@ -176,7 +176,7 @@ impl Machine<'_> {
     }
 }
 
-impl Interpreter<'_, '_, '_> {
+impl ScriptInterpreter<'_, '_, '_> {
     /// `id -u`
     fn user_number(&self) -> String {
         match (&self.walk.user, &self.machine.who) {

@@ -1,21 +1,21 @@
 //! Arithmetic, and parts of values by index.
 
-use super::Interpreter;
-use super::state::State;
+use super::ScriptInterpreter;
+use super::state::ShellState;
 use super::text::{self, HOLE, MANY, SOFT};
-use crate::shell::{self, Expression, Operator, Word};
+use crate::shell::{self, ArithmeticExpression, Operator, ShellWord};
 
-impl Interpreter<'_, '_, '_> {
-    pub(super) fn integer(&mut self, state: &mut State, word: &Word) -> Option<i64> {
+impl ScriptInterpreter<'_, '_, '_> {
+    pub(super) fn integer(&mut self, state: &mut ShellState, word: &ShellWord) -> Option<i64> {
         let text = self.text(state, word);
         self.number(state, &shell::expression(&text::plain(&text)))
     }
 
     /// Returns the value of an arithmetic expression, if it is known.
-    pub(super) fn number(&mut self, state: &mut State, expression: &Expression) -> Option<i64> {
+    pub(super) fn number(&mut self, state: &mut ShellState, expression: &ArithmeticExpression) -> Option<i64> {
         match expression {
-            Expression::Number(number) => Some(*number),
-            Expression::Variable(name) => {
+            ArithmeticExpression::Number(number) => Some(*number),
+            ArithmeticExpression::Variable(name) => {
                 let text = self.scalar(state, name);
                 if text::is_soft(&text) {
                     None
@@ -25,8 +25,8 @@ impl Interpreter<'_, '_, '_> {
                     text.parse().ok()
                 }
             }
-            Expression::Not(inner) => self.number(state, inner).map(|number| i64::from(number == 0)),
-            Expression::Binary(left, operator, right) => {
+            ArithmeticExpression::Not(inner) => self.number(state, inner).map(|number| i64::from(number == 0)),
+            ArithmeticExpression::Binary(left, operator, right) => {
                 let (left, right) = (self.number(state, left), self.number(state, right));
                 let (left, right) = (left?, right?);
                 Some(match operator {
@@ -45,7 +45,7 @@ impl Interpreter<'_, '_, '_> {
                     Operator::Remainder => left.checked_rem(right)?,
                 })
             }
-            Expression::Other(names) => {
+            ArithmeticExpression::Other(names) => {
                 for name in names {
                     state.set_text(name, HOLE.to_string());
                 }
@@ -58,7 +58,7 @@ impl Interpreter<'_, '_, '_> {
 /// `${a[@]:offset:length}`. For `$@`, the first element is `$0`.
 pub(super) fn sliced(
     items: Vec<String>,
-    state: &State,
+    state: &ShellState,
     starts_at_zero: bool,
     offset: Option<i64>,
     length: Option<Option<i64>>,

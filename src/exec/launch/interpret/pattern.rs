@@ -9,7 +9,7 @@ const MAX_CLASS: usize = 256;
 
 /// A pattern's element.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Token {
+pub enum PatternToken {
     Char(char),
     One,
     Star,
@@ -20,31 +20,31 @@ pub enum Token {
 }
 
 /// The comparisons with one character that a pattern takes at most.
-pub fn weight(tokens: &[Token]) -> usize {
-    let weigh = |token: &Token| match token {
-        Token::Class(ranges, _) => ranges.len().max(1),
-        Token::Char(_) | Token::One | Token::Star | Token::Hole => 1,
+pub fn weight(tokens: &[PatternToken]) -> usize {
+    let weigh = |token: &PatternToken| match token {
+        PatternToken::Class(ranges, _) => ranges.len().max(1),
+        PatternToken::Char(_) | PatternToken::One | PatternToken::Star | PatternToken::Hole => 1,
     };
     tokens.iter().map(weigh).sum()
 }
 
 /// The pattern for texts in lower case, of which it matches those that the pattern matches in either case.
-pub fn folded(tokens: &[Token]) -> Vec<Token> {
-    let fold = |token: &Token| match token {
-        Token::Char(c) => Token::Char(c.to_ascii_lowercase()),
-        Token::Class(ranges, is_complement) => {
+pub fn folded(tokens: &[PatternToken]) -> Vec<PatternToken> {
+    let fold = |token: &PatternToken| match token {
+        PatternToken::Char(c) => PatternToken::Char(c.to_ascii_lowercase()),
+        PatternToken::Class(ranges, is_complement) => {
             let lower = ranges.iter().filter(|(from, to)| from.is_ascii_uppercase() && to.is_ascii_uppercase());
             let lower = lower.map(|(from, to)| (from.to_ascii_lowercase(), to.to_ascii_lowercase()));
-            Token::Class(ranges.iter().copied().chain(lower).collect(), *is_complement)
+            PatternToken::Class(ranges.iter().copied().chain(lower).collect(), *is_complement)
         }
-        Token::One | Token::Star | Token::Hole => token.clone(),
+        PatternToken::One | PatternToken::Star | PatternToken::Hole => token.clone(),
     };
     tokens.iter().map(fold).collect()
 }
 
 /// Parses a pattern from pieces, each with whether it was quoted. `None` for an extended pattern, and one with a very
 /// long class, which are not supported.
-pub fn pattern(pieces: &[(String, bool)]) -> Option<Vec<Token>> {
+pub fn pattern(pieces: &[(String, bool)]) -> Option<Vec<PatternToken>> {
     let mut tokens = Vec::new();
     for (text, is_quoted) in pieces {
         let chars: Vec<char> = text.chars().filter(|c| *c != text::SOFT).collect();
@@ -52,20 +52,20 @@ pub fn pattern(pieces: &[(String, bool)]) -> Option<Vec<Token>> {
         while let Some(c) = chars.get(at) {
             at += 1;
             tokens.push(match c {
-                &HOLE | &MANY => Token::Hole,
-                c if *is_quoted => Token::Char(*c),
+                &HOLE | &MANY => PatternToken::Hole,
+                c if *is_quoted => PatternToken::Char(*c),
                 '?' | '*' | '+' | '@' | '!' if chars.get(at) == Some(&'(') => return None,
-                '?' => Token::One,
-                '*' => Token::Star,
+                '?' => PatternToken::One,
+                '*' => PatternToken::Star,
                 '[' => match class(&chars[at..chars.len().min(at + MAX_CLASS)]) {
                     Some((class, len)) => {
                         at += len;
                         class
                     }
                     None if chars.len() > at + MAX_CLASS => return None,
-                    None => Token::Char('['),
+                    None => PatternToken::Char('['),
                 },
-                c => Token::Char(*c),
+                c => PatternToken::Char(*c),
             });
         }
     }
@@ -73,7 +73,7 @@ pub fn pattern(pieces: &[(String, bool)]) -> Option<Vec<Token>> {
 }
 
 /// Parses the text after `[`, and returns its length.
-fn class(chars: &[char]) -> Option<(Token, usize)> {
+fn class(chars: &[char]) -> Option<(PatternToken, usize)> {
     let is_complement = matches!(chars.first(), Some('!' | '^'));
     let mut at = usize::from(is_complement);
     let start = at;
@@ -81,7 +81,7 @@ fn class(chars: &[char]) -> Option<(Token, usize)> {
     loop {
         let c = *chars.get(at)?;
         if c == ']' && at > start {
-            return Some((Token::Class(ranges, is_complement), at + 1));
+            return Some((PatternToken::Class(ranges, is_complement), at + 1));
         }
         if c == '[' && chars.get(at + 1) == Some(&':') {
             let end = (at + 2..chars.len()).find(|end| chars[*end] == ':' && chars.get(end + 1) == Some(&']'))?;
@@ -109,14 +109,14 @@ fn class(chars: &[char]) -> Option<(Token, usize)> {
 }
 
 /// Whether a text matches a pattern as a whole.
-pub fn matches(tokens: &[Token], text: &str) -> Truth {
+pub fn matches(tokens: &[PatternToken], text: &str) -> Truth {
     let is_soft = text::is_soft(text);
     let chars: Vec<char> = text.chars().filter(|c| *c != text::SOFT).collect();
     if tokens.len() > MAX_CHARS || chars.len() > MAX_CHARS {
         return Truth::Maybe;
     }
     let has_hole = |c: &char| matches!(*c, HOLE | MANY);
-    let truth = if !chars.iter().any(has_hole) && !tokens.contains(&Token::Hole) {
+    let truth = if !chars.iter().any(has_hole) && !tokens.contains(&PatternToken::Hole) {
         Truth::from_bool(may_match(tokens, &chars))
     } else if !may_match(tokens, &chars) {
         Truth::No
@@ -125,7 +125,7 @@ pub fn matches(tokens: &[Token], text: &str) -> Truth {
         let filled = |with: &str| -> Vec<char> {
             chars.iter().flat_map(|c| if has_hole(c) { with.chars().collect() } else { vec![*c] }).collect()
         };
-        let always = !tokens.contains(&Token::Hole)
+        let always = !tokens.contains(&PatternToken::Hole)
             && may_match(tokens, &filled(""))
             && may_match(tokens, &filled("\u{1}/ \u{1}"));
         if always { Truth::Yes } else { Truth::Maybe }
@@ -134,12 +134,12 @@ pub fn matches(tokens: &[Token], text: &str) -> Truth {
 }
 
 /// Whether pattern and text can be the same; a hole is any text.
-fn may_match(tokens: &[Token], chars: &[char]) -> bool {
+fn may_match(tokens: &[PatternToken], chars: &[char]) -> bool {
     reach(tokens, chars)[chars.len()]
 }
 
 /// Returns, for each number of characters from 0 on, whether the pattern can match that many of the first characters.
-fn reach(tokens: &[Token], chars: &[char]) -> Vec<bool> {
+fn reach(tokens: &[PatternToken], chars: &[char]) -> Vec<bool> {
     // reach[j]: the tokens so far match the first j characters.
     let mut reach = vec![false; chars.len() + 1];
     reach[0] = true;
@@ -154,7 +154,7 @@ fn reach(tokens: &[Token], chars: &[char]) -> Vec<bool> {
     for token in tokens {
         let mut next = vec![false; chars.len() + 1];
         match token {
-            Token::Star | Token::Hole => {
+            PatternToken::Star | PatternToken::Hole => {
                 let mut is_reached = false;
                 for (at, reached) in reach.iter().enumerate() {
                     is_reached |= reached;
@@ -181,20 +181,20 @@ fn reach(tokens: &[Token], chars: &[char]) -> Vec<bool> {
     reach
 }
 
-fn is_one(token: &Token, c: char) -> bool {
+fn is_one(token: &PatternToken, c: char) -> bool {
     match token {
-        Token::Char(expected) => *expected == c,
-        Token::One => true,
-        Token::Class(ranges, is_complement) => {
+        PatternToken::Char(expected) => *expected == c,
+        PatternToken::One => true,
+        PatternToken::Class(ranges, is_complement) => {
             ranges.iter().any(|(from, to)| (*from..=*to).contains(&c)) != *is_complement
         }
-        Token::Star | Token::Hole => true,
+        PatternToken::Star | PatternToken::Hole => true,
     }
 }
 
 /// Returns the rest of a text after removing the shortest or longest match at its start or end.
-pub fn trimmed(tokens: &[Token], text: &str, is_suffix: bool, is_longest: bool) -> String {
-    if !text::is_known(text) || tokens.contains(&Token::Hole) {
+pub fn trimmed(tokens: &[PatternToken], text: &str, is_suffix: bool, is_longest: bool) -> String {
+    if !text::is_known(text) || tokens.contains(&PatternToken::Hole) {
         return HOLE.to_string();
     }
     let is_soft = text::is_soft(text);
@@ -220,7 +220,7 @@ pub fn trimmed(tokens: &[Token], text: &str, is_suffix: bool, is_longest: bool) 
 mod tests {
     use super::*;
 
-    fn tokens(text: &str) -> Vec<Token> {
+    fn tokens(text: &str) -> Vec<PatternToken> {
         pattern(&[(text.to_string(), false)]).unwrap()
     }
 

@@ -2,17 +2,17 @@
 
 use std::rc::Rc;
 
-use super::ending::{End, Ending};
-use super::expression::Work;
-use super::pattern::{self, Token};
-use super::state::{Flow, State, Status, WHOLE, joined};
+use super::ending::{Ending, ScriptEnd};
+use super::expression::MatchWork;
+use super::pattern::{self, PatternToken};
+use super::state::{ExitStatus, ScriptFlow, ShellState, WHOLE, joined};
 use super::text::{HOLE, Truth};
-use super::{Interpreter, MAX_BRANCHES, MAX_BYTES, MAX_STEPS, MAX_TURNS, STEP_COMPARISONS};
-use crate::exec::log::Budget;
+use super::{MAX_BRANCHES, MAX_BYTES, MAX_STEPS, MAX_TURNS, STEP_COMPARISONS, ScriptInterpreter};
+use crate::exec::log::FollowBudget;
 use crate::exec::outcome::Outcome;
-use crate::shell::{Command, Item, Joint, List, Pipeline};
+use crate::shell::{CommandList, Item, Joint, ShellCommand, ShellPipeline};
 
-impl Budget {
+impl FollowBudget {
     /// The steps that are left for the current service.
     pub(crate) fn left(&self) -> usize {
         MAX_STEPS.saturating_sub(self.steps + self.reserved)
@@ -25,43 +25,43 @@ impl Budget {
     }
 }
 
-impl Interpreter<'_, '_, '_> {
+impl ScriptInterpreter<'_, '_, '_> {
     /// Runs the whole of the current script, from its first command.
-    pub(super) fn source(&mut self, state: State) -> Vec<State> {
+    pub(super) fn source(&mut self, state: ShellState) -> Vec<ShellState> {
         let source = Rc::clone(&self.source);
         let Some(error) = source.script.errors.first() else {
             return self.list(vec![state], &source.script.list, false);
         };
         // A shell runs the commands before text that it cannot parse.
-        let before = List { items: source.script.list.items[..error.items_before].to_vec() };
+        let before = CommandList { items: source.script.list.items[..error.items_before].to_vec() };
         let states = self.list(vec![state], &before, false);
         for state in states {
             let why = format!("its text could not be parsed: {}", error.what);
-            self.end(&state, End::Unknown(why), error.line);
+            self.end(&state, ScriptEnd::Unknown(why), error.line);
         }
         Vec::new()
     }
 
     /// Ends the branches that reach the end of a script's text.
-    pub(super) fn fall_off(&mut self, states: Vec<State>) {
+    pub(super) fn fall_off(&mut self, states: Vec<ShellState>) {
         let line = self.source.script.list.items.last().map_or(1, |item| item.first.commands[0].line);
         for state in states {
             let status = state.status.clone();
-            self.end(&state, End::Finishes(status), line);
+            self.end(&state, ScriptEnd::Finishes(status), line);
         }
     }
 
-    pub(super) fn end(&mut self, state: &State, end: End, line: usize) {
+    pub(super) fn end(&mut self, state: &ShellState, end: ScriptEnd, line: usize) {
         let (weight, output, is_open) = (state.weight, state.output.clone(), state.is_open);
         self.endings.push(Ending { end, weight, output, is_open, line });
     }
 
     /// Ends a branch at the limit of the budget. Nothing after it is known, not even if only a subshell reached it.
-    pub(super) fn give_up(&mut self, state: &State, why: &str, line: usize) {
+    pub(super) fn give_up(&mut self, state: &ShellState, why: &str, line: usize) {
         if self.log.budget.gave_up.is_none() {
             self.log.budget.gave_up = Some((format!("{}:{line}", self.source.path), why.to_string()));
         }
-        self.end(state, End::Unknown(why.to_string()), line);
+        self.end(state, ScriptEnd::Unknown(why.to_string()), line);
     }
 
     /// Whether the budget allows `cost` more.
@@ -71,12 +71,12 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// The work that the budget allows.
-    pub(super) fn work(&self) -> Work {
-        Work::up_to(self.log.budget.left().saturating_mul(STEP_COMPARISONS))
+    pub(super) fn work(&self) -> MatchWork {
+        MatchWork::up_to(self.log.budget.left().saturating_mul(STEP_COMPARISONS))
     }
 
     /// Whether the budget allows to compare a text with a pattern.
-    pub(super) fn is_affordable(&mut self, tokens: &[Token], text: &str) -> bool {
+    pub(super) fn is_affordable(&mut self, tokens: &[PatternToken], text: &str) -> bool {
         self.spend(pattern::weight(tokens).saturating_mul(text.len()) / STEP_COMPARISONS)
     }
 
@@ -98,11 +98,11 @@ impl Interpreter<'_, '_, '_> {
         }
     }
 
-    pub(super) fn list(&mut self, mut states: Vec<State>, list: &List, is_tested: bool) -> Vec<State> {
+    pub(super) fn list(&mut self, mut states: Vec<ShellState>, list: &CommandList, is_tested: bool) -> Vec<ShellState> {
         for item in &list.items {
             let mut next = Vec::new();
             for state in states {
-                if state.flow == Flow::Next {
+                if state.flow == ScriptFlow::Next {
                     next.extend(self.item(state, item, is_tested));
                 } else {
                     next.push(state);
@@ -113,7 +113,7 @@ impl Interpreter<'_, '_, '_> {
         states
     }
 
-    fn item(&mut self, state: State, item: &Item, is_tested: bool) -> Vec<State> {
+    fn item(&mut self, state: ShellState, item: &Item, is_tested: bool) -> Vec<ShellState> {
         let line = item.first.commands.first().map_or(1, |command| command.line);
         // Each branch keeps its own variables.
         if !self.spend(1 + state.vars.len() / 32) {
@@ -126,12 +126,12 @@ impl Interpreter<'_, '_, '_> {
         }
         let last = item.rest.len();
         // Each branch with the pipeline that ran last on it.
-        let mut branches: Vec<(State, usize)> =
+        let mut branches: Vec<(ShellState, usize)> =
             self.pipeline(state, &item.first, is_tested || last > 0).into_iter().map(|state| (state, 0)).collect();
         for (at, (joint, pipeline)) in item.rest.iter().enumerate() {
             let mut next = Vec::new();
             for (state, ran) in branches {
-                if state.flow != Flow::Next {
+                if state.flow != ScriptFlow::Next {
                     next.push((state, ran));
                     continue;
                 }
@@ -145,7 +145,7 @@ impl Interpreter<'_, '_, '_> {
                 if let Some(mut state) = runs {
                     state.trouble = state.status.blame.clone().or(state.trouble);
                     let after = self.pipeline(state, pipeline, is_tested || at + 1 < last);
-                    next.extend(after.into_iter().map(|state| (State { trouble: None, ..state }, at + 1)));
+                    next.extend(after.into_iter().map(|state| (ShellState { trouble: None, ..state }, at + 1)));
                 }
             }
             branches = next;
@@ -156,10 +156,10 @@ impl Interpreter<'_, '_, '_> {
         let is_negated = item.rest.last().map_or(&item.first, |(_, pipeline)| pipeline).is_negated;
         let mut states = Vec::new();
         for (state, ran) in branches {
-            let fails = state.status.truth == Truth::No && state.flow == Flow::Next;
+            let fails = state.status.truth == Truth::No && state.flow == ScriptFlow::Next;
             if fails && state.ends_on_error && ran == last && !is_tested && !is_negated {
                 let status = state.status.clone();
-                self.end(&state, End::Quits(status), line);
+                self.end(&state, ScriptEnd::Quits(status), line);
             } else {
                 states.push(state);
             }
@@ -168,9 +168,9 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// Merges the branches of a long `&&` or `||` list, apart from those that did not run its pipeline `last`.
-    fn fewer(&self, branches: Vec<(State, usize)>, last: usize) -> Vec<(State, usize)> {
+    fn fewer(&self, branches: Vec<(ShellState, usize)>, last: usize) -> Vec<(ShellState, usize)> {
         let (ran, passed): (Vec<_>, Vec<_>) = branches.into_iter().partition(|(_, ran)| *ran == last);
-        let merge = |branches: Vec<(State, usize)>, ran: usize| {
+        let merge = |branches: Vec<(ShellState, usize)>, ran: usize| {
             let states = branches.into_iter().map(|(state, _)| state).collect();
             joined(states, self.branch_limit(), true).into_iter().map(move |state| (state, ran))
         };
@@ -178,7 +178,7 @@ impl Interpreter<'_, '_, '_> {
     }
 
     /// Records that the previous command failed and that the script continues.
-    fn pass_failure(&mut self, state: &State) {
+    fn pass_failure(&mut self, state: &ShellState) {
         let Some(blame) = state.status.blame.as_ref().filter(|_| state.status.truth == Truth::No) else { return };
         self.passed = Some(Rc::clone(blame));
         // On an uncertain branch, it may be meant to fail.
@@ -191,24 +191,24 @@ impl Interpreter<'_, '_, '_> {
         }
     }
 
-    fn background(&mut self, state: State, item: &Item) -> State {
+    fn background(&mut self, state: ShellState, item: &Item) -> ShellState {
         let foreground = Item { is_background: false, ..item.clone() };
-        let children =
-            self.subshell(State { output: None, ..state.clone() }, |own, child| own.item(child, &foreground, true));
-        let is_broken = |child: &&State| child.status.truth == Truth::No && child.status.blame.is_some();
-        let usual: Vec<&State> = children.iter().filter(|child| child.weight > 0).collect();
+        let children = self
+            .subshell(ShellState { output: None, ..state.clone() }, |own, child| own.item(child, &foreground, true));
+        let is_broken = |child: &&ShellState| child.status.truth == Truth::No && child.status.blame.is_some();
+        let usual: Vec<&ShellState> = children.iter().filter(|child| child.weight > 0).collect();
         let all_fail = !usual.is_empty() && usual.iter().all(is_broken);
         let blame = usual.first().filter(|_| all_fail).and_then(|child| child.status.blame.clone());
         let is_open = children.iter().any(|child| child.is_open);
-        State {
+        ShellState {
             background: state.background.clone().or(blame),
             is_open: state.is_open || is_open,
-            status: Status::from_truth(Truth::Yes),
+            status: ExitStatus::from_truth(Truth::Yes),
             ..state
         }
     }
 
-    fn pipeline(&mut self, state: State, pipeline: &Pipeline, is_tested: bool) -> Vec<State> {
+    fn pipeline(&mut self, state: ShellState, pipeline: &ShellPipeline, is_tested: bool) -> Vec<ShellState> {
         let is_tested = is_tested || pipeline.is_negated;
         let mut states = match pipeline.commands.as_slice() {
             [command] => self.command(state, command, is_tested),
@@ -217,17 +217,17 @@ impl Interpreter<'_, '_, '_> {
         if pipeline.is_negated {
             for state in &mut states {
                 let truth = state.status.truth.not();
-                state.status = Status { blame: state.status.blame.take(), ..Status::from_truth(truth) };
+                state.status = ExitStatus { blame: state.status.blame.take(), ..ExitStatus::from_truth(truth) };
             }
         }
         states
     }
 
-    fn pipe(&mut self, state: State, commands: &[Command], is_tested: bool) -> Vec<State> {
+    fn pipe(&mut self, state: ShellState, commands: &[ShellCommand], is_tested: bool) -> Vec<ShellState> {
         let mut input = state.input.clone();
         let (mut is_open, mut written) = (state.is_open, Rc::clone(&state.written));
         for command in &commands[..commands.len() - 1] {
-            let child = State { output: Some(String::new()), input, is_open, ..state.clone() };
+            let child = ShellState { output: Some(String::new()), input, is_open, ..state.clone() };
             let children = self.subshell(child, |own, child| own.command(child, command, true));
             is_open |= children.iter().any(|child| child.is_open);
             if let Some(child) = children.first() {
@@ -236,72 +236,76 @@ impl Interpreter<'_, '_, '_> {
             input = lines(&outputs(&children));
         }
         let Some(last) = commands.last() else { return vec![state] };
-        let child = State { input, is_open, written, ..state.clone() };
+        let child = ShellState { input, is_open, written, ..state.clone() };
         let children = self.subshell(child, |own, child| own.command(child, last, is_tested));
         let states = children.into_iter().map(|child| state.clone().after(child)).collect();
         joined(states, self.branch_limit(), true)
     }
 
     /// Runs commands whose `exit` only ends themselves.
-    pub(super) fn subshell(&mut self, state: State, run: impl FnOnce(&mut Self, State) -> Vec<State>) -> Vec<State> {
+    pub(super) fn subshell(
+        &mut self,
+        state: ShellState,
+        run: impl FnOnce(&mut Self, ShellState) -> Vec<ShellState>,
+    ) -> Vec<ShellState> {
         let outer = std::mem::take(&mut self.endings);
         let parent = state.clone();
         let mut states = run(self, state);
         let endings = std::mem::replace(&mut self.endings, outer);
         for state in &mut states {
-            state.flow = Flow::Next;
+            state.flow = ScriptFlow::Next;
         }
         for ending in endings {
             let status = match ending.end {
-                End::Quits(status) | End::Finishes(status) => status,
-                End::Becomes { outcome: Outcome::Runs | Outcome::Emulated { .. }, .. } => {
-                    Status::from_truth(Truth::Maybe)
+                ScriptEnd::Quits(status) | ScriptEnd::Finishes(status) => status,
+                ScriptEnd::Becomes { outcome: Outcome::Runs | Outcome::Emulated { .. }, .. } => {
+                    ExitStatus::from_truth(Truth::Maybe)
                 }
-                End::Becomes { outcome, steps, says, .. } => self.failed(outcome, steps, says, ending.line, true),
-                End::Unknown(_) => Status::from_truth(Truth::Maybe),
-                End::Loops(None) => Status::from_truth(Truth::Maybe),
-                End::Loops(Some(blame)) => Status { blame: Some(blame), ..Status::from_truth(Truth::No) },
+                ScriptEnd::Becomes { outcome, steps, says, .. } => self.failed(outcome, steps, says, ending.line, true),
+                ScriptEnd::Unknown(_) => ExitStatus::from_truth(Truth::Maybe),
+                ScriptEnd::Loops(None) => ExitStatus::from_truth(Truth::Maybe),
+                ScriptEnd::Loops(Some(blame)) => ExitStatus { blame: Some(blame), ..ExitStatus::from_truth(Truth::No) },
             };
-            let State { is_open, .. } = parent;
+            let ShellState { is_open, .. } = parent;
             let (weight, output) = (ending.weight, ending.output);
-            states.push(State { status, weight, output, is_open: is_open || ending.is_open, ..parent.clone() });
+            states.push(ShellState { status, weight, output, is_open: is_open || ending.is_open, ..parent.clone() });
         }
         states
     }
 
     /// Returns the output of `$(...)`. The status is that of the last command.
-    pub(super) fn capture(&mut self, state: &mut State, list: &List) -> String {
+    pub(super) fn capture(&mut self, state: &mut ShellState, list: &CommandList) -> String {
         if let Some(text) = self.captured_file(state, list) {
             return text;
         }
-        let child = State { output: Some(String::new()), ..state.clone() };
+        let child = ShellState { output: Some(String::new()), ..state.clone() };
         let children = self.subshell(child, |own, child| own.list(vec![child], list, false));
         state.is_open |= children.iter().any(|child| child.is_open);
-        let usual: Vec<&State> = match children.iter().any(|child| child.weight > 0) {
+        let usual: Vec<&ShellState> = match children.iter().any(|child| child.weight > 0) {
             true => children.iter().filter(|child| child.weight > 0).collect(),
             false => children.iter().collect(),
         };
-        let statuses: Vec<Status> = usual.iter().map(|child| child.status.clone()).collect();
+        let statuses: Vec<ExitStatus> = usual.iter().map(|child| child.status.clone()).collect();
         state.status = match statuses.as_slice() {
             [first, rest @ ..] if rest.iter().all(|status| status == first) => first.clone(),
-            _ => Status::from_truth(Truth::Maybe),
+            _ => ExitStatus::from_truth(Truth::Maybe),
         };
         let text = outputs(&children);
         self.bounded(text.trim_end_matches('\n').to_string())
     }
 
     /// Runs commands only for the programs that they start.
-    pub(super) fn aside(&mut self, state: &mut State, list: &List) {
+    pub(super) fn aside(&mut self, state: &mut ShellState, list: &CommandList) {
         let children =
-            self.subshell(State { output: None, ..state.clone() }, |own, child| own.list(vec![child], list, true));
+            self.subshell(ShellState { output: None, ..state.clone() }, |own, child| own.list(vec![child], list, true));
         state.is_open |= children.iter().any(|child| child.is_open);
     }
 }
 
-impl State {
+impl ShellState {
     /// Continues after a subshell. Its variables are lost, but its effects on the system are not.
-    fn after(self, child: State) -> State {
-        State {
+    fn after(self, child: ShellState) -> ShellState {
+        ShellState {
             status: child.status,
             output: child.output,
             is_open: self.is_open || child.is_open,
@@ -312,21 +316,21 @@ impl State {
     }
 
     /// Continues after a group in parentheses.
-    pub(super) fn after_group(&self, child: State) -> State {
+    pub(super) fn after_group(&self, child: ShellState) -> ShellState {
         self.clone().after(child)
     }
 }
 
 /// Ends a branch on which the next pipeline of an `&&` or `||` does not run.
-fn settled(mut state: State, truth: Truth) -> State {
+fn settled(mut state: ShellState, truth: Truth) -> ShellState {
     if state.status.truth != truth {
-        state.status = Status { blame: state.status.blame.take(), ..Status::from_truth(truth) };
+        state.status = ExitStatus { blame: state.status.blame.take(), ..ExitStatus::from_truth(truth) };
     }
     state
 }
 
 /// Returns the output of a subshell, if all of its branches print the same.
-fn outputs(children: &[State]) -> String {
+fn outputs(children: &[ShellState]) -> String {
     let is_usual = children.iter().any(|child| child.weight > 0);
     let mut texts = children.iter().filter(|child| !is_usual || child.weight > 0).map(|child| &child.output);
     let Some(Some(first)) = texts.next() else { return HOLE.to_string() };

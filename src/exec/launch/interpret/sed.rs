@@ -1,7 +1,7 @@
 //! `sed`, as far as it prints: `s`, `p`, `d` and `q` with simple addresses. Source: POSIX XCU sed; GNU sed's manual.
 
 use super::MAX_TEXT;
-use super::expression::{Compiled, Expression, Work};
+use super::expression::{Compiled, MatchWork, RegularExpression};
 
 /// Maximum number of commands. Entry scripts use a few.
 const MAX_COMMANDS: usize = 64;
@@ -14,7 +14,7 @@ pub(super) struct Sed {
 
 struct SedCommand {
     address: Option<Address>,
-    action: Action,
+    action: SedAction,
 }
 
 enum Address {
@@ -23,7 +23,7 @@ enum Address {
     Matching(Compiled),
 }
 
-enum Action {
+enum SedAction {
     Substitute { expression: Compiled, with: Vec<Replacement>, is_global: bool, prints: bool },
     Print,
     Delete,
@@ -84,13 +84,13 @@ impl Sed {
     pub fn expressions(&self) -> usize {
         let count = |command: &SedCommand| {
             let is_addressed = matches!(command.address, Some(Address::Matching(_)));
-            usize::from(is_addressed) + usize::from(matches!(command.action, Action::Substitute { .. }))
+            usize::from(is_addressed) + usize::from(matches!(command.action, SedAction::Substitute { .. }))
         };
         self.commands.iter().map(count).sum()
     }
 
     /// Returns the lines that it prints. `None` if they are too long, or the work exceeds its limit.
-    pub fn edit(&self, input: &[String], work: &Work) -> Option<Vec<String>> {
+    pub fn edit(&self, input: &[String], work: &MatchWork) -> Option<Vec<String>> {
         let mut output = Output { lines: Vec::new(), bytes: 0 };
         for (at, line) in input.iter().enumerate() {
             let (mut line, mut is_deleted, mut quits) = (line.clone(), false, false);
@@ -106,10 +106,10 @@ impl Sed {
                 }
                 match &command.action {
                     _ if !is_addressed => {}
-                    Action::Print => output.push(&line)?,
-                    Action::Delete => is_deleted = true,
-                    Action::Quit => quits = true,
-                    Action::Substitute { expression, with, is_global, prints } => {
+                    SedAction::Print => output.push(&line)?,
+                    SedAction::Delete => is_deleted = true,
+                    SedAction::Quit => quits = true,
+                    SedAction::Substitute { expression, with, is_global, prints } => {
                         let (edited, found) = substituted(&line, expression, with, *is_global, work)?;
                         line = edited;
                         if found && *prints {
@@ -149,7 +149,11 @@ impl Output {
 /// Parses one command, and returns the text after it.
 fn sed_command(text: &str, is_extended: bool) -> Option<(SedCommand, &str)> {
     let compile = |pattern: &str| {
-        let expression = if is_extended { Expression::from_extended(pattern) } else { Expression::from_basic(pattern) };
+        let expression = if is_extended {
+            RegularExpression::from_extended(pattern)
+        } else {
+            RegularExpression::from_basic(pattern)
+        };
         expression?.compile()
     };
     let (address, rest) = match text.chars().next()? {
@@ -166,9 +170,9 @@ fn sed_command(text: &str, is_extended: bool) -> Option<(SedCommand, &str)> {
     };
     let rest = rest.trim_start();
     let (action, rest) = match rest.chars().next()? {
-        'p' => (Action::Print, &rest[1..]),
-        'd' => (Action::Delete, &rest[1..]),
-        'q' => (Action::Quit, &rest[1..]),
+        'p' => (SedAction::Print, &rest[1..]),
+        'd' => (SedAction::Delete, &rest[1..]),
+        'q' => (SedAction::Quit, &rest[1..]),
         's' => {
             let delimiter = rest[1..].chars().next().filter(char::is_ascii)?;
             let (pattern, after) = delimited(&rest[2..], delimiter)?;
@@ -180,7 +184,7 @@ fn sed_command(text: &str, is_extended: bool) -> Option<(SedCommand, &str)> {
             }
             let (is_global, prints) = (flags.contains('g'), flags.contains('p'));
             let action =
-                Action::Substitute { expression: compile(&pattern)?, with: replacement(&with)?, is_global, prints };
+                SedAction::Substitute { expression: compile(&pattern)?, with: replacement(&with)?, is_global, prints };
             (action, after)
         }
         _ => return None,
@@ -241,7 +245,7 @@ fn substituted(
     expression: &Compiled,
     with: &[Replacement],
     is_global: bool,
-    work: &Work,
+    work: &MatchWork,
 ) -> Option<(String, bool)> {
     let (mut edited, mut start, mut found_any) = (String::new(), 0, false);
     let mut last_end = None;

@@ -5,22 +5,22 @@ use std::rc::Rc;
 
 use super::MAX_TEXT;
 use super::text::{HOLE, MANY, SOFT, Truth, is_known, plain};
-use crate::exec::log::Step;
+use crate::exec::log::OpenedFile;
 use crate::exec::outcome::Outcome;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 
 /// The weight of the single branch at the start of a script. Each fork halves it.
 pub const WHOLE: u64 = 1 << 40;
 
 /// A shell's variables, arguments and options.
 #[derive(Clone, Debug, PartialEq)]
-pub struct State {
+pub struct ShellState {
     pub vars: Rc<BTreeMap<String, Var>>,
     /// `$0`
     pub zero: Rc<str>,
     /// `$1` and the words after it.
     pub args: Rc<Vec<String>>,
-    pub functions: Rc<BTreeMap<String, Function>>,
+    pub functions: Rc<BTreeMap<String, ShellFunction>>,
     /// An absolute path. `None` if not known.
     pub cwd: Option<Rc<str>>,
     /// The directories that `pushd` left.
@@ -35,16 +35,16 @@ pub struct State {
     pub ignores_case: bool,
     /// Files that the script itself wrote.
     pub written: Rc<BTreeSet<String>>,
-    pub status: Status,
-    pub flow: Flow,
+    pub status: ExitStatus,
+    pub flow: ScriptFlow,
     /// Stdout, if `$(...)` or a pipe captures it.
     pub output: Option<String>,
     /// The lines that `read` has not read yet. `None` if not known.
     pub input: Option<Rc<Vec<String>>>,
     /// The failure of a background job.
-    pub background: Option<Rc<Blame>>,
+    pub background: Option<Rc<FailedStart>>,
     /// The program whose failure leads to this branch.
-    pub trouble: Option<Rc<Blame>>,
+    pub trouble: Option<Rc<FailedStart>>,
     /// The earlier values of the running functions' local variables, one frame for each function.
     pub locals: Vec<Vec<(String, Option<Var>)>>,
     pub weight: u64,
@@ -53,12 +53,12 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Var {
     /// `None` if unset.
-    pub value: Option<Value>,
+    pub value: Option<ShellValue>,
     pub is_exported: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum ShellValue {
     Text(String),
     List(Vec<String>),
     /// An associative array. With the key [`MANY`], it may have others.
@@ -66,45 +66,45 @@ pub enum Value {
 }
 
 #[derive(Clone, Debug)]
-pub struct Function {
-    pub body: Rc<Command>,
+pub struct ShellFunction {
+    pub body: Rc<ShellCommand>,
     /// Bodies of the here-documents of the script that defines it.
-    pub script: Rc<super::Source>,
+    pub script: Rc<super::ScriptSource>,
 }
 
-impl PartialEq for Function {
-    fn eq(&self, other: &Function) -> bool {
+impl PartialEq for ShellFunction {
+    fn eq(&self, other: &ShellFunction) -> bool {
         Rc::ptr_eq(&self.body, &other.body)
     }
 }
 
 /// How the last command ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Status {
+pub struct ExitStatus {
     pub truth: Truth,
     pub code: Option<u8>,
     /// The program that could not run, if that is the reason.
-    pub blame: Option<Rc<Blame>>,
+    pub blame: Option<Rc<FailedStart>>,
     /// Where following the program that ran stopped, and why.
     pub open: Option<Rc<(String, String)>>,
 }
 
-impl Status {
-    pub fn from_truth(truth: Truth) -> Status {
+impl ExitStatus {
+    pub fn from_truth(truth: Truth) -> ExitStatus {
         let code = match truth {
             Truth::Yes => Some(0),
             Truth::No => Some(1),
             Truth::Maybe | Truth::Usually(_) => None,
         };
-        Status { truth, code, blame: None, open: None }
+        ExitStatus { truth, code, blame: None, open: None }
     }
 }
 
 /// A program that was started and could not run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Blame {
+pub struct FailedStart {
     pub outcome: Outcome,
-    pub steps: Vec<Step>,
+    pub steps: Vec<OpenedFile>,
     pub says: Vec<String>,
     pub line: usize,
     /// It was started as a test, as in `if` and before `||`.
@@ -113,19 +113,19 @@ pub struct Blame {
 
 /// Where a script continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
+pub enum ScriptFlow {
     Next,
     Break(usize),
     Continue(usize),
     Return,
 }
 
-impl State {
+impl ShellState {
     pub fn var(&self, name: &str) -> Option<&Var> {
         self.vars.get(name)
     }
 
-    pub fn set(&mut self, name: &str, value: Value) {
+    pub fn set(&mut self, name: &str, value: ShellValue) {
         let vars = Rc::make_mut(&mut self.vars);
         match vars.get_mut(name) {
             Some(var) => var.value = Some(value),
@@ -136,7 +136,7 @@ impl State {
     }
 
     pub fn set_text(&mut self, name: &str, text: impl Into<String>) {
-        self.set(name, Value::Text(text.into()));
+        self.set(name, ShellValue::Text(text.into()));
     }
 
     pub fn export(&mut self, name: &str) {
@@ -150,7 +150,7 @@ impl State {
     }
 
     /// Makes the values unknown that differ from these.
-    pub fn forget_changes(mut self, earlier: &BTreeMap<String, Var>) -> State {
+    pub fn forget_changes(mut self, earlier: &BTreeMap<String, Var>) -> ShellState {
         for (name, var) in Rc::make_mut(&mut self.vars).iter_mut() {
             if earlier.get(name).is_none_or(|own| own.value != var.value) {
                 var.value = either(&var.value, false);
@@ -164,8 +164,10 @@ impl State {
         let known = is_known(key);
         if let Some(Var { value: Some(value), .. }) = Rc::make_mut(&mut self.vars).get_mut(name) {
             match value {
-                Value::Map(items) if known => _ = items.remove(&plain(key)),
-                Value::Map(_) | Value::List(_) | Value::Text(_) => *value = Value::List(vec![MANY.to_string()]),
+                ShellValue::Map(items) if known => _ = items.remove(&plain(key)),
+                ShellValue::Map(_) | ShellValue::List(_) | ShellValue::Text(_) => {
+                    *value = ShellValue::List(vec![MANY.to_string()])
+                }
             }
         }
     }
@@ -175,8 +177,8 @@ impl State {
         let exported = self.vars.iter().filter(|(_, var)| var.is_exported);
         exported
             .filter_map(|(name, var)| match &var.value {
-                Some(Value::Text(text)) => Some(format!("{name}={text}")),
-                Some(Value::List(_) | Value::Map(_)) | None => None,
+                Some(ShellValue::Text(text)) => Some(format!("{name}={text}")),
+                Some(ShellValue::List(_) | ShellValue::Map(_)) | None => None,
             })
             .collect()
     }
@@ -202,8 +204,8 @@ impl State {
     }
 
     /// Splits into the branches of a condition: the one where it holds, and the one where it does not.
-    pub fn fork(self, truth: Truth) -> (Option<State>, Option<State>) {
-        let with = |weight: u64| State { weight, ..self.clone() };
+    pub fn fork(self, truth: Truth) -> (Option<ShellState>, Option<ShellState>) {
+        let with = |weight: u64| ShellState { weight, ..self.clone() };
         match truth {
             Truth::Yes => (Some(self), None),
             Truth::No => (None, Some(self)),
@@ -214,7 +216,7 @@ impl State {
     }
 
     /// Merges another branch into this one. Values that differ become unknown.
-    fn absorb(&mut self, other: &State) {
+    fn absorb(&mut self, other: &ShellState) {
         // A branch that depends on a user's choice does not change the usual values.
         let is_rare = other.weight == 0 && self.weight > 0;
         self.weight += other.weight;
@@ -273,7 +275,7 @@ impl State {
         if self.status != other.status && !is_rare {
             let blame = self.status.blame.take().filter(|_| other.status.blame.is_some());
             let open = self.status.open.take().or_else(|| other.status.open.clone());
-            self.status = Status { truth: Truth::Maybe, code: None, blame, open };
+            self.status = ExitStatus { truth: Truth::Maybe, code: None, blame, open };
         }
         if self.output != other.output {
             self.output = self.output.as_ref().map(|_| HOLE.to_string());
@@ -285,7 +287,7 @@ impl State {
     }
 
     /// Whether both continue in the same way. The certainty of the file system and the last command do not matter.
-    pub fn is_alike(&self, other: &State) -> bool {
+    pub fn is_alike(&self, other: &ShellState) -> bool {
         self.flow == other.flow
             && self.vars == other.vars
             && self.args == other.args
@@ -302,26 +304,27 @@ impl State {
 }
 
 /// Returns a value that differs on another branch.
-fn either(value: &Option<Value>, is_usual: bool) -> Option<Value> {
+fn either(value: &Option<ShellValue>, is_usual: bool) -> Option<ShellValue> {
     match value {
-        Some(Value::Text(text)) if is_usual && text.contains(SOFT) => value.clone(),
-        Some(Value::Text(text)) if is_usual => Some(Value::Text(format!("{SOFT}{text}"))),
+        Some(ShellValue::Text(text)) if is_usual && text.contains(SOFT) => value.clone(),
+        Some(ShellValue::Text(text)) if is_usual => Some(ShellValue::Text(format!("{SOFT}{text}"))),
         _ if is_usual => value.clone(),
-        Some(Value::List(_)) => Some(Value::List(vec![MANY.to_string()])),
-        Some(Value::Map(items)) => {
+        Some(ShellValue::List(_)) => Some(ShellValue::List(vec![MANY.to_string()])),
+        Some(ShellValue::Map(items)) => {
             let unknown = items.keys().cloned().chain([MANY.to_string()]).map(|key| (key, HOLE.to_string()));
-            Some(Value::Map(unknown.collect()))
+            Some(ShellValue::Map(unknown.collect()))
         }
-        Some(Value::Text(_)) | None => Some(Value::Text(HOLE.to_string())),
+        Some(ShellValue::Text(_)) | None => Some(ShellValue::Text(HOLE.to_string())),
     }
 }
 
 /// Merges equal branches, and keeps at most `limit`. `keeps_status`: the status of the last command is still needed.
-pub fn joined(states: Vec<State>, limit: usize, keeps_status: bool) -> Vec<State> {
-    let mut kept: Vec<State> = Vec::new();
-    let (usual, rare): (Vec<State>, Vec<State>) = states.into_iter().partition(|state| state.weight > 0);
+pub fn joined(states: Vec<ShellState>, limit: usize, keeps_status: bool) -> Vec<ShellState> {
+    let mut kept: Vec<ShellState> = Vec::new();
+    let (usual, rare): (Vec<ShellState>, Vec<ShellState>) = states.into_iter().partition(|state| state.weight > 0);
     for state in usual.into_iter().chain(rare) {
-        let is_same = |other: &&mut State| other.is_alike(&state) && (!keeps_status || other.status == state.status);
+        let is_same =
+            |other: &&mut ShellState| other.is_alike(&state) && (!keeps_status || other.status == state.status);
         match kept.iter_mut().find(is_same) {
             Some(same) => same.absorb(&state),
             None => kept.push(state),
@@ -330,7 +333,7 @@ pub fn joined(states: Vec<State>, limit: usize, keeps_status: bool) -> Vec<State
     while kept.len() > limit {
         // Merges branches with the same arguments first, because arguments decide what runs.
         let last = kept.pop().expect("more than the limit are kept");
-        let fits = |other: &State| other.flow == last.flow && other.args == last.args;
+        let fits = |other: &ShellState| other.flow == last.flow && other.args == last.args;
         match kept.iter().position(fits).or_else(|| kept.iter().position(|other| other.flow == last.flow)) {
             Some(at) => kept[at].absorb(&last),
             None => {
@@ -348,17 +351,17 @@ pub fn joined(states: Vec<State>, limit: usize, keeps_status: bool) -> Vec<State
 
 /// How a script starts a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum StartKind {
     Exec,
     Call,
 }
 
 /// A program that a script starts: its words, the variables that are set only for it, and the line.
-pub(super) struct Start {
+pub(super) struct ProgramStart {
     pub argv: Vec<String>,
     pub sets: Vec<String>,
     pub line: usize,
-    pub how: How,
+    pub how: StartKind,
     pub is_tested: bool,
 }
 

@@ -1,11 +1,11 @@
 use super::*;
 
-fn state(vars: &[(&str, &str, bool)]) -> State {
+fn state(vars: &[(&str, &str, bool)]) -> ShellState {
     let var = |(name, value, is_exported): &(&str, &str, bool)| {
-        let value = Some(Value::Text(value.to_string()));
+        let value = Some(ShellValue::Text(value.to_string()));
         (name.to_string(), Var { value, is_exported: *is_exported })
     };
-    State {
+    ShellState {
         vars: Rc::new(vars.iter().map(var).collect()),
         zero: "sh".into(),
         args: Rc::new(vec!["a".to_string(), "b".to_string()]),
@@ -18,8 +18,8 @@ fn state(vars: &[(&str, &str, bool)]) -> State {
         globs_to_nothing: false,
         ignores_case: false,
         written: Rc::new(BTreeSet::new()),
-        status: Status::from_truth(Truth::Yes),
-        flow: Flow::Next,
+        status: ExitStatus::from_truth(Truth::Yes),
+        flow: ScriptFlow::Next,
         output: None,
         input: None,
         background: None,
@@ -29,15 +29,15 @@ fn state(vars: &[(&str, &str, bool)]) -> State {
     }
 }
 
-fn merged(mut first: State, second: &State) -> State {
+fn merged(mut first: ShellState, second: &ShellState) -> ShellState {
     first.absorb(second);
     first
 }
 
-fn text(state: &State, name: &str) -> Option<String> {
+fn text(state: &ShellState, name: &str) -> Option<String> {
     match state.vars.get(name)?.value.as_ref()? {
-        Value::Text(text) => Some(text.clone()),
-        Value::List(_) | Value::Map(_) => None,
+        ShellValue::Text(text) => Some(text.clone()),
+        ShellValue::List(_) | ShellValue::Map(_) => None,
     }
 }
 
@@ -59,37 +59,37 @@ fn a_value_stays_known_only_if_both_branches_have_it() {
 #[test]
 fn a_branch_that_only_a_user_takes_does_not_change_the_usual_values() {
     let usual = state(&[("A", "x", false)]);
-    let mut rare = State { weight: 0, cwd: Some("/opt".into()), ..state(&[("A", "y", false), ("B", "y", false)]) };
+    let mut rare = ShellState { weight: 0, cwd: Some("/opt".into()), ..state(&[("A", "y", false), ("B", "y", false)]) };
     rare.args = Rc::new(vec!["c".to_string()]);
-    rare.status = Status::from_truth(Truth::No);
+    rare.status = ExitStatus::from_truth(Truth::No);
     let both = merged(usual.clone(), &rare);
     assert_eq!(text(&both, "A"), Some(format!("{SOFT}x")));
     assert_eq!(text(&both, "B"), None);
     assert_eq!((&both.args, &both.cwd, &both.status), (&usual.args, &usual.cwd, &usual.status));
     // Two rare branches are alike.
-    let both = merged(State { weight: 0, ..usual }, &rare);
+    let both = merged(ShellState { weight: 0, ..usual }, &rare);
     assert!(!text(&both, "A").is_some_and(|text| is_known(&text)));
     assert_eq!((both.cwd, both.status.truth), (None, Truth::Maybe));
 }
 
 #[test]
 fn arguments_directories_and_streams_that_differ_are_not_known() {
-    let first = State { output: Some("x".into()), input: Some(Rc::new(vec!["x".into()])), ..state(&[]) };
-    let second = State {
+    let first = ShellState { output: Some("x".into()), input: Some(Rc::new(vec!["x".into()])), ..state(&[]) };
+    let second = ShellState {
         args: Rc::new(vec!["a".to_string(), "c".to_string()]),
         cwd: Some("/opt".into()),
         output: Some("y".into()),
         input: Some(Rc::new(vec!["y".into()])),
-        status: Status::from_truth(Truth::No),
+        status: ExitStatus::from_truth(Truth::No),
         ..state(&[])
     };
     let both = merged(first.clone(), &second);
     assert_eq!(*both.args, ["a".to_string(), HOLE.to_string()]);
     assert_eq!((both.cwd, both.input, both.output), (None, None, Some(HOLE.to_string())));
-    assert_eq!(both.status, Status { truth: Truth::Maybe, code: None, blame: None, open: None });
-    let fewer = State { args: Rc::new(Vec::new()), ..second };
+    assert_eq!(both.status, ExitStatus { truth: Truth::Maybe, code: None, blame: None, open: None });
+    let fewer = ShellState { args: Rc::new(Vec::new()), ..second };
     assert_eq!(*merged(first.clone(), &fewer).args, [MANY.to_string()]);
-    assert_eq!(merged(first.clone(), &first), State { weight: WHOLE, ..first });
+    assert_eq!(merged(first.clone(), &first), ShellState { weight: WHOLE, ..first });
 }
 
 #[test]
@@ -97,11 +97,12 @@ fn what_either_branch_did_may_have_been_done() {
     let plain = state(&[]);
     let written = |path: &str| Rc::new(BTreeSet::from([path.to_string()]));
     let function = |name: &str| {
-        let script = Rc::new(super::super::Source { script: crate::shell::parse("f() { :; }"), path: "e".into() });
+        let script =
+            Rc::new(super::super::ScriptSource { script: crate::shell::parse("f() { :; }"), path: "e".into() });
         let body = Rc::new(script.script.list.items[0].first.commands[0].clone());
-        Rc::new(BTreeMap::from([(name.to_string(), Function { body, script })]))
+        Rc::new(BTreeMap::from([(name.to_string(), ShellFunction { body, script })]))
     };
-    let other = State {
+    let other = ShellState {
         ends_on_error: true,
         is_open: true,
         has_unknown_commands: true,
@@ -111,27 +112,27 @@ fn what_either_branch_did_may_have_been_done() {
         functions: function("g"),
         ..plain.clone()
     };
-    let first = State { written: written("/a"), functions: function("f"), ..plain.clone() };
+    let first = ShellState { written: written("/a"), functions: function("f"), ..plain.clone() };
     for both in [merged(first.clone(), &other), merged(other, &first)] {
         assert!(!both.ends_on_error && both.is_open && both.has_unknown_commands);
         assert!(both.globs_to_nothing && both.ignores_case);
         assert_eq!(both.written.iter().map(String::as_str).collect::<Vec<_>>(), ["/a", "/b"]);
         assert_eq!(both.functions.keys().map(String::as_str).collect::<Vec<_>>(), ["f", "g"]);
     }
-    let strict = State { ends_on_error: true, ..plain };
+    let strict = ShellState { ends_on_error: true, ..plain };
     assert!(merged(strict.clone(), &strict).ends_on_error);
 }
 
 #[test]
 fn states_with_different_options_are_not_alike() {
     let plain = state(&[]);
-    assert!(plain.is_alike(&State { is_open: true, status: Status::from_truth(Truth::No), ..plain.clone() }));
+    assert!(plain.is_alike(&ShellState { is_open: true, status: ExitStatus::from_truth(Truth::No), ..plain.clone() }));
     for other in [
-        State { ends_on_error: true, ..plain.clone() },
-        State { ignores_case: true, ..plain.clone() },
-        State { globs_to_nothing: true, ..plain.clone() },
-        State { cwd: None, ..plain.clone() },
-        State { args: Rc::new(Vec::new()), ..plain.clone() },
+        ShellState { ends_on_error: true, ..plain.clone() },
+        ShellState { ignores_case: true, ..plain.clone() },
+        ShellState { globs_to_nothing: true, ..plain.clone() },
+        ShellState { cwd: None, ..plain.clone() },
+        ShellState { args: Rc::new(Vec::new()), ..plain.clone() },
         state(&[("A", "x", false)]),
     ] {
         assert!(!plain.is_alike(&other));

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::lines::{self, sorted};
-use super::state::{State, Status};
+use super::state::{ExitStatus, ShellState};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{Interpreter, MAX_TEXT};
+use super::{MAX_TEXT, ScriptInterpreter};
 use crate::image::NodeKind;
 
 /// Programs that do not create other programs. A program that is missing before they run is still missing after them.
@@ -176,9 +176,9 @@ pub(crate) fn is_harmless(name: &str) -> bool {
     HARMLESS.contains(&base)
 }
 
-impl Interpreter<'_, '_, '_> {
+impl ScriptInterpreter<'_, '_, '_> {
     /// Models the output and effect of a program that starts. `false` if they are not known.
-    pub(super) fn tool(&mut self, state: &mut State, name: &str, argv: &[String], line: usize) -> bool {
+    pub(super) fn tool(&mut self, state: &mut ShellState, name: &str, argv: &[String], line: usize) -> bool {
         let base = name.rsplit('/').next().unwrap_or(name);
         let words: Vec<String> = argv[1..].to_vec();
         if words.iter().any(|word| word.starts_with(MANY)) {
@@ -205,7 +205,7 @@ impl Interpreter<'_, '_, '_> {
                 let Some(id) = found.filter(|_| !state.is_open) else { return false };
                 let view = id.map(|id| self.machine.rootfs.view(id)).filter(|view| view.kind == NodeKind::Symlink);
                 let Some(target) = view.map(|view| text::clean(&String::from_utf8_lossy(view.target))) else {
-                    state.status = Status::from_truth(Truth::No);
+                    state.status = ExitStatus::from_truth(Truth::No);
                     return true;
                 };
                 target + "\n"
@@ -253,7 +253,7 @@ impl Interpreter<'_, '_, '_> {
                         if truth != Truth::No {
                             state.print_unknown();
                         }
-                        state.status = Status::from_truth(truth);
+                        state.status = ExitStatus::from_truth(truth);
                         return true;
                     }
                 },
@@ -284,7 +284,7 @@ impl Interpreter<'_, '_, '_> {
             ("sed" | "gsed" | "grep" | "egrep" | "fgrep" | "tr" | "awk" | "gawk" | "mawk" | "uniq" | "wc", _) => {
                 let Some((text, truth)) = self.filtered(state, base, &words) else { return false };
                 state.print(&text);
-                state.status = Status::from_truth(truth);
+                state.status = ExitStatus::from_truth(truth);
                 return true;
             }
             ("ls", _) => return self.list_directory(state, &words, &operands),
@@ -293,11 +293,11 @@ impl Interpreter<'_, '_, '_> {
             _ => return false,
         };
         state.print(&printed);
-        state.status = Status::from_truth(Truth::Yes);
+        state.status = ExitStatus::from_truth(Truth::Yes);
         true
     }
 
-    fn real(&mut self, state: &State, path: Option<String>) -> Option<String> {
+    fn real(&mut self, state: &ShellState, path: Option<String>) -> Option<String> {
         let path = self.absolute(state, &path?)?;
         match self.find_node(&path, true) {
             Some(id) => Some(text::clean(&String::from_utf8_lossy(&self.machine.rootfs.path(id)))),

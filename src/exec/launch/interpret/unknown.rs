@@ -1,19 +1,19 @@
 //! Commands whose program is only known at run time.
 
-use super::state::{How, State};
-use super::{Interpreter, START_STEPS, text};
-use crate::exec::launch::walk::{Caller, Walk};
+use super::state::{ShellState, StartKind};
+use super::{START_STEPS, ScriptInterpreter, text};
+use crate::exec::launch::walk::{Caller, StartWalk};
 use crate::exec::log::{Followed, KnownCall};
 
-impl Interpreter<'_, '_, '_> {
+impl ScriptInterpreter<'_, '_, '_> {
     /// Returns the outcome of a command whose program is only known at run time, if everything that it may start is
     /// broken.
     pub(super) fn perhaps(
         &mut self,
-        state: &State,
+        state: &ShellState,
         argv: &[String],
         sets: &[String],
-        (line, how): (usize, How),
+        (line, how): (usize, StartKind),
     ) -> Option<KnownCall> {
         if !self.spend(START_STEPS) {
             return None;
@@ -31,9 +31,9 @@ impl Interpreter<'_, '_, '_> {
         for entry in env.iter_mut().filter(|entry| entry.starts_with("PATH=") || entry.starts_with("LD_")) {
             *entry = text::plain(entry);
         }
-        let walk = Walk { env, is_open: true, ..self.walk.clone() };
+        let walk = StartWalk { env, is_open: true, ..self.walk.clone() };
         let label = self.source.path.clone();
-        let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == How::Exec };
+        let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == StartKind::Exec };
         let (steps, says) = (std::mem::take(&mut self.log.steps), std::mem::take(&mut self.log.says));
         let outcome = machine.may_start(self.log, &words, caller, &walk);
         let steps = std::mem::replace(&mut self.log.steps, steps);

@@ -1,9 +1,9 @@
 //! supervisord's and monit's configuration. Source: supervisord's documentation, "Configuration File"; monit(1).
 
-use super::supervisord::{Configuration, DIRECTORIES, Directory};
-use super::{MAX_FILES, Service, entries, from_cwd, matching, option, text_of, words_of};
+use super::supervisord::{CheckedDirectory, Configuration, DIRECTORIES};
+use super::{MAX_FILES, SupervisedService, entries, from_cwd, matching, option, text_of, words_of};
 use crate::exec::environment::variable;
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::interpret::UNKNOWN;
 
 /// The paths where supervisord looks for its file. Source: supervisor/options.py `default_configfile`.
@@ -11,14 +11,14 @@ const CONFIG_PATHS: &[&str] =
     &["/etc/supervisord.conf", "/etc/supervisor/supervisord.conf", "/etc/supervisord/supervisord.conf"];
 
 /// One `[section]` with its keys, values and line numbers.
-struct Section {
+struct IniSection {
     name: String,
     /// The file that it is in.
     path: String,
     keys: Vec<(String, String, usize)>,
 }
 
-pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String], env: &[String]) -> Option<Configuration> {
+pub(super) fn supervisord(machine: &ExecMachine<'_>, argv: &[String], env: &[String]) -> Option<Configuration> {
     let main = match option(argv, &["--configuration", "-c"]) {
         Some(path) => from_cwd(machine, &path),
         None => {
@@ -39,7 +39,7 @@ pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String], env: &[String]
                     match text_of(machine, &path) {
                         Some(text) => included.extend(self::sections(&text, &path)),
                         // What it starts is not known.
-                        None => unread.push(Service::of_words(vec![UNKNOWN.to_string()], &path, 1)),
+                        None => unread.push(SupervisedService::of_words(vec![UNKNOWN.to_string()], &path, 1)),
                     }
                 }
             }
@@ -54,7 +54,7 @@ pub(super) fn supervisord(machine: &Machine<'_>, argv: &[String], env: &[String]
 
 /// The directories that supervisord needs when it reads its configuration, also those of services that it does not
 /// start.
-fn directories(sections: &[Section], argv: &[String], env: &[String]) -> Vec<Directory> {
+fn directories(sections: &[IniSection], argv: &[String], env: &[String]) -> Vec<CheckedDirectory> {
     let mut found = Vec::new();
     for section in sections {
         let kind = section.name.split(':').next().unwrap_or_default();
@@ -64,7 +64,13 @@ fn directories(sections: &[Section], argv: &[String], env: &[String]) -> Vec<Dir
         {
             let Some((_, value, line)) = section.value(row.key) else { continue };
             let value = expansions.expand(value);
-            found.push(Directory { row, value, section: section.name.clone(), by: section.path.clone(), line: *line });
+            found.push(CheckedDirectory {
+                row,
+                value,
+                section: section.name.clone(),
+                by: section.path.clone(),
+                line: *line,
+            });
         }
     }
     found
@@ -114,7 +120,7 @@ impl Expansions<'_> {
     }
 }
 
-impl Section {
+impl IniSection {
     fn value(&self, name: &str) -> Option<&(String, String, usize)> {
         self.keys.iter().rfind(|(key, ..)| key == name)
     }
@@ -131,7 +137,7 @@ impl Section {
     }
 }
 
-fn programs(sections: &[Section], env: &[String], shared: &[String]) -> Vec<Service> {
+fn programs(sections: &[IniSection], env: &[String], shared: &[String]) -> Vec<SupervisedService> {
     let mut services = Vec::new();
     for section in sections {
         let starts = ["program:", "eventlistener:", "fcgi-program:"];
@@ -142,7 +148,7 @@ fn programs(sections: &[Section], env: &[String], shared: &[String]) -> Vec<Serv
         let Some((_, command, line)) = section.value("command").filter(|_| is_started) else { continue };
         let here = section.path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let expansions = Expansions { env, here, program: Some(program) };
-        let mut service = Service::of_words(words_of(&expansions.expand(command)), &section.path, *line);
+        let mut service = SupervisedService::of_words(words_of(&expansions.expand(command)), &section.path, *line);
         service.env = shared.iter().cloned().chain(section.environment(&expansions)).collect();
         service.working_dir = section.value("directory").map(|(_, value, _)| expansions.expand(value));
         service.user = section.value("user").map(|(_, value, _)| expansions.expand(value));
@@ -169,8 +175,8 @@ fn split_outside_quotes(text: &str) -> Vec<&str> {
     parts
 }
 
-fn sections(text: &str, path: &str) -> Vec<Section> {
-    let mut sections: Vec<Section> = Vec::new();
+fn sections(text: &str, path: &str) -> Vec<IniSection> {
+    let mut sections: Vec<IniSection> = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let is_continued = line.starts_with([' ', '\t']);
         let line = line.split(" ;").next().unwrap_or("").trim();
@@ -178,7 +184,7 @@ fn sections(text: &str, path: &str) -> Vec<Section> {
             continue;
         }
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            sections.push(Section { name: name.trim().to_string(), path: path.to_string(), keys: Vec::new() });
+            sections.push(IniSection { name: name.trim().to_string(), path: path.to_string(), keys: Vec::new() });
             continue;
         }
         let Some(section) = sections.last_mut() else { continue };
@@ -195,7 +201,7 @@ fn sections(text: &str, path: &str) -> Vec<Section> {
 }
 
 /// `start program = "..."` and `check program NAME with path "..."`, in the control file and those that it includes.
-pub(super) fn monit(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
+pub(super) fn monit(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
     let mut files: Vec<String> = match option(argv, &["-c"]) {
         Some(path) => vec![from_cwd(machine, &path)],
         None => ["/etc/monitrc", "/etc/monit/monitrc"]
@@ -232,7 +238,7 @@ pub(super) fn monit(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Servic
             let rest = rest.trim_start_matches([' ', '=']);
             let quoted = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());
             let Some(command) = quoted.or_else(|| rest.starts_with('/').then_some(rest)) else { continue };
-            services.push(Service::of_words(words_of(command), &path, line_at + 1));
+            services.push(SupervisedService::of_words(words_of(command), &path, line_at + 1));
         }
     }
     (at > 0).then_some(services)

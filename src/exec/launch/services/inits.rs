@@ -1,8 +1,8 @@
 //! Reads the tables of BusyBox's and sysvinit's init, and OpenRC's scripts. Source: BusyBox's init.c; inittab(5);
 //! openrc-run(8).
 
-use super::{MAX_FILES, Service, entries, text_of, words_of};
-use crate::exec::kernel::binfmt::Machine;
+use super::{MAX_FILES, SupervisedService, entries, text_of, words_of};
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::image::NodeId;
 
 /// Actions of an inittab whose process starts when the system does.
@@ -26,7 +26,7 @@ const FUNCTIONS: &[&str] = &[
 ];
 
 /// Parses `id:levels:action:process`. A container has no terminals, so entries for them are skipped.
-pub(super) fn inittab(machine: &Machine<'_>) -> Option<Vec<Service>> {
+pub(super) fn inittab(machine: &ExecMachine<'_>) -> Option<Vec<SupervisedService>> {
     const PATH: &str = "/etc/inittab";
     let text = text_of(machine, PATH)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
@@ -37,8 +37,8 @@ pub(super) fn inittab(machine: &Machine<'_>) -> Option<Vec<Service>> {
         let is_started = ACTIONS.contains(&action) && !id.starts_with("tty") && !process.is_empty();
         let is_shells = process.contains(['$', ';', '&', '|', '<', '>', '`', '\'', '"', '*', '(', '\\']);
         let service = match is_shells {
-            true => Service::of_shell(process, PATH, at + 1),
-            false => Service::of_words(words_of(process), PATH, at + 1),
+            true => SupervisedService::of_shell(process, PATH, at + 1),
+            false => SupervisedService::of_words(words_of(process), PATH, at + 1),
         };
         is_started.then_some(service)
     });
@@ -46,7 +46,7 @@ pub(super) fn inittab(machine: &Machine<'_>) -> Option<Vec<Service>> {
 }
 
 /// Returns the scripts of the default runlevels: their own `start`, or their `command`, as a shell reads them.
-pub(super) fn openrc(machine: &Machine<'_>) -> Option<Vec<Service>> {
+pub(super) fn openrc(machine: &ExecMachine<'_>) -> Option<Vec<SupervisedService>> {
     let mut services = Vec::new();
     let levels = ["sysinit", "boot", "default"].into_iter();
     let mut open: Vec<(String, NodeId)> =
@@ -80,7 +80,7 @@ pub(super) fn openrc(machine: &Machine<'_>) -> Option<Vec<Service>> {
             (false, None) => continue,
         };
         script.push(start.to_string());
-        services.push(Service::of_shell(&script.join("\n"), &path, at.map_or(1, |at| at + 1)));
+        services.push(SupervisedService::of_shell(&script.join("\n"), &path, at.map_or(1, |at| at + 1)));
     }
     Some(services)
 }

@@ -13,12 +13,12 @@ mod units;
 pub(super) use execline::{commands as execline_commands, is_script as is_execline_script};
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
 use crate::exec::launch::accounts::Account;
 use crate::exec::launch::interpret::{self, is_known, kept_text};
 use crate::exec::launch::perhaps::plain;
-use crate::exec::launch::walk::Walk;
+use crate::exec::launch::walk::StartWalk;
 use crate::exec::log::{Certainty, Followed, Link, Log, Risk};
 use crate::exec::outcome::{Outcome, lossy};
 use crate::exec::{Cause, CauseKind, Death, Errno};
@@ -130,7 +130,7 @@ impl Supervisor {
 
 /// A service that a supervisor starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Service {
+pub(super) struct SupervisedService {
     pub command: ServiceCommand,
     /// `KEY=VALUE` lines added to the supervisor's environment.
     pub env: Vec<String>,
@@ -159,17 +159,17 @@ pub(super) enum ServiceCommand {
     Shell(String),
 }
 
-impl Service {
-    pub(super) fn of_words(words: Vec<String>, by: &str, line: usize) -> Service {
-        Service::new(ServiceCommand::Words(words), by, line)
+impl SupervisedService {
+    pub(super) fn of_words(words: Vec<String>, by: &str, line: usize) -> SupervisedService {
+        SupervisedService::new(ServiceCommand::Words(words), by, line)
     }
 
-    pub(super) fn of_shell(text: &str, by: &str, line: usize) -> Service {
-        Service::new(ServiceCommand::Shell(text.to_string()), by, line)
+    pub(super) fn of_shell(text: &str, by: &str, line: usize) -> SupervisedService {
+        SupervisedService::new(ServiceCommand::Shell(text.to_string()), by, line)
     }
 
-    fn new(command: ServiceCommand, by: &str, line: usize) -> Service {
-        Service {
+    fn new(command: ServiceCommand, by: &str, line: usize) -> SupervisedService {
+        SupervisedService {
             command,
             env: Vec::new(),
             working_dir: None,
@@ -181,15 +181,15 @@ impl Service {
     }
 
     /// Returns the same service, for whose end the ones after it wait.
-    pub(super) fn before(self) -> Service {
-        Service { runs: Runs::Before, ..self }
+    pub(super) fn before(self) -> SupervisedService {
+        SupervisedService { runs: Runs::Before, ..self }
     }
 }
 
 /// Returns the supervisor that runs as `name` with these arguments, its own name first. A script counts by its own
 /// name, not its interpreter's.
 pub(crate) fn supervisor(
-    machine: &Machine<'_>,
+    machine: &ExecMachine<'_>,
     name: &str,
     file: &str,
     argv: &[String],
@@ -218,9 +218,15 @@ pub(crate) fn supervisor(
     by_name(&base(script)).map(|kind| (kind, at))
 }
 
-impl Machine<'_> {
+impl ExecMachine<'_> {
     /// Follows the services that a supervisor starts. `argv` is its own name and its arguments. `None` if it runs.
-    pub(crate) fn supervise(&self, log: &mut Log, kind: Supervisor, argv: &[String], walk: &Walk) -> Option<Outcome> {
+    pub(crate) fn supervise(
+        &self,
+        log: &mut Log,
+        kind: Supervisor,
+        argv: &[String],
+        walk: &StartWalk,
+    ) -> Option<Outcome> {
         let services = match kind {
             Supervisor::Supervisord => match ini::supervisord(self, argv, &walk.env) {
                 Some(configuration) => match self.refuses(log, &configuration, walk) {
@@ -250,7 +256,7 @@ impl Machine<'_> {
             return log
                 .open_end(argv.first().map_or("", String::as_str), "its configuration was not found in the image");
         };
-        let mut walk = Walk { depth: walk.depth + 1, user: None, ..walk.clone() };
+        let mut walk = StartWalk { depth: walk.depth + 1, user: None, ..walk.clone() };
         walk.is_open |= kind.is_late();
         if kind == Supervisor::S6Overlay {
             // Source: s6-overlay's README, "/command".
@@ -271,7 +277,7 @@ impl Machine<'_> {
         None
     }
 
-    fn follow_service(&self, log: &mut Log, kind: Supervisor, service: Service, walk: &Walk) {
+    fn follow_service(&self, log: &mut Log, kind: Supervisor, service: SupervisedService, walk: &StartWalk) {
         let moved = service.working_dir.as_deref().filter(|directory| is_known(directory));
         let moved = moved.and_then(|directory| self.machine_in(directory));
         let machine = moved.as_ref().unwrap_or(self);
@@ -362,13 +368,13 @@ impl Machine<'_> {
 }
 
 /// Returns a configuration file's text, if it was kept.
-pub(super) fn text_of(machine: &Machine<'_>, path: &str) -> Option<String> {
+pub(super) fn text_of(machine: &ExecMachine<'_>, path: &str) -> Option<String> {
     let id = machine.rootfs.resolve(path).ok()?;
     kept_text(machine.kind(id)?)
 }
 
 /// Returns a directory's entries, sorted by name: their paths, and the nodes that these resolve to.
-pub(super) fn entries(machine: &Machine<'_>, directory: &str) -> Vec<(String, NodeId)> {
+pub(super) fn entries(machine: &ExecMachine<'_>, directory: &str) -> Vec<(String, NodeId)> {
     let Ok(id) = machine.rootfs.resolve(directory) else { return Vec::new() };
     let path = |name: &[u8]| format!("{}/{}", directory.trim_end_matches('/'), lossy(name));
     let mut found: Vec<(String, NodeId)> = machine
@@ -386,7 +392,7 @@ pub(super) fn entries(machine: &Machine<'_>, directory: &str) -> Vec<(String, No
 }
 
 /// Returns the files that match a path pattern, sorted. `*` never matches a slash.
-pub(super) fn matching(machine: &Machine<'_>, pattern: &str) -> Vec<(String, NodeId)> {
+pub(super) fn matching(machine: &ExecMachine<'_>, pattern: &str) -> Vec<(String, NodeId)> {
     let mut found = vec![String::new()];
     for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
         let is_plain = !part.contains(['*', '?', '[']);
@@ -405,7 +411,7 @@ pub(super) fn matching(machine: &Machine<'_>, pattern: &str) -> Vec<(String, Nod
 }
 
 /// Resolves a path against the call's working directory.
-pub(super) fn from_cwd(machine: &Machine<'_>, name: &str) -> String {
+pub(super) fn from_cwd(machine: &ExecMachine<'_>, name: &str) -> String {
     if name.starts_with('/') {
         return name.to_string();
     }
@@ -429,11 +435,11 @@ pub(super) fn option(argv: &[String], names: &[&str]) -> Option<String> {
     None
 }
 
-pub(super) fn is_file(machine: &Machine<'_>, id: NodeId) -> bool {
+pub(super) fn is_file(machine: &ExecMachine<'_>, id: NodeId) -> bool {
     machine.rootfs.view(id).kind == NodeKind::File
 }
 
-pub(super) fn is_executable(machine: &Machine<'_>, path: &str) -> bool {
+pub(super) fn is_executable(machine: &ExecMachine<'_>, path: &str) -> bool {
     machine.rootfs.resolve(path).is_ok_and(|id| {
         let view = machine.rootfs.view(id);
         view.kind == NodeKind::File && view.mode & 0o111 != 0

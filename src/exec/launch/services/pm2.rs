@@ -1,9 +1,9 @@
 //! Reads PM2's ecosystem files, as far as they are plain text, and the script on its command line. Source: PM2's
 //! documentation, "Ecosystem File", and its lib/Common.js.
 
-use super::{Service, from_cwd, option, text_of, words_of};
+use super::{SupervisedService, from_cwd, option, text_of, words_of};
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 
 /// Maximum number of objects of one file that are examined.
 const MAX_OBJECTS: usize = 512;
@@ -30,7 +30,7 @@ struct App {
     args: String,
 }
 
-pub(super) fn services(machine: &Machine<'_>, argv: &[String], env: &[String]) -> Option<Vec<Service>> {
+pub(super) fn services(machine: &ExecMachine<'_>, argv: &[String], env: &[String]) -> Option<Vec<SupervisedService>> {
     let operands = || argv.iter().skip(1).filter(|word| !word.starts_with('-') && *word != "start");
     let is_config = |word: &&String| {
         [".config.js", ".config.cjs", ".config.mjs", ".json", ".yml", ".yaml"].iter().any(|end| word.ends_with(end))
@@ -134,7 +134,7 @@ fn note(app: Option<&mut App>, key: &str, value: &str, line: usize) {
 
 /// PM2 runs a script with the interpreter for its extension, and other files directly. A name without a directory may
 /// be a command on PATH.
-fn started(machine: &Machine<'_>, app: App, by: &str, env: &[String]) -> Option<Service> {
+fn started(machine: &ExecMachine<'_>, app: App, by: &str, env: &[String]) -> Option<SupervisedService> {
     let (script, line) = app.script?;
     let directory = app.cwd.map(|cwd| from_cwd(machine, &cwd));
     let words = words_of(&script);
@@ -156,7 +156,7 @@ fn started(machine: &Machine<'_>, app: App, by: &str, env: &[String]) -> Option<
     let mut argv: Vec<String> = interpreter.into_iter().chain([program]).collect();
     argv.extend(words.into_iter().skip(1));
     argv.extend(words_of(&format!("x {}", app.args)).into_iter().skip(1));
-    let mut service = Service::of_words(argv, by, line);
+    let mut service = SupervisedService::of_words(argv, by, line);
     service.working_dir = directory;
     Some(service)
 }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Service, entries, execline, from_cwd, is_executable, text_of};
-use crate::exec::kernel::binfmt::Machine;
+use super::{SupervisedService, entries, execline, from_cwd, is_executable, text_of};
+use crate::exec::kernel::binfmt::ExecMachine;
 
 /// The directory of s6-overlay 3's service definitions.
 const S6_RC: &str = "/etc/s6-overlay/s6-rc.d";
@@ -12,7 +12,7 @@ const S6_RC: &str = "/etc/s6-overlay/s6-rc.d";
 const BUNDLES: &[&str] = &[S6_RC, "/etc/s6-overlay/user-bundles.d"];
 
 /// Returns the services of a scan directory.
-pub(super) fn services(machine: &Machine<'_>, directory: &str) -> Option<Vec<Service>> {
+pub(super) fn services(machine: &ExecMachine<'_>, directory: &str) -> Option<Vec<SupervisedService>> {
     machine.rootfs.resolve(directory).ok()?;
     let mut services = Vec::new();
     for (path, _) in entries(machine, directory) {
@@ -27,19 +27,19 @@ pub(super) fn services(machine: &Machine<'_>, directory: &str) -> Option<Vec<Ser
 }
 
 /// Returns the programs of one service directory: its own and its logger's.
-pub(super) fn supervised(machine: &Machine<'_>, directory: &str) -> Vec<Service> {
+pub(super) fn supervised(machine: &ExecMachine<'_>, directory: &str) -> Vec<SupervisedService> {
     let directory = from_cwd(machine, directory.trim_end_matches('/'));
     let runs = [format!("{directory}/run"), format!("{directory}/log/run")].into_iter();
     let services = runs.filter(|run| machine.rootfs.resolve(run).is_ok()).map(|run| {
         let working_dir = run.strip_suffix("/run").map(str::to_string);
-        Service { working_dir, ..Service::of_words(vec![run.clone()], &run, 1) }
+        SupervisedService { working_dir, ..SupervisedService::of_words(vec![run.clone()], &run, 1) }
     });
     services.collect()
 }
 
 /// Returns the scripts of `/etc/my_init.d`, runit's services, and the call's own command. Source: Phusion's
 /// image/bin/my_init.
-pub(super) fn my_init(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
+pub(super) fn my_init(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
     let words = &argv[1..];
     let command = words.iter().position(|word| !word.starts_with('-') || word == "--");
     let (options, command) = words.split_at(command.unwrap_or(words.len()));
@@ -48,7 +48,7 @@ pub(super) fn my_init(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Serv
     let scripts = entries(machine, "/etc/my_init.d").into_iter().map(|(path, _)| path);
     for path in scripts.chain(["/etc/rc.local".to_string()]).filter(|_| !has("--skip-startup-files")) {
         if is_executable(machine, &path) {
-            found.push(Service::of_words(vec![path.clone()], &path, 1).before());
+            found.push(SupervisedService::of_words(vec![path.clone()], &path, 1).before());
         }
     }
     if !has("--skip-runit") {
@@ -56,14 +56,14 @@ pub(super) fn my_init(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Serv
     }
     let command: Vec<String> = command.iter().filter(|word| *word != "--").cloned().collect();
     if !command.is_empty() {
-        found.push(Service::of_words(command, "CMD", 1));
+        found.push(SupervisedService::of_words(command, "CMD", 1));
     }
     Some(found)
 }
 
 /// Returns the s6-rc services that the bundle `user` starts: its contents, their contents in turn, and all
 /// dependencies. `None` if there is no such bundle. Source: s6-rc-compile, "Source definition directories".
-fn bundled(machine: &Machine<'_>) -> Option<BTreeSet<String>> {
+fn bundled(machine: &ExecMachine<'_>) -> Option<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let mut open = vec!["user".to_string(), "user2".to_string()];
     while let Some(name) = open.pop() {
@@ -87,7 +87,7 @@ fn bundled(machine: &Machine<'_>) -> Option<BTreeSet<String>> {
     (!found.is_empty()).then_some(found)
 }
 
-pub(super) fn runit(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
+pub(super) fn runit(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
     let named = argv.iter().skip(1).find(|word| !word.starts_with('-') && word.starts_with('/'));
     if let Some(directory) = named {
         return services(machine, directory);
@@ -95,7 +95,7 @@ pub(super) fn runit(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Servic
     let mut found = Vec::new();
     for stage in ["/etc/runit/1", "/etc/runit/2"] {
         if is_executable(machine, stage) {
-            found.push(Service::of_words(vec![stage.to_string()], stage, 1));
+            found.push(SupervisedService::of_words(vec![stage.to_string()], stage, 1));
         }
     }
     for directory in ["/etc/service", "/service", "/var/service", "/etc/runit/runsvdir/default"] {
@@ -106,12 +106,12 @@ pub(super) fn runit(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Servic
 
 /// Versions 2 and 3. Returns the scripts of `cont-init.d`, the services of `services.d` and s6-rc, and the call's own
 /// command.
-pub(super) fn s6_overlay(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
+pub(super) fn s6_overlay(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
     let mut found = Vec::new();
     for directory in ["/etc/cont-init.d", "/custom-cont-init.d"] {
         for (path, _) in entries(machine, directory) {
             if is_executable(machine, &path) {
-                found.push(Service::of_words(vec![path.clone()], &path, 1).before());
+                found.push(SupervisedService::of_words(vec![path.clone()], &path, 1).before());
             }
         }
     }
@@ -132,14 +132,14 @@ pub(super) fn s6_overlay(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<S
             "longrun" => {
                 let run = format!("{path}/run");
                 if machine.rootfs.resolve(&run).is_ok() {
-                    found.push(Service::of_words(vec![run.clone()], &run, 1));
+                    found.push(SupervisedService::of_words(vec![run.clone()], &run, 1));
                 }
             }
             "oneshot" => {
                 let up = format!("{path}/up");
                 if let Some(text) = text_of(machine, &up) {
                     let commands = execline::commands(&text).into_iter();
-                    tasks.extend(commands.map(|(words, line)| Service::of_words(words, &up, line).before()));
+                    tasks.extend(commands.map(|(words, line)| SupervisedService::of_words(words, &up, line).before()));
                 }
             }
             _ => {}
@@ -147,7 +147,7 @@ pub(super) fn s6_overlay(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<S
     }
     let command = &argv[1..];
     if !command.is_empty() {
-        found.push(Service::of_words(command.to_vec(), "CMD", 1));
+        found.push(SupervisedService::of_words(command.to_vec(), "CMD", 1));
     }
     Some(tasks.into_iter().chain(found).collect())
 }

@@ -1,15 +1,15 @@
 //! Reads cron's tables and Procfiles. Source: crontab(5); Procfile as foreman reads it.
 
-use super::{Service, entries, from_cwd, is_executable, is_file, option, text_of};
+use super::{SupervisedService, entries, from_cwd, is_executable, is_file, option, text_of};
 use crate::exec::environment::variable;
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 
 /// Whether Debian's cron and run-parts use a file of this name. Source: cron(8), run-parts(8).
 fn is_plain_name(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
-pub(super) fn cron(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
+pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
     let name = argv.first()?.rsplit('/').next()?;
     if name == "supercronic" {
         let path = from_cwd(machine, argv.iter().skip(1).rfind(|word| !word.starts_with('-'))?);
@@ -43,7 +43,7 @@ pub(super) fn cron(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service
             for (path, _) in entries(machine, &directory) {
                 let is_taken = path.rsplit('/').next().is_some_and(is_plain_name);
                 if is_taken && is_executable(machine, &path) {
-                    services.push(Service::of_words(vec![path.clone()], &path, 1));
+                    services.push(SupervisedService::of_words(vec![path.clone()], &path, 1));
                 }
             }
         }
@@ -52,7 +52,7 @@ pub(super) fn cron(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service
 }
 
 /// Returns the files of the directory that run-parts is called with.
-pub(super) fn run_parts(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Service>> {
+pub(super) fn run_parts(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
     let words = || argv.iter().skip(1);
     let directory = from_cwd(machine, words().rfind(|word| !word.starts_with('-'))?);
     machine.rootfs.resolve(&directory).ok()?;
@@ -61,10 +61,10 @@ pub(super) fn run_parts(machine: &Machine<'_>, argv: &[String]) -> Option<Vec<Se
         let is_taken = takes_all || path.rsplit('/').next().is_some_and(is_plain_name);
         is_taken && is_executable(machine, path)
     });
-    Some(found.map(|path| Service::of_words(vec![path.clone()], &path, 1).before()).collect())
+    Some(found.map(|path| SupervisedService::of_words(vec![path.clone()], &path, 1).before()).collect())
 }
 
-fn table(text: &str, path: &str, has_user: bool) -> Vec<Service> {
+fn table(text: &str, path: &str, has_user: bool) -> Vec<SupervisedService> {
     let mut services = Vec::new();
     let mut env = Vec::new();
     for (at, line) in text.lines().enumerate() {
@@ -88,7 +88,7 @@ fn table(text: &str, path: &str, has_user: bool) -> Vec<Service> {
         // An unescaped % ends the command.
         let command = rest.trim().split('%').next().unwrap_or("");
         if !command.is_empty() {
-            let mut service = Service::of_shell(command, path, at + 1);
+            let mut service = SupervisedService::of_shell(command, path, at + 1);
             service.env.clone_from(&env);
             services.push(service);
         }
@@ -98,7 +98,7 @@ fn table(text: &str, path: &str, has_user: bool) -> Vec<Service> {
 
 /// Returns a Procfile's processes. Words after `start` select some of them. Source: foreman(1), honcho's and overmind's
 /// help.
-pub(super) fn procfile(machine: &Machine<'_>, argv: &[String], env: &[String]) -> Option<Vec<Service>> {
+pub(super) fn procfile(machine: &ExecMachine<'_>, argv: &[String], env: &[String]) -> Option<Vec<SupervisedService>> {
     let named = option(argv, &["--procfile", "-f"]);
     let named = named.or_else(|| variable(env, "OVERMIND_PROCFILE").map(str::to_string));
     let root = option(argv, &["--root", "--app-root", "-d"]);
@@ -107,7 +107,7 @@ pub(super) fn procfile(machine: &Machine<'_>, argv: &[String], env: &[String]) -
     let path = from_cwd(machine, &named.unwrap_or(own));
     if let Some(at) = argv.iter().position(|word| word == "run") {
         let command = argv[at + 1..].iter().skip_while(|word| word.starts_with('-') || word.ends_with("Procfile"));
-        let service = Service::of_words(command.cloned().collect(), "CMD", 1);
+        let service = SupervisedService::of_words(command.cloned().collect(), "CMD", 1);
         return Some(vec![service]);
     }
     let text = text_of(machine, &path)?;
@@ -130,7 +130,7 @@ pub(super) fn procfile(machine: &Machine<'_>, argv: &[String], env: &[String]) -
     };
     let lines = text.lines().enumerate().filter_map(|(at, line)| {
         let (_, command) = line.split_once(':').filter(|(name, _)| is_name(name) && is_chosen(name))?;
-        let mut service = Service::of_shell(command.trim(), &path, at + 1);
+        let mut service = SupervisedService::of_shell(command.trim(), &path, at + 1);
         service.working_dir = Some(directory.to_string());
         service.env = settings.as_deref().map(dotenv).unwrap_or_default();
         Some(service)

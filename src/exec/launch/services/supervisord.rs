@@ -1,11 +1,11 @@
 //! What makes supervisord refuse its configuration: users and directories that do not exist. Seen with supervisord 4.2.
 
-use super::Service;
-use crate::exec::kernel::binfmt::Machine;
+use super::SupervisedService;
+use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
 use crate::exec::launch::accounts::Account;
 use crate::exec::launch::interpret::is_known;
-use crate::exec::launch::walk::Walk;
+use crate::exec::launch::walk::StartWalk;
 use crate::exec::log::Log;
 use crate::exec::outcome::{Outcome, lossy};
 use crate::exec::{Cause, CauseKind, Death};
@@ -53,12 +53,12 @@ const fn row(
 
 /// The configuration.
 pub(super) struct Configuration {
-    pub services: Vec<Service>,
-    pub directories: Vec<Directory>,
+    pub services: Vec<SupervisedService>,
+    pub directories: Vec<CheckedDirectory>,
 }
 
 /// A value of such a key.
-pub(super) struct Directory {
+pub(super) struct CheckedDirectory {
     pub row: &'static DirectoryKey,
     /// With its variables expanded.
     pub value: String,
@@ -68,7 +68,7 @@ pub(super) struct Directory {
     pub line: usize,
 }
 
-impl Directory {
+impl CheckedDirectory {
     /// The directory, if the value names one.
     fn path(&self) -> Option<&str> {
         let is_word = matches!(&*self.value.to_ascii_lowercase(), "" | "none" | "off" | "auto" | "syslog");
@@ -84,7 +84,7 @@ impl Directory {
 
     /// The line that supervisord prints.
     fn message(&self) -> String {
-        let Directory { value, section, by, .. } = self;
+        let CheckedDirectory { value, section, by, .. } = self;
         let absent = format!("Error: The directory named as part of the path {value} does not exist");
         match self.row.kind {
             DirectoryKind::Itself => format!("Error: {value} is not an existing directory"),
@@ -97,14 +97,14 @@ impl Directory {
     }
 }
 
-impl Machine<'_> {
+impl ExecMachine<'_> {
     /// How supervisord ends when it reads its configuration. `None`: it starts.
-    pub(super) fn refuses(&self, log: &mut Log, configuration: &Configuration, walk: &Walk) -> Option<Outcome> {
+    pub(super) fn refuses(&self, log: &mut Log, configuration: &Configuration, walk: &StartWalk) -> Option<Outcome> {
         let ends = |at: &str, kind, text| {
             let cause = Cause { kind, text };
             Some(Outcome::Dies { death: Death::Exit(2), at: at.to_string(), cause })
         };
-        let lacks = |directory: &&Directory| directory.path().is_some_and(|path| self.lacks(path, walk));
+        let lacks = |directory: &&CheckedDirectory| directory.path().is_some_and(|path| self.lacks(path, walk));
         if let Some(directory) = configuration.directories.iter().find(lacks) {
             log.says.push(directory.message());
             let (path, line) = (directory.path().unwrap_or_default(), directory.line);
@@ -122,7 +122,7 @@ impl Machine<'_> {
 
     /// How a service ends whose `directory` does not exist: supervisord prints `exited: NAME (exit status 127; not
     /// expected)` and starts it again.
-    pub(super) fn lacks_directory(&self, directory: Option<&str>, by: &str, walk: &Walk) -> Option<Outcome> {
+    pub(super) fn lacks_directory(&self, directory: Option<&str>, by: &str, walk: &StartWalk) -> Option<Outcome> {
         let directory = directory.filter(|directory| self.lacks(directory, walk))?;
         let text = format!("it cannot change to the directory {directory}, which is not in the image");
         let cause = Cause { kind: CauseKind::MissingDirectory, text };
@@ -130,7 +130,11 @@ impl Machine<'_> {
     }
 
     /// A service whose user is not in the image, and why.
-    fn lacks_user<'s>(&self, service: &'s Service, walk: &Walk) -> Option<(&'s Service, String)> {
+    fn lacks_user<'s>(
+        &self,
+        service: &'s SupervisedService,
+        walk: &StartWalk,
+    ) -> Option<(&'s SupervisedService, String)> {
         let user = service.user.as_deref()?;
         match self.account(user, walk) {
             Account::Missing(text) => Some((service, text)),
@@ -139,7 +143,7 @@ impl Machine<'_> {
     }
 
     /// Whether a path is certain not to be a directory when supervisord starts.
-    fn lacks(&self, path: &str, walk: &Walk) -> bool {
+    fn lacks(&self, path: &str, walk: &StartWalk) -> bool {
         // Engines create these.
         const MADE: [&str; 6] = ["/", "/dev", "/etc", "/proc", "/run", "/sys"];
         let is_open = walk.is_open || walk.has_new_directories;

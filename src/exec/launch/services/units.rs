@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MAX_FILES, Service, ServiceCommand, entries, text_of, words_of};
+use super::{MAX_FILES, ServiceCommand, SupervisedService, entries, text_of, words_of};
 use crate::exec::environment::variable;
-use crate::exec::kernel::binfmt::Machine;
+use crate::exec::kernel::binfmt::ExecMachine;
 
 const UNIT_DIRECTORIES: &[&str] = &["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 /// Targets whose services a booted container starts.
@@ -15,7 +15,7 @@ const VENDOR_TARGETS: &[&str] = &["multi-user", "default"];
 
 /// Returns the services that the image's author enabled, and the units that these require. Those that a distribution's
 /// targets start are not followed.
-pub(super) fn systemd(machine: &Machine<'_>) -> Option<Vec<Service>> {
+pub(super) fn systemd(machine: &ExecMachine<'_>) -> Option<Vec<SupervisedService>> {
     let mut names = BTreeSet::from(["default.target".to_string()]);
     for target in TARGETS {
         let vendor = UNIT_DIRECTORIES.iter().filter(|_| VENDOR_TARGETS.contains(target));
@@ -41,13 +41,13 @@ pub(super) fn systemd(machine: &Machine<'_>) -> Option<Vec<Service>> {
 }
 
 /// Returns the units that a `.wants` or `.requires` directory names.
-fn listed(machine: &Machine<'_>, directory: &str) -> Vec<String> {
+fn listed(machine: &ExecMachine<'_>, directory: &str) -> Vec<String> {
     let Ok(id) = machine.rootfs.resolve(directory) else { return Vec::new() };
     machine.rootfs.children(id).take(MAX_FILES).map(|child| String::from_utf8_lossy(child.name).into_owned()).collect()
 }
 
 /// Reads a unit with its drop-ins. `None` if it does not exist or is masked.
-fn load(machine: &Machine<'_>, name: &str) -> Option<Unit> {
+fn load(machine: &ExecMachine<'_>, name: &str) -> Option<Unit> {
     let mut unit = Unit::new(name);
     let template = unit.template();
     // A unit is found by its name; where the link leads does not matter. Seen with systemd 252.
@@ -77,7 +77,7 @@ fn load(machine: &Machine<'_>, name: &str) -> Option<Unit> {
 
 /// The files that extend a unit, in the order in which they are applied: by name, and a name in an earlier directory
 /// replaces that name in a later one. Source: systemd.unit(5).
-fn drop_ins(machine: &Machine<'_>, names: &[&str]) -> Vec<String> {
+fn drop_ins(machine: &ExecMachine<'_>, names: &[&str]) -> Vec<String> {
     let mut found = BTreeMap::new();
     for directory in UNIT_DIRECTORIES {
         for name in names {
@@ -94,8 +94,8 @@ fn drop_ins(machine: &Machine<'_>, names: &[&str]) -> Vec<String> {
 /// A service's unit with its drop-ins.
 struct Unit {
     name: String,
-    before: Vec<Service>,
-    main: Vec<Service>,
+    before: Vec<SupervisedService>,
+    main: Vec<SupervisedService>,
     env: Vec<String>,
     /// Files with further variables.
     env_files: Vec<String>,
@@ -186,14 +186,14 @@ impl Unit {
                 if words.is_empty() {
                     commands.clear();
                 } else if is_known && !prefix.contains('-') {
-                    commands.push(Service::of_words(words, path, line));
+                    commands.push(SupervisedService::of_words(words, path, line));
                 }
             }
             _ => {}
         }
     }
 
-    fn into_services(self, machine: &Machine<'_>) -> Vec<Service> {
+    fn into_services(self, machine: &ExecMachine<'_>) -> Vec<SupervisedService> {
         let Unit { before, main, mut env, env_files, working_dir, user, .. } = self;
         for path in env_files {
             let text = text_of(machine, &path).unwrap_or_default();
@@ -203,11 +203,11 @@ impl Unit {
                 Some(format!("{}={}", name.trim(), value.trim().trim_matches(['"', '\''])))
             }));
         }
-        let with = |mut service: Service| {
+        let with = |mut service: SupervisedService| {
             if let ServiceCommand::Words(words) = &mut service.command {
                 *words = std::mem::take(words).into_iter().flat_map(|word| expanded(word, &env)).collect();
             }
-            Service { env: env.clone(), working_dir: working_dir.clone(), user: user.clone(), ..service }
+            SupervisedService { env: env.clone(), working_dir: working_dir.clone(), user: user.clone(), ..service }
         };
         before.into_iter().chain(main).map(with).collect()
     }

@@ -72,7 +72,7 @@ pub fn write(run: &LintRun<'_>, _: Screen, out: &mut dyn Write) -> io::Result<()
 
 fn wire_file(file: &Linted) -> WireFile<'_> {
     let position = |at: usize| {
-        let Position { line, column } = Position::of(&file.text, at);
+        let Position { line, column } = Position::from_offset(&file.text, at);
         WirePosition { line, column }
     };
     let findings = file.findings.iter().map(|finding| WireFinding {

@@ -5,11 +5,11 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use crate::report::Style;
+use crate::report::ReportStyle;
 use crate::report::diagnostic::{Diagnostic, Subject};
 use crate::report::escape::{thousands, visible};
 use crate::report::terminal::{Screen, fill};
-use crate::report::view::{self, Group};
+use crate::report::view::{self, FindingGroup};
 use crate::scan::Verdict;
 
 /// Above this many images, the report is grouped by cause.
@@ -20,14 +20,14 @@ const NAMED: usize = 6;
 const OWNERS: usize = 3;
 
 /// Whether the report is grouped by cause.
-pub fn are_many(subjects: &[Subject<'_>], style: &Style<'_>) -> bool {
+pub fn are_many(subjects: &[Subject<'_>], style: &ReportStyle<'_>) -> bool {
     subjects.len() > MANY && !style.each_image
 }
 
 /// Returns the most important diagnostic of an image.
 pub fn worst<'a, 'd>(subject: &'d Subject<'a>) -> Option<&'d Diagnostic<'a>> {
     let groups = view::groups(subject);
-    let first = || groups.first().map(Group::first);
+    let first = || groups.first().map(FindingGroup::first);
     match subject.verdict {
         Verdict::Fine => None,
         Verdict::Unknown => subject.diagnostics.iter().find(|one| one.rule.is_unread()).or_else(first),
@@ -36,15 +36,15 @@ pub fn worst<'a, 'd>(subject: &'d Subject<'a>) -> Option<&'d Diagnostic<'a>> {
 }
 
 /// Images with the same verdict and cause, each with its diagnostic.
-type Block<'a, 'd> = Vec<(&'d Subject<'a>, Option<&'d Diagnostic<'a>>)>;
+type ImageBlock<'a, 'd> = Vec<(&'d Subject<'a>, Option<&'d Diagnostic<'a>>)>;
 
 pub fn write(
     subjects: &[Subject<'_>],
     headline: fn(Verdict, Screen) -> String,
-    style: &Style<'_>,
+    style: &ReportStyle<'_>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut blocks: BTreeMap<(Reverse<Verdict>, &str), Block<'_, '_>> = BTreeMap::new();
+    let mut blocks: BTreeMap<(Reverse<Verdict>, &str), ImageBlock<'_, '_>> = BTreeMap::new();
     for subject in subjects {
         let worst = worst(subject);
         let cause = worst.map_or("", |worst| worst.rule.name());
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use crate::exec::{Cause, CauseKind, Errno, Outcome};
     use crate::judge::code::{Code, Severity};
-    use crate::report::{Format, PIPED_WIDTH};
+    use crate::report::{PIPED_WIDTH, ReportFormat};
     use crate::scan::{FailOn, ImageReport, PlatformReport, Problem, Report, RiskReport, StepReport, TargetReport};
     use crate::source::Origin;
 
@@ -121,7 +121,7 @@ mod tests {
 
     fn table(image: ImageReport, explain: bool) -> String {
         let report = Report { images: vec![image], ..Report::default() };
-        let style = Style {
+        let style = ReportStyle {
             width: PIPED_WIDTH,
             color: false,
             all: false,
@@ -133,7 +133,7 @@ mod tests {
             dockerfile: None,
         };
         let mut out = Vec::new();
-        crate::report::write(&report, Format::Table, &style, &mut out).unwrap();
+        crate::report::write(&report, ReportFormat::Table, &style, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -196,7 +196,7 @@ mod tests {
         };
         let report =
             Report { images: (0..43).map(|number| image(number, number >= 40)).collect(), ..Report::default() };
-        let mut style = Style {
+        let mut style = ReportStyle {
             width: PIPED_WIDTH,
             color: false,
             all: false,
@@ -207,9 +207,9 @@ mod tests {
             now: 0,
             dockerfile: None,
         };
-        let text = |style: &Style<'_>| {
+        let text = |style: &ReportStyle<'_>| {
             let mut out = Vec::new();
-            crate::report::write(&report, Format::Table, style, &mut out).unwrap();
+            crate::report::write(&report, ReportFormat::Table, style, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
         let by_cause = text(&style);

@@ -7,7 +7,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
 use crate::judge::code::Severity;
-use crate::lint::{Finding, Linted, Position, Problem, Safety};
+use crate::lint::{LintFinding, LintProblem, Linted, Position, Safety};
 use crate::report::LintRun;
 use crate::report::escape::{plural, visible};
 use crate::report::rules::RuleId;
@@ -66,7 +66,7 @@ fn render_narrow(linted: &Linted, screen: Screen) -> String {
     let mut text = String::new();
     let mut line = |lead: &str, value: &str| text.push_str(&(fill(lead, &visible(value), 2, screen.width) + "\n"));
     let place = |at: usize| {
-        let Position { line, column } = Position::of(&linted.text, at);
+        let Position { line, column } = Position::from_offset(&linted.text, at);
         format!("{path}:{line}:{column}")
     };
     for finding in &linted.findings {
@@ -106,7 +106,7 @@ fn level(severity: Severity) -> Level<'static> {
     }
 }
 
-fn groups<'a>(finding: &'a Finding, path: &'a str, text: &'a str, screen: Screen) -> Vec<Group<'a>> {
+fn groups<'a>(finding: &'a LintFinding, path: &'a str, text: &'a str, screen: Screen) -> Vec<Group<'a>> {
     let primary = AnnotationKind::Primary.span(clamped(&finding.span, text)).label(&finding.label);
     let related = finding
         .related
@@ -136,7 +136,7 @@ fn groups<'a>(finding: &'a Finding, path: &'a str, text: &'a str, screen: Screen
     groups
 }
 
-fn problem_group<'a>(problem: &'a Problem, path: &'a str, text: &'a str, screen: Screen) -> Group<'a> {
+fn problem_group<'a>(problem: &'a LintProblem, path: &'a str, text: &'a str, screen: Screen) -> Group<'a> {
     let label = "error[]: ".len() + RuleId::NotChecked.name().len();
     let title = wrapped(&problem.message, label, screen);
     let at = clamped(&(problem.at..problem.at + 1), text);

@@ -92,11 +92,17 @@ impl Distribution {
         self.put_blob(repository, &config);
         self.put_blob(repository, layer);
         let digest = self.put_manifest(repository, tag, OCI_MANIFEST, &manifest);
-        Stored { digest, manifest, config: Digest::of(&config), layer: Digest::of(layer), layer_bytes: layer.to_vec() }
+        Stored {
+            digest,
+            manifest,
+            config: Digest::from_bytes(&config),
+            layer: Digest::from_bytes(layer),
+            layer_bytes: layer.to_vec(),
+        }
     }
 
     pub fn put_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
-        let digest = Digest::of(bytes);
+        let digest = Digest::from_bytes(bytes);
         let start = self.http.post(self.url(repository, "blobs/uploads/"));
         let started = self.as_user(repository, start).send().unwrap().error_for_status().unwrap();
         let mut target = started.url().join(started.headers()["location"].to_str().unwrap()).unwrap();
@@ -110,7 +116,7 @@ impl Distribution {
         let put = self.http.put(self.url(repository, &format!("manifests/{tag}")));
         let put = put.header("content-type", media_type).body(bytes.to_vec());
         self.as_user(repository, put).send().unwrap().error_for_status().unwrap();
-        Digest::of(bytes)
+        Digest::from_bytes(bytes)
     }
 
     fn url(&self, repository: &str, rest: &str) -> String {

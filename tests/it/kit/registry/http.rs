@@ -50,7 +50,7 @@ impl Reply {
     }
 
     pub(super) fn digest(self) -> Reply {
-        let digest = Digest::of(&self.body);
+        let digest = Digest::from_bytes(&self.body);
         self.header("docker-content-digest", digest.as_str())
     }
 }

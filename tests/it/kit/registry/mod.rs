@@ -138,14 +138,14 @@ impl FakeRegistry {
     }
 
     pub fn put_blob(&self, bytes: &[u8]) -> Digest {
-        let digest = Digest::of(bytes);
+        let digest = Digest::from_bytes(bytes);
         self.state.blobs.lock().unwrap().insert(digest.to_string(), bytes.to_vec());
         digest
     }
 
     /// Stores a manifest or index under its digest and, if given, a tag.
     pub fn put_manifest(&self, repository: &str, tag: Option<&str>, media_type: &str, bytes: &[u8]) -> Digest {
-        let digest = Digest::of(bytes);
+        let digest = Digest::from_bytes(bytes);
         let mut manifests = self.state.manifests.lock().unwrap();
         for selector in [Some(digest.as_str()), tag].into_iter().flatten() {
             manifests.insert((repository.to_string(), selector.to_string()), (media_type.to_string(), bytes.to_vec()));
@@ -159,7 +159,13 @@ impl FakeRegistry {
         self.put_blob(&config);
         self.put_blob(layer);
         let digest = self.put_manifest(repository, Some(tag), OCI_MANIFEST, &manifest);
-        Stored { digest, manifest, config: Digest::of(&config), layer: Digest::of(layer), layer_bytes: layer.to_vec() }
+        Stored {
+            digest,
+            manifest,
+            config: Digest::from_bytes(&config),
+            layer: Digest::from_bytes(layer),
+            layer_bytes: layer.to_vec(),
+        }
     }
 
     pub fn blob(&self, digest: &Digest) -> Option<Vec<u8>> {
@@ -257,13 +263,13 @@ impl Drop for FakeRegistry {
 
 /// Config and manifest of an image with one uncompressed layer.
 pub fn image_json(layer: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let layer_digest = Digest::of(layer);
+    let layer_digest = Digest::from_bytes(layer);
     let config = format!(
         r#"{{"architecture":"amd64","os":"linux","config":{{"Entrypoint":["/app"]}},"rootfs":{{"type":"layers","diff_ids":["{layer_digest}"]}}}}"#
     );
     let manifest = format!(
         r#"{{"schemaVersion":2,"mediaType":"{OCI_MANIFEST}","config":{{"mediaType":"{OCI_CONFIG}","digest":"{}","size":{}}},"layers":[{{"mediaType":"{OCI_LAYER}","digest":"{layer_digest}","size":{}}}]}}"#,
-        Digest::of(config.as_bytes()),
+        Digest::from_bytes(config.as_bytes()),
         config.len(),
         layer.len(),
     );
@@ -330,7 +336,7 @@ fn reply(state: &State, seen: &Seen) -> Reply {
         },
         ("PUT", Some((name, selector)), ..) => {
             let media_type = seen.headers.get("content-type").cloned().unwrap_or_default();
-            let digest = Digest::of(&seen.body).to_string();
+            let digest = Digest::from_bytes(&seen.body).to_string();
             let mut manifests = state.manifests.lock().unwrap();
             for key in [selector, digest.clone()] {
                 manifests.insert((name.clone(), key), (media_type.clone(), seen.body.clone()));
@@ -344,7 +350,7 @@ fn reply(state: &State, seen: &Seen) -> Reply {
             Reply::empty(202).header("location", &format!("/v2/{name}/blobs/uploads/1?state=x"))
         }
         ("PUT", _, Some(_), _) => {
-            let digest = Digest::of(&seen.body).to_string();
+            let digest = Digest::from_bytes(&seen.body).to_string();
             if !query.replace("%3A", ":").contains(&format!("digest={digest}")) {
                 return Reply::error(400, "DIGEST_INVALID", "provided digest did not match uploaded content");
             }
