@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::rc::Rc;
 
 use super::model::{Package, PackageFormat, UnreadPart};
-use super::rpm::RpmArch;
+use super::rpm::{RpmArch, RpmFiles};
 use super::{cpio, deb, rpm, zip};
 use crate::image::{
     ArchiveCompression, Contents, EntryKind, LayerError, LayerMember, Limits, PATH_LIMIT, Visit, looks_like_tar,
@@ -81,6 +81,8 @@ pub(super) struct PackageReading<'a, 'v, T> {
     declared: Option<String>,
     /// A fatal error from a closure that cannot return one.
     failed: Option<LayerError>,
+    /// The files that the header of the current RPM lists.
+    listed: Rc<RpmFiles>,
 }
 
 /// A file in an archive, or the outermost file.
@@ -105,6 +107,7 @@ impl<'a, 'v, T: Clone> PackageReading<'a, 'v, T> {
             unread: Vec::new(),
             declared: None,
             failed: None,
+            listed: Rc::default(),
         }
     }
 
@@ -167,7 +170,7 @@ impl<'a, 'v, T: Clone> PackageReading<'a, 'v, T> {
             Kind::Zip => self.zip(reader, prefix, depth),
             Kind::Deb => self.deb(reader, prefix, depth),
             Kind::Rpm => {
-                let built = rpm::header(reader)?;
+                let (built, listed) = rpm::header(reader)?;
                 if depth == 1 {
                     self.declared = match built {
                         RpmArch::For(arch) => Some(arch),
@@ -175,7 +178,10 @@ impl<'a, 'v, T: Clone> PackageReading<'a, 'v, T> {
                         RpmArch::Unknown => None,
                     };
                 }
-                self.part(reader, prefix, depth)
+                let outer = std::mem::replace(&mut self.listed, Rc::new(listed));
+                let read = self.part(reader, prefix, depth);
+                self.listed = outer;
+                read
             }
             Kind::Cpio => self.cpio(reader, prefix, depth),
             Kind::Packed(_) | Kind::Other => Ok(()),
@@ -261,7 +267,8 @@ impl<'a, 'v, T: Clone> PackageReading<'a, 'v, T> {
 
     fn cpio(&mut self, reader: &mut dyn Read, prefix: &[u8], depth: usize) -> Result<(), LayerError> {
         let mut contents = Contents::default();
-        while let Some(member) = cpio::next(reader)? {
+        let listed = Rc::clone(&self.listed);
+        while let Some(member) = cpio::next(reader, &|index| listed.member(index))? {
             let mut own = Vec::new();
             normalise(&member.name, &mut own);
             let path = [prefix, own.as_slice()].concat();

@@ -93,6 +93,62 @@ fn rpm(arch: &str, payload: &[u8]) -> Vec<u8> {
     rpm
 }
 
+/// A package of RPM 6: the archive names each file by its index in the header.
+fn rpm6(arch: &str, members: &[(&str, &str, u16, u32, &[u8])]) -> Vec<u8> {
+    let mut rpm = rpm("x", b"");
+    rpm.truncate(rpm.len() - b"t\0x\0".len() - 2 * 16 - 16);
+    let strings =
+        |texts: Vec<&str>| texts.iter().flat_map(|text| [text.as_bytes(), b"\0"].concat()).collect::<Vec<u8>>();
+    let count = members.len() as u32;
+    let tags: [(u32, u32, u32, Vec<u8>); 7] = [
+        (1022, 6, 1, strings(vec![arch])),
+        (1030, 3, count, members.iter().flat_map(|member| member.2.to_be_bytes()).collect()),
+        (1096, 4, count, members.iter().flat_map(|member| member.3.to_be_bytes()).collect()),
+        (1116, 4, count, (0..count).flat_map(u32::to_be_bytes).collect()),
+        (1117, 8, count, strings(members.iter().map(|member| member.1).collect())),
+        (1118, 8, count, strings(members.iter().map(|member| member.0).collect())),
+        (5008, 5, count, members.iter().flat_map(|member| (member.4.len() as u64).to_be_bytes()).collect()),
+    ];
+    let (mut entries, mut data) = (Vec::new(), Vec::new());
+    for (tag, kind, count, values) in tags {
+        entries.extend([tag, kind, data.len() as u32, count].iter().flat_map(|word| word.to_be_bytes()));
+        data.extend(values);
+    }
+    rpm.extend([0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0]);
+    rpm.extend(7_u32.to_be_bytes());
+    rpm.extend((data.len() as u32).to_be_bytes());
+    rpm.extend(entries);
+    rpm.extend(data);
+    let mut payload = Vec::new();
+    for (index, (.., inode, bytes)) in members.iter().enumerate() {
+        let has_content = members.iter().skip(index + 1).all(|other| other.3 != *inode);
+        payload.extend(format!("07070X{index:08x}\0\0").bytes());
+        payload.extend(if has_content { *bytes } else { b"" });
+        payload.resize(payload.len().next_multiple_of(4), 0);
+    }
+    payload.extend(cpio(&[]));
+    rpm.extend(gzip(&payload));
+    rpm
+}
+
+#[test]
+fn a_package_of_rpm_6_names_its_files_in_its_header() {
+    let members: [(&str, &str, u16, u32, &[u8]); 5] = [
+        ("/", "bin", 0o40755, 1, b""),
+        ("/bin/", "a", 0o100755, 2, b"program"),
+        // Two hard links: the last one has the content.
+        ("/opt/", "c", 0o100644, 3, b"text"),
+        ("/", "b", 0o100644, 3, b"text"),
+        ("/", "l", 0o120777, 4, b"bin/a"),
+    ];
+    let found = ["b: text", "bin/a: program", "opt/c: "];
+    check("a.rpm", &rpm6("aarch64", &members), PackageFormat::Rpm, Some("aarch64"), &found);
+    // A payload that names a file which the header does not list.
+    let stray = [rpm("aarch64", b""), gzip(b"07070X00000009\0\0")].concat();
+    let error = read_all("a.rpm", &stray).map(|_| ()).unwrap_err();
+    assert!(error.contains("a file is not in the package's header"), "{error}");
+}
+
 /// Returns the members as `path: first bytes`, with the format, the declared architecture and what is unread.
 fn read_all(name: &str, bytes: &[u8]) -> Result<(Vec<String>, Package<String>), String> {
     let mut visit = |_: &crate::image::LayerMember<'_>, reader: &mut dyn Read| {
