@@ -6,6 +6,7 @@ use super::{arm, arm64, x86};
 
 /// Decodes the instructions of one path. A clone decodes a path that branches off.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "it is cloned at every branch, and a box would be allocated every time")]
 pub enum CodeDecoder {
     X86(x86::X86Decoder),
     Arm64(arm64::Arm64Decoder),
