@@ -16,6 +16,16 @@ use super::terminal::write_message;
 /// Temporary directories to remove.
 static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
+/// Returns how far the run is.
+type ProgressText = Box<dyn Fn() -> Option<String> + Send>;
+
+static PROGRESS: Mutex<Option<ProgressText>> = Mutex::new(None);
+
+/// Makes the message of an interruption say how far the run was. `text` must not block.
+pub fn report_progress(text: impl Fn() -> Option<String> + Send + 'static) {
+    *PROGRESS.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(text));
+}
+
 /// How many more signals the run handles itself: one after [`handle_first`], otherwise none.
 static LEFT_TO_RUN: AtomicUsize = AtomicUsize::new(0);
 
@@ -65,7 +75,9 @@ pub fn watch() {
 fn report_interrupted() {
     let (written, wait) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        write_message("error: interrupted\n");
+        let progress = PROGRESS.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = progress.as_ref().and_then(|text| text());
+        write_message(&text.map_or("error: interrupted\n".to_string(), |text| format!("error: interrupted: {text}\n")));
         // The process may be gone.
         let _ = written.send(());
     });

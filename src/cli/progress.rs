@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Terminal;
 use super::terminal::write_message;
+use super::{Terminal, interrupt};
 use crate::scan::Watch;
 
 /// Shows the progress of a run.
@@ -38,6 +38,8 @@ impl Progress {
     /// If lines are written, starts a thread for them, so that they appear even while a server does not respond.
     pub fn new(terminal: &Terminal) -> Arc<Progress> {
         let progress = Arc::new(Progress::unwatched(terminal));
+        let weak = Arc::downgrade(&progress);
+        interrupt::report_progress(move || weak.upgrade()?.state());
         if progress.lines.is_some() {
             let weak = Arc::downgrade(&progress);
             // Without a thread there are no lines.
@@ -96,10 +98,14 @@ impl Progress {
         let (due, written) = (self.started.elapsed().as_secs() / LINE_EVERY.as_secs(), lines.load(Ordering::Relaxed));
         if due > written {
             lines.store(due, Ordering::Relaxed);
-            let is_begun = self.layers.load(Ordering::Relaxed) > 0;
-            let text = self.images_text().or_else(|| is_begun.then(|| self.text()));
-            write_message(&format!("note: {}\n", text.as_deref().unwrap_or("opening images")));
+            write_message(&format!("note: {}\n", self.state().as_deref().unwrap_or("opening images")));
         }
+    }
+
+    /// The progress by images or layers. `None` before the first image is open, and after the run.
+    fn state(&self) -> Option<String> {
+        let is_reading = self.layers.load(Ordering::Relaxed) > 0 && !self.is_finished.load(Ordering::Relaxed);
+        self.images_text().or_else(|| is_reading.then(|| self.text()))
     }
 
     /// The progress by layers and bytes, as text.
@@ -201,10 +207,10 @@ mod tests {
     fn images_are_opened_before_they_have_a_rate() {
         let terminal = Terminal { width: 80, color: false, progress: false, is_utf8: true, quiet: true };
         let progress = Progress::new(&terminal);
-        assert_eq!(progress.images_text(), None);
+        assert_eq!((progress.images_text(), progress.state()), (None, None));
         progress.expect_images(3);
         progress.image_opened();
-        assert_eq!(progress.images_text().as_deref(), Some("1/3 images opened"));
+        assert_eq!(progress.state().as_deref(), Some("1/3 images opened"));
         progress.image_opened();
         progress.image_opened();
         assert_eq!(progress.images_text().as_deref(), Some("0/3 images"));
