@@ -88,10 +88,10 @@ impl ScriptInterpreter<'_, '_, '_> {
     pub(super) fn matches_expression(&mut self, state: &mut ShellState, subject: &str, word: &ShellWord) -> Truth {
         let expression = self.expression(state, word);
         let is_spent = !self.spend(EXPRESSION_STEPS);
-        let work = self.work();
+        let mut work = self.work();
         let found = expression.filter(|_| text::is_known(subject) && !is_spent).and_then(|mut expression| {
             expression.ignores_case = state.ignores_case;
-            expression.find(&text::plain(subject), &work)
+            expression.find(&text::plain(subject), &mut work)
         });
         self.spend(work.done() / STEP_COMPARISONS);
         let (truth, groups) = match found {

@@ -1,7 +1,5 @@
 //! Extended regular expressions, as `[[ TEXT =~ EXPRESSION ]]` uses them. Source: bash(1); POSIX XBD 9.4.
 
-use std::cell::Cell;
-
 use regex_automata::Input;
 use regex_automata::meta::{Config, Regex};
 use regex_automata::nfa::thompson::{self, NFA};
@@ -99,7 +97,7 @@ impl RegularExpression {
 
     /// Returns the groups of the first match, the whole match first, or none if it does not match. `None` if the
     /// expression is not valid or too large, or a search costs too much.
-    pub fn find(&self, subject: &str, work: &MatchWork) -> Option<Option<Vec<String>>> {
+    pub fn find(&self, subject: &str, work: &mut MatchWork) -> Option<Option<Vec<String>>> {
         let found = self.compile()?.find_at(subject, 0, work).map(|found| found.groups);
         (!work.is_exceeded()).then_some(found)
     }
@@ -109,26 +107,26 @@ impl RegularExpression {
 /// exceeded, the tool's output is not known.
 pub(super) struct MatchWork {
     limit: usize,
-    done: Cell<usize>,
+    done: usize,
 }
 
 impl MatchWork {
     pub fn up_to(limit: usize) -> MatchWork {
-        MatchWork { limit, done: Cell::new(0) }
+        MatchWork { limit, done: 0 }
     }
 
     /// Adds work that is about to be done. False if that exceeds the limit.
-    pub fn add(&self, comparisons: usize) -> bool {
-        self.done.set(self.done.get().saturating_add(comparisons));
+    pub fn add(&mut self, comparisons: usize) -> bool {
+        self.done = self.done.saturating_add(comparisons);
         !self.is_exceeded()
     }
 
     pub fn done(&self) -> usize {
-        self.done.get()
+        self.done
     }
 
     pub fn is_exceeded(&self) -> bool {
-        self.done.get() > self.limit
+        self.done > self.limit
     }
 }
 
@@ -147,7 +145,7 @@ pub(super) struct Match {
 
 impl Compiled {
     /// False if the work exceeds its limit.
-    pub fn is_match(&self, subject: &str, work: &MatchWork) -> bool {
+    pub fn is_match(&self, subject: &str, work: &mut MatchWork) -> bool {
         work.add(self.cost(subject.len())) && self.regex.is_match(subject)
     }
 
@@ -157,7 +155,7 @@ impl Compiled {
 
     /// Returns the first match that begins at or after `start`, a number of bytes. `None` if there is none, or the work
     /// exceeds its limit.
-    pub fn find_at(&self, subject: &str, start: usize, work: &MatchWork) -> Option<Match> {
+    pub fn find_at(&self, subject: &str, start: usize, work: &mut MatchWork) -> Option<Match> {
         if !work.add(self.cost(subject.len() - start)) {
             return None;
         }
@@ -179,7 +177,7 @@ mod tests {
         let is_pushed = parts.iter().all(|(part, is_quoted)| {
             if *is_quoted { expression.push_literal(part).is_some() } else { expression.push(part).is_some() }
         });
-        let found = if is_pushed { expression.find(subject, &MatchWork::up_to(usize::MAX)) } else { None };
+        let found = if is_pushed { expression.find(subject, &mut MatchWork::up_to(usize::MAX)) } else { None };
         let expected =
             expected.map(|groups| groups.map(|groups| groups.iter().map(|group| group.to_string()).collect()));
         assert_eq!(found, expected, "{parts:?} {subject:?}");
@@ -189,7 +187,7 @@ mod tests {
     fn basic_expressions_have_a_backslash_before_groups() {
         let find = |basic: &str, subject: &str| {
             RegularExpression::from_basic(basic)
-                .and_then(|expression| expression.find(subject, &MatchWork::up_to(usize::MAX)))
+                .and_then(|expression| expression.find(subject, &mut MatchWork::up_to(usize::MAX)))
                 .map(|found| found.is_some())
         };
         for (basic, subject, expected) in [
@@ -208,12 +206,12 @@ mod tests {
     fn a_search_that_costs_too_much_is_not_decided() {
         let expression = RegularExpression::from_extended("(a|b)*a(a|b){300}c").unwrap();
         let subject = "ab".repeat(5000);
-        assert_eq!(expression.find(&subject, &MatchWork::up_to(usize::MAX)), Some(None));
-        let work = MatchWork::up_to(1 << 20);
-        assert_eq!(expression.find(&subject, &work), None);
+        assert_eq!(expression.find(&subject, &mut MatchWork::up_to(usize::MAX)), Some(None));
+        let mut work = MatchWork::up_to(1 << 20);
+        assert_eq!(expression.find(&subject, &mut work), None);
         assert!(work.done() > 1 << 20);
         let literal = RegularExpression::from_extended("abb").unwrap();
-        assert_eq!(literal.find(&subject, &MatchWork::up_to(1 << 20)), Some(None));
+        assert_eq!(literal.find(&subject, &mut MatchWork::up_to(1 << 20)), Some(None));
     }
 
     #[test]

@@ -87,11 +87,11 @@ impl<'w> TextFilter<'w> {
 
     /// Returns the output, and whether the tool succeeds. `None` if the output is too long, or the work exceeds its
     /// limit.
-    pub fn run(&self, input: &[String], work: &MatchWork) -> Option<(String, Truth)> {
+    pub fn run(&self, input: &[String], work: &mut MatchWork) -> Option<(String, Truth)> {
         self.output(input, work).filter(|_| !work.is_exceeded())
     }
 
-    fn output(&self, input: &[String], work: &MatchWork) -> Option<(String, Truth)> {
+    fn output(&self, input: &[String], work: &mut MatchWork) -> Option<(String, Truth)> {
         let (lines, truth) = match &self.tool {
             FilterTool::Sed(sed) => (sed.edit(input, work)?, Truth::Yes),
             FilterTool::Grep(grep) => return Some(grep.run(input, work)),
@@ -137,7 +137,7 @@ impl<'w> TextFilter<'w> {
 }
 
 impl Grep {
-    fn run(&self, input: &[String], work: &MatchWork) -> (String, Truth) {
+    fn run(&self, input: &[String], work: &mut MatchWork) -> (String, Truth) {
         let found: Vec<&String> = input
             .iter()
             .filter(|line| self.expression.is_match(line, work) != self.is_inverted)
@@ -148,16 +148,18 @@ impl Grep {
             Grep { is_quiet: true, .. } => String::new(),
             Grep { counts: true, .. } => format!("{}\n", found.len()),
             Grep { prints_match: true, .. } => {
-                let matches = found.iter().flat_map(|line| {
+                let mut matches = String::new();
+                for line in &found {
                     let mut start = 0;
-                    std::iter::from_fn(move || {
-                        let found =
-                            self.expression.find_at(line, start, work).filter(|found| !found.range.is_empty())?;
+                    while let Some(found) = self.expression.find_at(line, start, work)
+                        && !found.range.is_empty()
+                    {
                         start = found.range.end;
-                        Some(format!("{}\n", &line[found.range]))
-                    })
-                });
-                matches.collect()
+                        matches.push_str(&line[found.range]);
+                        matches.push('\n');
+                    }
+                }
+                matches
             }
             Grep { .. } => found.iter().map(|line| format!("{line}\n")).collect(),
         };
@@ -382,7 +384,7 @@ mod tests {
     fn run(line: &[&str], input: &str) -> Option<(String, Truth)> {
         let words: Vec<String> = line[1..].iter().map(|word| word.to_string()).collect();
         let input: Vec<String> = input.lines().map(str::to_string).collect();
-        TextFilter::parse(line[0], &words)?.run(&input, &MatchWork::up_to(1 << 20))
+        TextFilter::parse(line[0], &words)?.run(&input, &mut MatchWork::up_to(1 << 20))
     }
 
     /// Each answer is that of GNU sed 4.9, grep 3.8, coreutils 9.1 and mawk 1.3.4.

@@ -29,8 +29,8 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let is_soft = input.iter().any(|line| text::is_soft(line));
         let input: Vec<String> = input.iter().map(|line| text::plain(line)).collect();
-        let work = self.work();
-        let result = filter.run(&input, &work);
+        let mut work = self.work();
+        let result = filter.run(&input, &mut work);
         self.spend(work.done() / STEP_COMPARISONS);
         let (output, truth) = result?;
         // A file may be mounted over.

@@ -90,7 +90,7 @@ impl Sed {
     }
 
     /// Returns the lines that it prints. `None` if they are too long, or the work exceeds its limit.
-    pub fn edit(&self, input: &[String], work: &MatchWork) -> Option<Vec<String>> {
+    pub fn edit(&self, input: &[String], work: &mut MatchWork) -> Option<Vec<String>> {
         let mut output = Output { lines: Vec::new(), bytes: 0 };
         for (at, line) in input.iter().enumerate() {
             let (mut line, mut is_deleted, mut quits) = (line.clone(), false, false);
@@ -245,7 +245,7 @@ fn substituted(
     expression: &Compiled,
     with: &[Replacement],
     is_global: bool,
-    work: &MatchWork,
+    work: &mut MatchWork,
 ) -> Option<(String, bool)> {
     let (mut edited, mut start, mut found_any) = (String::new(), 0, false);
     let mut last_end = None;
