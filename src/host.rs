@@ -4,6 +4,7 @@
 mod probe;
 
 use std::fs;
+use std::io::BufReader;
 use std::path::Path;
 use std::process::Command;
 
@@ -190,10 +191,12 @@ fn with_linkage(handler: Handler) -> Handler {
         Some((file, size))
     };
     let is_static = match open() {
-        Some((mut file, size)) => match inspect::inspect(handler.interpreter.as_bytes(), size, true, &mut file) {
-            FileKind::Elf(elf) => Fact::Known(elf.interp.is_none() && !elf.interp_missing),
-            _ => Fact::Unknown,
-        },
+        Some((file, size)) => {
+            match inspect::inspect(handler.interpreter.as_bytes(), size, true, &mut BufReader::new(file)) {
+                FileKind::Elf(elf) => Fact::Known(elf.interp.is_none() && !elf.interp_missing),
+                _ => Fact::Unknown,
+            }
+        }
         None => Fact::Unknown,
     };
     Handler { is_static, ..handler }

@@ -1,7 +1,7 @@
 //! Reads a root file system in a directory as the contents of one layer. It is not an image: it has no config, and no
 //! digests to check.
 
-use std::io::Read;
+use std::io::BufRead;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub fn read_directory<T>(
     visit: &mut Visit<'_, T>,
 ) -> Result<DirectoryRead<T>, ImageError> {
     let (mut contents, mut is_whole, mut text) = (Contents::default(), true, 0);
-    let walked = walk(root, mounts, &mut |met, reader: &mut dyn Read| {
+    let walked = walk(root, mounts, &mut |met, reader: &mut dyn BufRead| {
         text += met.path.len();
         let is_full = contents.used_bytes() > limits.memory.limit();
         if is_full || limits.check_names(contents.len() as u64 + 1, text).is_err() {

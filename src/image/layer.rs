@@ -53,7 +53,7 @@ pub fn read_layer<T>(
     source: &dyn ImageSource,
     layer: &Layer,
     limits: &Limits,
-    visit: &mut dyn FnMut(&LayerMember<'_>, &mut dyn Read) -> Option<T>,
+    visit: &mut dyn FnMut(&LayerMember<'_>, &mut dyn BufRead) -> Option<T>,
 ) -> Result<LayerRead<T>, ImageError> {
     let descriptor = &layer.descriptor;
     let opened = limits.check_stored(descriptor.size).and_then(|()| open(source, descriptor));

@@ -40,7 +40,7 @@ pub fn read_stream<T>(
     reader: Box<dyn Read + Send>,
     place: &str,
     limits: &Limits,
-    visit: &mut dyn FnMut(&LayerMember<'_>, &mut dyn Read) -> Option<T>,
+    visit: &mut dyn FnMut(&LayerMember<'_>, &mut dyn BufRead) -> Option<T>,
 ) -> Result<Streamed<T>, ImageError> {
     let fault = |cause: LayerError| archive_fault(place, cause);
     let (mut reader, mut start) = (BufReader::with_capacity(BUFFER, Uninterrupted(reader)), Vec::new());

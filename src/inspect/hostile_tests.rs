@@ -1,7 +1,7 @@
 //! Malformed and hostile input: `inspect` must neither panic nor read too much, and its result must not depend on how
 //! the bytes are split into reads.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use proptest::prelude::*;
 
@@ -17,11 +17,19 @@ struct Pieces<'a> {
 
 impl Read for Pieces<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let len = into.len().min(self.piece).min(self.bytes.len());
-        let (now, rest) = self.bytes.split_at(len);
-        into[..len].copy_from_slice(now);
-        (self.bytes, self.given) = (rest, self.given + len as u64);
+        let len = self.fill_buf()?.read(into)?;
+        self.consume(len);
         Ok(len)
+    }
+}
+
+impl BufRead for Pieces<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        Ok(&self.bytes[..self.piece.min(self.bytes.len())])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        (self.bytes, self.given) = (&self.bytes[amount..], self.given + amount as u64);
     }
 }
 

@@ -24,7 +24,7 @@ mod zip;
 pub mod zip_member;
 
 use std::cell::Cell;
-use std::io::Read;
+use std::io::BufRead;
 
 pub use kind::*;
 pub use mentions::{mentions, names};
@@ -51,13 +51,13 @@ fn starts_plainly(head: &[u8]) -> bool {
 /// Determines the kind of the file at `path`, which is relative to the root and has no leading slash. `size` is the
 /// size in bytes according to the archive. `reader` returns the content and is read only as far as necessary. A read
 /// error results in [`FileKind::Data`]: the owner of the reader gets the same error when it continues and reports it.
-pub fn inspect(path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Read) -> FileKind {
+pub fn inspect(path: &[u8], size: u64, is_executable: bool, reader: &mut dyn BufRead) -> FileKind {
     inspect_with(elf::inspect, HEAD_BYTES, path, size, is_executable, reader)
 }
 
 /// Like [`inspect`], but reads nothing after the first `head` bytes of most ELF files: their dynamic sections remain
 /// unknown. `reader` may fail after that.
-pub fn inspect_start(head: usize, path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Read) -> FileKind {
+pub fn inspect_start(head: usize, path: &[u8], size: u64, is_executable: bool, reader: &mut dyn BufRead) -> FileKind {
     inspect_with(elf::inspect_start, head, path, size, is_executable, reader)
 }
 
@@ -77,7 +77,7 @@ fn inspect_with(
     path: &[u8],
     size: u64,
     is_executable: bool,
-    reader: &mut dyn Read,
+    reader: &mut dyn BufRead,
 ) -> FileKind {
     if size == 0 {
         return FileKind::Empty;
@@ -110,7 +110,7 @@ pub enum Depth {
 }
 
 /// Like [`inspect`]. At [`Depth::Code`] the code of programs and libraries is searched too, which reads the whole file.
-pub fn inspect_to(depth: Depth, path: &[u8], size: u64, is_executable: bool, reader: &mut dyn Read) -> FileKind {
+pub fn inspect_to(depth: Depth, path: &[u8], size: u64, is_executable: bool, reader: &mut dyn BufRead) -> FileKind {
     match depth {
         Depth::Headers => inspect(path, size, is_executable, reader),
         Depth::Code => {

@@ -1,6 +1,6 @@
 //! Tests of `inspect` with whole files that are built in code.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use super::elf_builder::{ElfBuilder, Field, Phdr, edit_phdr, phdrs, set};
 use super::*;
@@ -51,9 +51,17 @@ fn text_is_recognised_by_few_bytes() {
     struct Counting(u64);
     impl Read for Counting {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-            into.fill(b'a');
-            self.0 += into.len() as u64;
-            Ok(into.len())
+            let len = self.fill_buf()?.read(into)?;
+            self.consume(len);
+            Ok(len)
+        }
+    }
+    impl BufRead for Counting {
+        fn fill_buf(&mut self) -> io::Result<&[u8]> {
+            Ok(&[b'a'; 4096])
+        }
+        fn consume(&mut self, amount: usize) {
+            self.0 += amount as u64;
         }
     }
     let mut reader = Counting(0);
@@ -77,7 +85,7 @@ fn a_read_error_is_data() {
     }
     let bytes = ElfBuilder::amd64().needed("libc.so.6").padding(100_000).build();
     let size = bytes.len() as u64;
-    let mut reader = Failing(bytes[..50_000].to_vec());
+    let mut reader = io::BufReader::new(Failing(bytes[..50_000].to_vec()));
     assert_eq!(inspect(b"app", size, true, &mut reader), FileKind::Data);
 }
 

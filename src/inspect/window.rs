@@ -1,7 +1,7 @@
 //! Reads a file once, forward, and keeps only the requested parts. At most [`KEEP_LIMIT`] bytes are kept, and nothing
 //! is read past the size in the archive. The bytes are not interpreted.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
 use std::ops::Range;
 
 /// Maximum bytes to keep of one file. It bounds the memory of a worker, and all tables other than symbol tables are
@@ -39,7 +39,7 @@ struct WindowChunk {
 
 /// A file and the parts of it that were kept so far.
 pub struct Window<'a> {
-    reader: &'a mut dyn Read,
+    reader: &'a mut dyn BufRead,
     store: &'a mut WindowBuffers,
     size: u64,
     at: u64,
@@ -82,7 +82,7 @@ impl WindowBuffers {
 
 impl<'a> Window<'a> {
     /// Starts a file of `size` bytes and keeps its first `head` bytes.
-    pub fn open(reader: &'a mut dyn Read, size: u64, store: &'a mut WindowBuffers, head: usize) -> Window<'a> {
+    pub fn open(reader: &'a mut dyn BufRead, size: u64, store: &'a mut WindowBuffers, head: usize) -> Window<'a> {
         store.bytes.clear();
         store.chunks.clear();
         store.wanted.clear();
@@ -217,6 +217,9 @@ impl<'a> Window<'a> {
 
     fn skip(&mut self, len: u64) {
         let mut left = len.min(self.size - self.at);
+        if !self.watches(self.at..self.at + left) {
+            return self.discard(left);
+        }
         while left > 0 && self.at < self.size {
             // A shorter first read restores the alignment to ALIGN after a short head.
             let len = left.min(SKIP_BYTES as u64 - self.at % ALIGN) as usize;
@@ -238,6 +241,27 @@ impl<'a> Window<'a> {
                 // The match has changed the requested ranges.
                 return;
             }
+        }
+    }
+
+    /// Whether any of these bytes of the file are searched.
+    fn watches(&self, passing: Range<u64>) -> bool {
+        let is_open = !self.watch.needle.is_empty() && self.watch.found.is_none();
+        let overlaps = |range: &Range<u64>| range.start < passing.end && passing.start < range.end;
+        is_open && self.store.watched.iter().any(overlaps)
+    }
+
+    /// Passes bytes without a copy.
+    fn discard(&mut self, mut left: u64) {
+        while left > 0 && self.at < self.size {
+            let (amount, has_failed) = match self.reader.fill_buf() {
+                Ok(bytes) => (bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX)), false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => (0, true),
+            };
+            self.reader.consume(amount);
+            self.advance(amount.max(1), &Filled { len: amount, has_failed }, None);
+            left -= amount as u64;
         }
     }
 

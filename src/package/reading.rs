@@ -148,7 +148,7 @@ impl<'a, 'v, T: Clone> PackageReading<'a, 'v, T> {
                 let mut path = Vec::new();
                 normalise(name.as_bytes(), &mut path);
                 let entry = LayerMember { size, ..LayerMember::plain(&path, EntryKind::File, 0o755) };
-                let fact = (self.visit)(&entry, &mut reader);
+                let fact = (self.visit)(&entry, &mut io::BufReader::new(reader));
                 let mut contents = Contents::default();
                 contents.push(&entry, fact);
                 self.finished.push(contents);
@@ -313,7 +313,7 @@ impl<'a, 'v, T: Clone> PackageReading<'a, 'v, T> {
         let mut content = Noted { reader: content, failed: None };
         let head = filled(&mut content, HEAD).unwrap_or_default();
         let kind = Kind::detect(&head);
-        let mut reader = head.as_slice().chain(&mut content);
+        let mut reader = io::BufReader::new(head.as_slice().chain(&mut content));
         let read = match &kind {
             Kind::Other => {
                 let entry =

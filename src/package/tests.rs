@@ -151,7 +151,7 @@ fn a_package_of_rpm_6_names_its_files_in_its_header() {
 
 /// Returns the members as `path: first bytes`, with the format, the declared architecture and what is unread.
 fn read_all(name: &str, bytes: &[u8]) -> Result<(Vec<String>, Package<String>), String> {
-    let mut visit = |_: &crate::image::LayerMember<'_>, reader: &mut dyn Read| {
+    let mut visit = |_: &crate::image::LayerMember<'_>, reader: &mut dyn std::io::BufRead| {
         let mut text = Vec::new();
         reader.take(8).read_to_end(&mut text).ok()?;
         Some(String::from_utf8_lossy(&text).into_owned())
@@ -276,7 +276,7 @@ fn hostile_archives_are_bounded() {
     let zeros = gzip(&vec![0; 64 << 20]);
     let bomb = tar(&[("a.tar.gz", &gzip(&tar(&[("zeros", &vec![0; 8 << 20])]))), ("b.gz", &zeros)]);
     let limits = Limits { max_bytes: 1 << 20, ..Limits::default() };
-    let mut visit = |_: &crate::image::LayerMember<'_>, _: &mut dyn Read| None::<()>;
+    let mut visit = |_: &crate::image::LayerMember<'_>, _: &mut dyn std::io::BufRead| None::<()>;
     let error = super::read(&mut &bomb[..], "a", bomb.len() as u64, &limits, &mut visit).unwrap_err();
     assert!(matches!(error, LayerError::TooLarge(limit) if limit == 1 << 20), "{error}");
     let limits = Limits { max_names: 100, ..Limits::default() };

@@ -1,6 +1,6 @@
 //! One image of a run: opened and selected first, read and judged later.
 
-use std::io::Read;
+use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -397,7 +397,7 @@ fn elsewhere(selection: &Selection, target: &Target) -> Option<Problem> {
 /// Reads a directory. Files that could not be read are problems, so that the directory is not judged in part.
 fn read_rootfs_dir(path: &Path, options: &Options) -> Result<OpenedContent, Problem> {
     let depth = options.depth();
-    let mut keep = |entry: &LayerMember<'_>, reader: &mut dyn Read| keep_to(depth, entry, reader);
+    let mut keep = |entry: &LayerMember<'_>, reader: &mut dyn BufRead| keep_to(depth, entry, reader);
     let read = read_directory(path, options.mounts, &options.limits, &mut keep).map_err(Problem::from)?;
     let unread = read
         .walked

@@ -1,18 +1,18 @@
 //! Which facts about a file are kept: most files are plain data, of which only the name counts.
 
-use std::io::Read;
+use std::io::BufRead;
 
 use crate::image::{LayerMember, Limits};
 use crate::inspect::{Depth, FileKind, TextStart, inspect_to};
 
 /// The facts from a file's headers, if they are worth keeping. Most files are plain data, of which only the name
 /// counts.
-pub fn keep(entry: &LayerMember<'_>, reader: &mut dyn Read) -> Option<FileKind> {
+pub fn keep(entry: &LayerMember<'_>, reader: &mut dyn BufRead) -> Option<FileKind> {
     keep_to(Depth::Headers, entry, reader)
 }
 
 /// The same, to this depth.
-pub(super) fn keep_to(depth: Depth, entry: &LayerMember<'_>, reader: &mut dyn Read) -> Option<FileKind> {
+pub(super) fn keep_to(depth: Depth, entry: &LayerMember<'_>, reader: &mut dyn BufRead) -> Option<FileKind> {
     let is_executable = entry.mode & 0o111 != 0;
     worth_keeping(entry, inspect_to(depth, entry.path, entry.size, is_executable, reader))
 }
@@ -29,7 +29,7 @@ pub(super) fn worth_keeping(entry: &LayerMember<'_>, kind: FileKind) -> Option<F
 }
 
 /// [`keep_to`], with the kept facts counted against the image's memory budget.
-pub fn counted(depth: Depth, limits: &Limits) -> impl FnMut(&LayerMember<'_>, &mut dyn Read) -> Option<FileKind> {
+pub fn counted(depth: Depth, limits: &Limits) -> impl FnMut(&LayerMember<'_>, &mut dyn BufRead) -> Option<FileKind> {
     move |entry, reader| {
         let kind = keep_to(depth, entry, reader)?;
         // The walk checks the budget again, and ends if it is exceeded.

@@ -3,7 +3,7 @@
 //! again.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::Mutex;
 
 use super::keeping::{is_module_name, keep_to, worth_keeping};
@@ -189,11 +189,23 @@ struct StartReader<'b> {
 
 impl Read for StartReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.bytes.is_empty() && !into.is_empty() && !self.is_whole {
+        let amount = self.fill_buf()?.read(into)?;
+        self.consume(amount);
+        Ok(amount)
+    }
+}
+
+impl BufRead for StartReader<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.bytes.is_empty() && !self.is_whole {
             self.has_ended = true;
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.bytes.read(into)
+        Ok(self.bytes)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.bytes.consume(amount);
     }
 }
 

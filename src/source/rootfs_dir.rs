@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -80,7 +80,7 @@ const NO_FOLLOW: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::N
 pub fn walk(
     root: &Path,
     mounts: Mounts,
-    visit: &mut dyn FnMut(&WalkEntry<'_>, &mut dyn Read) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(&WalkEntry<'_>, &mut dyn BufRead) -> ControlFlow<()>,
 ) -> Result<Walked, SourceError> {
     let refuse = |cause: rustix::io::Errno| SourceError::File { path: root.to_path_buf(), cause: cause.into() };
     // The root itself may be a link, because the user named it.
@@ -104,7 +104,7 @@ struct DirectoryWalk<'v> {
     /// The first path of each file with several links, by device and inode.
     first_paths: HashMap<(u64, u64), Vec<u8>>,
     walked: Walked,
-    visit: &'v mut dyn FnMut(&WalkEntry<'_>, &mut dyn Read) -> ControlFlow<()>,
+    visit: &'v mut dyn FnMut(&WalkEntry<'_>, &mut dyn BufRead) -> ControlFlow<()>,
 }
 
 /// A directory that is not visited yet.
@@ -225,7 +225,7 @@ impl DirectoryWalk<'_> {
             }
             Err(cause) => (FileBytes { file: None, failed: None }, Some(cause)),
         };
-        let flow = (self.visit)(&met, &mut content);
+        let flow = (self.visit)(&met, &mut io::BufReader::new(&mut content));
         failed = failed.or(content.failed);
         if let Some(cause) = failed {
             self.unread(met.path, cause);

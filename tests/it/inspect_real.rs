@@ -4,6 +4,7 @@
 use crate::kit::machine::{self, Need};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -152,7 +153,7 @@ fn readelf_agrees_on_this_machines_programs() {
     let (mut compared, mut differences) = (0, Vec::new());
     for (path, size) in &files {
         let name = path.strip_prefix("/").unwrap().as_os_str().as_encoded_bytes();
-        let FileKind::Elf(elf) = inspect(name, *size, true, &mut File::open(path).unwrap()) else {
+        let FileKind::Elf(elf) = inspect(name, *size, true, &mut BufReader::new(File::open(path).unwrap())) else {
             panic!("{} is not an ELF file", path.display());
         };
         // Objects, cores and detached debug files have no content at their program headers' offsets.

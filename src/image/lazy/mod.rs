@@ -12,7 +12,7 @@ mod ranges;
 pub(crate) mod testing;
 mod toc;
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -168,7 +168,7 @@ impl LazyLayer {
         &self,
         source: &dyn ImageSource,
         file: usize,
-        read: impl FnOnce(&mut dyn Read) -> R,
+        read: impl FnOnce(&mut dyn BufRead) -> R,
     ) -> Result<R, ImageError> {
         let chunks = self.toc.chunks(file);
         let mut reader = FileReader {
@@ -364,9 +364,14 @@ impl FileReader<'_> {
 
 impl Read for FileReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if into.is_empty() {
-            return Ok(0);
-        }
+        let length = self.fill_buf()?.read(into)?;
+        self.consume(length);
+        Ok(length)
+    }
+}
+
+impl BufRead for FileReader<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.position == self.ready.len() {
             let Some(chunk) = self.chunks.first().filter(|_| self.failed.is_none()) else { break };
             match self.next(chunk) {
@@ -380,10 +385,11 @@ impl Read for FileReader<'_> {
         if let Some(cause) = &self.failed {
             return Err(io::Error::other(cause.to_string()));
         }
-        let length = (self.ready.len() - self.position).min(into.len());
-        into[..length].copy_from_slice(&self.ready[self.position..self.position + length]);
-        self.position += length;
-        Ok(length)
+        Ok(&self.ready[self.position..])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.position += amount;
     }
 }
 

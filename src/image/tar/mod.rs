@@ -32,7 +32,7 @@ const MEMORY_STEP: usize = 64 << 10;
 const LONG_NAME_START: usize = 64;
 
 /// Called for each regular file with a reader of its content.
-pub type Visit<'v, T> = dyn FnMut(&LayerMember<'_>, &mut dyn Read) -> Option<T> + 'v;
+pub type Visit<'v, T> = dyn FnMut(&LayerMember<'_>, &mut dyn BufRead) -> Option<T> + 'v;
 
 /// Reads a tar up to its end marker. Empty input counts as an empty tar, as in Go's archive/tar.
 pub fn walk<T, R: BufRead>(

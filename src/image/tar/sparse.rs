@@ -126,51 +126,59 @@ impl<'a> SparseHoles<'a> {
     }
 }
 
-impl<R: BufRead> Content<'_, R> {
-    fn read_stored(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let limit = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        if limit == 0 {
-            return Ok(0);
-        }
-        let available = self.reader.fill_buf()?;
-        if available.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let amount = limit.min(available.len());
-        into[..amount].copy_from_slice(&available[..amount]);
-        self.reader.consume(amount);
-        self.left -= amount as u64;
-        Ok(amount)
-    }
+/// The content of holes, in parts of this size.
+static ZEROS: [u8; 4096] = [0; 4096];
 
-    fn read_logical(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let Some(holes) = &mut self.holes else { return self.read_stored(into) };
-        let (run, is_stored) = holes.run();
-        let amount = into.len().min(usize::try_from(run).unwrap_or(usize::MAX));
-        let into = &mut into[..amount];
-        let read = if is_stored {
-            self.read_stored(into)?
-        } else {
-            into.fill(0);
-            amount
-        };
-        if let Some(holes) = &mut self.holes {
-            holes.position += read as u64;
-        }
-        Ok(read)
+impl<R: BufRead> Content<'_, R> {
+    /// Records an error, and returns one of the same kind for the reader.
+    fn fail(failed: &mut Option<io::Error>, error: io::Error) -> io::Error {
+        let reported = io::Error::new(error.kind(), error.to_string());
+        *failed = Some(error);
+        reported
     }
 }
 
 impl<R: BufRead> Read for Content<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let amount = self.fill_buf()?.read(into)?;
+        self.consume(amount);
+        Ok(amount)
+    }
+}
+
+impl<R: BufRead> BufRead for Content<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if let Some(error) = &self.failed {
             return Err(io::Error::new(error.kind(), error.to_string()));
         }
-        self.read_logical(into).map_err(|error| {
-            let reported = io::Error::new(error.kind(), error.to_string());
-            self.failed = Some(error);
-            reported
-        })
+        let (run, is_stored) = self.holes.as_mut().map_or((self.left, true), SparseHoles::run);
+        let run = usize::try_from(run.min(if is_stored { self.left } else { u64::MAX })).unwrap_or(usize::MAX);
+        if !is_stored {
+            return Ok(&ZEROS[..run.min(ZEROS.len())]);
+        }
+        if run == 0 {
+            return Ok(&[]);
+        }
+        match self.reader.fill_buf() {
+            Ok([]) => Err(Self::fail(&mut self.failed, io::ErrorKind::UnexpectedEof.into())),
+            Ok(available) => Ok(&available[..run.min(available.len())]),
+            Err(error) => Err(Self::fail(&mut self.failed, error)),
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        let is_stored = match &mut self.holes {
+            None => true,
+            Some(holes) => {
+                let (_, is_stored) = holes.run();
+                holes.position += amount as u64;
+                is_stored
+            }
+        };
+        if is_stored {
+            self.reader.consume(amount);
+            self.left -= amount as u64;
+        }
     }
 }
 

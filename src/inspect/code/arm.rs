@@ -2,7 +2,7 @@
 //! that compute addresses, and those that need more than ARMv4T. Bit 0 of an address selects Thumb, as in a pointer.
 //! Source: Arm Architecture Reference Manual, ARMv7-A edition, A5 to A7; Armv8 edition, F2 to F4.
 
-use super::blocks::{Callee, DecodedStep, InstructionFlow};
+use super::steps::{Callee, DecodedStep, InstructionFlow};
 use crate::platform::CpuFeature;
 
 const SP: usize = 13;

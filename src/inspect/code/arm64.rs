@@ -2,7 +2,7 @@
 //! that need a feature.
 //! Source: Arm Architecture Reference Manual, C4 "A64 instruction set encoding".
 
-use super::blocks::{Callee, DecodedStep, InstructionFlow};
+use super::steps::{Callee, DecodedStep, InstructionFlow};
 use crate::platform::CpuFeature;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -366,13 +366,15 @@ impl<'b> ElfBinary<'b> {
     }
 
     fn read_slots(&mut self) {
-        let mut slots = Vec::new();
+        let mut slots: Vec<(u64, RelocatedValue)> = Vec::new();
         let (relative, symbolic) = self.machine.relocations();
         let data = match self.machine {
             DecodedArch::X86 | DecodedArch::Arm64 => (DT_RELA, DT_RELASZ),
             DecodedArch::Arm => (DT_REL, DT_RELSZ),
         };
         for (table, size) in [data, (DT_JMPREL, DT_PLTRELSZ)] {
+            let bytes = self.tag(size).unwrap_or(0).min(self.bytes.len() as u64);
+            slots.reserve((bytes / self.layout.relocation) as usize);
             slots.extend(self.relocations(table, size).filter_map(|(slot, kind, symbol, addend)| match kind {
                 kind if kind == relative => Some((slot, RelocatedValue::Address(addend))),
                 kind if symbolic.contains(&kind) => Some((slot, RelocatedValue::Symbol(symbol))),
@@ -457,7 +459,10 @@ impl<'b> ElfBinary<'b> {
     fn is_module_entry(&self, name: u32) -> bool {
         let start = self.dynsym.strings.checked_add(u64::from(name)).and_then(|start| usize::try_from(start).ok());
         let Some(text) = start.and_then(|start| self.bytes.get(start..)) else { return false };
-        MODULE_ENTRIES.iter().any(|(entry, rest)| match rest {
+        // Most names differ in the first two bytes, which is quicker to see than by calling a comparison.
+        let start = text.first_chunk::<2>();
+        let mut entries = MODULE_ENTRIES.iter().filter(|(entry, _)| entry.as_bytes().first_chunk() == start);
+        entries.any(|(entry, rest)| match rest {
             Rest::Nothing => text.strip_prefix(entry.as_bytes()).is_some_and(|text| text.starts_with(&[0])),
             Rest::Anything => text.starts_with(entry.as_bytes()),
         })

@@ -1,11 +1,11 @@
 //! Splits a function into basic blocks with their successors, and finds the blocks that every call passes.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::ops::{Bound, Range};
+use std::collections::{HashSet, VecDeque};
 
 use foldhash::fast::FixedState;
 
 use super::graph::{Edges, post_order};
+use super::steps::{Callee, Compared, Decode, Detail, FunctionSteps, InstructionFlow, Test};
 use crate::platform::CpuFeature;
 
 /// Maximum number of instructions that are decoded per function.
@@ -13,147 +13,6 @@ const FUNCTION: usize = 1 << 18;
 
 /// Maximum number of comparisons for finding the joins of one function.
 const JOIN_STEPS: usize = 1 << 20;
-
-/// One decoded instruction.
-#[derive(Debug)]
-pub struct DecodedStep {
-    /// The address after it.
-    pub next: u64,
-    pub flow: InstructionFlow,
-    pub needs: Option<CpuFeature>,
-    /// Whether it reads the CPU's features: `cpuid`, `xgetbv`, an ID register.
-    pub queries_cpu: bool,
-    /// For a branch: the comparison that decides it, if it compares a variable with a number.
-    pub test: Option<Test>,
-    /// The variable that it writes.
-    pub stores: Option<u64>,
-}
-
-/// What a variable is compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compared {
-    Number(u64),
-    /// A pointer or a handle that a call returned.
-    Returned,
-}
-
-/// Whether a variable equals something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Test {
-    /// The address of the variable.
-    pub variable: u64,
-    /// Its size in bytes.
-    pub size: u64,
-    pub with: Compared,
-    /// Whether the branch is taken if they are equal, or if they are not.
-    pub is_taken_if_equal: bool,
-}
-
-/// The address and length of a decoded instruction, and its index in [`FunctionSteps::details`].
-#[derive(Clone, Copy, Debug)]
-struct Located {
-    at: u64,
-    length: u32,
-    detail: u32,
-}
-
-/// The index of an instruction that only continues at the next one, as most do.
-const PLAIN: u32 = u32::MAX;
-
-/// What an instruction does besides continuing at the next one.
-#[derive(Debug)]
-struct Detail {
-    flow: InstructionFlow,
-    needs: Option<CpuFeature>,
-    test: Option<Test>,
-}
-
-/// The instructions of a function, in runs of consecutive ones.
-#[derive(Debug, Default)]
-struct FunctionSteps {
-    list: Vec<Located>,
-    details: Vec<Detail>,
-    /// The variables that are written, each with the lowest address of an instruction that does.
-    stores: HashMap<u64, u64, FixedState>,
-    /// The indexes of a run's instructions in `list`, by the address of the first.
-    runs: BTreeMap<u64, Range<usize>>,
-}
-
-impl FunctionSteps {
-    fn push(&mut self, at: u64, step: &DecodedStep) {
-        if let Some(variable) = step.stores {
-            let first = self.stores.entry(variable).or_insert(at);
-            *first = (*first).min(at);
-        }
-        let length = u32::try_from(step.next.wrapping_sub(at)).unwrap_or(u32::MAX);
-        let is_plain = step.flow == InstructionFlow::Next && step.needs.is_none();
-        let detail = if is_plain { PLAIN } else { u32::try_from(self.details.len()).unwrap_or(PLAIN) };
-        if !is_plain {
-            self.details.push(Detail { flow: step.flow, needs: step.needs, test: step.test });
-        }
-        self.list.push(Located { at, length, detail });
-    }
-
-    /// The index of the instruction at `at`, if it has been decoded.
-    fn position(&self, at: u64) -> Option<usize> {
-        let (_, run) = self.runs.range(..=at).next_back()?;
-        let found = self.list[run.clone()].binary_search_by_key(&at, |step| step.at).ok()?;
-        Some(run.start + found)
-    }
-
-    /// The index of the instruction at `at`, which usually follows the one with this index.
-    fn position_after(&self, index: usize, at: u64) -> Option<usize> {
-        let is_next = self.list.get(index + 1).is_some_and(|step| step.at == at);
-        if is_next { Some(index + 1) } else { self.position(at) }
-    }
-
-    /// The first run that starts after `at`.
-    fn run_after(&self, at: u64) -> Option<u64> {
-        self.runs.range((Bound::Excluded(at), Bound::Unbounded)).next().map(|(start, _)| *start)
-    }
-}
-
-/// The control flow after an instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InstructionFlow {
-    Next,
-    Jump(u64),
-    /// A conditional branch. `is_guard`: its condition may depend on a CPU check.
-    Branch {
-        target: u64,
-        is_guard: bool,
-    },
-    Call {
-        callee: Callee,
-        arguments: [Callee; 2],
-    },
-    /// A jump through memory or a register.
-    Leave {
-        callee: Callee,
-        arguments: [Callee; 2],
-    },
-    Return,
-    /// Never continues: `ud2`, `hlt`, `brk`.
-    Trap,
-}
-
-/// The target of a call or a tail jump, or a pointer that is passed as an argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Callee {
-    At(u64),
-    /// The pointer stored at this address.
-    Slot(u64),
-    Unknown,
-}
-
-/// Decodes the instructions of a path one by one, and tracks the registers' values along it. A clone decodes a path that
-/// branches off.
-pub trait Decode: Clone {
-    /// The instruction at `address`. `None` if the bytes are not an instruction.
-    fn step(&mut self, code: &[u8], address: u64) -> Option<DecodedStep>;
-    /// A jump to another function.
-    fn tail_call(&self, target: u64) -> InstructionFlow;
-}
 
 /// The code around a function, provided by the search.
 pub trait SurroundingCode<'b> {
@@ -222,33 +81,25 @@ pub struct CodeFunction {
 
 impl CodeFunction {
     /// Decodes the function at `entry`, following its jumps, at most `budget` instructions. `decoder` knows no values.
+    /// `steps` may contain another function's.
     pub fn decode<'b>(
         entry: u64,
         decoder: impl Decode,
         code: &mut dyn SurroundingCode<'b>,
         budget: usize,
+        steps: &mut FunctionSteps,
     ) -> CodeFunction {
         let limit = budget.min(FUNCTION);
-        let mut steps = FunctionSteps::default();
+        steps.restart(entry);
         let mut leaders: HashSet<u64, FixedState> = HashSet::from_iter([entry]);
         let mut pending = VecDeque::from([(entry, decoder)]);
         let mut function = CodeFunction { entry, blocks: Vec::new(), queries_cpu: false, cost: 0, is_partial: false };
         // A block is decoded with the values of the first path that leads to it.
         while let Some((start, mut decoder)) = pending.pop_front() {
-            if steps.position(start).is_some() {
-                continue;
-            }
-            let first = steps.list.len();
             let mut at = start;
-            // Where the run may reach decoded code or another function.
-            let (mut decoded, mut function_end) = (steps.run_after(start), code.function_after(start));
-            loop {
-                if decoded.is_some_and(|decoded| at >= decoded) {
-                    if steps.position(at).is_some() {
-                        break;
-                    }
-                    decoded = steps.run_after(at);
-                }
+            let Some(mut run) = code.bytes(start).map(|bytes| decoder.run(bytes, start)) else { continue };
+            let mut function_end = code.function_after(start);
+            while steps.position(at).is_none() {
                 if function.cost >= limit {
                     function.is_partial = true;
                     break;
@@ -259,7 +110,7 @@ impl CodeFunction {
                     }
                     function_end = code.function_after(at);
                 }
-                let Some(mut step) = code.bytes(at).and_then(|bytes| decoder.step(bytes, at)) else { break };
+                let Some(mut step) = decoder.step(&mut run) else { break };
                 if let InstructionFlow::Jump(target) = step.flow
                     && target != entry
                     && code.is_function_start(target)
@@ -279,7 +130,7 @@ impl CodeFunction {
                     InstructionFlow::Leave { .. } | InstructionFlow::Return | InstructionFlow::Trap => break,
                 };
                 for target in targets.into_iter().flatten() {
-                    if leaders.insert(target) {
+                    if leaders.insert(target) && steps.position(target).is_none() {
                         pending.push_back((target, decoder.clone()));
                     }
                 }
@@ -288,13 +139,10 @@ impl CodeFunction {
                 }
                 at = next;
             }
-            if steps.list.len() > first {
-                steps.runs.insert(start, first..steps.list.len());
-            }
         }
         let mut leaders: Vec<u64> = leaders.into_iter().collect();
         leaders.sort_unstable();
-        function.form_blocks(&steps, &leaders, code);
+        function.form_blocks(steps, &leaders, code);
         function
     }
 
@@ -305,13 +153,13 @@ impl CodeFunction {
             let (mut block, mut at, mut position) = (CodeBlock::default(), *leader, steps.position(*leader));
             let mut following = leaders[number + 1..].iter().copied().peekable();
             loop {
-                let Some((index, step)) = position.map(|index| (index, steps.list[index])) else {
+                let Some((index, step)) = position.map(|index| (index, steps.at(index))) else {
                     // What follows was not decoded, so it may return.
                     block.end = if self.is_partial { BlockEnd::Leave } else { BlockEnd::Dead };
                     break;
                 };
                 let next = at.wrapping_add(u64::from(step.length));
-                if let Some(detail) = steps.details.get(step.detail as usize) {
+                if let Some(detail) = steps.detail(step) {
                     block.events.extend(detail.needs.map(|feature| CodeEvent::Needs(feature, at)));
                     if self.ends_block(&mut block, (at, next), detail, steps, code) {
                         break;
@@ -348,7 +196,7 @@ impl CodeFunction {
             InstructionFlow::Jump(target) => block.end = BlockEnd::Goto(target),
             InstructionFlow::Branch { target, is_guard } => {
                 let is_first =
-                    |test: &Test| !self.queries_cpu && steps.stores.get(&test.variable).is_none_or(|store| *store > at);
+                    |test: &Test| !self.queries_cpu && steps.first_store(test.variable).is_none_or(|store| store > at);
                 let decided = detail.test.filter(is_first).and_then(|test| {
                     let is_equal = match (code.initial(test.variable, test.size)?, test.with) {
                         (value, Compared::Number(number)) => value == number,

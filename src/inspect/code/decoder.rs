@@ -1,7 +1,7 @@
 //! The decoder of each instruction set.
 
-use super::blocks::{Callee, Decode, DecodedStep, InstructionFlow};
 use super::layout::DecodedArch;
+use super::steps::{Callee, Decode, DecodedStep, InstructionFlow};
 use super::{arm, arm64, x86};
 
 /// Decodes the instructions of one path. A clone decodes a path that branches off.
@@ -32,13 +32,34 @@ impl CodeDecoder {
     }
 }
 
+/// See [`Decode::Run`].
+pub struct CodeRun<'b> {
+    code: &'b [u8],
+    /// The address of `code`, and of the next instruction.
+    start: u64,
+    next: u64,
+    /// Set up once, because that takes as long as decoding an instruction.
+    x86: Option<iced_x86::Decoder<'b>>,
+}
+
 impl Decode for CodeDecoder {
-    fn step(&mut self, code: &[u8], address: u64) -> Option<DecodedStep> {
-        match self {
-            CodeDecoder::X86(decoder) => decoder.step(code, address),
-            CodeDecoder::Arm64(decoder) => decoder.step(code, address),
-            CodeDecoder::Arm(decoder) => decoder.step(code, address),
-        }
+    type Run<'b> = CodeRun<'b>;
+
+    fn run<'b>(&self, code: &'b [u8], address: u64) -> CodeRun<'b> {
+        let x86 = matches!(self, CodeDecoder::X86(_)).then(|| x86::reader(code, address));
+        CodeRun { code, start: address, next: address, x86 }
+    }
+
+    fn step(&mut self, run: &mut CodeRun<'_>) -> Option<DecodedStep> {
+        // The lowest bit of an address selects an instruction set of 32-bit Arm.
+        let offset = usize::try_from((run.next & !1).checked_sub(run.start & !1)?).ok()?;
+        let step = match self {
+            CodeDecoder::X86(decoder) => decoder.step(run.x86.as_mut()?),
+            CodeDecoder::Arm64(decoder) => decoder.step(run.code.get(offset..)?, run.next),
+            CodeDecoder::Arm(decoder) => decoder.step(run.code.get(offset..)?, run.next),
+        }?;
+        run.next = step.next;
+        Some(step)
     }
 
     fn tail_call(&self, target: u64) -> InstructionFlow {

@@ -11,11 +11,12 @@ mod graph;
 mod layout;
 mod search;
 mod spread;
+mod steps;
 mod x86;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use serde::{Deserialize, Serialize};
 
@@ -106,7 +107,7 @@ thread_local! {
 
 /// A reader that keeps the bytes of an ELF file whose code is searched, and nothing of other files.
 pub struct KeptCode<'r> {
-    reader: &'r mut dyn Read,
+    reader: &'r mut dyn BufRead,
     bytes: Vec<u8>,
     state: KeepState,
     /// Maximum bytes to keep.
@@ -127,7 +128,7 @@ enum KeepState {
 }
 
 impl<'r> KeptCode<'r> {
-    pub fn new(reader: &'r mut dyn Read) -> KeptCode<'r> {
+    pub fn new(reader: &'r mut dyn BufRead) -> KeptCode<'r> {
         KeptCode { reader, bytes: SPARE.take(), state: KeepState::Open, limit: FILE_BYTES }
     }
 
@@ -164,22 +165,21 @@ impl Drop for KeptCode<'_> {
     }
 }
 
-impl Read for KeptCode<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let len = self.reader.read(buffer)?;
-        match self.state {
-            KeepState::Open | KeepState::Wanted => {}
-            KeepState::Enough | KeepState::NotSearched | KeepState::TooLarge => return Ok(len),
-        }
-        if self.bytes.len() + len > self.limit {
-            let end = ElfBinary::parse(&self.bytes).map(|binary| binary.loaded_end());
-            match end {
-                Some(end) if end <= self.bytes.len() as u64 => self.state = KeepState::Enough,
-                Some(_) | None => (self.state, self.bytes) = (KeepState::TooLarge, Vec::new()),
+impl KeptCode<'_> {
+    /// Keeps the next `amount` bytes, and passes them.
+    fn keep(&mut self, amount: usize) -> io::Result<()> {
+        if matches!(self.state, KeepState::Open | KeepState::Wanted) {
+            if self.bytes.len() + amount > self.limit {
+                let end = ElfBinary::parse(&self.bytes).map(|binary| binary.loaded_end());
+                match end {
+                    Some(end) if end <= self.bytes.len() as u64 => self.state = KeepState::Enough,
+                    Some(_) | None => (self.state, self.bytes) = (KeepState::TooLarge, Vec::new()),
+                }
+            } else {
+                self.bytes.extend_from_slice(&self.reader.fill_buf()?[..amount]);
             }
-            return Ok(len);
         }
-        self.bytes.extend_from_slice(&buffer[..len]);
+        self.reader.consume(amount);
         if self.state == KeepState::Open && self.bytes.len() >= IDENT_BYTES {
             let is_searched = DecodedArch::from_ident(&self.bytes).is_some();
             self.state = if is_searched { KeepState::Wanted } else { KeepState::NotSearched };
@@ -187,7 +187,26 @@ impl Read for KeptCode<'_> {
                 self.bytes.clear();
             }
         }
+        Ok(())
+    }
+}
+
+impl Read for KeptCode<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.reader.fill_buf()?.read(buffer)?;
+        self.keep(len)?;
         Ok(len)
+    }
+}
+
+impl BufRead for KeptCode<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        // The bytes are in the buffer, so that nothing is read.
+        self.keep(amount).ok();
     }
 }
 

@@ -1,14 +1,16 @@
 //! Searches from the roots along direct calls. Each function is decoded and summarised once.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
 use foldhash::fast::FixedState;
 
 use super::binary::{ElfBinary, Pointer};
-use super::blocks::{Callee, CodeEvent, CodeFunction, Decode, InstructionFlow, SurroundingCode};
+use super::blocks::{CodeEvent, CodeFunction, SurroundingCode};
 use super::decoder::CodeDecoder;
 use super::layout::DecodedArch;
+use super::steps::{Callee, Decode, FunctionSteps, InstructionFlow};
 use super::{CodeNeeds, CodeRoot, CodeUse, arm, arm64, spread, x86};
 use crate::platform::CpuFeature;
 
@@ -62,6 +64,11 @@ struct PendingFunction {
     is_called: bool,
 }
 
+thread_local! {
+    /// The memory of the last search, so that it is allocated once.
+    static STEPS: Cell<FunctionSteps> = Cell::default();
+}
+
 pub struct CodeSearch<'b> {
     binary: &'b ElfBinary<'b>,
     roots: Vec<CodeRoot>,
@@ -69,7 +76,12 @@ pub struct CodeSearch<'b> {
     called: HashSet<u64, FixedState>,
     reached: HashSet<u64, FixedState>,
     pending: VecDeque<PendingFunction>,
+    /// Whether functions of this file never return, by their addresses.
     never: HashMap<u64, bool, FixedState>,
+    /// Whether calls never return.
+    dead_calls: HashMap<Callee, bool, FixedState>,
+    /// The instructions of the function that was decoded last.
+    steps: FunctionSteps,
     budget: DecodeBudget,
     left: usize,
     needs: CodeNeeds,
@@ -86,9 +98,9 @@ pub struct DecodeBudget {
 
 impl<'b> CodeSearch<'b> {
     pub fn new(binary: &'b ElfBinary<'b>, budget: DecodeBudget) -> CodeSearch<'b> {
-        let (roots, called, reached, pending, never) = Default::default();
-        let needs = CodeNeeds::default();
-        CodeSearch { binary, roots, called, reached, pending, never, budget, left: budget.certain, needs }
+        let (roots, called, reached, pending, never, dead_calls, needs) = Default::default();
+        let (steps, left) = (STEPS.take(), budget.certain);
+        CodeSearch { binary, roots, called, reached, pending, never, dead_calls, steps, budget, left, needs }
     }
 
     /// Searches from the function at `address`, which the runtime calls.
@@ -196,12 +208,15 @@ impl<'b> CodeSearch<'b> {
         for found in certain.values_mut().chain(probable.values_mut()) {
             found.symbol = binary.function(found.address).map(str::to_string);
         }
+        STEPS.set(self.steps);
         self.needs
     }
 
     fn decode(&mut self, entry: u64) -> CodeFunction {
         let budget = self.left;
-        let function = CodeFunction::decode(entry, CodeDecoder::new(self.binary.machine), self, budget);
+        let mut steps = std::mem::take(&mut self.steps);
+        let function = CodeFunction::decode(entry, CodeDecoder::new(self.binary.machine), self, budget, &mut steps);
+        self.steps = steps;
         // A call costs something even if it leads to bytes that are not an instruction.
         self.left = self.left.saturating_sub(function.cost.max(1));
         function
@@ -307,14 +322,14 @@ impl<'b> CodeSearch<'b> {
         }
         self.never.insert(start, false);
         let mut decoder = CodeDecoder::new(self.binary.machine);
-        let mut at = start;
+        let mut run = self.binary.code(start).map(|code| decoder.run(code, start));
         let mut answer = false;
         for _ in 0..NEVER_RETURNS {
-            let Some(step) = self.binary.code(at).and_then(|bytes| decoder.step(bytes, at)) else { break };
+            let Some(step) = run.as_mut().and_then(|run| decoder.step(run)) else { break };
             self.left = self.left.saturating_sub(1);
             match step.flow {
-                InstructionFlow::Next => at = step.next,
-                InstructionFlow::Jump(target) => at = target,
+                InstructionFlow::Next => {}
+                InstructionFlow::Jump(target) => run = self.binary.code(target).map(|code| decoder.run(code, target)),
                 InstructionFlow::Call { callee, .. } | InstructionFlow::Leave { callee, .. } => {
                     let is_call = matches!(step.flow, InstructionFlow::Call { .. });
                     match self.resolve(callee) {
@@ -331,7 +346,6 @@ impl<'b> CodeSearch<'b> {
                     if !is_call {
                         break;
                     }
-                    at = step.next;
                 }
                 InstructionFlow::Trap => {
                     answer = true;
@@ -359,11 +373,19 @@ impl<'b> SurroundingCode<'b> for CodeSearch<'b> {
     }
 
     fn never_returns(&mut self, callee: Callee) -> bool {
-        match self.resolve(callee) {
+        if callee == Callee::Unknown {
+            return false;
+        }
+        if let Some(known) = self.dead_calls.get(&callee) {
+            return *known;
+        }
+        let answer = match self.resolve(callee) {
             Some(Pointer::Import(name)) => is_never(name),
             Some(Pointer::Here(address)) => self.shows_no_return(address, 0),
             None => false,
-        }
+        };
+        self.dead_calls.insert(callee, answer);
+        answer
     }
 
     fn initial(&self, variable: u64, size: u64) -> Option<u64> {

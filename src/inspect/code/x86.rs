@@ -3,7 +3,7 @@
 
 use iced_x86::{Code, ConditionCode, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
-use super::blocks::{Callee, Compared, DecodedStep, InstructionFlow, Test};
+use super::steps::{Callee, Compared, DecodedStep, InstructionFlow, Test};
 use crate::platform::CpuFeature;
 
 /// What is known about a register's value.
@@ -66,10 +66,13 @@ pub struct X86Decoder {
     compared: Option<(u64, u64, Compared)>,
 }
 
+/// Reads instructions from `code`, which starts at `address`.
+pub fn reader(code: &[u8], address: u64) -> iced_x86::Decoder<'_> {
+    iced_x86::Decoder::with_ip(64, code, address, iced_x86::DecoderOptions::NONE)
+}
+
 fn decode(code: &[u8], address: u64) -> Option<Instruction> {
-    let window = &code[..code.len().min(15)];
-    let mut decoder = iced_x86::Decoder::with_ip(64, window, address, iced_x86::DecoderOptions::NONE);
-    let instruction = decoder.decode();
+    let instruction = reader(code, address).decode();
     (!instruction.is_invalid()).then_some(instruction)
 }
 
@@ -277,9 +280,12 @@ impl X86Decoder {
 }
 
 impl X86Decoder {
-    /// The instruction at `address`. `None` if the bytes are not an instruction.
-    pub fn step(&mut self, code: &[u8], address: u64) -> Option<DecodedStep> {
-        let instruction = decode(code, address)?;
+    /// The next instruction. `None` if the bytes are not an instruction.
+    pub fn step(&mut self, reader: &mut iced_x86::Decoder<'_>) -> Option<DecodedStep> {
+        let instruction = reader.decode();
+        if instruction.is_invalid() {
+            return None;
+        }
         let test = self.test(&instruction);
         let flow = match instruction.flow_control() {
             FlowControl::Next | FlowControl::XbeginXabortXend => {

@@ -83,7 +83,7 @@ fn tree_of_merge(path: &str) -> BTreeMap<String, String> {
         panic!("an archive's file")
     };
     let selection = select(&*source, &Wanted::default()).unwrap();
-    let read = |_: &LayerMember<'_>, content: &mut dyn Read| {
+    let read = |_: &LayerMember<'_>, content: &mut dyn BufRead| {
         let mut text = String::new();
         content.read_to_string(&mut text).unwrap();
         Some(text)

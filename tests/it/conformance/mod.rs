@@ -9,7 +9,7 @@ mod odd;
 use crate::kit::{engines, images};
 use std::collections::HashMap;
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ struct Observed {
 }
 
 /// The content of a file, used as the fact in this test.
-fn visit(_: &LayerMember<'_>, content: &mut dyn Read) -> Option<String> {
+fn visit(_: &LayerMember<'_>, content: &mut dyn BufRead) -> Option<String> {
     let mut bytes = Vec::new();
     content.read_to_end(&mut bytes).unwrap();
     Some(Digest::from_bytes(&bytes).short())
