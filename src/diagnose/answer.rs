@@ -86,10 +86,10 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     // The message itself is part of the evidence.
     let has_message =
         evidence.judged.is_none() && evidence.symptoms.iter().any(|symptom| symptom.sign != Sign::BackOff);
-    let probe = evidence.symptoms.iter().find(|symptom| symptom.sign == Sign::ProbeCommandMissing);
-    let probe = probe.filter(|_| first.suspect == Suspect::ProgramItself);
-    let why = match probe {
-        Some(probe) => of_probe(probe),
+    let running = evidence.symptoms.iter().find_map(Running::from_symptom);
+    let running = running.filter(|_| first.suspect == Suspect::ProgramItself);
+    let why = match &running {
+        Some(running) => running.text.clone(),
         None if has_message => {
             let path = evidence.names.path.as_ref().map_or_else(String::new, |path| format!("{path}, "));
             format!("{path}according to the message; the image was not read")
@@ -97,7 +97,7 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
         None => first.why.clone(),
     };
     let names = named(evidence);
-    let fill = |lines: &[&str]| names.fill_all(lines);
+    let fill = |lines: &[&str]| names.fill_all(lines, &evidence.source);
     let mut check = fill(row.check);
     if names.image.is_none()
         && row.check.iter().chain(row.cure).any(|line| line.contains("{image}") || line.contains("{rebuild}"))
@@ -124,7 +124,7 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
         now: evidence.now.clone(),
         then: match index_to_pin(first.suspect, evidence) {
             Some(line) => vec![line],
-            None if probe.is_some() => vec![PROBE_CURE.to_string()],
+            None if let Some(running) = &running => vec![running.cure.to_string()],
             // A rebuild's command names the tag, even if the image was read by a digest.
             None if row.cure.contains(&"{rebuild}") => {
                 let filled = fill(row.cure);
@@ -136,13 +136,36 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     })
 }
 
-/// The cure of a probe whose command is missing.
-const PROBE_CURE: &str =
-    "install it in the image, or probe with httpGet, tcpSocket or grpc, which need no program in the image";
+/// A message about a container that runs: what is missing did not end it.
+struct Running {
+    text: String,
+    cure: &'static str,
+}
 
-fn of_probe(symptom: &Symptom) -> String {
-    let command = symptom.path.as_deref().unwrap_or("its command");
-    format!("the container started; its probe or hook calls {command}, which is not in the image")
+impl Running {
+    fn from_symptom(symptom: &Symptom) -> Option<Running> {
+        let command = symptom.path.as_deref().unwrap_or("its command");
+        let (text, cure) = match symptom.sign {
+            Sign::ProbeCommandMissing => (
+                format!("the container started; its probe or hook calls {command}, which is not in the image"),
+                "install it in the image, or probe with httpGet, tcpSocket or grpc, which need no program in the image",
+            ),
+            Sign::ExecCommandMissing => (
+                format!("the container runs; {command}, which was to run in it, is not in the image"),
+                "run a command that the image has (sh instead of bash), or use kubectl debug or docker debug, which bring \
+                 their own tools",
+            ),
+            _ if symptom.goes_on => {
+                let without = symptom.path.as_deref().map_or_else(String::new, |path| format!(" about {path}"));
+                (
+                    format!("the program went on after the message{without}, which did not end it"),
+                    "see the last lines of its log",
+                )
+            }
+            _ => return None,
+        };
+        Some(Running { text, cure })
+    }
 }
 
 /// The cure of a pin, if a registry named the index that has the platform.

@@ -115,13 +115,23 @@ suspects! {
             "kubectl debug node/{node} -it --image=busybox -- sh -c 'cat /host/proc/sys/fs/binfmt_misc/qemu-*'   # flags must contain F",
             "cat /proc/sys/fs/binfmt_misc/qemu-*   # on the node: flags must contain F"
         ],
-        ["docker run --privileged --rm tonistiigi/binfmt --install all   # on the node"];
+        [
+            "kubectl debug node/{node} -it --profile=sysadmin --image=tonistiigi/binfmt -- /usr/bin/binfmt --install all",
+            "docker run --privileged --rm tonistiigi/binfmt --install all   # on the node"
+        ];
     EmulatorMissing "emulator-missing",
         "the build runs programs for another architecture on a machine without an emulator for them",
         ["imgarch doctor"],
         [
             "docker run --privileged --rm tonistiigi/binfmt --install all   # installs emulators",
             "or build with FROM --platform=$BUILDPLATFORM and cross-compile, or use a native builder"
+        ];
+    EmulatorNotRegistered "emulator-missing",
+        "the kernel refused to register an emulator, so programs for another architecture do not start",
+        ["imgarch doctor"],
+        [
+            "sudo modprobe binfmt_misc && sudo mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc   # on the machine that runs the containers",
+            "docker run --privileged --rm tonistiigi/binfmt --install all   # needs Linux 4.8 or newer"
         ];
     BadLoader "bad-loader",
         "the program's dynamic loader is for another architecture, or is not a loader",
@@ -255,11 +265,16 @@ suspects! {
         ["{rebuild}"];
     Emulator "emulator",
         "the program dies under emulation",
-        ["imgarch doctor"],
+        [
+            "kubectl debug node/{node} -it --image=busybox -- sh -c 'cat /host/proc/sys/fs/binfmt_misc/qemu-*'   # the emulators of the node",
+            "imgarch doctor"
+        ],
         [
             "build and run it on a native node, or install a newer emulator:",
-            "docker run --privileged --rm tonistiigi/binfmt --uninstall 'qemu-*'",
-            "docker run --privileged --rm tonistiigi/binfmt --install all"
+            "kubectl debug node/{node} -it --profile=sysadmin --image=tonistiigi/binfmt -- /usr/bin/binfmt --uninstall 'qemu-*'",
+            "kubectl debug node/{node} -it --profile=sysadmin --image=tonistiigi/binfmt -- /usr/bin/binfmt --install all",
+            "docker run --privileged --rm tonistiigi/binfmt --uninstall 'qemu-*'   # on the machine that runs it",
+            "docker run --privileged --rm tonistiigi/binfmt --install all   # on the machine that runs it"
         ];
     WrapperFallback "wrapper-fallback",
         "the program's launcher fell back to `/bin/sh FILE` after the kernel refused the file, which is for another architecture or not a program",

@@ -1,6 +1,7 @@
 //! Finds out why a container failed: turns messages into suspects and an answer. Only `cluster` and `last_good` read a
 //! cluster, through the caller's connection.
 
+mod aftermath;
 pub mod answer;
 #[cfg(feature = "kube")]
 pub mod case;
