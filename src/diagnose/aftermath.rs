@@ -35,6 +35,7 @@ const SERVING: &[&str] = &[
     " seconds (jvm running for ",
     " seconds (process running for ",
     "server startup in ",
+    " ready in ",
     "http/1.0\" 200",
     "http/1.1\" 200",
     "http/2.0\" 200",
@@ -105,7 +106,7 @@ static SERVING_TEXTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
 });
 
 /// How many lines after a message are read for its program's normal work.
-const LINES: usize = 100;
+const LINES: usize = 1000;
 
 /// How many lines of normal work follow a message that is not marked as a warning.
 const WORK: usize = 2;
@@ -141,7 +142,7 @@ impl Aftermath {
         let before = &text[..line.start];
         let stream = stream(&text[line.clone()]);
         let shown = String::from_utf8_lossy(&text[line.clone()]);
-        let needed = if WARNING.iter().any(|mark| shown.contains(mark)) { 1 } else { WORK };
+        let needed = if has_level(&shown, WARNING, 'W') { 1 } else { WORK };
         let work = lines(&before[before.len().saturating_sub(BEFORE)..]).filter(|(line, _)| is_work(line));
         Some(Aftermath {
             has_served: serves(before, stream),
@@ -160,19 +161,18 @@ impl Aftermath {
         (self.goes_on, self.missing, self.lines, self.from) = (false, Some(self.needed), 0, end);
     }
 
-    /// Reads the rest of a piece of the log.
-    pub fn read_on(&mut self, text: &[u8]) {
-        let rest = text.get(std::mem::take(&mut self.from)..).unwrap_or_default();
-        self.goes_on = self.goes_on || self.works(rest) || !self.has_served && serves(rest, &self.stream);
+    /// Whether what follows is not known to be normal work.
+    fn is_open(&self) -> bool {
+        !self.goes_on && !self.has_served
     }
 
     fn works(&mut self, text: &[u8]) -> bool {
         for (line, _) in lines(text) {
             let Some(missing) = self.missing.filter(|_| self.lines < LINES) else { return false };
+            self.lines += 1;
             if stream(line) != self.stream {
                 continue;
             }
-            self.lines += 1;
             if is_end(line) {
                 self.missing = None;
             } else if is_work(line) && !self.before.contains(&shape(line)) {
@@ -183,6 +183,32 @@ impl Aftermath {
             }
         }
         false
+    }
+}
+
+/// Reads a piece of the log, of which each message has seen the part before its last occurrence.
+pub fn read_on(aftermaths: &mut [Option<Aftermath>], text: &[u8]) {
+    let mut following: Vec<&mut Aftermath> = aftermaths.iter_mut().flatten().collect();
+    for one in &mut following {
+        one.goes_on = one.goes_on || one.works(text.get(one.from..).unwrap_or_default());
+    }
+    let mut from = following.iter().filter(|one| one.is_open()).map(|one| one.from).min();
+    while let Some(hit) = from.and_then(|from| Some((from, SERVING_TEXTS.find(text.get(from..)?)?))) {
+        let (at, hit) = hit;
+        let line = whole_line(text, &(at + hit.start()..at + hit.end()));
+        let (shown, end) = (&text[line.clone()], line.end);
+        let stream = stream(shown);
+        let mut open = following.iter_mut().filter(|one| one.is_open() && one.from < end && one.stream == stream);
+        if let Some(first) = open.next() {
+            if !is_end(shown) {
+                first.goes_on = true;
+                open.for_each(|one| one.goes_on = true);
+            }
+        }
+        from = following.iter().any(|one| one.is_open()).then_some(end);
+    }
+    for one in following {
+        one.from = 0;
     }
 }
 
@@ -250,8 +276,16 @@ fn is_end(line: &[u8]) -> bool {
 }
 
 fn is_work(line: &[u8]) -> bool {
-    let line = String::from_utf8_lossy(line);
-    INFO.iter().any(|mark| line.contains(mark))
+    has_level(&String::from_utf8_lossy(line), INFO, 'I')
+}
+
+/// Whether a line has one of the marks, or begins with klog's letter and date: `I1101 10:00:00.1 1 server.go:88] text`.
+fn has_level(line: &str, marks: &[&str], klog: char) -> bool {
+    let is_date = |word: &str| {
+        let date = word.strip_prefix(klog);
+        date.is_some_and(|date| date.len() == 4 && date.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    marks.iter().any(|mark| line.contains(mark)) || line.split_whitespace().take(4).any(is_date)
 }
 
 /// A line without digits, which differ between runs.
@@ -316,7 +350,6 @@ fn stream(line: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::diagnose::cause::Suspect;
     use crate::diagnose::rank::{Circumstances, rank};
     use crate::diagnose::reader::read_text;
@@ -336,6 +369,8 @@ mod tests {
             "2026 WARN epoll: /tmp/libnetty.so: Error loading shared library libcrypt.so.1: No such file or directory; using NIO\nStarted Shop in 4.1 seconds (JVM running for 5.0)",
             // Warnings of programs that do not serve.
             "{\"level\":\"warn\",\"msg\":\"exec: \\\"nvidia-smi\\\": executable file not found in $PATH\"}\n{\"level\":\"info\",\"msg\":\"14 targets\"}",
+            "W1101 10:00:00.1  1 gpu.go:31] exec: \"nvidia-smi\": executable file not found in $PATH\nI1101 10:00:00.2  1 server.go:88] acquiring the lease",
+            "web-1  | sh: git: not found\nweb-1  |  ✓ Ready in 412ms\nweb-1  |  ⨯ Error: connect ECONNREFUSED 172.18.0.2:5432",
             // Normal work of a job.
             "rosetta error: failed to open elf at /lib64/ld-linux-x86-64.so.2\n Trace/breakpoint trap\nINFO:crawler:page 1\nINFO:crawler:next page\nERROR:crawler:429 Too Many Requests",
             // Each container by itself.

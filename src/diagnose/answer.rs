@@ -91,8 +91,13 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     let why = match &running {
         Some(running) => running.text.clone(),
         None if has_message => {
-            let path = evidence.names.path.as_ref().map_or_else(String::new, |path| format!("{path}, "));
-            format!("{path}according to the message; the image was not read")
+            match (&evidence.names.path, evidence.symptoms.iter().find(|symptom| symptom.sign != Sign::BackOff)) {
+                (None, Some(symptom)) => format!("{} reports it; the image was not read", symptom.speaker),
+                (path, _) => {
+                    let path = path.as_deref().unwrap_or("the file");
+                    format!("{path}, according to the message; the image was not read")
+                }
+            }
         }
         None => first.why.clone(),
     };
@@ -315,9 +320,34 @@ fn settle_file(
     let first = ranked.first()?;
     let why =
         format!("{} in {}: {}", finding.path.as_deref().unwrap_or(name), short(report, platform), finding.message);
-    let first = Ranked { suspect: first.suspect, likelihood: first.likelihood.max(Likelihood::Likely), why };
+    // glibc skips a library for another architecture and reports it as missing.
+    let first = match ranked.iter().find(|entry| is_foreign(finding.code) && is_of_foreign_file(entry.suspect)) {
+        Some(entry) => Ranked { suspect: entry.suspect, likelihood: Likelihood::Certain, why },
+        None => Ranked { suspect: first.suspect, likelihood: first.likelihood.max(Likelihood::Likely), why },
+    };
     let settled = Settled { excluded: vec![SAME_IN_IMAGE.to_string()], ..Settled::new(first) };
     Some(settled.with(platform, Some(finding)))
+}
+
+/// Whether the finding is on a file for another architecture.
+fn is_foreign(code: Code) -> bool {
+    matches!(
+        code,
+        Code::ForeignLibrary
+            | Code::ForeignOnPath
+            | Code::ForeignExtension
+            | Code::ForeignCalled
+            | Code::ForeignConfigured
+            | Code::ForeignFile
+            | Code::ForeignOnPurpose
+    )
+}
+
+fn is_of_foreign_file(suspect: Suspect) -> bool {
+    matches!(
+        suspect,
+        Suspect::WrongArchitecture | Suspect::ForeignInterpreter | Suspect::ForeignLibrary | Suspect::ForeignPackage
+    )
 }
 
 const SAME_IN_IMAGE: &str = "a damaged copy on the node: the image itself has this fault";
@@ -337,10 +367,13 @@ fn fails(
     let code = cause::code(&judged.outcome);
     let blamed = platform.findings.iter().find(|finding| Some(finding.code) == code && finding.path.is_some());
     let path = blamed.and_then(|finding| finding.path.as_deref()).unwrap_or(at);
-    let why = format!("{path} in {}: {}", short(report, platform), cause.text);
+    let finding = finding_at(platform, path).or(blamed);
+    // `./tool`, as a script typed it in a directory that it entered.
+    let real = finding.filter(|_| !path.starts_with('/')).and_then(|finding| file::last_step(finding, path));
+    let why = format!("{} in {}: {}", real.unwrap_or(path), short(report, platform), cause.text);
     let settled =
         Settled { excluded: vec![SAME_IN_IMAGE.to_string()], ..Settled::new(Ranked { suspect, likelihood, why }) };
-    Some(settled.with(platform, finding_at(platform, path).or(blamed)))
+    Some(settled.with(platform, finding))
 }
 
 /// The answer for a start that works in the registry's copy.

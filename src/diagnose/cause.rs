@@ -112,7 +112,7 @@ suspects! {
     EmulatorOutside "emulator-outside",
         "the node's emulator is registered without the F flag, so the kernel looks for it inside the image",
         [
-            "kubectl debug node/{node} -it --image=busybox -- sh -c 'cat /host/proc/sys/fs/binfmt_misc/qemu-*'   # flags must contain F",
+            "kubectl debug node/{node} -it --profile=general --image=busybox -- sh -c 'cat /host/proc/sys/fs/binfmt_misc/qemu-*'   # flags must contain F",
             "cat /proc/sys/fs/binfmt_misc/qemu-*   # on the node: flags must contain F"
         ],
         [
@@ -144,11 +144,11 @@ suspects! {
     NodeCopy "node-copy",
         "the node's copy of the image is damaged; the registry's copy is intact",
         [
-            "kubectl debug node/{node} -it --image=busybox -- chroot /host sh -c 'mkdir -p /run/copy && ctr -n k8s.io images mount {image} /run/copy && sha256sum /run/copy{path}; ctr -n k8s.io images unmount /run/copy'",
-            "kubectl debug node/{node} -it --image=busybox -- chroot /host podman image mount {image}   # on CRI-O"
+            "kubectl debug node/{node} -it --profile=sysadmin --image=busybox -- chroot /host sh -c 'mkdir -p /run/copy && ctr -n k8s.io images mount {image} /run/copy && sha256sum /run/copy{path}; ctr -n k8s.io images unmount /run/copy'",
+            "kubectl debug node/{node} -it --profile=sysadmin --image=busybox -- chroot /host podman image mount {image}   # on CRI-O"
         ],
         [
-            "kubectl debug node/{node} -it --image=busybox -- chroot /host crictl rmi {image}",
+            "kubectl debug node/{node} -it --profile=sysadmin --image=busybox -- chroot /host crictl rmi {image}",
             "kubectl delete pod {pod}   # pulls the image again"
         ];
     MissingProgram "missing-program",
@@ -229,7 +229,7 @@ suspects! {
         ["build for the oldest CPU it must run on (x86-64-v1, armv8-a), use a base image for that CPU, or restrict the nodes by instance type"];
     PageSize "page-size",
         "the program is built for smaller memory pages than the node's kernel uses",
-        ["kubectl debug node/{node} -it --image=debian:stable-slim -- getconf PAGESIZE", "getconf PAGESIZE   # on the node", "imgarch scan {image} --target {target},page=64k"],
+        ["kubectl debug node/{node} -it --profile=general --image=debian:stable-slim -- getconf PAGESIZE", "getconf PAGESIZE   # on the node", "imgarch scan {image} --target {target},page=64k"],
         ["link with -z max-page-size=65536, configure jemalloc with --with-lg-page=16, or use a 4K kernel"];
     MissingLibrary "missing-library",
         "a library that the program needs is not in the image, or only for another architecture",
@@ -266,7 +266,7 @@ suspects! {
     Emulator "emulator",
         "the program dies under emulation",
         [
-            "kubectl debug node/{node} -it --image=busybox -- sh -c 'cat /host/proc/sys/fs/binfmt_misc/qemu-*'   # the emulators of the node",
+            "kubectl debug node/{node} -it --profile=general --image=busybox -- sh -c 'cat /host/proc/sys/fs/binfmt_misc/qemu-*'   # the emulators of the node",
             "imgarch doctor"
         ],
         [

@@ -96,7 +96,9 @@ pub fn judged<'a>(report: &'a ImageReport, target: Option<&str>) -> Option<(&'a 
 pub fn to_judge(symptoms: &[Symptom], report: &ImageReport, target: Option<&str>) -> Option<String> {
     let name = named(symptoms)?;
     let is_program = symptoms.iter().any(|symptom| {
-        symptom.path.as_deref() == Some(name) && (is_of_start(symptom.sign) || is_of_lookup(symptom.sign))
+        // A library that is read is not started.
+        let is_call = is_of_start(symptom.sign) && symptom.sign != Sign::LibraryTruncated;
+        symptom.path.as_deref() == Some(name) && (is_call || is_of_lookup(symptom.sign))
     });
     let (platform, judged) = judged(report, target)?;
     if !is_program || (start_path(judged, name) != StartPath::Elsewhere && !is_elsewhere_by_path(judged, name)) {
@@ -150,6 +152,12 @@ pub fn finding<'a>(platform: &'a PlatformReport, name: &str) -> Option<&'a Findi
         found.max_by_key(|finding| finding.severity)
     };
     at(|path, name| path == name).or_else(|| at(is_same))
+}
+
+/// The last file of a finding's route, if it is `name` by its full path.
+pub fn last_step<'a>(finding: &'a Finding, name: &str) -> Option<&'a str> {
+    let last = finding.reached_by.last().map(String::as_str)?;
+    (last.starts_with('/') && is_same(last, name)).then_some(last)
 }
 
 /// The path with the base name of `name` through which the worst finding is reached.

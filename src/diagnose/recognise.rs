@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use rayon::prelude::*;
 
-use super::aftermath::Aftermath;
+use super::aftermath::{self, Aftermath};
 use super::image_name::{self, IMAGE_NAMES, NameKind};
 use super::line::{self, LINE_BYTES};
 use super::message::{ERRNO_TEXTS, Message, Sign, Speaker, messages};
@@ -141,11 +141,9 @@ impl Recogniser {
             let content = self.read_line(message, anchors);
             self.keep(content, text, &(text.len()..text.len()));
         });
-        for (symptom, aftermath) in self.symptoms.iter_mut().zip(&mut self.aftermaths) {
-            if let Some(aftermath) = aftermath {
-                aftermath.read_on(text);
-                symptom.goes_on = aftermath.goes_on;
-            }
+        aftermath::read_on(&mut self.aftermaths, text);
+        for (symptom, aftermath) in self.symptoms.iter_mut().zip(&self.aftermaths) {
+            symptom.goes_on = aftermath.as_ref().is_some_and(|aftermath| aftermath.goes_on);
         }
     }
 

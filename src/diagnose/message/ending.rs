@@ -34,7 +34,7 @@ message_table! { UNRELATED:
     Program Unrelated, "failed to retrieve access token: exec: {helper}",
         "print credential failed with error: Failed to retrieve access token: exec: \"gke-gcloud-auth-plugin\": executable file not found in $PATH";
     Program Unrelated, "exec: executable {helper} not found",
-        "Unable to connect to the server: getting credentials: exec: executable kubelogin not found";
+        "error: exec: executable kubelogin not found";
     Program Unrelated, "exec: \"kubectl-{plugin}\": executable file not found",
         "error: exec: \"kubectl-oidc_login\": executable file not found in $PATH";
     Program Unrelated, "exec: \"aws-iam-authenticator\": executable file not found",
