@@ -199,11 +199,11 @@ pub fn read_on(aftermaths: &mut [Option<Aftermath>], text: &[u8]) {
         let (shown, end) = (&text[line.clone()], line.end);
         let stream = stream(shown);
         let mut open = following.iter_mut().filter(|one| one.is_open() && one.from < end && one.stream == stream);
-        if let Some(first) = open.next() {
-            if !is_end(shown) {
-                first.goes_on = true;
-                open.for_each(|one| one.goes_on = true);
-            }
+        if let Some(first) = open.next()
+            && !is_end(shown)
+        {
+            first.goes_on = true;
+            open.for_each(|one| one.goes_on = true);
         }
         from = following.iter().any(|one| one.is_open()).then_some(end);
     }
@@ -320,10 +320,9 @@ fn stream(line: &[u8]) -> &[u8] {
     let head = &line[..line.len().min(HEAD)];
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./\x1b[;".contains(byte);
     let until = |byte: u8| head.iter().position(|other| *other == byte);
-    if let Some(service) = until(b'|').map(|at| head[..at].trim_ascii()) {
-        if !service.is_empty() && service.iter().all(is_name) {
-            return service;
-        }
+    let service = until(b'|').map(|at| head[..at].trim_ascii());
+    if let Some(service) = service.filter(|service| !service.is_empty() && service.iter().all(is_name)) {
+        return service;
     }
     if head.starts_with(b"[pod/") {
         return until(b']').map_or(head, |at| &head[..at]);

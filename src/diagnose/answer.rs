@@ -367,13 +367,10 @@ fn fails(
     let code = cause::code(&judged.outcome);
     let blamed = platform.findings.iter().find(|finding| Some(finding.code) == code && finding.path.is_some());
     let path = blamed.and_then(|finding| finding.path.as_deref()).unwrap_or(at);
-    let finding = finding_at(platform, path).or(blamed);
-    // `./tool`, as a script typed it in a directory that it entered.
-    let real = finding.filter(|_| !path.starts_with('/')).and_then(|finding| file::last_step(finding, path));
-    let why = format!("{} in {}: {}", real.unwrap_or(path), short(report, platform), cause.text);
+    let why = format!("{path} in {}: {}", short(report, platform), cause.text);
     let settled =
         Settled { excluded: vec![SAME_IN_IMAGE.to_string()], ..Settled::new(Ranked { suspect, likelihood, why }) };
-    Some(settled.with(platform, finding))
+    Some(settled.with(platform, finding_at(platform, path).or(blamed)))
 }
 
 /// The answer for a start that works in the registry's copy.

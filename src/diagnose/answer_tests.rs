@@ -235,17 +235,6 @@ fn a_library_for_another_architecture_that_is_reported_as_missing_is_foreign() {
 }
 
 #[test]
-fn a_program_that_a_script_starts_by_a_relative_name_has_its_full_path() {
-    let cause = Cause { kind: CauseKind::ForeignArchitecture, text: "an x86-64 program".into() };
-    let at = "./tool".to_string();
-    let mut finding = Finding::new(Code::EntrypointWrongArch, "x").at(&at, 0);
-    finding.reached_by = ["ENTRYPOINT [\"/a.sh\"]", "/a.sh", "/opt/b/tool"].map(str::to_string).to_vec();
-    let image = report(Outcome::Fails { errno: Errno::ENOEXEC, at, cause }, vec![finding]);
-    let answer = answered("/a.sh: line 3: ./tool: cannot execute binary file: Exec format error", Some(&image));
-    assert!(answer.cause.starts_with("/opt/b/tool in "), "{}", answer.cause);
-}
-
-#[test]
 fn an_unknown_outcome_leaves_the_message_likely() {
     let cause = Cause { kind: CauseKind::NodeUnknown, text: "x".into() };
     let unknown = report(Outcome::Unknown { at: "/app".into(), cause }, Vec::new());

@@ -154,12 +154,6 @@ pub fn finding<'a>(platform: &'a PlatformReport, name: &str) -> Option<&'a Findi
     at(|path, name| path == name).or_else(|| at(is_same))
 }
 
-/// The last file of a finding's route, if it is `name` by its full path.
-pub fn last_step<'a>(finding: &'a Finding, name: &str) -> Option<&'a str> {
-    let last = finding.reached_by.last().map(String::as_str)?;
-    (last.starts_with('/') && is_same(last, name)).then_some(last)
-}
-
 /// The path with the base name of `name` through which the worst finding is reached.
 fn starter(platform: &PlatformReport, name: &str) -> Option<String> {
     let mut findings: Vec<&Finding> = platform.findings.iter().collect();
