@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 
 use super::message::{Sign, Speaker};
-use super::recognise::Symptom;
+use super::symptom::Symptom;
 use crate::exec::Errno;
 
 /// Texts with which servers report that they work, in lower case.

@@ -12,7 +12,7 @@ use super::log_source::LogSource;
 use super::message::Sign;
 use super::names::Names;
 use super::rank::{Circumstances, Ranked, rank};
-use super::recognise::Symptom;
+use super::symptom::Symptom;
 use crate::exec::{Errno, Outcome};
 use crate::judge::cause;
 use crate::judge::code::{Code, Severity};

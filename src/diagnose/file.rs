@@ -1,7 +1,7 @@
 //! Finds the file that a message names, whether the start path leads through it, and its findings.
 
 use super::message::{Sign, Speaker};
-use super::recognise::Symptom;
+use super::symptom::Symptom;
 use crate::exec::Outcome;
 use crate::judge::finding::Finding;
 use crate::scan::{ImageReport, PlatformReport, TargetReport};

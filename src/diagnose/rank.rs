@@ -7,7 +7,7 @@ use super::file::is_runtime;
 use super::message::{Sign, Speaker};
 use super::path_kind::{base_name, is_base_script, is_data, is_program, is_script, is_shell};
 use super::pattern::Hole;
-use super::recognise::Symptom;
+use super::symptom::Symptom;
 use crate::exec::Errno;
 use Likelihood::{Certain, Likely, Possible, Unlikely};
 
