@@ -12,7 +12,7 @@ use super::log_source::LogSource;
 use super::message::Sign;
 use super::names::Names;
 use super::rank::{Circumstances, Ranked, rank};
-use super::recognise::Symptom;
+use super::symptom::Symptom;
 use crate::exec::{Errno, Outcome};
 use crate::judge::cause;
 use crate::judge::code::{Code, Severity};
@@ -86,18 +86,23 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     // The message itself is part of the evidence.
     let has_message =
         evidence.judged.is_none() && evidence.symptoms.iter().any(|symptom| symptom.sign != Sign::BackOff);
-    let probe = evidence.symptoms.iter().find(|symptom| symptom.sign == Sign::ProbeCommandMissing);
-    let probe = probe.filter(|_| first.suspect == Suspect::ProgramItself);
-    let why = match probe {
-        Some(probe) => of_probe(probe),
+    let running = evidence.symptoms.iter().find_map(Running::from_symptom);
+    let running = running.filter(|_| first.suspect == Suspect::ProgramItself);
+    let why = match &running {
+        Some(running) => running.text.clone(),
         None if has_message => {
-            let path = evidence.names.path.as_ref().map_or_else(String::new, |path| format!("{path}, "));
-            format!("{path}according to the message; the image was not read")
+            match (&evidence.names.path, evidence.symptoms.iter().find(|symptom| symptom.sign != Sign::BackOff)) {
+                (None, Some(symptom)) => format!("{} reports it; the image was not read", symptom.speaker),
+                (path, _) => {
+                    let path = path.as_deref().unwrap_or("the file");
+                    format!("{path}, according to the message; the image was not read")
+                }
+            }
         }
         None => first.why.clone(),
     };
     let names = named(evidence);
-    let fill = |lines: &[&str]| names.fill_all(lines);
+    let fill = |lines: &[&str]| names.fill_all(lines, &evidence.source);
     let mut check = fill(row.check);
     if names.image.is_none()
         && row.check.iter().chain(row.cure).any(|line| line.contains("{image}") || line.contains("{rebuild}"))
@@ -124,7 +129,7 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
         now: evidence.now.clone(),
         then: match index_to_pin(first.suspect, evidence) {
             Some(line) => vec![line],
-            None if probe.is_some() => vec![PROBE_CURE.to_string()],
+            None if let Some(running) = &running => vec![running.cure.to_string()],
             // A rebuild's command names the tag, even if the image was read by a digest.
             None if row.cure.contains(&"{rebuild}") => {
                 let filled = fill(row.cure);
@@ -136,13 +141,36 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     })
 }
 
-/// The cure of a probe whose command is missing.
-const PROBE_CURE: &str =
-    "install it in the image, or probe with httpGet, tcpSocket or grpc, which need no program in the image";
+/// A message about a container that runs: what is missing did not end it.
+struct Running {
+    text: String,
+    cure: &'static str,
+}
 
-fn of_probe(symptom: &Symptom) -> String {
-    let command = symptom.path.as_deref().unwrap_or("its command");
-    format!("the container started; its probe or hook calls {command}, which is not in the image")
+impl Running {
+    fn from_symptom(symptom: &Symptom) -> Option<Running> {
+        let command = symptom.path.as_deref().unwrap_or("its command");
+        let (text, cure) = match symptom.sign {
+            Sign::ProbeCommandMissing => (
+                format!("the container started; its probe or hook calls {command}, which is not in the image"),
+                "install it in the image, or probe with httpGet, tcpSocket or grpc, which need no program in the image",
+            ),
+            Sign::ExecCommandMissing => (
+                format!("the container runs; {command}, which was to run in it, is not in the image"),
+                "run a command that the image has (sh instead of bash), or use kubectl debug or docker debug, which bring \
+                 their own tools",
+            ),
+            _ if symptom.goes_on => {
+                let without = symptom.path.as_deref().map_or_else(String::new, |path| format!(" about {path}"));
+                (
+                    format!("the program went on after the message{without}, which did not end it"),
+                    "see the last lines of its log",
+                )
+            }
+            _ => return None,
+        };
+        Some(Running { text, cure })
+    }
 }
 
 /// The cure of a pin, if a registry named the index that has the platform.
@@ -292,9 +320,34 @@ fn settle_file(
     let first = ranked.first()?;
     let why =
         format!("{} in {}: {}", finding.path.as_deref().unwrap_or(name), short(report, platform), finding.message);
-    let first = Ranked { suspect: first.suspect, likelihood: first.likelihood.max(Likelihood::Likely), why };
+    // glibc skips a library for another architecture and reports it as missing.
+    let first = match ranked.iter().find(|entry| is_foreign(finding.code) && is_of_foreign_file(entry.suspect)) {
+        Some(entry) => Ranked { suspect: entry.suspect, likelihood: Likelihood::Certain, why },
+        None => Ranked { suspect: first.suspect, likelihood: first.likelihood.max(Likelihood::Likely), why },
+    };
     let settled = Settled { excluded: vec![SAME_IN_IMAGE.to_string()], ..Settled::new(first) };
     Some(settled.with(platform, Some(finding)))
+}
+
+/// Whether the finding is on a file for another architecture.
+fn is_foreign(code: Code) -> bool {
+    matches!(
+        code,
+        Code::ForeignLibrary
+            | Code::ForeignOnPath
+            | Code::ForeignExtension
+            | Code::ForeignCalled
+            | Code::ForeignConfigured
+            | Code::ForeignFile
+            | Code::ForeignOnPurpose
+    )
+}
+
+fn is_of_foreign_file(suspect: Suspect) -> bool {
+    matches!(
+        suspect,
+        Suspect::WrongArchitecture | Suspect::ForeignInterpreter | Suspect::ForeignLibrary | Suspect::ForeignPackage
+    )
 }
 
 const SAME_IN_IMAGE: &str = "a damaged copy on the node: the image itself has this fault";

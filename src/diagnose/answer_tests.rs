@@ -223,6 +223,18 @@ fn a_healthy_start_does_not_clear_a_library() {
 }
 
 #[test]
+fn a_library_for_another_architecture_that_is_reported_as_missing_is_foreign() {
+    let plug = Finding::new(Code::ForeignFile, "an AArch64 file in an image for x86-64").at("/opt/plug.so", 0);
+    let image = report(Outcome::Runs, vec![plug]);
+    let missing = "load: /opt/plug.so: cannot open shared object file: No such file or directory";
+    let answer = answered(missing, Some(&image));
+    assert_eq!((answer.suspect, answer.likelihood), (Suspect::ForeignLibrary, Likelihood::Certain));
+    // A file that was too short for a library is not started as a program.
+    let symptoms = recognise("load: /opt/plug.so: file too short");
+    assert_eq!(file::to_judge(&symptoms, &image, None), None);
+}
+
+#[test]
 fn an_unknown_outcome_leaves_the_message_likely() {
     let cause = Cause { kind: CauseKind::NodeUnknown, text: "x".into() };
     let unknown = report(Outcome::Unknown { at: "/app".into(), cause }, Vec::new());

@@ -112,16 +112,26 @@ suspects! {
     EmulatorOutside "emulator-outside",
         "the node's emulator is registered without the F flag, so the kernel looks for it inside the image",
         [
-            "kubectl debug node/{node} -it --image=busybox -- sh -c 'cat /host/proc/sys/fs/binfmt_misc/qemu-*'   # flags must contain F",
+            "kubectl debug node/{node} -it --profile=general --image=busybox -- sh -c 'cat /host/proc/sys/fs/binfmt_misc/qemu-*'   # flags must contain F",
             "cat /proc/sys/fs/binfmt_misc/qemu-*   # on the node: flags must contain F"
         ],
-        ["docker run --privileged --rm tonistiigi/binfmt --install all   # on the node"];
+        [
+            "kubectl debug node/{node} -it --profile=sysadmin --image=tonistiigi/binfmt -- /usr/bin/binfmt --install all",
+            "docker run --privileged --rm tonistiigi/binfmt --install all   # on the node"
+        ];
     EmulatorMissing "emulator-missing",
         "the build runs programs for another architecture on a machine without an emulator for them",
         ["imgarch doctor"],
         [
             "docker run --privileged --rm tonistiigi/binfmt --install all   # installs emulators",
             "or build with FROM --platform=$BUILDPLATFORM and cross-compile, or use a native builder"
+        ];
+    EmulatorNotRegistered "emulator-missing",
+        "the kernel refused to register an emulator, so programs for another architecture do not start",
+        ["imgarch doctor"],
+        [
+            "sudo modprobe binfmt_misc && sudo mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc   # on the machine that runs the containers",
+            "docker run --privileged --rm tonistiigi/binfmt --install all   # needs Linux 4.8 or newer"
         ];
     BadLoader "bad-loader",
         "the program's dynamic loader is for another architecture, or is not a loader",
@@ -134,11 +144,11 @@ suspects! {
     NodeCopy "node-copy",
         "the node's copy of the image is damaged; the registry's copy is intact",
         [
-            "kubectl debug node/{node} -it --image=busybox -- chroot /host sh -c 'mkdir -p /run/copy && ctr -n k8s.io images mount {image} /run/copy && sha256sum /run/copy{path}; ctr -n k8s.io images unmount /run/copy'",
-            "kubectl debug node/{node} -it --image=busybox -- chroot /host podman image mount {image}   # on CRI-O"
+            "kubectl debug node/{node} -it --profile=sysadmin --image=busybox -- chroot /host sh -c 'mkdir -p /run/copy && ctr -n k8s.io images mount {image} /run/copy && sha256sum /run/copy{path}; ctr -n k8s.io images unmount /run/copy'",
+            "kubectl debug node/{node} -it --profile=sysadmin --image=busybox -- chroot /host podman image mount {image}   # on CRI-O"
         ],
         [
-            "kubectl debug node/{node} -it --image=busybox -- chroot /host crictl rmi {image}",
+            "kubectl debug node/{node} -it --profile=sysadmin --image=busybox -- chroot /host crictl rmi {image}",
             "kubectl delete pod {pod}   # pulls the image again"
         ];
     MissingProgram "missing-program",
@@ -219,7 +229,7 @@ suspects! {
         ["build for the oldest CPU it must run on (x86-64-v1, armv8-a), use a base image for that CPU, or restrict the nodes by instance type"];
     PageSize "page-size",
         "the program is built for smaller memory pages than the node's kernel uses",
-        ["kubectl debug node/{node} -it --image=debian:stable-slim -- getconf PAGESIZE", "getconf PAGESIZE   # on the node", "imgarch scan {image} --target {target},page=64k"],
+        ["kubectl debug node/{node} -it --profile=general --image=debian:stable-slim -- getconf PAGESIZE", "getconf PAGESIZE   # on the node", "imgarch scan {image} --target {target},page=64k"],
         ["link with -z max-page-size=65536, configure jemalloc with --with-lg-page=16, or use a 4K kernel"];
     MissingLibrary "missing-library",
         "a library that the program needs is not in the image, or only for another architecture",
@@ -255,11 +265,16 @@ suspects! {
         ["{rebuild}"];
     Emulator "emulator",
         "the program dies under emulation",
-        ["imgarch doctor"],
+        [
+            "kubectl debug node/{node} -it --profile=general --image=busybox -- sh -c 'cat /host/proc/sys/fs/binfmt_misc/qemu-*'   # the emulators of the node",
+            "imgarch doctor"
+        ],
         [
             "build and run it on a native node, or install a newer emulator:",
-            "docker run --privileged --rm tonistiigi/binfmt --uninstall 'qemu-*'",
-            "docker run --privileged --rm tonistiigi/binfmt --install all"
+            "kubectl debug node/{node} -it --profile=sysadmin --image=tonistiigi/binfmt -- /usr/bin/binfmt --uninstall 'qemu-*'",
+            "kubectl debug node/{node} -it --profile=sysadmin --image=tonistiigi/binfmt -- /usr/bin/binfmt --install all",
+            "docker run --privileged --rm tonistiigi/binfmt --uninstall 'qemu-*'   # on the machine that runs it",
+            "docker run --privileged --rm tonistiigi/binfmt --install all   # on the machine that runs it"
         ];
     WrapperFallback "wrapper-fallback",
         "the program's launcher fell back to `/bin/sh FILE` after the kernel refused the file, which is for another architecture or not a program",

@@ -93,8 +93,8 @@ const CREATE: &[Row] = &[
     ),
     (
         "OCI runtime exec failed: exec failed: unable to start container process: exec: \"bash\": executable file not found in $PATH: unknown",
-        NotOnPath,
-        Certain,
+        ProgramItself,
+        Likely,
     ),
     (
         "Error: failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: \"/app\": stat /app: no such file or directory: unknown",

@@ -1,7 +1,7 @@
 //! Finds the file that a message names, whether the start path leads through it, and its findings.
 
 use super::message::{Sign, Speaker};
-use super::recognise::Symptom;
+use super::symptom::Symptom;
 use crate::exec::Outcome;
 use crate::judge::finding::Finding;
 use crate::scan::{ImageReport, PlatformReport, TargetReport};
@@ -96,7 +96,9 @@ pub fn judged<'a>(report: &'a ImageReport, target: Option<&str>) -> Option<(&'a 
 pub fn to_judge(symptoms: &[Symptom], report: &ImageReport, target: Option<&str>) -> Option<String> {
     let name = named(symptoms)?;
     let is_program = symptoms.iter().any(|symptom| {
-        symptom.path.as_deref() == Some(name) && (is_of_start(symptom.sign) || is_of_lookup(symptom.sign))
+        // A library that is read is not started.
+        let is_call = is_of_start(symptom.sign) && symptom.sign != Sign::LibraryTruncated;
+        symptom.path.as_deref() == Some(name) && (is_call || is_of_lookup(symptom.sign))
     });
     let (platform, judged) = judged(report, target)?;
     if !is_program || (start_path(judged, name) != StartPath::Elsewhere && !is_elsewhere_by_path(judged, name)) {

@@ -1,6 +1,6 @@
 //! Recognises which tool wrote a log, and the pod that it is about, so that next commands are those of that tool.
 
-use super::recognise::Symptom;
+use super::symptom::Symptom;
 
 /// Bytes at the start of a log that are searched. Symptoms are searched in addition.
 pub const HEAD: usize = 64 << 10;

@@ -1,6 +1,7 @@
 //! Finds out why a container failed: turns messages into suspects and an answer. Only `cluster` and `last_good` read a
 //! cluster, through the caller's connection.
 
+mod aftermath;
 pub mod answer;
 #[cfg(feature = "kube")]
 pub mod case;
@@ -27,6 +28,7 @@ pub mod rank;
 pub mod reader;
 pub mod recognise;
 mod spread;
+pub mod symptom;
 pub mod translation;
 
 pub use answer::{Answer, Evidence, answer};
@@ -41,9 +43,9 @@ pub use names::Names;
 pub use pattern::Hole;
 pub use rank::Circumstances;
 pub use reader::{LIMIT_TEXT, LogContent, read_log, read_text};
-pub use recognise::Symptom;
 #[cfg(feature = "kube")]
 pub use recognise::recognise;
+pub use symptom::Symptom;
 
 #[cfg(test)]
 mod field_tests;

@@ -1,5 +1,6 @@
 //! Fills the names of a failure into the texts about its cause, so that commands can be pasted.
 
+use super::log_source::LogSource;
 use crate::scan::rebuild_command;
 use crate::source::{ImageRef, Origin};
 
@@ -41,12 +42,25 @@ impl Names {
         }
     }
 
-    /// Fills in a row's lines, without those that need an unknown name. What is run on the node is left out if another
-    /// line runs it from outside.
-    pub fn fill_all(&self, lines: &[&str]) -> Vec<String> {
-        let is_from_outside = self.node.is_some() && lines.iter().any(|line| line.contains("{node}"));
-        let is_wanted = |line: &&&str| !(is_from_outside && line.contains("# on the node"));
-        lines.iter().filter(is_wanted).filter_map(|line| self.fill(line)).collect()
+    /// Fills in a row's lines, without those that need an unknown name, for the tool that wrote the log. What is run on
+    /// a node of Kubernetes is left out if another line runs it from outside.
+    pub fn fill_all(&self, lines: &[&str], source: &LogSource) -> Vec<String> {
+        let is_of_cluster = self.node.is_some() || *source == LogSource::Kubernetes;
+        let is_from_outside = is_of_cluster && lines.iter().any(|line| line.contains("{node}"));
+        let is_local = |line: &str| {
+            line.contains("# on the node") || line.starts_with("docker run ") || line.starts_with("imgarch doctor")
+        };
+        let wanted = lines.iter().filter(|line| !(is_from_outside && is_local(line)));
+        let mut filled: Vec<String> = wanted.filter_map(|line| self.fill(line)).collect();
+        if is_from_outside && self.node.is_none() {
+            filled.push(source.find_image(self.pod.as_deref()));
+        }
+        if *source == LogSource::Podman {
+            for line in &mut filled {
+                *line = line.replace("docker run --privileged --rm ", "sudo podman run --privileged --rm docker.io/");
+            }
+        }
+        filled
     }
 
     /// Fills in a row's text. `None` if the text needs an unknown name.
@@ -130,8 +144,39 @@ mod tests {
     fn a_pods_next_commands_are_run_from_outside_the_node() {
         let check = Suspect::OldKernel.row().check;
         let from_outside = ["kubectl get node n1 -o jsonpath='{.status.nodeInfo.kernelVersion}'"];
-        assert_eq!(Names { node: Some("n1".into()), ..Names::default() }.fill_all(check), from_outside);
-        assert_eq!(Names::default().fill_all(check), ["uname -r   # on the node"]);
+        let node = Names { node: Some("n1".into()), ..Names::default() };
+        assert_eq!(node.fill_all(check, &LogSource::Engine), from_outside);
+        assert_eq!(Names::default().fill_all(check, &LogSource::Engine), ["uname -r   # on the node"]);
+    }
+
+    #[test]
+    fn commands_about_emulators_are_of_the_tool_that_started_the_container() {
+        let node = Names { node: Some("n1".into()), ..Names::default() };
+        let pod = Names { pod: Some("app-1 -n shop".into()), ..Names::default() };
+        for suspect in [Suspect::Emulator, Suspect::EmulatorOutside] {
+            for lines in [suspect.row().cure, suspect.row().check] {
+                for (names, source, begins) in [
+                    (&node, LogSource::Engine, "kubectl debug node/n1 -it "),
+                    (&pod, LogSource::Kubernetes, "imgarch diagnose app-1 -n shop   # "),
+                    (&Names::default(), LogSource::Kubernetes, "imgarch diagnose --failing -A   # "),
+                ] {
+                    let filled = names.fill_all(lines, &source);
+                    assert!(filled.iter().any(|line| line.starts_with(begins)), "{suspect:?} {source:?}: {filled:?}");
+                    assert!(
+                        !filled.iter().any(|line| line.starts_with("docker ")),
+                        "{suspect:?} {source:?}: {filled:?}"
+                    );
+                }
+            }
+            let cure = suspect.row().cure;
+            let of = |source| Names::default().fill_all(cure, &source).join("\n");
+            assert!(of(LogSource::Compose).contains("docker run --privileged --rm tonistiigi/binfmt --install all"));
+            assert!(
+                of(LogSource::Podman)
+                    .contains("sudo podman run --privileged --rm docker.io/tonistiigi/binfmt --install")
+            );
+            assert!(!of(LogSource::Podman).contains("docker run"));
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Recognises that a message is about the command of a probe or hook, which runs in a container that has started.
+//! Recognises that a message is about a command that is called in a container that has started: by a probe, by a hook, or
+//! by `docker exec` and `kubectl exec`.
 
 use super::message::Sign;
 use crate::exec::Errno;
@@ -15,7 +16,17 @@ const MARKS: &[&str] = &[
     "healthcheck",
 ];
 
-/// The sign of a message in the log's line `line`: a probe's command that is not found says nothing about the start.
+/// Texts of runtimes and of the kubelet about a command that is called in a running container, in lower case.
+const EXEC_MARKS: &[&str] = &[
+    "runtime exec failed",
+    "runtime error: exec failed",
+    "exec failed: unable to start container process",
+    "exec failed: container_linux.go",
+    "failed to exec in container",
+    "executing command in container",
+];
+
+/// The sign of a message in the log's line `line`: a command that a running container lacks says nothing about the start.
 pub fn sign_of(sign: Sign, line: &str) -> Sign {
     match sign {
         Sign::NotOnPath
@@ -28,8 +39,16 @@ pub fn sign_of(sign: Sign, line: &str) -> Sign {
         {
             Sign::ProbeCommandMissing
         }
+        Sign::NotOnPath | Sign::ProgramNotFound | Sign::Exec(Errno::ENOENT) if is_of_exec(line) => {
+            Sign::ExecCommandMissing
+        }
         sign => sign,
     }
+}
+
+fn is_of_exec(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    EXEC_MARKS.iter().any(|mark| lower.contains(mark))
 }
 
 fn is_of_probe(line: &str) -> bool {
@@ -67,6 +86,28 @@ mod tests {
             let first: Vec<_> = ranked.iter().map(|entry| (entry.suspect, entry.likelihood)).collect();
             assert_eq!(first, [(Suspect::ProgramItself, Likely)], "{text}");
         }
+    }
+
+    #[test]
+    fn a_command_that_a_user_calls_in_a_running_container_is_not_the_start() {
+        for text in [
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"bash\": executable file not \
+             found in $PATH: unknown\ncommand terminated with exit code 126",
+            "OCI runtime exec failed: exec failed: container_linux.go:348: starting container process caused \"exec: \
+             \\\"/bin/bash\\\": stat /bin/bash: no such file or directory\": unknown",
+            "rpc error: code = 2 desc = \"oci runtime error: exec failed: exec: \"/bin/sh\": stat /bin/sh: no such file or \
+             directory\"",
+            "error: Internal error occurred: error executing command in container: failed to exec in container: failed to \
+             start exec \"fc7e\": OCI runtime exec failed: exec failed: unable to start container process: exec: \"ps\": \
+             executable file not found in $PATH: unknown",
+        ] {
+            let ranked = rank(&recognise(text), &Circumstances::default());
+            let first: Vec<_> = ranked.iter().map(|entry| (entry.suspect, entry.likelihood)).collect();
+            assert_eq!(first, [(Suspect::ProgramItself, Likely)], "{text}");
+        }
+        // gosu starts the container's own program.
+        let ranked = rank(&recognise("error: exec failed: no such file or directory"), &Circumstances::default());
+        assert_ne!(ranked[0].suspect, Suspect::ProgramItself);
     }
 
     #[test]

@@ -48,6 +48,9 @@ const LEADS: &[&str] = &[
     "chore(",
     "grep ",
     "grep -",
+    // Queries of logs.
+    "|= ",
+    "|~ ",
 ];
 
 /// Words directly before the name of an error in a sentence.
@@ -67,7 +70,17 @@ pub fn is_prose(lower: &str, anchor: &str) -> bool {
     let after = &rest[anchor.len()..];
     let is_name = anchor.trim_start_matches([':', ' ']).starts_with("exec format error");
     let is_sentence = is_heading(before) || ends_with_article(before);
-    has_lead(before) || is_code(before, after) || is_question(after) || is_name && is_sentence
+    has_lead(before) || is_access_log(before) || is_code(before, after) || is_question(after) || is_name && is_sentence
+}
+
+/// Whether the message is a field after the request and its status: `"GET / HTTP/1.1" 404 153 "-" "agent"`.
+fn is_access_log(before: &str) -> bool {
+    let after_request = before.split("\" ").skip(1).zip(before.split("\" "));
+    let is_status = |text: &str| text.len() > 3 && text.as_bytes()[..3].iter().all(u8::is_ascii_digit);
+    let is_request = |text: &str| {
+        text.rsplit(' ').next().and_then(|last| last.strip_prefix("http/")).is_some_and(|version| version.len() < 4)
+    };
+    after_request.into_iter().any(|(next, request)| is_status(next) && is_request(request))
 }
 
 fn has_lead(before: &str) -> bool {
@@ -117,6 +130,8 @@ mod tests {
             "1. **Exec format error:** rebuild for the node's platform",
             "This avoids the exec format error on arm64 nodes.",
             "You may get: exec /app: exec format error",
+            "10.0.0.7 - - [02/Nov/2026:10:00:00 +0000] \"GET /search HTTP/1.1\" 404 153 \"-\" \"exec format error bot\"",
+            "level=info component=querier query=\"{app=\\\"web\\\"} |= \\\"exec format error\\\"\" duration=12ms",
             "docs: explain no matching manifest for linux/arm64 in the manifest list entries",
         ] {
             assert_eq!(recognise(text), [], "{text}");

@@ -7,7 +7,7 @@ use super::file::is_runtime;
 use super::message::{Sign, Speaker};
 use super::path_kind::{base_name, is_base_script, is_data, is_program, is_script, is_shell};
 use super::pattern::Hole;
-use super::recognise::Symptom;
+use super::symptom::Symptom;
 use crate::exec::Errno;
 use Likelihood::{Certain, Likely, Possible, Unlikely};
 
@@ -64,9 +64,15 @@ pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> 
     for symptom in
         symptoms.iter().filter(|symptom| (!has_reason || is_reason(symptom)) && !is_of_probe(symptom, symptoms))
     {
+        let why = format!("{} reports {:?}", symptom.speaker, cut(&symptom.line));
         for (suspect, likelihood) in of_symptom(symptom, symptoms) {
-            add(suspect, likelihood, format!("{} reports {:?}", symptom.speaker, cut(&symptom.line)));
+            let limit = if symptom.goes_on { Possible } else { Certain };
+            add(suspect, likelihood.min(limit), why.clone());
         }
+    }
+    // What the program did without is not why it failed.
+    if has_reason && symptoms.iter().filter(is_reason).all(|symptom| symptom.goes_on) {
+        add(Suspect::ProgramItself, Likely, "the program went on after its message".to_string());
     }
     // The container's own exit code counts only where no message gave the reason.
     if !has_reason {
@@ -82,10 +88,15 @@ pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> 
     ranked
 }
 
-/// Whether the command that was not found is that of a probe or hook, according to another message.
+/// Whether the command that was not found was to run in a container that has started, according to another message.
 fn is_of_probe(symptom: &Symptom, all: &[Symptom]) -> bool {
     matches!(symptom.sign, Sign::NotOnPath | Sign::ProgramNotFound | Sign::CommandNotFound)
-        && all.iter().any(|other| other.sign == Sign::ProbeCommandMissing && other.path == symptom.path)
+        && all.iter().any(|other| is_of_running(other.sign) && other.path == symptom.path)
+}
+
+/// Whether the sign is of a command that is called in a running container.
+fn is_of_running(sign: Sign) -> bool {
+    matches!(sign, Sign::ProbeCommandMissing | Sign::ExecCommandMissing)
 }
 
 fn is_emulators(sign: Sign) -> bool {
@@ -132,14 +143,6 @@ fn is_typed(symptom: &Symptom) -> bool {
         && symptom.path.as_deref().is_some_and(|path| !is_data(path))
 }
 
-/// "executable file not found" without a word of a container: a program in Go may report it of its own children.
-fn is_programs_own(symptom: &Symptom) -> bool {
-    const RUNTIMES: &[&str] =
-        &["container", "OCI", "runc", "failed to start", ": unknown", "Error response from daemon"];
-    let is_search = symptom.line.contains("executable file not found");
-    symptom.speaker == Speaker::Runc && is_search && !has_any(&symptom.line, RUNTIMES)
-}
-
 /// Whether the line is from a builder: BuildKit's plain progress (`#12 0.213 exec /bin/sh: ...`), with or without a
 /// timestamp, or kaniko's error.
 fn is_builders(line: &str) -> bool {
@@ -167,7 +170,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::FileBusy => vec![(FileBusy, Certain)],
         Sign::ProgramNotFound => vec![(MissingProgram, Certain)],
         // Go's os/exec prints the same of what a program starts.
-        Sign::NotOnPath if is_programs_own(symptom) => vec![(NotOnPath, Likely), (ProgramItself, Possible)],
+        Sign::NotOnPath if symptom.is_programs_own() => vec![(NotOnPath, Likely), (ProgramItself, Possible)],
         Sign::NotOnPath => vec![(NotOnPath, Certain)],
         Sign::NotExecutable => vec![(NotExecutable, Certain)],
         Sign::NoCommand => vec![(NothingToStart, Certain)],
@@ -228,7 +231,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
             of_not_found(path).into_iter().map(|(suspect, likelihood)| (suspect, likelihood.min(Possible))).collect()
         }
         Sign::CommandNotFound => of_not_found(path),
-        Sign::ProbeCommandMissing => vec![(ProgramItself, Likely)],
+        Sign::ProbeCommandMissing | Sign::ExecCommandMissing => vec![(ProgramItself, Likely)],
         // The loader itself is missing: a glibc library on musl, or one for another architecture.
         Sign::LibraryMissing if path.is_some_and(|path| base_name(path).starts_with("ld-linux")) => {
             vec![(MixedLibc, Likely), (ForeignLibrary, Possible)]
@@ -258,6 +261,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         }
         Sign::EmulatorRefuses => vec![(WrongArchitecture, Likely), (Emulator, Possible)],
         Sign::EmulatorCrash => vec![(Emulator, Likely)],
+        Sign::EmulatorNotRegistered => vec![(EmulatorNotRegistered, Likely)],
         Sign::EmulatorIncomplete => vec![(Emulator, Possible)],
         Sign::PackageForeign => vec![(ForeignPackage, Certain)],
         Sign::ModuleMissing => vec![(ForeignPackage, Likely), (MissingLibrary, Possible)],

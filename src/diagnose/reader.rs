@@ -3,7 +3,8 @@
 use std::io::{self, Read};
 
 use super::log_source::{self, LogSource};
-use super::recognise::{Recogniser, Symptom};
+use super::recognise::Recogniser;
+use super::symptom::Symptom;
 
 /// Bytes of a log that are read at once.
 const PIECE: usize = 256 << 10;

@@ -8,30 +8,19 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use rayon::prelude::*;
 
+use super::aftermath::{self, Aftermath};
 use super::image_name::{self, IMAGE_NAMES, NameKind};
 use super::line::{self, LINE_BYTES};
-use super::message::{ERRNO_TEXTS, Message, Sign, Speaker, messages};
+use super::message::{ERRNO_TEXTS, Message, Sign, messages};
 use super::pattern::{Hole, Pattern, QUOTES, continues_word};
 use super::probe;
 use super::prose;
 use super::spread::spread_messages;
+use super::symptom::Symptom;
 use super::translation;
 
 /// Maximum number of different symptoms that are kept for one sign.
 const SYMPTOMS: usize = 16;
-
-/// A recognised message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Symptom {
-    pub sign: Sign,
-    pub speaker: Speaker,
-    /// The file or command that the message names.
-    pub path: Option<String>,
-    /// Other values that it names, such as the platforms of the image and the node.
-    pub named: Vec<(Hole, String)>,
-    /// The line, trimmed.
-    pub line: String,
-}
 
 /// All patterns, and the automaton that finds candidate lines.
 struct Patterns {
@@ -93,6 +82,8 @@ pub fn recognise(log: &str) -> Vec<Symptom> {
 #[derive(Debug, Default)]
 pub struct Recogniser {
     pub symptoms: Vec<Symptom>,
+    /// What follows each symptom, if that matters.
+    aftermaths: Vec<Option<Aftermath>>,
     /// The first failing image that the text names.
     image: Option<String>,
     /// The first images that the text mentions, failing or not.
@@ -108,7 +99,7 @@ impl Recogniser {
     pub fn feed(&mut self, text: &[u8]) {
         let is_long = text.len() >= LONG;
         let anchors = if is_long { &*LONG_ANCHORS } else { &PATTERNS.anchors };
-        let windows = candidates(text, anchors);
+        let windows = without_repeats(text, candidates(text, anchors));
         let read = |window: &Range<usize>| self.read_line(&String::from_utf8_lossy(&text[window.clone()]), anchors);
         let contents: Vec<LineContent> = match is_long {
             true => windows.par_iter().map(read).collect(),
@@ -116,7 +107,7 @@ impl Recogniser {
         };
         let mut after_warning = self.is_warned.then_some(0);
         for (window, content) in windows.iter().zip(contents) {
-            self.keep(content);
+            self.keep(content, text, window);
             if self.is_warned {
                 after_warning = after_warning.or(Some(window.end));
             }
@@ -124,8 +115,12 @@ impl Recogniser {
         self.goes_on = self.goes_on || after_warning.is_some_and(|from| has_output(&text[from..]));
         spread_messages(text, |message| {
             let content = self.read_line(message, anchors);
-            self.keep(content);
+            self.keep(content, text, &(text.len()..text.len()));
         });
+        aftermath::read_on(&mut self.aftermaths, text);
+        for (symptom, aftermath) in self.symptoms.iter_mut().zip(&self.aftermaths) {
+            symptom.goes_on = aftermath.as_ref().is_some_and(|aftermath| aftermath.goes_on);
+        }
     }
 
     fn read_line(&self, text: &str, anchors: &AhoCorasick) -> LineContent {
@@ -135,23 +130,31 @@ impl Recogniser {
             content.images.extend(image_name(&searched));
             let is_foreign = !part.is_ascii() || searched.owners.contains(&AnchorOwner::Translation);
             let english = is_foreign.then(|| translation::to_english(&part)).flatten();
-            content.symptoms.extend(match &english {
-                Some(english) => self.new_symptom(&SearchedLine::new(english, anchors), &part, text),
-                None => self.new_symptom(&searched, &part, text),
-            });
+            match &english {
+                Some(english) => self.read_symptom(&SearchedLine::new(english, anchors), (&part, text), &mut content),
+                None => self.read_symptom(&searched, (&part, text), &mut content),
+            }
         }
         content
     }
 
-    /// The symptom of a line, if it is not known yet. `shown` is the line as printed, and `whole` the log's line.
-    fn new_symptom(&self, line: &SearchedLine<'_>, shown: &str, whole: &str) -> Option<Symptom> {
-        let (symptom, anchor) = recognise_line(line, shown)?;
+    /// Reads the symptom of a line, which is `shown` as printed, and `whole` in the log.
+    fn read_symptom(&self, line: &SearchedLine<'_>, (shown, whole): (&str, &str), content: &mut LineContent) {
+        let Some((symptom, anchor)) = recognise_line(line, shown) else { return };
         let symptom = Symptom { sign: probe::sign_of(symptom.sign, whole), ..symptom };
-        let is_wanted = symptom.sign != Sign::Unrelated && self.is_new(&symptom);
-        (is_wanted && !prose::is_prose(&line.lower, anchor)).then_some(symptom)
+        match self.known(&symptom) {
+            Some(known) if self.aftermaths[known].is_some() => content.repeated.push(known),
+            Some(_) => {}
+            None if symptom.sign == Sign::Unrelated || prose::is_prose(&line.lower, anchor) => {}
+            None => content.symptoms.push(symptom),
+        }
     }
 
-    fn keep(&mut self, content: LineContent) {
+    /// Keeps what was read in `line` of `text`.
+    fn keep(&mut self, content: LineContent, text: &[u8], line: &Range<usize>) {
+        for known in content.repeated {
+            self.repeat(known, line.end);
+        }
         for (kind, image) in content.images {
             match kind {
                 NameKind::Failing => {
@@ -165,10 +168,21 @@ impl Recogniser {
             }
         }
         for symptom in content.symptoms {
-            if self.is_new(&symptom) {
-                self.is_warned |= symptom.sign == Sign::PlatformMismatch;
-                self.symptoms.push(symptom);
+            match self.known(&symptom) {
+                Some(known) => self.repeat(known, line.end),
+                None if self.is_full_of(symptom.sign) => {}
+                None => {
+                    self.is_warned |= symptom.sign == Sign::PlatformMismatch;
+                    self.aftermaths.push(Aftermath::new(&symptom, text, line));
+                    self.symptoms.push(symptom);
+                }
             }
+        }
+    }
+
+    fn repeat(&mut self, known: usize, end: usize) {
+        if let Some(aftermath) = &mut self.aftermaths[known] {
+            aftermath.again(end);
         }
     }
 
@@ -181,18 +195,25 @@ impl Recogniser {
         }
     }
 
-    fn is_new(&self, symptom: &Symptom) -> bool {
-        let alike = || self.symptoms.iter().filter(|known| known.sign == symptom.sign);
-        let is_known = |known: &Symptom| known.path == symptom.path && known.named == symptom.named;
-        !alike().any(is_known) && alike().count() < SYMPTOMS
+    /// The index of the same symptom.
+    fn known(&self, symptom: &Symptom) -> Option<usize> {
+        let is_same =
+            |known: &Symptom| known.sign == symptom.sign && known.path == symptom.path && known.named == symptom.named;
+        self.symptoms.iter().position(is_same)
+    }
+
+    fn is_full_of(&self, sign: Sign) -> bool {
+        self.symptoms.iter().filter(|known| known.sign == sign).count() >= SYMPTOMS
     }
 }
 
-/// The images and the new symptoms of one line.
+/// The images and the symptoms of one line.
 #[derive(Debug, Default)]
 struct LineContent {
     images: Vec<(NameKind, String)>,
     symptoms: Vec<Symptom>,
+    /// Known symptoms that occur again.
+    repeated: Vec<usize>,
 }
 
 /// The lines of `text` that contain an anchor: a window around it, because a line may be very long.
@@ -208,6 +229,25 @@ fn candidates(text: &[u8], anchors: &AhoCorasick) -> Vec<Range<usize>> {
         windows.push(begin..from);
     }
     windows
+}
+
+/// The first and the last of equal lines that follow each other. Their timestamps may differ.
+fn without_repeats(text: &[u8], windows: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    let message = |window: &Range<usize>| {
+        let line = &text[window.clone()];
+        let is_stamp = |byte: &u8| byte.is_ascii_digit() || b"-:.,TZ+ []/".contains(byte);
+        line.iter().position(|byte| !is_stamp(byte)).map_or(line, |at| &line[at..])
+    };
+    let mut kept: Vec<Range<usize>> = Vec::with_capacity(windows.len());
+    for window in windows {
+        match kept.as_mut_slice() {
+            [.., before, last] if message(before) == message(last) && message(last) == message(&window) => {
+                *last = window
+            }
+            _ => kept.push(window),
+        }
+    }
+    kept
 }
 
 /// Whether `text` has a line of a program, not of the engine that starts it: a container's ID, or a progress line.
@@ -293,6 +333,7 @@ fn symptom((pattern, message): &(Pattern, &Message), text: &str, lower: &str, sh
         path: holes.iter().find(|(hole, _)| *hole == Hole::Path).and_then(|(_, path)| program(path)),
         named: named.map(|(hole, value)| (*hole, value.to_string())).collect(),
         line: shown.trim().to_string(),
+        goes_on: false,
     })
 }
 

@@ -167,7 +167,7 @@ fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
 mod tests {
     use crate::diagnose::message::Sign;
     use crate::diagnose::reader::read_log;
-    use crate::diagnose::recognise::Symptom;
+    use crate::diagnose::symptom::Symptom;
     use crate::exec::Errno;
 
     const MESSAGE: &str = "exec /usr/local/bin/app: exec format error";

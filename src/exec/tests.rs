@@ -10,6 +10,10 @@ use crate::platform::{Arch, Handler, HandlerRule};
 
 /// Files by path, mode and bytes, all owned by root.
 pub(crate) fn tree(files: &[(&str, u16, &[u8])]) -> RootFs<FileKind> {
+    merge([layer(files)])
+}
+
+pub(crate) fn layer(files: &[(&str, u16, &[u8])]) -> Arc<Contents<FileKind>> {
     let mut contents = Contents::default();
     for (path, mode, bytes) in files {
         let path = path.as_bytes();
@@ -17,7 +21,7 @@ pub(crate) fn tree(files: &[(&str, u16, &[u8])]) -> RootFs<FileKind> {
         let size = bytes.len() as u64;
         contents.push(&LayerMember { size, ..LayerMember::plain(path, EntryKind::File, *mode) }, Some(kind));
     }
-    merge([Arc::new(contents)])
+    Arc::new(contents)
 }
 
 pub(crate) fn call(words: &[&str]) -> Exec {

@@ -32,9 +32,9 @@ pub fn findings(start: &JudgedCall<'_>, trace: &Trace, rootfs: &RootFs<FileKind>
     match cause::blame(cause.kind) {
         BlamedFile::Naming if is_decided => {
             let named_by = trace.steps.iter().rev().find_map(|step| step.path.as_deref().filter(|path| *path != at));
-            place(&mut finding, named_by.unwrap_or(at), &trace.steps, rootfs);
+            place(&mut finding, named_by.unwrap_or(at), &trace.steps, cause.kind, rootfs);
         }
-        BlamedFile::Failed | BlamedFile::Naming => place(&mut finding, at, &trace.steps, rootfs),
+        BlamedFile::Failed | BlamedFile::Naming => place(&mut finding, at, &trace.steps, cause.kind, rootfs),
         BlamedFile::Nothing => {}
     }
     let is_meant = |step: &&OpenedFile| step.path == finding.path || step.typed == *at;
@@ -64,8 +64,8 @@ fn risked(start: &JudgedCall<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<Fi
     let mut finding = Finding::new(code, String::new());
     let named_by = risk.steps.iter().rev().find_map(|step| step.path.as_deref().filter(|path| *path != at));
     match cause::blame(cause.kind) {
-        BlamedFile::Naming => place(&mut finding, named_by.unwrap_or(&risk.by), &risk.steps, rootfs),
-        BlamedFile::Failed | BlamedFile::Nothing => place(&mut finding, at, &risk.steps, rootfs),
+        BlamedFile::Naming => place(&mut finding, named_by.unwrap_or(&risk.by), &risk.steps, cause.kind, rootfs),
+        BlamedFile::Failed | BlamedFile::Nothing => place(&mut finding, at, &risk.steps, cause.kind, rootfs),
     }
     if let Some(step) = risk.steps.iter().find(|step| step.path == finding.path || step.typed == *at) {
         finding.is = step.description().to_string();
@@ -118,19 +118,37 @@ fn message(start: &JudgedCall<'_>, at: &str, cause: &Cause, is: &str) -> String 
     }
 }
 
-/// Sets the finding's path and layer. For a missing file, the layer is that of the previous step.
-fn place(finding: &mut Finding, at: &str, steps: &[OpenedFile], rootfs: &RootFs<FileKind>) {
+/// Sets the finding's path and layer. The layer of a missing file is that of the previous step, and of a program that a
+/// script calls, that of the script and not of its shell.
+fn place(finding: &mut Finding, at: &str, steps: &[OpenedFile], kind: CauseKind, rootfs: &RootFs<FileKind>) {
     if at.is_empty() {
         return;
     }
-    // For a program found by its name on PATH, the step has its path.
-    let is_it = |step: &&OpenedFile| !at.contains('/') && step.typed.rsplit('/').next() == Some(at);
+    // For a program found by its name on PATH, or by a relative path, the step has its path.
+    let is_name = |step: &OpenedFile| !at.contains('/') && step.typed.rsplit('/').next() == Some(at);
+    let is_it = |step: &&OpenedFile| !at.starts_with('/') && (step.typed == at || is_name(step));
     let found = steps.iter().rev().filter(is_it).find_map(|step| step.path.as_deref());
     let at = found.unwrap_or(at);
     let real = rootfs.resolve(at).ok().map(|id| String::from_utf8_lossy(&rootfs.path(id)).into_owned());
     finding.path = Some(real.unwrap_or_else(|| at.to_string()));
-    let paths = std::iter::once(at).chain(steps.iter().rev().filter_map(|step| step.path.as_deref()));
+    let is_interpreter = |link: &Link| matches!(link, Link::Shebang | Link::Loader | Link::Handler(_));
+    let is_caller = |step: &&OpenedFile| !is_call(kind) || !is_interpreter(&step.link);
+    let callers = steps.iter().rev().filter(is_caller).chain(steps.iter().rev());
+    let paths = std::iter::once(at).chain(callers.filter_map(|step| step.path.as_deref()));
     finding.layer = paths.filter_map(|path| rootfs.resolve(path).ok()).map(|id| rootfs.view(id).layer).next();
+}
+
+/// Whether the cause is that a called program is missing, which the caller names.
+fn is_call(kind: CauseKind) -> bool {
+    matches!(
+        kind,
+        CauseKind::MissingFile
+            | CauseKind::MissingProgram
+            | CauseKind::NotInPath
+            | CauseKind::RelativeInPath
+            | CauseKind::MissingScript
+            | CauseKind::MissingModule
+    )
 }
 
 /// "an ELF x86-64 program, static" for "ELF x86-64, static".
@@ -192,8 +210,9 @@ fn hints(code: Code, start: &JudgedCall<'_>, cause: &Cause) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::tests::{call, tree};
+    use crate::exec::tests::{call, layer, tree};
     use crate::exec::trace;
+    use crate::image::merge;
     use crate::inspect::elf_builder::ElfBuilder;
     use crate::platform::{Arch, Platform};
 
@@ -239,5 +258,32 @@ mod tests {
             let (found_code, path, _) = only_finding(files, &call(words));
             assert_eq!((found_code.as_str(), path.as_deref()), (code, Some(at)), "{words:?}");
         }
+    }
+
+    /// Path and layer of the finding on `/start.sh`, which is in the second layer, above its shell.
+    fn blamed(script: &str, files: &[(&str, u16, &[u8])]) -> (String, Option<usize>) {
+        let target = Target::of_platform(&Platform::linux(Arch::Amd64)).unwrap();
+        let shell = ElfBuilder::amd64().build();
+        let base = layer(&[("bin/sh", 0o755, &shell), ("usr/bin/env", 0o755, &shell)]);
+        let scripts = layer(&[("start.sh", 0o755, script.as_bytes())]);
+        let rootfs = merge([base, scripts, layer(files)]);
+        let call = call(&["/start.sh"]);
+        let trace = trace(&rootfs, &call, &target.node);
+        let start = JudgedCall { call: &call, said_by: "CMD", target: &target };
+        let finding = findings(&start, &trace, &rootfs).pop().unwrap();
+        (finding.path.unwrap_or_default(), finding.layer)
+    }
+
+    #[test]
+    fn a_missing_program_is_in_the_layer_of_the_script_that_calls_it() {
+        assert_eq!(blamed("#!/bin/sh\nexec /opt/app --serve\n", &[]), ("/opt/app".to_string(), Some(1)));
+        assert_eq!(blamed("#!/usr/bin/env nosuch\n", &[]).1, Some(1));
+    }
+
+    #[test]
+    fn a_program_that_a_script_starts_by_a_relative_path_has_its_full_path() {
+        let foreign = ElfBuilder::arm64().build();
+        let script = "#!/bin/sh\ncd /opt/b && exec ./tool\n";
+        assert_eq!(blamed(script, &[("opt/b/tool", 0o755, &foreign)]), ("/opt/b/tool".to_string(), Some(2)));
     }
 }

@@ -33,6 +33,21 @@ message_table! { UNRELATED:
         "Unable to connect to the server: getting credentials: exec: \"aws\": executable file not found in $PATH";
     Program Unrelated, "failed to retrieve access token: exec: {helper}",
         "print credential failed with error: Failed to retrieve access token: exec: \"gke-gcloud-auth-plugin\": executable file not found in $PATH";
+    Program Unrelated, "exec: executable {helper} not found",
+        "error: exec: executable kubelogin not found";
+    Program Unrelated, "exec: \"kubectl-{plugin}\": executable file not found",
+        "error: exec: \"kubectl-oidc_login\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"aws-iam-authenticator\": executable file not found",
+        "E1102 10:00:00 plugin: exec: \"aws-iam-authenticator\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"gke-gcloud-auth-plugin\": executable file not found",
+        "E1102 10:00:00 plugin: exec: \"gke-gcloud-auth-plugin\": executable file not found in $PATH";
+    // Instructions of virtual machines for contracts.
+    Program Unrelated, "transaction{text}illegal instruction",
+        "transaction 0x1f reverted: illegal instruction";
+    Program Unrelated, "contract{text}illegal instruction",
+        "contract call failed at 0x2a: illegal instruction 0xfe";
+    Program Unrelated, "Program {id} failed: illegal instruction",
+        "Program 4Nd1mYb failed: illegal instruction";
     Docker Unrelated, "failed to start daemon: {reason}",
         "failed to start daemon: Error initializing network controller: exec: \"iptables\": executable file not found in $PATH";
     Podman Unrelated, "cannot set up namespace using {helper}",

@@ -22,6 +22,16 @@ message_table! { TABLE:
         "This usually means that you're running an x86 program on an arm64 OS without multi-arch libraries.";
     Qemu EmulatorRefuses, "Invalid ELF image for this architecture",
         "/app: Invalid ELF image for this architecture";
+    Qemu EmulatorNotRegistered, "binfmt_misc/register: no such file or directory",
+        "cannot register \"/usr/bin/qemu-arm\" to /proc/sys/fs/binfmt_misc/register: write /proc/sys/fs/binfmt_misc/register: no such file or directory";
+    Qemu EmulatorNotRegistered, "binfmt_misc/register: invalid argument",
+        "cannot register \"/usr/bin/qemu-arm\" to /proc/sys/fs/binfmt_misc/register: write /proc/sys/fs/binfmt_misc/register: invalid argument";
+    Qemu EmulatorNotRegistered, "binfmt_misc/register: permission denied",
+        "open /proc/sys/fs/binfmt_misc/register: permission denied";
+    Qemu EmulatorNotRegistered, "binfmt_misc/register: read-only file system",
+        "open /proc/sys/fs/binfmt_misc/register: read-only file system";
+    Qemu EmulatorNotRegistered, "cannot create /proc/sys/fs/binfmt_misc/register",
+        "/register: 158: cannot create /proc/sys/fs/binfmt_misc/register: Directory nonexistent";
     Qemu IllegalInstruction, "uncaught target signal 4",
         "qemu: uncaught target signal 4 (Illegal instruction) - core dumped";
     Qemu EmulatorCrash, "uncaught target signal {signal}",

@@ -69,6 +69,8 @@ pub enum Sign {
     CommandNotFound,
     /// A probe or hook calls a command that is not in the container, which has started.
     ProbeCommandMissing,
+    /// A command that was to run in a running container, by `docker exec` or `kubectl exec`, is not in it.
+    ExecCommandMissing,
     LibraryMissing,
     /// The dynamic loader itself is missing.
     LoaderMissing,
@@ -107,6 +109,8 @@ pub enum Sign {
     EmulatorCrash,
     /// The emulator lacks a system call; the program went on, or did not.
     EmulatorIncomplete,
+    /// The kernel refused to register an emulator.
+    EmulatorNotRegistered,
     /// A build step under BuildKit's emulator ended with this exit code.
     EmulatedStepFailed,
     /// A package of native code was installed for another platform.

@@ -1,0 +1,429 @@
+//! Finds out whether a program went on after a message. A tool or a library that a program does without is not why it
+//! failed.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
+use super::message::{Sign, Speaker};
+use super::symptom::Symptom;
+use crate::exec::Errno;
+
+/// Texts with which servers report that they work, in lower case.
+const SERVING: &[&str] = &[
+    "listening on",
+    "listening at",
+    "listening for",
+    "now listening",
+    "server started",
+    "started server",
+    "server is running",
+    "server running",
+    "running on http",
+    "serving on",
+    "serving at",
+    "serving http",
+    "ready to accept connections",
+    "ready for connections",
+    "ready to handle connections",
+    "accepting connections",
+    "startup complete",
+    "starting gunicorn",
+    "booting worker with pid",
+    "start worker process",
+    " seconds (jvm running for ",
+    " seconds (process running for ",
+    "server startup in ",
+    " ready in ",
+    "http/1.0\" 200",
+    "http/1.1\" 200",
+    "http/2.0\" 200",
+    "\"status\":200",
+    "status=200",
+    " 200 ok",
+];
+
+/// Words of a line that reports a failure or an end, in lower case.
+const ENDING: &[&str] = &[
+    "fail",
+    "error",
+    "fatal",
+    "panic",
+    "cannot",
+    "can't",
+    "unable",
+    "could not",
+    "refused",
+    "in use",
+    "shut",
+    "exit",
+    "stop",
+    "terminat",
+    "restart",
+    "clean",
+    "abort",
+    "kill",
+    "crash",
+    "quit",
+    "closing",
+    "giving up",
+    "gave up",
+];
+
+/// How structured logs mark a line of level info or below.
+const INFO: &[&str] = &[
+    "level=info",
+    "level=debug",
+    "\"level\":\"info\"",
+    "\"level\":\"INFO\"",
+    "\"level\":30",
+    "\"severity\":\"INFO\"",
+    "\"level\":\"debug\"",
+    "INFO",
+    "[info]",
+    "\tinfo\t",
+    " INF ",
+    "DEBUG",
+];
+
+/// How they mark a warning.
+const WARNING: &[&str] = &[
+    "level=warn",
+    "\"level\":\"warn",
+    "\"level\":\"WARN",
+    "\"level\":40",
+    "\"severity\":\"WARN",
+    "WARN",
+    "[warn",
+    "\twarn\t",
+    " WRN ",
+];
+
+static SERVING_TEXTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(SERVING);
+    automaton.expect("a few short texts make a small automaton")
+});
+
+/// How many lines after a message are read for its program's normal work.
+const LINES: usize = 1000;
+
+/// How many lines of normal work follow a message that is not marked as a warning.
+const WORK: usize = 2;
+
+/// Bytes before a message that are searched for the lines that a restarted program repeats.
+const BEFORE: usize = 64 << 10;
+
+/// What follows a message, in the lines of the program or container that printed it.
+#[derive(Debug)]
+pub struct Aftermath {
+    /// The prefix of its lines, if the log has lines of several.
+    stream: Vec<u8>,
+    /// Whether the program served before its first occurrence. A program that restarts serves again.
+    has_served: bool,
+    /// Lines of normal work before its first occurrence.
+    before: Vec<Vec<u8>>,
+    /// How many lines of normal work are still missing. `None`: a line reported a failure or an end.
+    missing: Option<usize>,
+    needed: usize,
+    lines: usize,
+    /// Where its last occurrence in the current piece of the log ends.
+    from: usize,
+    pub goes_on: bool,
+}
+
+impl Aftermath {
+    /// Begins after the first occurrence of `symptom`, in `line` of `text`. `None`: what follows does not matter.
+    pub fn new(symptom: &Symptom, text: &[u8], line: &Range<usize>) -> Option<Aftermath> {
+        if !is_optional(symptom) {
+            return None;
+        }
+        let line = whole_line(text, line);
+        let before = &text[..line.start];
+        let stream = stream(&text[line.clone()]);
+        let shown = String::from_utf8_lossy(&text[line.clone()]);
+        let needed = if has_level(&shown, WARNING, 'W') { 1 } else { WORK };
+        let work = lines(&before[before.len().saturating_sub(BEFORE)..]).filter(|(line, _)| is_work(line));
+        Some(Aftermath {
+            has_served: serves(before, stream),
+            before: work.map(|(line, _)| shape(line)).collect(),
+            stream: stream.to_vec(),
+            missing: Some(needed),
+            needed,
+            lines: 0,
+            from: line.end,
+            goes_on: false,
+        })
+    }
+
+    /// The message occurs again, in a line that ends at `end`.
+    pub fn again(&mut self, end: usize) {
+        (self.goes_on, self.missing, self.lines, self.from) = (false, Some(self.needed), 0, end);
+    }
+
+    /// Whether what follows is not known to be normal work.
+    fn is_open(&self) -> bool {
+        !self.goes_on && !self.has_served
+    }
+
+    fn works(&mut self, text: &[u8]) -> bool {
+        for (line, _) in lines(text) {
+            let Some(missing) = self.missing.filter(|_| self.lines < LINES) else { return false };
+            self.lines += 1;
+            if stream(line) != self.stream {
+                continue;
+            }
+            if is_end(line) {
+                self.missing = None;
+            } else if is_work(line) && !self.before.contains(&shape(line)) {
+                self.missing = Some(missing - 1);
+                if missing == 1 {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+/// Reads a piece of the log, of which each message has seen the part before its last occurrence.
+pub fn read_on(aftermaths: &mut [Option<Aftermath>], text: &[u8]) {
+    let mut following: Vec<&mut Aftermath> = aftermaths.iter_mut().flatten().collect();
+    for one in &mut following {
+        one.goes_on = one.goes_on || one.works(text.get(one.from..).unwrap_or_default());
+    }
+    let mut from = following.iter().filter(|one| one.is_open()).map(|one| one.from).min();
+    while let Some(hit) = from.and_then(|from| Some((from, SERVING_TEXTS.find(text.get(from..)?)?))) {
+        let (at, hit) = hit;
+        let line = whole_line(text, &(at + hit.start()..at + hit.end()));
+        let (shown, end) = (&text[line.clone()], line.end);
+        let stream = stream(shown);
+        let mut open = following.iter_mut().filter(|one| one.is_open() && one.from < end && one.stream == stream);
+        if let Some(first) = open.next()
+            && !is_end(shown)
+        {
+            first.goes_on = true;
+            open.for_each(|one| one.goes_on = true);
+        }
+        from = following.iter().any(|one| one.is_open()).then_some(end);
+    }
+    for one in following {
+        one.from = 0;
+    }
+}
+
+/// Whether a program may do without what the message reports as missing. A runtime, a supervisor or a CI service
+/// reports it of what it is to start.
+fn is_optional(symptom: &Symptom) -> bool {
+    let is_starter = matches!(
+        symptom.speaker,
+        Speaker::Runtime
+            | Speaker::OldRunc
+            | Speaker::Crun
+            | Speaker::Gvisor
+            | Speaker::Youki
+            | Speaker::Podman
+            | Speaker::Docker
+            | Speaker::Containerd
+            | Speaker::Kubelet
+            | Speaker::Fly
+            | Speaker::Lambda
+            | Speaker::CloudRun
+            | Speaker::BuildKit
+            | Speaker::Buildah
+            | Speaker::Tini
+            | Speaker::DumbInit
+            | Speaker::Catatonit
+            | Speaker::Gosu
+            | Speaker::S6
+            | Speaker::Runit
+            | Speaker::Supervisord
+            | Speaker::Systemd
+            | Speaker::Ci
+    );
+    let is_lookup = matches!(
+        symptom.sign,
+        Sign::NotOnPath
+            | Sign::CommandNotFound
+            | Sign::ShellFileMissing
+            | Sign::EnvNotFound
+            | Sign::Exec(Errno::ENOENT)
+            | Sign::LibraryMissing
+            | Sign::ModuleMissing
+            | Sign::LoaderMissing
+            | Sign::EmulatedLoaderMissing
+            | Sign::PreloadIgnored
+    );
+    is_lookup && !is_starter && (symptom.speaker != Speaker::Runc || symptom.is_programs_own())
+}
+
+/// Whether a line of this stream in `text` reports that a server works.
+fn serves(text: &[u8], of: &[u8]) -> bool {
+    let mut from = 0;
+    while let Some(hit) = text.get(from..).and_then(|rest| SERVING_TEXTS.find(rest)) {
+        let line = whole_line(text, &(from + hit.start()..from + hit.end()));
+        from = line.end;
+        if stream(&text[line.clone()]) == of && !is_end(&text[line]) {
+            return true;
+        }
+    }
+    false
+}
+
+fn is_end(line: &[u8]) -> bool {
+    let lower = String::from_utf8_lossy(line).to_ascii_lowercase();
+    ENDING.iter().any(|word| lower.contains(word))
+}
+
+fn is_work(line: &[u8]) -> bool {
+    has_level(&String::from_utf8_lossy(line), INFO, 'I')
+}
+
+/// Whether a line has one of the marks, or begins with klog's letter and date: `I1101 10:00:00.1 1 server.go:88] text`.
+fn has_level(line: &str, marks: &[&str], klog: char) -> bool {
+    let is_date = |word: &str| {
+        let date = word.strip_prefix(klog);
+        date.is_some_and(|date| date.len() == 4 && date.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    marks.iter().any(|mark| line.contains(mark)) || line.split_whitespace().take(4).any(is_date)
+}
+
+/// A line without digits, which differ between runs.
+fn shape(line: &[u8]) -> Vec<u8> {
+    line.iter().copied().filter(|byte| !byte.is_ascii_digit()).collect()
+}
+
+/// The lines of `text` and their ends.
+fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
+    let mut end = 0;
+    text.split_inclusive(|byte| *byte == b'\n').map(move |line| {
+        end += line.len();
+        (line.strip_suffix(b"\n").unwrap_or(line), end)
+    })
+}
+
+/// The line that contains `part`, as far as it is near: a line may be very long.
+fn whole_line(text: &[u8], part: &Range<usize>) -> Range<usize> {
+    const SIDE: usize = 4 << 10;
+    let before = &text[part.start.saturating_sub(SIDE)..part.start];
+    let after = &text[part.end..text.len().min(part.end + SIDE)];
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(before.len(), |at| before.len() - at - 1);
+    let end = after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
+    part.start - start..part.end + end
+}
+
+/// The part of a line that names the container or process that printed it, in logs of several: Compose's service,
+/// kubectl's and stern's pod, the journal's process, a collector's field, CloudWatch's stream.
+fn stream(line: &[u8]) -> &[u8] {
+    const HEAD: usize = 200;
+    const FIELDS: &[&[u8]] = &[b"\"pod_name\":\"", b"\"pod\":\"", b"\"container_name\":\"", b"\"container\":\""];
+    let head = &line[..line.len().min(HEAD)];
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./\x1b[;".contains(byte);
+    let until = |byte: u8| head.iter().position(|other| *other == byte);
+    let service = until(b'|').map(|at| head[..at].trim_ascii());
+    if let Some(service) = service.filter(|service| !service.is_empty() && service.iter().all(is_name)) {
+        return service;
+    }
+    if head.starts_with(b"[pod/") {
+        return until(b']').map_or(head, |at| &head[..at]);
+    }
+    if head.starts_with(b"{") {
+        let field = FIELDS.iter().find_map(|field| line.windows(field.len()).position(|part| part == *field));
+        let value = field.map(|at| &line[at..line.len().min(at + HEAD)]);
+        return value
+            .and_then(|value| value.splitn(4, |byte| *byte == b'"').nth(3))
+            .map_or(b"", |rest| rest.split(|byte| *byte == b'"').next().unwrap_or_default());
+    }
+    let words = || head.split(|byte| byte.is_ascii_whitespace());
+    let is_pod = |word: &&[u8]| {
+        word.contains(&b'-')
+            && word.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
+            && word[0].is_ascii_lowercase()
+    };
+    // The journal's `app[812]:`, and `ecs/app/1f8bb2`.
+    let is_process = |word: &&[u8]| word.ends_with(b"]:") && word[0] != b'[';
+    let is_path = |word: &&[u8]| word[0].is_ascii_alphabetic() && word.iter().filter(|byte| **byte == b'/').count() > 1;
+    let named = words().filter(|word| !word.is_empty()).take(5).find(|word| is_process(word) || is_path(word));
+    named.or_else(|| words().next().filter(|word| !word.is_empty()).filter(is_pod)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnose::cause::Suspect;
+    use crate::diagnose::rank::{Circumstances, rank};
+    use crate::diagnose::reader::read_text;
+
+    fn first(log: &str) -> Option<Suspect> {
+        let content = read_text(log);
+        rank(&content.symptoms, &Circumstances::default()).first().map(|first| first.suspect)
+    }
+
+    #[test]
+    fn a_program_that_went_on_did_not_end_at_the_message() {
+        for log in [
+            // Servers, with and without a level.
+            "time=\"10:00\" level=error msg=\"no revision: exec: \\\"git\\\": executable file not found in $PATH\"\nlevel=info msg=\"listening on :8080\"\nlevel=error msg=\"upstream timeout\"",
+            "exec: \"git\": executable file not found in $PATH\nserver listening on :80\npanic: dial tcp 10.0.0.1:5432: connect: connection refused",
+            "/app/start.sh: line 3: lscpu: command not found\n[2026] [1] [INFO] Starting gunicorn 20.1.0\n[CRITICAL] WORKER TIMEOUT (pid:12)",
+            "2026 WARN epoll: /tmp/libnetty.so: Error loading shared library libcrypt.so.1: No such file or directory; using NIO\nStarted Shop in 4.1 seconds (JVM running for 5.0)",
+            // Warnings of programs that do not serve.
+            "{\"level\":\"warn\",\"msg\":\"exec: \\\"nvidia-smi\\\": executable file not found in $PATH\"}\n{\"level\":\"info\",\"msg\":\"14 targets\"}",
+            "W1101 10:00:00.1  1 gpu.go:31] exec: \"nvidia-smi\": executable file not found in $PATH\nI1101 10:00:00.2  1 server.go:88] acquiring the lease",
+            "web-1  | sh: git: not found\nweb-1  |  ✓ Ready in 412ms\nweb-1  |  ⨯ Error: connect ECONNREFUSED 172.18.0.2:5432",
+            // Normal work of a job.
+            "rosetta error: failed to open elf at /lib64/ld-linux-x86-64.so.2\n Trace/breakpoint trap\nINFO:crawler:page 1\nINFO:crawler:next page\nERROR:crawler:429 Too Many Requests",
+            // Each container by itself.
+            "web-1  | exec: \"git\": executable file not found in $PATH\ndb-1   | stopping\nweb-1  | listening on :80",
+            // The same warning at every start.
+            "exec: \"git\": executable file not found in $PATH\nlistening on :80\nexec: \"git\": executable file not found in $PATH\nlistening on :80\n",
+        ] {
+            assert_eq!(first(log), Some(Suspect::ProgramItself), "{log}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_ended_at_the_message_is_blamed() {
+        const GIT: &str = "exec: \"git\": executable file not found in $PATH";
+        for log in [
+            GIT.to_string(),
+            format!("panic: {GIT}\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:31 +0x1a5\nexit status 2"),
+            format!("level=error msg=\"{GIT}\"\nlevel=info msg=\"shutting down\"\nlevel=info msg=\"bye\""),
+            format!("level=warning msg=\"{GIT}\"\nlevel=info msg=\"exiting\""),
+            format!("[ERROR] {GIT}\n[INFO] BUILD FAILURE\n[INFO] Total time: 3 s\n[INFO] Finished at: 10:00"),
+            // Another service works.
+            format!("web-1  | {GIT}\ndb-1   | ready for connections"),
+            format!("[pod/web-1/app] {GIT}\n[pod/db-1/db] listening on 5432"),
+            format!("web-7d4b9c-abcde app {GIT}\ndb-0 db listening on 5432"),
+            format!("Nov 2 10:00:00 host web[812]: {GIT}\nNov 2 10:00:00 host systemd[1]: Listening on D-Bus Socket"),
+            format!(
+                "{{\"pod\":\"web-1\",\"log\":\"{}\"}}\n{{\"pod\":\"db-0\",\"log\":\"listening on 5432\"}}",
+                GIT.replace('"', "\\\"")
+            ),
+            format!("2026-11-02T10:00:00Z ecs/web/1f8bb2 {GIT}\n2026-11-02T10:00:00Z ecs/db/77aa listening on 5432"),
+            // A restarted program serves, as it did before, until it needs the tool again.
+            format!("listening on :80\n{GIT}\nlistening on :80\n{GIT}\nlistening on :80\n"),
+            format!("INFO starting 1.2\nINFO reading 7 files\n{GIT}\nINFO starting 1.2\nINFO reading 8 files\n"),
+            format!("{GIT}\nerror: not listening on :80"),
+        ] {
+            assert_eq!(first(&log), Some(Suspect::NotOnPath), "{log}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_architecture_is_blamed_even_if_the_program_goes_on() {
+        let log =
+            "level=warning msg=\"fork/exec /plugins/auth: exec format error\"\nlevel=info msg=\"listening on :80\"";
+        assert_eq!(first(log), Some(Suspect::WrongArchitecture));
+        let log = "supervisord: INFO spawnerr: can't find command '/app/web'\nINFO success: nginx entered RUNNING state\nINFO serving on 80";
+        assert_ne!(first(log), Some(Suspect::ProgramItself));
+    }
+
+    #[test]
+    fn what_follows_is_read_in_every_piece_of_a_long_log() {
+        let filler = "request served by the worker\n".repeat(40_000);
+        let git = "exec: \"git\": executable file not found in $PATH\n";
+        assert_eq!(first(&format!("{git}{filler}listening on :80\n{filler}")), Some(Suspect::ProgramItself));
+        assert_eq!(first(&format!("{git}{filler}")), Some(Suspect::NotOnPath));
+        assert_eq!(first(&format!("{filler}{git}listening on :80\n{filler}{git}")), Some(Suspect::NotOnPath));
+    }
+}
