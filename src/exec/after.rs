@@ -33,7 +33,8 @@ impl<'a> ExecMachine<'a> {
                 let family = started.loader.as_ref().and_then(|named| loader::family(self.rootfs, named));
                 let falls_back = self.falls_back(family);
                 let file = lossy(self.rootfs.view(started.id).name);
-                Ok(Ran { name: base(&started.path), file, argv: words(&started.argv), falls_back, emulated: None })
+                let (name, argv, id) = (base(&started.path), words(&started.argv), Some(started.id));
+                Ok(Ran { name, file, id, argv, falls_back, emulated: None })
             }
             Execed::Handled { by, guest, argv, path } => {
                 let name = argv.first().map_or(by.clone(), |path| base(path));
@@ -45,7 +46,8 @@ impl<'a> ExecMachine<'a> {
                     None => String::new(),
                 };
                 let argv = argv.get(1..).map_or_else(Vec::new, words);
-                Ok(Ran { name: base(&path), file, argv, falls_back: false, emulated: Some(by) })
+                let id = guest.map(|(_, id)| id);
+                Ok(Ran { name: base(&path), file, id, argv, falls_back: false, emulated: Some(by) })
             }
             Execed::Ended(outcome) => Err(outcome),
         }

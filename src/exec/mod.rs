@@ -146,6 +146,7 @@ fn start(machine: &ExecMachine<'_>, log: &mut Log, path: &[u8], call: &Exec, rea
                 user: None,
                 has_new_accounts: false,
                 has_new_directories: false,
+                has_new_modes: false,
             };
             let outcome = machine.walk(log, path, &argv, &walk, Link::Call);
             let is_open = matches!(log.followed, Followed::Partial { .. }) && !log.has_program;

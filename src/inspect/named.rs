@@ -30,9 +30,20 @@ pub fn is_config_path(path: &[u8]) -> bool {
     }
 }
 
-/// Shell commands that other scripts source: `lib.sh`, `env.envsh`.
+/// Shell commands that shells and other scripts source: `lib.sh`, `app.env`, `.profile`.
 pub fn is_commands_path(path: &[u8]) -> bool {
-    [b".sh".as_slice(), b".bash", b".ash", b".envsh"].iter().any(|end| path.ends_with(end))
+    let ends = [
+        b".sh".as_slice(),
+        b".bash",
+        b".ash",
+        b".envsh",
+        b".env",
+        b".profile",
+        b".bash_profile",
+        b".bash_login",
+        b".bashrc",
+    ];
+    ends.iter().any(|end| path.ends_with(end))
 }
 
 /// Text that starts programs: shell scripts without a first line, and the configuration of supervisors.
@@ -51,7 +62,11 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
         let is_bin = directory.ends_with(b"bin") || !directory.contains(&b'/');
         is_executable && is_bin && !name.contains(&b'.')
     };
-    if path == b"etc/profile" || is_commands_path(path) || is_program() || ends(b".runtimeconfig.json") {
+    if matches!(path, b"etc/profile" | b"etc/bash.bashrc" | b"etc/environment")
+        || is_commands_path(path)
+        || is_program()
+        || ends(b".runtimeconfig.json")
+    {
         return true;
     }
     if is_in(b"etc/") {
@@ -80,8 +95,9 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
     if is_unit() {
         return is_in(b"usr/lib/systemd/system/") || is_in(b"lib/systemd/system/");
     }
-    let named: [&[u8]; 12] = [
+    let named: [&[u8]; 13] = [
         b"inittab",
+        b"anacrontab",
         b"crontab",
         b"monitrc",
         // Variables of the processes in a Procfile.

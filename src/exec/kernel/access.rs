@@ -174,6 +174,15 @@ pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &
     }
 }
 
+/// A blank at the start or the end of a name, which a quoted word keeps.
+fn blank_at_an_end(path: &str) -> Option<&'static str> {
+    match (path.starts_with([' ', '\t']), path.ends_with([' ', '\t'])) {
+        (true, _) => Some("begins with a blank"),
+        (false, true) => Some("ends with a blank"),
+        (false, false) => None,
+    }
+}
+
 /// Why a file could not be opened for execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OpenRefusal {
@@ -200,6 +209,12 @@ impl OpenRefusal {
             return OpenRefusal::new(Errno::ENOENT, CauseKind::MountedOver, text);
         }
         match error {
+            ResolveError::Missing(_) if let Some(blank) = blank_at_an_end(path) => {
+                let trimmed = path.trim();
+                let there = if rootfs.resolve(trimmed).is_ok() { format!("; {trimmed} exists") } else { String::new() };
+                let text = format!("{path:?} {blank}, which is part of the name, and no file has that name{there}");
+                OpenRefusal::new(Errno::ENOENT, CauseKind::MissingFile, text)
+            }
             ResolveError::Missing(at) if lossy(at) == path => {
                 OpenRefusal::new(Errno::ENOENT, CauseKind::MissingFile, format!("{path} does not exist"))
             }

@@ -79,7 +79,15 @@ pub(crate) enum Account {
 /// Sources of users in nsswitch.conf that do not need another table or server.
 const LOCAL_SOURCES: &[&str] = &["files", "compat", "systemd", "nis", "altfiles"];
 
-impl ExecMachine<'_> {
+impl<'a> ExecMachine<'a> {
+    /// The machine of a process that changed to `user`. `None` if the user is not known, or if an earlier command may
+    /// have changed the owners or modes of files.
+    pub(super) fn as_user(&self, user: &str, walk: &StartWalk) -> Option<ExecMachine<'a>> {
+        let is_sure = is_known(user) && !is_changeable(user) && !walk.is_open && !walk.has_new_modes;
+        let who = Who::parse(user, self.rootfs).ok().filter(|who| is_sure && *who != Who::Unknown)?;
+        Some(ExecMachine { who, cwd: self.cwd.clone(), ..*self })
+    }
+
     /// Looks up a user: a name or a uid, perhaps with groups after a colon.
     pub(crate) fn account(&self, user: &str, walk: &StartWalk) -> Account {
         let unknown = || Account::Uid(UNKNOWN.to_string());
@@ -157,9 +165,11 @@ impl ExecMachine<'_> {
             Account::Uid(uid) => Some(uid),
             Account::Missing(_) => Some(UNKNOWN.to_string()),
         };
+        let machine = self.as_user(user, &walk);
+        let machine = machine.as_ref().unwrap_or(self);
         let text = call.text.iter().flat_map(|text| ["-c".to_string(), text.clone()]);
         let argv: Vec<String> = std::iter::once(shell.to_string()).chain(text).chain(call.words.clone()).collect();
-        Some(self.run_command(log, shell, &argv, plain(&ran.name), &walk))
+        Some(machine.run_command(log, shell, &argv, plain(&ran.name), &walk))
     }
 }
 

@@ -126,7 +126,7 @@ impl ExecMachine<'_> {
         let (name, file) = (base(program), lossy(self.rootfs.view(id).name));
         let falls_back = self.falls_back(Some(family));
         let walk = StartWalk { depth: walk.depth + 1, ..walk.clone() };
-        self.follow(log, Ran { name, file, argv, falls_back, emulated: None }, &walk)
+        self.follow(log, Ran { name, file, id: Some(id), argv, falls_back, emulated: None }, &walk)
     }
 }
 

@@ -3,23 +3,20 @@
 //! on run time, and records why.
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::kernel::access::{config, not_read};
+use crate::exec::kernel::access::config;
 use crate::exec::kernel::binfmt::ExecMachine;
-use crate::exec::kernel::mounts;
-use crate::exec::kernel::why::describe;
 use crate::exec::launch::accounts;
 use crate::exec::launch::by_loader::is_loader;
-use crate::exec::launch::interpret::{self, ShellCall};
+use crate::exec::launch::interpret;
 use crate::exec::launch::interpreter::FileInterpreter;
 use crate::exec::launch::services;
-use crate::exec::launch::shells::{self, Shell};
+use crate::exec::launch::shells;
 use crate::exec::launch::walk::{Caller, Ran, StartWalk};
 use crate::exec::launch::wrapper::{self, FailureStyle};
 use crate::exec::loader::LoaderFamily;
-use crate::exec::log::{Link, Log};
+use crate::exec::log::{Link, Log, OpenedFile};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Errno, Outcome};
-use crate::image::ResolveError;
 use crate::inspect::FileKind;
 
 /// Maximum number of programs that start one another by their arguments; real chains have two or three.
@@ -52,12 +49,12 @@ enum SearchResult<'f> {
 
 /// Whether shells stop reading a file of this format: it has NUL bytes before the end of its first line. A PE file may
 /// also be a script, as Cosmopolitan's are.
-fn is_binary(kind: &FileKind) -> bool {
+pub(super) fn is_binary(kind: &FileKind) -> bool {
     matches!(kind, FileKind::Elf(_) | FileKind::MachO(_) | FileKind::Wasm | FileKind::JavaClass | FileKind::Zip(_))
 }
 
 /// Whether the shell with this file name has the options of a known shell. zsh and ksh have their own.
-fn has_known_options(file: &str) -> bool {
+pub(super) fn has_known_options(file: &str) -> bool {
     !["zsh", "ksh", "mksh", "rksh", "lksh"].iter().any(|name| file.starts_with(name))
 }
 
@@ -77,7 +74,7 @@ fn first_line_fault(log: &Log, name: &str) -> Option<(String, Cause)> {
 }
 
 /// Whether a `#!` line started the running program, and this word is not its script but an option in that line.
-fn is_shebangs_word(log: &Log, word: &str) -> bool {
+pub(super) fn is_shebangs_word(log: &Log, word: &str) -> bool {
     shebangs_script(log).is_some_and(|script| script != word)
 }
 
@@ -122,6 +119,13 @@ impl<'a> ExecMachine<'a> {
     /// Follows the programs that a running program starts. `None` if the call is for the program itself.
     pub(super) fn follow(&self, log: &mut Log, ran: Ran, walk: &StartWalk) -> Option<Outcome> {
         if walk.depth >= MAX_DEPTH {
+            // `#!/usr/bin/env NAME=VALUE program` without `-S` starts the script itself.
+            let is_again = |step: &OpenedFile| log.steps.iter().filter(|other| other.path == step.path).count() > 3;
+            if let Some(step) = log.steps.iter().find(|step| step.what.starts_with("script for ") && is_again(step)) {
+                let text = format!("{} starts itself again, without end", step.typed);
+                let cause = Cause { kind: CauseKind::ShebangOption, text };
+                return Some(Outcome::Unknown { at: step.typed.clone(), cause });
+            }
             return log.open_end(ran.name, "its chain of programs is too long to follow");
         }
         let is_applet = ran.file.starts_with("busybox");
@@ -160,7 +164,10 @@ impl<'a> ExecMachine<'a> {
                 FailureStyle::Quoted | FailureStyle::FailedToRun | FailureStyle::Xargs => ran.argv[0].as_str(),
                 _ => ran.name.as_str(),
             };
-            return self.run_wrapped(
+            // setpriv may keep capabilities.
+            let user = wrapped.user.as_deref().filter(|_| ran.name != "setpriv");
+            let machine = user.and_then(|user| self.as_user(user, &walk));
+            return machine.as_ref().unwrap_or(self).run_wrapped(
                 log,
                 wrapped,
                 Caller::Wrapper { style, name, falls_back: ran.falls_back && style.uses_execvp() },
@@ -335,7 +342,19 @@ impl<'a> ExecMachine<'a> {
             }
             Caller::Shell { kind, label, line, is_exec } => {
                 let is_directory = cause.kind == CauseKind::IsDirectory;
-                let failed = shells::FailedCommand { label, line, name, path, errno, is_exec, is_search, is_directory };
+                let interpreter = self.first_line_program(path).filter(|_| !is_search);
+                let interpreter = interpreter.as_deref();
+                let failed = shells::FailedCommand {
+                    label,
+                    line,
+                    name,
+                    path,
+                    errno,
+                    is_exec,
+                    is_search,
+                    is_directory,
+                    interpreter,
+                };
                 let (message, code) = kind.failure(&failed);
                 if is_search && name.ends_with('\r') {
                     log.says.push(message);
@@ -351,102 +370,23 @@ impl<'a> ExecMachine<'a> {
         Outcome::Dies { death, at: name.to_string(), cause: Cause { text, ..cause } }
     }
 
-    fn follow_shell(&self, log: &mut Log, ran: &Ran, walk: &StartWalk) -> Option<Outcome> {
-        let kind = if ran.file.starts_with("busybox") { Shell::Busybox } else { Shell::from_file_name(&ran.file) };
-        let mut words = ran.argv.iter().skip(1).peekable();
-        let (mut is_text, mut ends_on_error, mut reads_stdin) = (false, false, false);
-        while let Some(word) = words.next_if(|word| word.starts_with(['-', '+']) && word.len() > 1) {
-            if word == "--" {
-                break;
-            }
-            let next = words.peek().map_or("", |next| next.as_str());
-            if let Some(message) = kind.bad_option(&ran.argv[0], word, next).filter(|_| has_known_options(&ran.file)) {
-                return Some(self.refuse_option(log, ran, false, message));
-            }
-            let is_long = word.starts_with("--");
-            ends_on_error |= !is_long && word.starts_with('-') && word.contains('e');
-            is_text |= !is_long && word.starts_with('-') && word.contains('c');
-            let takes_value =
-                matches!(word.as_str(), "--rcfile" | "--init-file") || !is_long && word.ends_with(['o', 'O']);
-            reads_stdin |= !is_long && word.starts_with('-') && word.contains('s');
-            if takes_value {
-                words.next();
-            }
-        }
-        let operands: Vec<String> = words.cloned().collect();
-        let first = operands.first()?;
-        if is_text {
-            let arguments: Vec<String> = match operands.len() {
-                1 => vec![ran.argv[0].clone()],
-                _ => operands[1..].to_vec(),
-            };
-            // `$0`, which is the first word after the text.
-            let label = arguments[0].clone();
-            return self.follow_text(log, first, &arguments, (kind, &label), ends_on_error, walk);
-        }
-        if reads_stdin {
-            return log.open_end(&ran.argv[0], "it reads its commands from standard input");
-        }
-        self.follow_script(log, &operands, (kind, &ran.argv[0]), ends_on_error, walk)
-    }
-
-    /// Follows a script that a shell reads. Its path is the first operand. `by` is the shell and its name in messages.
-    fn follow_script(
-        &self,
-        log: &mut Log,
-        operands: &[String],
-        by: (Shell, &str),
-        ends_on_error: bool,
-        walk: &StartWalk,
-    ) -> Option<Outcome> {
-        let (path, (kind, label)) = (operands.first()?, by);
-        let here = self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true);
-        let found = here.is_err().then(|| self.script_on_path(kind, path, &walk.env)).flatten();
-        let (path, here) = match &found {
-            Some((path, id)) => (path, Ok(*id)),
-            None => (path, here),
-        };
-        let id = match here {
-            Ok(id) if self.rootfs.is_unread(id) => {
-                let cause = Cause { kind: CauseKind::NotRead, text: not_read(path, path.as_bytes()) };
-                return Some(Outcome::Unknown { at: path.clone(), cause });
-            }
-            Ok(id) => id,
-            Err(ResolveError::Unread(mount)) => {
-                let cause = Cause { kind: CauseKind::NotRead, text: not_read(path, &mount) };
-                return Some(Outcome::Unknown { at: path.clone(), cause });
-            }
-            // A `#!` line with a word that is not an option: the shell reads that word instead of the script.
-            Err(_) if walk.is_open || is_shebangs_word(log, path) || mounts::is_made(self.rootfs, path) => {
-                return log.open_end(path, "it is not in the image");
-            }
-            Err(_) => {
-                let (line, code) = kind.cannot_open(label, path);
-                log.says.push(line);
-                let cause = Cause {
-                    kind: CauseKind::MissingScript,
-                    text: format!("the shell needs {path}, which does not exist"),
-                };
-                return Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause });
-            }
-        };
-        match self.kind(id) {
-            Some(file) if let Some(text) = interpret::kept_text(file) => {
-                self.follow_text(log, &text, operands, (kind, path), ends_on_error, walk)
-            }
-            Some(binary) if is_binary(binary) => {
-                let (line, code) = kind.reads_binary(path);
-                log.says.push(line);
-                let text = format!("it is {}, but {label} was given it as a script", describe(Some(binary)));
-                let cause = Cause { kind: CauseKind::BinaryAsScript, text };
-                Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause })
-            }
-            _ => log.open_end(path, "its full text was not kept"),
+    /// Returns the program in the first line of a script.
+    fn first_line_program(&self, path: &str) -> Option<String> {
+        let id = self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).ok()?;
+        match self.kind(id)? {
+            FileKind::Script(script) => Some(lossy(&script.shebang.as_ref().ok()?.interpreter)),
+            _ => None,
         }
     }
 
     /// Ends a program that rejects its options. A `#!` line passes everything after the interpreter as one argument.
-    fn refuse_option(&self, log: &mut Log, ran: &Ran, is_busybox: bool, (line, code): (String, u8)) -> Outcome {
+    pub(super) fn refuse_option(
+        &self,
+        log: &mut Log,
+        ran: &Ran,
+        is_busybox: bool,
+        (line, code): (String, u8),
+    ) -> Outcome {
         log.says.push(line);
         let (name, word) = (&ran.argv[0], ran.argv.get(1).map_or("", String::as_str));
         let lacks = if is_busybox { ": BusyBox's env has no such option" } else { "" };
@@ -456,20 +396,6 @@ impl<'a> ExecMachine<'a> {
         };
         let text = format!("{giver} {word:?} to {name} as one argument, which it rejects{lacks}");
         Outcome::Dies { death: Death::Exit(code), at, cause: Cause { kind, text } }
-    }
-
-    /// Follows the commands in a shell's text. `arguments` is `$0` and the words after it.
-    fn follow_text(
-        &self,
-        log: &mut Log,
-        text: &str,
-        arguments: &[String],
-        by: (Shell, &str),
-        ends_on_error: bool,
-        walk: &StartWalk,
-    ) -> Option<Outcome> {
-        let call = ShellCall { text, arguments, kind: by.0, label: by.1, ends_on_error };
-        self.interpret(log, &call, walk)
     }
 
     /// Whether a program's libc falls back to /bin/sh: glibc does, musl does not. A static program is assumed to use

@@ -316,7 +316,6 @@ fn a_failure_that_exit_follows_ends_the_script() {
         "! /foreign || exit 1",
         "/foreign | /app || exit 1",
         "test -f /none || exit 1",
-        "pushd /none || exit 1",
         "set -e; ! /foreign; /app",
         "! /foreign",
     ] {

@@ -1,13 +1,19 @@
 //! Follows interpreters to the programs that their file or arguments start: a package manager's script, a console
 //! script's module, a Bundler command.
 
+use std::collections::BTreeSet;
+
 use crate::exec::kernel::binfmt::ExecMachine;
+use crate::exec::launch::interpret::kept_text;
 use crate::exec::launch::interpreter::FileInterpreter;
 use crate::exec::launch::managers::Manager;
-use crate::exec::launch::perhaps::plain;
-use crate::exec::launch::walk::{Ran, StartWalk};
+use crate::exec::launch::perhaps::{Tried, plain, settle};
+use crate::exec::launch::walk::{Caller, Ran, StartWalk};
 use crate::exec::log::Log;
 use crate::exec::outcome::Outcome;
+
+/// Maximum number of quoted paths of one script that are examined.
+const MAX_QUOTED: usize = 16;
 
 impl ExecMachine<'_> {
     /// Follows `bundle exec`: to a program on PATH, or to one that a gem contains, which it finds itself.
@@ -53,7 +59,21 @@ impl ExecMachine<'_> {
             ) => None,
         };
         let words = file.map(|(_, words)| words).unwrap_or_default();
-        found.or_else(|| self.first_named(log, words, plain(interpreter.name()), walk))
+        let caller = plain(interpreter.name());
+        let found = found.or_else(|| self.first_named(log, words, caller, walk));
+        found.or_else(|| self.quoted_programs(log, file?.0, caller, walk))
+    }
+
+    /// Judges the programs that a script names in quotes, by their whole path. `None` unless all of them are broken.
+    fn quoted_programs(&self, log: &mut Log, file: &str, caller: Caller<'_>, walk: &StartWalk) -> Option<Outcome> {
+        let id = self.cwd.walk(self.rootfs, file.as_bytes(), &|_| true).ok()?;
+        let text = self.kind(id).and_then(kept_text)?;
+        let names: BTreeSet<&str> = text.split(['"', '\'']).skip(1).filter(|part| part.starts_with('/')).collect();
+        let programs: Vec<&str> =
+            names.into_iter().take(MAX_QUOTED).filter(|name| self.names_program(name, &walk.env)).collect();
+        let tried: Vec<Tried> =
+            programs.iter().map(|name| self.try_out(log, &[name.to_string()], caller, walk)).collect();
+        tried.iter().all(Tried::is_broken).then(|| settle(log, tried)).flatten()
     }
 }
 

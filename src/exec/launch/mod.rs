@@ -14,6 +14,7 @@ mod managers;
 mod modules;
 mod perhaps;
 mod services;
+mod shell_calls;
 pub(crate) mod shells;
 mod texts;
 pub(crate) mod walk;

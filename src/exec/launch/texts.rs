@@ -11,6 +11,7 @@ use crate::exec::launch::wrapper::FailureStyle;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;
 use crate::image::{NodeId, NodeKind};
+use crate::inspect::FileKind;
 
 impl ExecMachine<'_> {
     /// Follows an execline script. s6-overlay's `with-contenv` is one, and execs the words after it.
@@ -25,7 +26,7 @@ impl ExecMachine<'_> {
         let Some(text) = self.kind(id).and_then(interpret::kept_text) else {
             return log.open_end(script.as_str(), "its full text was not kept");
         };
-        let commands = services::execline_commands(&text);
+        let commands = services::execline_commands(&text, &walk.env);
         let last = commands.last()?.0.clone();
         if last.iter().any(|word| word.contains('$')) {
             let unknown =
@@ -42,7 +43,7 @@ impl ExecMachine<'_> {
     /// bash searches PATH for a script that is not in the working directory; dash and BusyBox do not. Source: bash's
     /// shell.c `open_shell_script`.
     pub(super) fn script_on_path(&self, kind: Shell, name: &str, env: &[String]) -> Option<(String, NodeId)> {
-        if kind != Shell::Bash || name.contains('/') {
+        if !kind.is_bash() || name.contains('/') {
             return None;
         }
         let path = variable(env, "PATH").unwrap_or(DEFAULT_PATH);
@@ -81,6 +82,15 @@ impl ExecMachine<'_> {
 
     pub(super) fn shell_of_the_system(&self) -> Option<Shell> {
         let id = self.rootfs.resolve("/bin/sh").ok()?;
-        Some(Shell::from_file_name(&lossy(self.rootfs.view(id).name)))
+        Some(self.shell_of(&lossy(self.rootfs.view(id).name), Some(id)))
+    }
+
+    /// Returns the shell for the name of its file.
+    pub(super) fn shell_of(&self, file: &str, id: Option<NodeId>) -> Shell {
+        let elf = id.and_then(|id| self.kind(id)).and_then(|kind| match kind {
+            FileKind::Elf(elf) => Some(&**elf),
+            _ => None,
+        });
+        Shell::from_file(file, elf)
     }
 }

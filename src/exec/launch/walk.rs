@@ -2,6 +2,7 @@
 
 use crate::exec::launch::shells::Shell;
 use crate::exec::launch::wrapper::FailureStyle;
+use crate::image::NodeId;
 
 /// A program that was started and runs.
 #[derive(Debug)]
@@ -9,6 +10,8 @@ pub(crate) struct Ran {
     /// The name by which its file was opened, and the name of the file itself: `sh` and `busybox`.
     pub name: String,
     pub file: String,
+    /// The file itself, if it is in the image.
+    pub id: Option<NodeId>,
     pub argv: Vec<String>,
     /// Whether its libc passes a file that the kernel refuses to /bin/sh, as glibc's execvp does.
     pub falls_back: bool,
@@ -28,6 +31,8 @@ pub(crate) struct StartWalk {
     pub has_new_accounts: bool,
     /// An earlier command may have created directories.
     pub has_new_directories: bool,
+    /// An earlier command may have changed the owners and modes of files.
+    pub has_new_modes: bool,
 }
 
 /// The program that starts a command: it decides how the command is searched for and how a failure is reported.

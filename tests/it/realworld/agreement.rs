@@ -4,10 +4,10 @@
 //!     IMGARCH_ENGINES=1 IMGARCH_REALWORLD=agreement cargo test --test it agree -- --nocapture
 
 use std::path::Path;
-use std::process::Command;
 
+use super::chroot::Chroot;
 use super::expected::{Tree, amd64};
-use super::faults::{self, Bytes, Put};
+use super::faults::{Bytes, Put};
 use super::{image, scan, trees};
 use crate::kit::machine::{self, Need};
 use Bytes::{Compiled, Foreign, Narrow, Text};
@@ -281,20 +281,8 @@ fn the_documentation_has_the_table_of_agreement() {
 
 /// Runs the call of a case on the tree with these files on top. Returns whether it succeeded, and what it printed.
 fn run(directory: &Path, root: &Path, case: &Agreement, puts: &[&Put]) -> (bool, String) {
-    let [upper, work, merged] = ["upper", "work", "merged"].map(|name| directory.join(name));
-    for place in [&upper, &work, &merged] {
-        let _ = std::fs::remove_dir_all(place);
-        std::fs::create_dir(place).unwrap();
-    }
-    for put in puts {
-        faults::make_on(&upper, root, &TREE, put);
-    }
-    let mount = format!("lowerdir={},upperdir={},workdir={}", root.display(), upper.display(), work.display());
-    let script =
-        "mount -t overlay overlay -o \"$0\" \"$1\" && mount -t proc proc \"$1/proc\" && shift && exec chroot \"$@\"";
-    let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", script, &mount]).arg(&merged).arg(&merged).args(case.call);
-    let output = command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env_remove("LD_LIBRARY_PATH").output().unwrap();
+    let chroot = Chroot::new(directory, root, &TREE, puts.iter().copied());
+    let output = chroot.command(&[], "/", case.call).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }

@@ -15,6 +15,7 @@ use std::process::Command;
 
 mod agreement;
 mod cases;
+mod chroot;
 mod expected;
 mod faults;
 mod image;

@@ -14,16 +14,18 @@ mod supervisord;
 mod systemd;
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::chroot::Chroot;
 use super::expected::{Tree, amd64};
-use super::faults::{self, Bytes, Put};
+use super::faults::{Bytes, Put};
 use super::{image, scan, trees};
 use crate::kit::machine::{self, Need};
 
@@ -212,33 +214,14 @@ fn the_documentation_has_the_table_of_services() {
 
 /// Starts an image in a chroot. Returns how long it took until its program ran, or what was printed instead.
 fn run(directory: &Path, root: &Path, variant: &Variant, patience: Duration) -> Result<Duration, String> {
-    let directory = tempfile::tempdir_in(directory).unwrap();
-    let [upper, work, merged] = ["upper", "work", "merged"].map(|name| directory.path().join(name));
-    [&upper, &work, &merged].into_iter().for_each(|place| std::fs::create_dir(place).unwrap());
-    for put in variant.files.iter().map(put) {
-        match put {
-            Put::Gone(path) => {
-                let path = upper.join(path);
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                assert!(Command::new("mknod").arg(path).args(["c", "0", "0"]).status().unwrap().success());
-            }
-            put => faults::make_on(&upper, root, &TREE, &put),
-        }
-    }
     let service = variant.service;
-    std::fs::create_dir_all(upper.join(service.working_dir.trim_start_matches('/'))).unwrap();
+    let chroot = Chroot::new(directory, root, &TREE, &variant.files.iter().map(put).collect::<Vec<_>>());
+    let upper = chroot.upper();
     std::fs::create_dir_all(upper.join("mark")).unwrap();
-    assert!(Command::new("chmod").arg("1777").arg(upper.join("mark")).status().unwrap().success());
-    let mount = format!("lowerdir={},upperdir={},workdir={}", root.display(), upper.display(), work.display());
-    // Only these processes see the mounts, which end with them.
-    let script = "mount -t overlay overlay -o \"$0\" \"$1\" && mount -t proc proc \"$1/proc\" && mount --bind /dev \"$1/dev\" \
-                  && shift && exec chroot \"$@\"";
-    let output = std::fs::File::create(directory.path().join("output")).unwrap();
-    let mut command = Command::new("unshare");
-    command.args(["--pid", "--fork", "--mount", "--kill-child", "sh", "-c", script, &mount]).arg(&merged).arg(&merged);
-    command.args(["/usr/bin/env", "-i", "-C", service.working_dir]);
-    command.args(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"]);
-    command.args(service.env).args(service.call);
+    std::fs::set_permissions(upper.join("mark"), std::fs::Permissions::from_mode(0o1777)).unwrap();
+    let printed = tempfile::NamedTempFile::new_in(directory).unwrap();
+    let output = printed.reopen().unwrap();
+    let mut command = chroot.command(service.env, service.working_dir, service.call);
     command.stdin(Stdio::null()).stderr(output.try_clone().unwrap()).stdout(output);
     let start = Instant::now();
     let mut child = command.spawn().unwrap();
@@ -253,7 +236,7 @@ fn run(directory: &Path, root: &Path, variant: &Variant, patience: Duration) -> 
     }
     let _ = child.kill();
     child.wait().unwrap();
-    let printed = String::from_utf8_lossy(&std::fs::read(directory.path().join("output")).unwrap()).into_owned();
+    let printed = String::from_utf8_lossy(&std::fs::read(printed.path()).unwrap()).into_owned();
     if ran { Ok(start.elapsed()) } else { Err(printed) }
 }
 

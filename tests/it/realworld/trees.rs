@@ -8,10 +8,11 @@ use super::expected::{Base, Libc, Tree};
 use super::faults;
 use crate::kit::engines::MIRROR;
 
-/// The root file system of `tree`. If `directory` already contains it, it is used unchanged.
+/// The root file system of `tree`. If `directory` already contains it, only what programs left in it is deleted.
 pub fn build(directory: &Path, tree: &Tree) -> PathBuf {
     let root = directory.join(tree.name);
     if root.exists() {
+        clear(&root);
         return root;
     }
     let part = directory.join(format!("{}.part", tree.name));
@@ -26,8 +27,20 @@ pub fn build(directory: &Path, tree: &Tree) -> PathBuf {
     for put in tree.made {
         faults::make(&part, tree, put);
     }
+    clear(&part);
     std::fs::rename(&part, &root).unwrap();
     root
+}
+
+/// Deletes what only running programs create. cron, for example, skips `@reboot` if its file in `run` exists.
+fn clear(root: &Path) {
+    for directory in ["run", "tmp"].map(|name| root.join(name)).iter().filter(|directory| directory.exists()) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let is_directory = path.is_dir() && !path.is_symlink();
+            if is_directory { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }.unwrap();
+        }
+    }
 }
 
 fn debian(directory: &Path, tree: &Tree, root: &Path) {

@@ -6,15 +6,14 @@ use super::ending::ScriptEnd;
 use super::print::{echoed, printed};
 use super::state::{ExitStatus, ProgramStart, ScriptFlow, ShellState, ShellValue, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{ScriptInterpreter, ScriptSource, Shell, tools};
+use super::{ScriptInterpreter, ScriptSource, tools};
 use crate::exec::environment::DEFAULT_PATH;
 use crate::shell;
 
 /// Builtins that neither affect later commands nor start anything. Source: bash(1) and dash(1).
 const QUIET: &[&str] = &[
-    ":", "true", "alias", "bg", "bind", "caller", "complete", "compgen", "compopt", "disown", "enable", "fc", "fg",
-    "hash", "help", "history", "jobs", "kill", "logout", "times", "trap", "umask", "ulimit", "unalias", "suspend",
-    "dirs",
+    ":", "true", "bg", "bind", "caller", "complete", "compgen", "compopt", "disown", "enable", "fc", "fg", "hash",
+    "help", "history", "jobs", "kill", "logout", "times", "trap", "umask", "ulimit", "suspend", "dirs",
 ];
 
 impl ScriptInterpreter<'_, '_, '_> {
@@ -95,7 +94,7 @@ impl ScriptInterpreter<'_, '_, '_> {
                 }
                 return done(state, Truth::Yes);
             }
-            "cd" | "chdir" | "pushd" | "popd" => return self.change_directory(state, name, words),
+            "cd" | "chdir" | "pushd" | "popd" => return self.change_directory(state, name, words, line),
             "pwd" => {
                 let cwd = state.cwd.as_ref().map_or(HOLE.to_string(), |cwd| cwd.to_string());
                 state.print(&format!("{cwd}\n"));
@@ -127,9 +126,27 @@ impl ScriptInterpreter<'_, '_, '_> {
                 if words.iter().any(|word| word == "nocasematch") {
                     state.ignores_case = words.first().is_some_and(|word| word == "-s");
                 }
+                let is_set = words.first().is_some_and(|word| word == "-s");
+                if words.iter().any(|word| word == "execfail") {
+                    state.survives_exec = is_set;
+                }
+                if words.iter().any(|word| word == "expand_aliases") {
+                    state.expands_aliases = is_set;
+                }
                 if words.iter().any(|word| word == "nullglob") {
                     state.globs_to_nothing = words.first().is_some_and(|word| word == "-s");
                 }
+                return done(state, Truth::Yes);
+            }
+            "alias" => {
+                for (name, value) in words.iter().filter_map(|word| word.split_once('=')) {
+                    Rc::make_mut(&mut state.aliases).insert(text::plain(name), text::plain(value));
+                }
+                return done(state, Truth::Yes);
+            }
+            "unalias" => {
+                let aliases = Rc::make_mut(&mut state.aliases);
+                aliases.retain(|name, _| !words.iter().any(|word| word == name || word == "-a"));
                 return done(state, Truth::Yes);
             }
             "shift" => {
@@ -325,6 +342,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         if !text::is_known(&text) {
             state.is_open = true;
             state.has_unknown_commands = true;
+            state.has_unknown_variables = true;
             state.print_unknown();
             state.status = ExitStatus::from_truth(Truth::Maybe);
             return vec![state];
@@ -348,6 +366,7 @@ impl ScriptInterpreter<'_, '_, '_> {
             let mut state = state;
             state.is_open = true;
             state.has_unknown_commands = true;
+            state.has_unknown_variables = true;
             state.status = ExitStatus::from_truth(Truth::Maybe);
             return vec![state];
         }
@@ -386,7 +405,7 @@ impl ScriptInterpreter<'_, '_, '_> {
                 self.search_text(&state, &word, &env).or_else(|| {
                     // bash also searches the working directory.
                     let here = self.absolute(&state, &word)?;
-                    (self.kind == Shell::Bash && self.find_node(&here, true).is_some()).then_some(here)
+                    (self.kind.is_bash() && self.find_node(&here, true).is_some()).then_some(here)
                 })
             }
         };
@@ -410,6 +429,7 @@ impl ScriptInterpreter<'_, '_, '_> {
             _ => {
                 // The variables and functions that it sets are not known. If it does not exist, it may be mounted.
                 state.has_unknown_commands = true;
+                state.has_unknown_variables |= is_there;
                 state.is_open |= is_there;
                 state.status = ExitStatus::from_truth(Truth::Maybe);
                 vec![state]
@@ -419,7 +439,7 @@ impl ScriptInterpreter<'_, '_, '_> {
 }
 
 fn is_builtin(name: &str) -> bool {
-    let builtins = "exec command builtin type false test [ echo printf cd pushd popd pwd export readonly local declare typeset \
+    let builtins = "alias unalias exec command builtin type false test [ echo printf cd pushd popd pwd export readonly local declare typeset \
                     unset set shopt shift exit return break continue read mapfile readarray getopts let eval . source wait";
     builtins.split_whitespace().any(|builtin| builtin == name)
 }

@@ -17,8 +17,10 @@ use crate::shell::{AssignedValue, CommandKind, CommandList, RedirectKind, ShellC
 
 /// The table of users. Tools that add users count as writing it.
 const PASSWD: &str = "/etc/passwd";
+/// Stands for the owners and modes of all files, in the set of the paths that a script writes.
+const MODES: &str = "/*mode";
 /// Stands for all directories that a script creates, in the set of the paths that it writes.
-const DIRECTORIES: &str = "/*/";
+pub(super) const DIRECTORIES: &str = "/*/";
 
 impl<'a> ScriptInterpreter<'_, 'a, '_> {
     /// Runs a command with its redirections.
@@ -112,6 +114,9 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             }
             return vec![state];
         }
+        if !self.expand_alias(&mut state, &mut fields) {
+            return vec![state];
+        }
         let name = text::plain(&fields[0]);
         if !simple.words.is_empty() && !simple.declared.is_empty() {
             return self.declare(state, &name, &fields[1..], &simple.declared);
@@ -133,6 +138,23 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             state.status = before;
         }
         self.dispatch(state, &name, fields, sets, line, is_tested)
+    }
+
+    /// Replaces the name of a command by its alias. Returns false if what the alias runs is not known.
+    fn expand_alias(&self, state: &mut ShellState, fields: &mut Vec<String>) -> bool {
+        let name = text::plain(&fields[0]);
+        let Some(value) = state.aliases.get(&name).filter(|_| state.expands_aliases) else { return true };
+        // Quotes and operators would have to be parsed again.
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || " \t-_./:=,+%@".contains(c);
+        if !value.chars().all(is_plain) || value.trim().is_empty() || value.contains('=') {
+            state.is_open = true;
+            state.has_unknown_commands = true;
+            state.status = ExitStatus::from_truth(Truth::Maybe);
+            return false;
+        }
+        let words: Vec<String> = value.split_whitespace().map(str::to_string).collect();
+        fields.splice(..1, words);
+        true
     }
 
     /// Expands with the earlier `$?`, and keeps the status of a substitution.
@@ -254,11 +276,18 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         }
         let has_new_accounts = self.walk.has_new_accounts || state.written.contains(PASSWD);
         let has_new_directories = self.walk.has_new_directories || state.written.contains(DIRECTORIES);
-        let walk =
-            StartWalk { env, is_open: state.is_open, has_new_accounts, has_new_directories, ..self.walk.clone() };
+        let has_new_modes = self.walk.has_new_modes || state.written.contains(MODES);
+        let walk = StartWalk {
+            env,
+            is_open: state.is_open,
+            has_new_accounts,
+            has_new_directories,
+            has_new_modes,
+            ..self.walk.clone()
+        };
         let label = self.source.path.clone();
         let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == StartKind::Exec };
-        let flags = (walk.is_open, has_new_accounts, has_new_directories, walk.depth, how as u8, line);
+        let flags = (walk.is_open, has_new_accounts, has_new_directories, has_new_modes, walk.depth, how as u8, line);
         let call = (&argv, &walk.env, flags, &walk.user, &state.cwd, &label);
         // The map's own keys are random, so no image can hold two calls that are known to collide.
         let key = self.log.budget.memo.hasher().hash_one(call);
@@ -289,6 +318,9 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         if tools::makes_directories(&name) {
             Rc::make_mut(&mut state.written).insert(DIRECTORIES.to_string());
         }
+        if argv.iter().any(|word| tools::changes_modes(word)) {
+            Rc::make_mut(&mut state.written).insert(MODES.to_string());
+        }
         let is_missing = outcome.cause().is_some_and(|cause| is_missing(cause.kind));
         if is_missing && state.has_unknown_commands && !name.contains('/') {
             if how == StartKind::Exec {
@@ -298,7 +330,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             state.status = ExitStatus::from_truth(Truth::Maybe);
             return vec![state];
         }
-        if how == StartKind::Exec {
+        if how == StartKind::Exec && (outcome.is_alive() || !state.survives_exec) {
             self.end(&state, ScriptEnd::Becomes { outcome, steps, says, followed }, line);
             return Vec::new();
         }

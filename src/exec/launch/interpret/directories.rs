@@ -2,11 +2,13 @@
 
 use std::rc::Rc;
 
+use super::command::DIRECTORIES;
 use super::lines::version_key;
 use super::pattern;
 use super::state::{ExitStatus, ProgramStart, ShellState, StartKind};
 use super::text::{self, HOLE, Truth};
-use super::{MAX_TEXT, ScriptInterpreter};
+use super::{MAX_TEXT, ScriptInterpreter, Shell};
+use crate::exec::launch::walk::StartWalk;
 use crate::exec::outcome::{Death, Outcome};
 use crate::exec::{Cause, CauseKind};
 use crate::image::NodeKind;
@@ -58,7 +60,13 @@ impl ScriptInterpreter<'_, '_, '_> {
     }
 
     /// `cd`, `pushd` and `popd`.
-    pub(super) fn change_directory(&mut self, mut state: ShellState, name: &str, words: &[String]) -> Vec<ShellState> {
+    pub(super) fn change_directory(
+        &mut self,
+        mut state: ShellState,
+        name: &str,
+        words: &[String],
+        line: usize,
+    ) -> Vec<ShellState> {
         let target = words.iter().find(|word| !word.starts_with('-') || word.len() == 1).cloned();
         if name == "popd" && words.is_empty() {
             let earlier = Rc::make_mut(&mut state.pushed).pop();
@@ -92,6 +100,15 @@ impl ScriptInterpreter<'_, '_, '_> {
         let truth = match (&path, found) {
             (Some(_), Some(id)) if self.machine.rootfs.view(id).kind == crate::image::NodeKind::Directory => Truth::Yes,
             (Some(_), Some(_)) => Truth::No,
+            (Some(path), None) if self.is_certainly_absent(&state, path) => {
+                let refused = self.refused_directory(path, line);
+                let (mounted, mut absent) = state.fork(Truth::Usually(false));
+                if let Some(absent) = &mut absent {
+                    absent.status = refused;
+                }
+                let mounted = mounted.map(|state| ShellState { cwd: Some(path.as_str().into()), ..state });
+                return absent.into_iter().chain(mounted).collect();
+            }
             // It is created or mounted, or the script ends.
             _ => Truth::Maybe,
         };
@@ -100,6 +117,32 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         state.status = ExitStatus::from_truth(truth);
         vec![state]
+    }
+
+    /// Whether nothing before creates a directory that is not in the image.
+    fn is_certainly_absent(&self, state: &ShellState, path: &str) -> bool {
+        let walk = StartWalk {
+            is_open: state.is_open,
+            has_new_directories: self.walk.has_new_directories || state.written.contains(DIRECTORIES),
+            ..self.walk.clone()
+        };
+        self.machine.lacks(path, &walk)
+    }
+
+    /// The status of `cd` to a directory that does not exist.
+    fn refused_directory(&self, path: &str, line: usize) -> ExitStatus {
+        let code = if self.kind.is_bash() || self.kind == Shell::Busybox { 1 } else { 2 };
+        let text = format!("line {line} changes to the directory {path}, which is not in the image");
+        let cause = Cause { kind: CauseKind::MissingDirectory, text };
+        let outcome = Outcome::Dies { death: Death::Exit(code), at: self.source.path.clone(), cause };
+        let says = match self.kind {
+            Shell::Bash(_) => format!("{}: line {line}: cd: {path}: No such file or directory", self.source.path),
+            Shell::Dash => format!("{}: {line}: cd: can't cd to {path}", self.source.path),
+            Shell::Busybox => {
+                format!("{}: cd: line {line}: can't cd to {path}: No such file or directory", self.source.path)
+            }
+        };
+        self.failed(outcome, Vec::new(), vec![says], line, false)
     }
 
     /// `find DIR... TESTS -exec CMD {} ;`

@@ -415,14 +415,15 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         match name {
             "PWD" => state.cwd.as_ref().map_or_else(hole, |cwd| Looked::Text(cwd.to_string())),
-            "UID" | "EUID" if self.kind == super::Shell::Bash => Looked::Text(self.user_number()),
+            "UID" | "EUID" if self.kind.is_bash() => Looked::Text(self.user_number()),
             "BASH_SOURCE" => Looked::List(vec![self.source.path.clone()]),
             "IFS" => Looked::Text(" \t\n".to_string()),
             "HOME" => Looked::Text(self.home()),
             "HOSTNAME" | "RANDOM" | "SECONDS" | "LINENO" | "PPID" | "BASHPID" | "OSTYPE" | "MACHTYPE" | "HOSTTYPE"
             | "FUNCNAME" | "OLDPWD" | "SHLVL" | "SHELLOPTS" | "BASHOPTS" | "OPTARG" | "OPTIND" | "REPLY"
             | "PIPESTATUS" | "BASH_REMATCH" | "TERM" | "EPOCHSECONDS" | "_" => hole(),
-            "BASH" | "BASH_VERSION" | "BASH_VERSINFO" if self.kind == super::Shell::Bash => hole(),
+            "BASH" | "BASH_VERSION" | "BASH_VERSINFO" if self.kind.is_bash() => hole(),
+            _ if state.has_unknown_variables => hole(),
             // A user may set it.
             _ => Looked::Text(SOFT.to_string()),
         }

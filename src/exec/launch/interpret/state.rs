@@ -30,6 +30,13 @@ pub struct ShellState {
     pub is_open: bool,
     /// The script ran the commands of a file that is not known, so names may be functions.
     pub has_unknown_commands: bool,
+    /// The script ran commands that are not known, so unset variables may be set.
+    pub has_unknown_variables: bool,
+    /// `shopt -s execfail`: a failed `exec` does not end the script.
+    pub survives_exec: bool,
+    /// What `alias` replaces names with. bash does so only after `shopt -s expand_aliases`.
+    pub aliases: Rc<BTreeMap<String, String>>,
+    pub expands_aliases: bool,
     pub globs_to_nothing: bool,
     /// `shopt -s nocasematch`
     pub ignores_case: bool,
@@ -266,6 +273,12 @@ impl ShellState {
         self.ends_on_error &= other.ends_on_error;
         self.is_open |= other.is_open;
         self.has_unknown_commands |= other.has_unknown_commands;
+        self.has_unknown_variables |= other.has_unknown_variables;
+        self.survives_exec |= other.survives_exec;
+        self.expands_aliases |= other.expands_aliases;
+        if self.aliases != other.aliases {
+            Rc::make_mut(&mut self.aliases).extend(other.aliases.as_ref().clone());
+        }
         self.globs_to_nothing |= other.globs_to_nothing;
         self.ignores_case |= other.ignores_case;
         if self.written != other.written {

@@ -164,6 +164,11 @@ pub(super) fn adds_accounts(name: &str) -> bool {
     ["useradd", "adduser", "usermod", "groupadd", "addgroup", "groupmod", "newusers", "chpasswd"].contains(&base)
 }
 
+/// Whether a word of a command, as in `find -exec chown`, changes owners or modes.
+pub(super) fn changes_modes(word: &str) -> bool {
+    matches!(word.rsplit('/').next(), Some("chown" | "chmod" | "chgrp" | "setfacl" | "install" | "usermod"))
+}
+
 /// Whether a program may create directories, itself or by a command that it runs.
 pub(super) fn makes_directories(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);

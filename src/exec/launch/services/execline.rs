@@ -1,31 +1,53 @@
 //! execline scripts: sequences of words, in which each program starts the next. Source: the execline language,
 //! skarnet.org.
 
-/// Programs of execline and s6 that exec the rest of their words, with the number of words that they use themselves.
-const CHAINS: &[(&str, usize)] = &[
-    ("cd", 1),
-    ("s6-cd", 1),
-    ("emptyenv", 0),
-    ("export", 2),
-    ("unexport", 1),
-    ("fdmove", 2),
-    ("fdclose", 1),
-    ("redirfd", 2),
-    ("importas", 2),
-    ("import", 1),
-    ("define", 2),
-    ("multidefine", 1),
-    ("with-contenv", 0),
-    ("s6-setuidgid", 1),
-    ("s6-envuidgid", 1),
-    ("s6-softlimit", 0),
-    ("s6-notifyoncheck", 0),
-    ("s6-setsid", 0),
-    ("s6-envdir", 1),
-    ("umask", 1),
-    ("exec", 0),
-    ("nice", 0),
-    ("env", 0),
+use std::collections::BTreeMap;
+
+use crate::exec::environment::variable;
+
+/// A word and its line.
+type Token = (String, usize);
+
+/// A program that execs the rest of its words.
+struct ChainProgram {
+    name: &'static str,
+    /// Options with a value.
+    valued: &'static [&'static str],
+    /// The number of words that it uses itself.
+    takes: usize,
+}
+
+const fn row(name: &'static str, valued: &'static [&'static str], takes: usize) -> ChainProgram {
+    ChainProgram { name, valued, takes }
+}
+
+const LIMITS: &[&str] = &["-a", "-c", "-d", "-f", "-l", "-m", "-o", "-p", "-r", "-s", "-t"];
+
+/// Programs of execline and s6 that exec the rest of their words.
+const CHAINS: &[ChainProgram] = &[
+    row("cd", &[], 1),
+    row("s6-cd", &[], 1),
+    row("emptyenv", &[], 0),
+    row("export", &[], 2),
+    row("unexport", &[], 1),
+    row("fdmove", &[], 2),
+    row("fdclose", &[], 1),
+    row("redirfd", &[], 2),
+    row("importas", &["-D", "-d"], 2),
+    row("import", &["-D", "-d"], 1),
+    row("define", &["-d"], 2),
+    row("multidefine", &["-d"], 1),
+    row("with-contenv", &[], 0),
+    row("s6-setuidgid", &[], 1),
+    row("s6-envuidgid", &[], 1),
+    row("s6-softlimit", LIMITS, 0),
+    row("s6-notifyoncheck", &["-3", "-s", "-T", "-t", "-w", "-n", "-c"], 0),
+    row("s6-setsid", &[], 0),
+    row("s6-envdir", &["-c"], 1),
+    row("umask", &[], 1),
+    row("exec", &["-a"], 0),
+    row("nice", &["-n"], 0),
+    row("env", &["-u", "-C"], 0),
 ];
 /// Programs that run a block first and then the rest.
 const BLOCKS: &[&str] =
@@ -36,21 +58,57 @@ pub(in crate::exec::launch) fn is_script(word: &str) -> bool {
     !word.starts_with('-') && !word.ends_with("/execlineb")
 }
 
-/// Returns the commands of a script, each with its line: those in blocks, and the one that the script execs.
-pub(in crate::exec::launch) fn commands(text: &str) -> Vec<(Vec<String>, usize)> {
+/// Returns the commands of a script, each with its line: those in blocks, and the one that the script execs. Variables
+/// whose value is known are replaced.
+pub(in crate::exec::launch) fn commands(text: &str, env: &[String]) -> Vec<(Vec<String>, usize)> {
     let tokens = tokens(text);
     let mut found = Vec::new();
-    chain(&tokens, &mut found, 0);
+    chain(&tokens, &mut found, &mut Variables { env, own: BTreeMap::new() }, 0);
     found
 }
 
-fn chain(tokens: &[(String, usize)], found: &mut Vec<(Vec<String>, usize)>, depth: usize) {
+/// The variables of a script, and of the environment from which it imports others.
+struct Variables<'e> {
+    env: &'e [String],
+    own: BTreeMap<String, String>,
+}
+
+impl Variables<'_> {
+    /// Reads `define NAME VALUE`, `importas NAME VARIABLE` and `import NAME`.
+    fn define(&mut self, program: &str, options: &[Token], words: &[Token]) {
+        let word = |at: usize| words.get(at).map(|(word, _)| word.clone());
+        let default = options.windows(2).find(|pair| pair[0].0 == "-D").map(|pair| pair[1].0.clone());
+        let value = match program {
+            "define" => word(1),
+            "importas" => word(1).and_then(|name| variable(self.env, &name).map(str::to_string)).or(default),
+            "import" => word(0).and_then(|name| variable(self.env, &name).map(str::to_string)).or(default),
+            _ => return,
+        };
+        if let (Some(name), Some(value)) = (word(0), value) {
+            let value = self.replaced(&value);
+            self.own.insert(name, value);
+        }
+    }
+
+    fn replaced(&self, word: &str) -> String {
+        let mut text = word.to_string();
+        for (name, value) in &self.own {
+            text = text.replace(&format!("${{{name}}}"), value);
+            if text == format!("${name}") || text.starts_with(&format!("${name}/")) {
+                text = format!("{value}{}", &text[1 + name.len()..]);
+            }
+        }
+        text
+    }
+}
+
+fn chain(tokens: &[Token], found: &mut Vec<(Vec<String>, usize)>, variables: &mut Variables<'_>, depth: usize) {
     let mut rest = tokens;
-    let mut directory: Option<&str> = None;
+    let mut directory: Option<String> = None;
     while let Some(((word, line), after)) = rest.split_first() {
         let base = word.rsplit('/').next().unwrap_or(word);
         if BLOCKS.contains(&base) && depth < 8 {
-            let mut after = skip_options(after);
+            let (_, mut after) = options(after, &[]);
             let mut blocks = 0;
             while let Some(((open, _), inner)) = after.split_first().filter(|((word, _), _)| word == "{" || blocks == 0)
             {
@@ -62,20 +120,22 @@ fn chain(tokens: &[(String, usize)], found: &mut Vec<(Vec<String>, usize)>, dept
                     continue;
                 }
                 let end = closing(inner);
-                chain(&inner[..end], found, depth + 1);
+                chain(&inner[..end], found, variables, depth + 1);
                 after = inner.get(end + 1..).unwrap_or_default();
                 blocks += 1;
             }
             rest = after;
-        } else if let Some((name, takes)) = CHAINS.iter().find(|(name, _)| *name == base) {
-            let words = skip_options(after);
-            if matches!(*name, "cd" | "s6-cd") {
-                directory = words.first().map(|(word, _)| word.as_str());
+        } else if let Some(program) = CHAINS.iter().find(|program| program.name == base) {
+            let (options, words) = options(after, program.valued);
+            variables.define(program.name, options, words);
+            if matches!(program.name, "cd" | "s6-cd") {
+                directory = words.first().map(|(word, _)| variables.replaced(word));
             }
-            rest = words.get(*takes..).unwrap_or_default();
+            rest = words.get(program.takes..).unwrap_or_default();
         } else {
-            let mut words: Vec<String> = rest.iter().map(|(word, _)| word.clone()).collect();
-            if let Some(directory) = directory.filter(|_| words[0].contains('/') && !words[0].starts_with('/')) {
+            let mut words: Vec<String> = rest.iter().map(|(word, _)| variables.replaced(word)).collect();
+            if let Some(directory) = directory.as_ref().filter(|_| words[0].contains('/') && !words[0].starts_with('/'))
+            {
                 words[0] = format!("{}/{}", directory.trim_end_matches('/'), words[0].trim_start_matches("./"));
             }
             found.push((words, *line));
@@ -84,13 +144,17 @@ fn chain(tokens: &[(String, usize)], found: &mut Vec<(Vec<String>, usize)>, dept
     }
 }
 
-fn skip_options(tokens: &[(String, usize)]) -> &[(String, usize)] {
-    let options = tokens.iter().take_while(|(word, _)| word.starts_with('-')).count();
-    &tokens[options..]
+/// Splits off the options, of which some have a value.
+fn options<'t>(tokens: &'t [Token], valued: &[&str]) -> (&'t [Token], &'t [Token]) {
+    let mut at = 0;
+    while let Some((word, _)) = tokens.get(at).filter(|(word, _)| word.starts_with('-')) {
+        at += if valued.contains(&word.as_str()) { 2 } else { 1 };
+    }
+    tokens.split_at(at.min(tokens.len()))
 }
 
 /// Returns the end of the block that was opened.
-fn closing(tokens: &[(String, usize)]) -> usize {
+fn closing(tokens: &[Token]) -> usize {
     let mut open = 1usize;
     for (at, (word, _)) in tokens.iter().enumerate() {
         open = match word.as_str() {
@@ -105,7 +169,7 @@ fn closing(tokens: &[(String, usize)]) -> usize {
     tokens.len()
 }
 
-fn tokens(text: &str) -> Vec<(String, usize)> {
+fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -143,7 +207,8 @@ mod tests {
     use super::commands;
 
     fn check(text: &str, expected: &[&str]) {
-        let found: Vec<String> = commands(text).into_iter().map(|(words, _)| words.join(" ")).collect();
+        let found: Vec<String> =
+            commands(text, &["DIR=/srv".to_string()]).into_iter().map(|(words, _)| words.join(" ")).collect();
         assert_eq!(found, expected, "{text}");
     }
 
@@ -154,5 +219,8 @@ mod tests {
         check("export A b\ncd /srv/app\n./server -x", &["/srv/app/server -x"]);
         check("/etc/s6-overlay/scripts/init", &["/etc/s6-overlay/scripts/init"]);
         check("foreground { a", &["a"]);
+        check("importas -D /app BIN BIN\nfdmove -c 2 1\n$BIN -x", &["/app -x"]);
+        check("importas -i D DIR\ncd $D\n./app $OTHER", &["/srv/app $OTHER"]);
+        check("define N app\ns6-softlimit -o 1024\ns6-notifyoncheck -n 3\n/srv/${N}", &["/srv/app"]);
     }
 }

@@ -22,7 +22,7 @@ use crate::exec::launch::walk::StartWalk;
 use crate::exec::log::{Certainty, Followed, Link, Log, Risk};
 use crate::exec::outcome::{Outcome, lossy};
 use crate::exec::{Cause, CauseKind, Death, Errno};
-use crate::image::{NodeId, NodeKind};
+use crate::image::{NodeId, NodeKind, ResolveError};
 
 /// Maximum number of services of one supervisor that are followed.
 const MAX_SERVICES: usize = 64;
@@ -141,6 +141,9 @@ pub(super) struct SupervisedService {
     pub by: String,
     pub line: usize,
     pub runs: Runs,
+    /// Whether it fails if its program does not exist, although services of this kind of supervisor need not be
+    /// installed: a service of the image's author.
+    pub missing: Option<Certainty>,
 }
 
 /// How long a service runs, as seen from the services after it.
@@ -177,6 +180,7 @@ impl SupervisedService {
             by: by.to_string(),
             line,
             runs: Runs::Alongside,
+            missing: None,
         }
     }
 
@@ -240,7 +244,7 @@ impl ExecMachine<'_> {
                 scanned::services(self, directory.map_or(".", String::as_str))
             }
             Supervisor::Runsvdir => scanned::runit(self, argv),
-            Supervisor::S6Overlay => scanned::s6_overlay(self, argv),
+            Supervisor::S6Overlay => scanned::s6_overlay(self, argv, &walk.env),
             Supervisor::One => argv.last().map(|directory| scanned::supervised(self, directory)),
             Supervisor::RunParts => scheduled::run_parts(self, argv),
             Supervisor::Systemd => units::systemd(self),
@@ -281,7 +285,8 @@ impl ExecMachine<'_> {
         let moved = service.working_dir.as_deref().filter(|directory| is_known(directory));
         let moved = moved.and_then(|directory| self.machine_in(directory));
         let machine = moved.as_ref().unwrap_or(self);
-        let outer_env = &walk.env;
+        let changed = service.user.as_deref().and_then(|user| machine.as_user(user, walk));
+        let machine = changed.as_ref().unwrap_or(machine);
         let mut walk = walk.clone();
         walk.env.extend(service.env);
         let argv = match service.command {
@@ -315,13 +320,21 @@ impl ExecMachine<'_> {
             }
             return;
         }
-        // supervisord looks for the program in its own directory and PATH before it changes to the service's directory.
-        // Seen with supervisord 4.2.
-        let is_there = kind != Supervisor::Supervisord || self.on_path(&name, outer_env).is_some();
+        // supervisord looks for the program in its own directory before it changes to the service's directory, with the
+        // PATH of the service. Seen with supervisord 4.2.
+        let is_there = kind != Supervisor::Supervisord || self.on_path(&name, &walk.env).is_some();
         let Some(path) = machine.on_path(&name, &walk.env).filter(|_| is_there) else {
-            if kind.needs_programs() && !mounts::is_made(self.rootfs, &name) {
-                let cause = Cause { kind: CauseKind::MissingProgram, text: format!("{name} is not in the image") };
-                let certainty = if walk.is_open { Certainty::Possible } else { Certainty::Certain };
+            let is_needed = kind.needs_programs() || service.missing.is_some();
+            if is_needed && !mounts::is_made(self.rootfs, &name) {
+                let text = match machine.cwd.walk(self.rootfs, name.as_bytes(), &|_| true) {
+                    Err(ResolveError::Missing(absent)) if absent != name.as_bytes() && name.contains('/') => {
+                        format!("{name} leads to {}, which is not in the image", lossy(&absent))
+                    }
+                    _ => format!("{name} is not in the image"),
+                };
+                let cause = Cause { kind: CauseKind::MissingProgram, text };
+                let by_state = if walk.is_open { Certainty::Possible } else { Certainty::Certain };
+                let certainty = service.missing.unwrap_or(by_state);
                 let outcome = Outcome::fails(Errno::ENOENT, name.as_bytes(), cause);
                 log.risks.push(Risk { outcome, steps: Vec::new(), by, line, certainty });
             }

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{SupervisedService, entries, execline, from_cwd, is_executable, text_of};
+use super::{MAX_FILES, SupervisedService, entries, execline, from_cwd, is_executable, text_of};
 use crate::exec::kernel::binfmt::ExecMachine;
+use crate::exec::outcome::lossy;
+use crate::image::NodeKind;
 
 /// The directory of s6-overlay 3's service definitions.
 const S6_RC: &str = "/etc/s6-overlay/s6-rc.d";
@@ -15,15 +17,36 @@ const BUNDLES: &[&str] = &[S6_RC, "/etc/s6-overlay/user-bundles.d"];
 pub(super) fn services(machine: &ExecMachine<'_>, directory: &str) -> Option<Vec<SupervisedService>> {
     machine.rootfs.resolve(directory).ok()?;
     let mut services = Vec::new();
-    for (path, _) in entries(machine, directory) {
-        let name = path.rsplit('/').next().unwrap_or("");
+    for path in names(machine, directory) {
         // A `down` file keeps a service from being started.
-        if name.starts_with('.') || machine.rootfs.resolve(format!("{path}/down")).is_ok() {
+        if machine.rootfs.resolve(format!("{path}/down")).is_ok() {
             continue;
         }
-        services.extend(supervised(machine, &path));
+        let own = supervised(machine, &path);
+        let run = format!("{path}/run");
+        if own.iter().all(|service| service.by != from_cwd(machine, &run)) {
+            services.push(SupervisedService::of_words(vec![run.clone()], &run, 1));
+        }
+        services.extend(own);
     }
     Some(services)
+}
+
+/// Returns the entries of a scan directory that are directories, and the links that lead to nothing.
+fn names(machine: &ExecMachine<'_>, directory: &str) -> Vec<String> {
+    let Ok(id) = machine.rootfs.resolve(directory) else { return Vec::new() };
+    let children = machine.rootfs.children(id).take(MAX_FILES).map(|child| lossy(child.name));
+    let paths = children
+        .filter(|name| !name.starts_with('.'))
+        .map(|name| format!("{}/{name}", directory.trim_end_matches('/')));
+    let mut found: Vec<String> = paths
+        .filter(|path| match machine.rootfs.resolve(path) {
+            Ok(id) => machine.rootfs.view(id).kind == NodeKind::Directory,
+            Err(_) => true,
+        })
+        .collect();
+    found.sort();
+    found
 }
 
 /// Returns the programs of one service directory: its own and its logger's.
@@ -106,7 +129,7 @@ pub(super) fn runit(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<Su
 
 /// Versions 2 and 3. Returns the scripts of `cont-init.d`, the services of `services.d` and s6-rc, and the call's own
 /// command.
-pub(super) fn s6_overlay(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
+pub(super) fn s6_overlay(machine: &ExecMachine<'_>, argv: &[String], env: &[String]) -> Option<Vec<SupervisedService>> {
     let mut found = Vec::new();
     for directory in ["/etc/cont-init.d", "/custom-cont-init.d"] {
         for (path, _) in entries(machine, directory) {
@@ -138,7 +161,7 @@ pub(super) fn s6_overlay(machine: &ExecMachine<'_>, argv: &[String]) -> Option<V
             "oneshot" => {
                 let up = format!("{path}/up");
                 if let Some(text) = text_of(machine, &up) {
-                    let commands = execline::commands(&text).into_iter();
+                    let commands = execline::commands(&text, env).into_iter();
                     tasks.extend(commands.map(|(words, line)| SupervisedService::of_words(words, &up, line).before()));
                 }
             }

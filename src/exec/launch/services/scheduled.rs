@@ -15,6 +15,9 @@ pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<Sup
         let path = from_cwd(machine, argv.iter().skip(1).rfind(|word| !word.starts_with('-'))?);
         return Some(table(&text_of(machine, &path)?, &path, false));
     }
+    if name == "anacron" {
+        return anacron(machine, argv);
+    }
     let mut services = Vec::new();
     // The tables of the image's author come before those of its packages.
     let is_read = |path: &String| name != "cron" || path.rsplit('/').next().is_some_and(is_plain_name);
@@ -48,6 +51,32 @@ pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<Sup
             }
         }
     }
+    Some(services)
+}
+
+/// Returns the jobs of /etc/anacrontab. `-u` and `-T` start none. Source: anacron(8), anacrontab(5).
+fn anacron(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
+    let starts_none =
+        |word: &String| word.starts_with('-') && !word.starts_with("--") && word.contains(['u', 'T', 'V', 'h']);
+    if argv.iter().skip(1).any(starts_none) {
+        return Some(Vec::new());
+    }
+    let path = option(argv, &["-t"]).unwrap_or_else(|| "/etc/anacrontab".to_string());
+    let text = text_of(machine, &path)?;
+    let mut env = Vec::new();
+    let mut services = Vec::new();
+    for (at, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.starts_with('#')) {
+        let mut fields = line.split_whitespace();
+        if let Some((name, value)) = line.split_once('=').filter(|(name, _)| !name.trim().contains(char::is_whitespace))
+        {
+            env.push(format!("{}={}", name.trim(), value.trim()));
+        } else if fields.by_ref().take(3).count() == 3 {
+            let command = fields.collect::<Vec<_>>().join(" ");
+            let service = SupervisedService::of_shell(&command, &path, at + 1);
+            services.push(SupervisedService { env: env.clone(), ..service });
+        }
+    }
+    services.retain(|service| service.command != super::ServiceCommand::Shell(String::new()));
     Some(services)
 }
 

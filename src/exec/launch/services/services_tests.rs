@@ -202,7 +202,8 @@ fn a_service_whose_program_is_not_in_the_image_cannot_start() {
     check(&["/usr/bin/supervisord"], &[conf("[program:web]\nautostart = False\ncommand=/srv/none\n")], &[]);
     check(&["/usr/bin/supervisord"], &[conf("[program:web]\ncommand=/dev/fd/3\n")], &[]);
     let unit = ("etc/systemd/system/multi-user.target.wants/a.service", 0o644, "[Service]\nExecStart=/srv/none\n");
-    check(&["/usr/lib/systemd/systemd"], &[unit], &[]);
+    let missing = ["/etc/systemd/system/multi-user.target.wants/a.service:2 ENOENT missing-program"];
+    check(&["/usr/lib/systemd/systemd"], &[unit], &missing);
     let service = ("etc/s6/web/run", 0o755, "#!/bin/sh\nexec /srv/none\n");
     check(&["/usr/bin/s6-svscan", "/etc/s6"], &[service], &["/etc/s6/web/run:1 exit 127 missing-file"]);
     // An earlier program may have created it.
@@ -480,3 +481,6 @@ fn supervisord_does_not_start_a_service_in_a_missing_directory() {
     supervised("none", &exits);
     supervised("%(ENV_NONE)s", &[]);
 }
+
+#[path = "author_tests.rs"]
+mod author;

@@ -142,8 +142,8 @@ impl ExecMachine<'_> {
         }
     }
 
-    /// Whether a path is certain not to be a directory when supervisord starts.
-    fn lacks(&self, path: &str, walk: &StartWalk) -> bool {
+    /// Whether a path is certain not to be a directory when a program needs it.
+    pub(in crate::exec::launch) fn lacks(&self, path: &str, walk: &StartWalk) -> bool {
         // Engines create these.
         const MADE: [&str; 6] = ["/", "/dev", "/etc", "/proc", "/run", "/sys"];
         let is_open = walk.is_open || walk.has_new_directories;

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{MAX_FILES, ServiceCommand, SupervisedService, entries, text_of, words_of};
 use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::ExecMachine;
+use crate::exec::log::Certainty;
+use crate::exec::outcome::lossy;
 
 const UNIT_DIRECTORIES: &[&str] = &["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 /// Targets whose services a booted container starts.
@@ -62,7 +64,9 @@ fn load(machine: &ExecMachine<'_>, name: &str) -> Option<Unit> {
     let path = paths.chain(wanted).find(exists)?;
     // The first file of that name decides, also if it is a link to /dev/null, which masks the unit.
     let text = text_of(machine, &path)?;
-    unit.is_own = path.starts_with(UNIT_DIRECTORIES[0]);
+    // A link there may be an alias of a unit of the distribution.
+    let real = machine.rootfs.resolve(&path).map(|id| lossy(&machine.rootfs.path(id))).unwrap_or_default();
+    unit.is_own = real.starts_with(UNIT_DIRECTORIES[0]);
     unit.read(&text, &path);
     for path in drop_ins(machine, &[template.as_str(), name]) {
         unit.read(&text_of(machine, &path).unwrap_or_default(), &path);
@@ -107,6 +111,8 @@ struct Unit {
     names: Option<String>,
     /// It is in the directory of the image's author.
     is_own: bool,
+    /// It is only started under conditions.
+    has_condition: bool,
 }
 
 impl Unit {
@@ -122,6 +128,7 @@ impl Unit {
             pulls: Vec::new(),
             names: None,
             is_own: false,
+            has_condition: false,
         }
     }
 
@@ -170,6 +177,7 @@ impl Unit {
             "Requires" | "Wants" | "BindsTo" | "Upholds" => {
                 self.pulls.extend(value.split_whitespace().map(str::to_string));
             }
+            key if key.starts_with("Condition") || key.starts_with("Assert") => self.has_condition = true,
             "Unit" | "Service" => self.names = Some(value.to_string()),
             "EnvironmentFile" => self.env_files.push(value.trim_start_matches('-').to_string()),
             "Environment" => self.env.extend(words_of(&format!("x {value}")).into_iter().skip(1)),
@@ -194,7 +202,10 @@ impl Unit {
     }
 
     fn into_services(self, machine: &ExecMachine<'_>) -> Vec<SupervisedService> {
-        let Unit { before, main, mut env, env_files, working_dir, user, .. } = self;
+        let Unit { before, main, mut env, env_files, working_dir, user, is_own, has_condition, .. } = self;
+        // Programs that run before may create files.
+        let certainty = if before.is_empty() { Certainty::Certain } else { Certainty::Possible };
+        let missing = (is_own && !has_condition).then_some(certainty);
         for path in env_files {
             let text = text_of(machine, &path).unwrap_or_default();
             let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
@@ -207,7 +218,8 @@ impl Unit {
             if let ServiceCommand::Words(words) = &mut service.command {
                 *words = std::mem::take(words).into_iter().flat_map(|word| expanded(word, &env)).collect();
             }
-            SupervisedService { env: env.clone(), working_dir: working_dir.clone(), user: user.clone(), ..service }
+            let (env, working_dir, user) = (env.clone(), working_dir.clone(), user.clone());
+            SupervisedService { env, working_dir, user, missing, ..service }
         };
         before.into_iter().chain(main).map(with).collect()
     }
@@ -216,17 +228,29 @@ impl Unit {
 /// Expands the variables of a word: `$NAME` is split into words, `${NAME}` is not. Source: systemd.service(5), "Command
 /// lines".
 fn expanded(word: String, env: &[String]) -> Vec<String> {
-    if let Some(name) =
-        word.strip_prefix('$').filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+    if let Some(name) = word
+        .strip_prefix('$')
+        .filter(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
     {
         return variable(env, name).map_or_else(Vec::new, words_of);
     }
     let (mut text, mut rest) = (String::new(), word.as_str());
-    while let Some((before, after)) = rest.split_once("${") {
-        let Some((name, after)) = after.split_once('}') else { break };
+    while let Some((before, after)) = rest.split_once('$') {
         text.push_str(before);
-        text.push_str(variable(env, name).unwrap_or_default());
-        rest = after;
+        rest = match (after.strip_prefix('$'), after.strip_prefix('{').and_then(|after| after.split_once('}'))) {
+            (Some(after), _) => {
+                text.push('$');
+                after
+            }
+            (None, Some((name, after))) => {
+                text.push_str(variable(env, name).unwrap_or_default());
+                after
+            }
+            (None, None) => {
+                text.push('$');
+                after
+            }
+        };
     }
-    vec![(text + rest).replace("$$", "$")]
+    vec![text + rest]
 }

@@ -75,6 +75,16 @@ const RUNIT: &[Service] = &[
         call: &["/usr/local/my_start"],
         ..SERVICE
     },
+    Service {
+        name: "a link to a service",
+        files: &[("etc/service/a", Link("/etc/sv/a")), ("etc/sv/a/run", Script("#!/bin/sh\nexec /srv/app/svc\n"))],
+        call: &["/usr/bin/runsvdir", "-P", "/etc/service"],
+        faults: &[
+            ("dangling link", &[("etc/service/a", Link("/etc/sv/b"))]),
+            ("another name", &[("etc/sv/a/run", Gone), ("etc/sv/a/run.sh", Script("#!/bin/sh\nexec /srv/app/svc\n"))]),
+        ],
+        ..SERVICE
+    },
 ];
 
 const DAEMONTOOLS: &[Service] = &[

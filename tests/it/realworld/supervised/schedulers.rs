@@ -63,6 +63,9 @@ const CRON: &[Service] = &[
     },
 ];
 
+/// The container must not end before the programs in the background run.
+const OPENRC_CALL: &[&str] = &["/bin/sh", "-c", "/sbin/openrc default && sleep 9"];
+
 const OPENRC: &[Service] = &[
     Service {
         name: "a program in the background",
@@ -75,7 +78,7 @@ const OPENRC: &[Service] = &[
             ),
             ("etc/runlevels/default/a", Link("/etc/init.d/a")),
         ],
-        call: &["/sbin/openrc", "default"],
+        call: OPENRC_CALL,
         ..SERVICE
     },
     Service {
@@ -89,7 +92,7 @@ const OPENRC: &[Service] = &[
             ),
             ("etc/runlevels/default/a", Link("/etc/init.d/a")),
         ],
-        call: &["/sbin/openrc", "default"],
+        call: OPENRC_CALL,
         ..SERVICE
     },
     Service {
@@ -104,7 +107,7 @@ const OPENRC: &[Service] = &[
             ),
             ("etc/runlevels/default/a", Link("/etc/init.d/a")),
         ],
-        call: &["/sbin/openrc", "default"],
+        call: OPENRC_CALL,
         ..SERVICE
     },
     Service {
@@ -114,7 +117,7 @@ const OPENRC: &[Service] = &[
             ("etc/conf.d/a", Settings("APP_BIN=/srv/app/svc\nARGS=x\n")),
             ("etc/runlevels/default/a", Link("/etc/init.d/a")),
         ],
-        call: &["/sbin/openrc", "default"],
+        call: OPENRC_CALL,
         ..SERVICE
     },
     Service {
@@ -123,7 +126,7 @@ const OPENRC: &[Service] = &[
             ("etc/init.d/a", Script("#!/sbin/openrc-run\nsupervisor=supervise-daemon\ncommand=/srv/app/svc\n")),
             ("etc/runlevels/default/a", Link("/etc/init.d/a")),
         ],
-        call: &["/sbin/openrc", "default"],
+        call: OPENRC_CALL,
         ..SERVICE
     },
 ];

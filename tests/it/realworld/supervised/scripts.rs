@@ -341,4 +341,44 @@ const SCRIPT: &[Service] = &[
         call: &["/ep.pl"],
         ..SERVICE
     },
+    Service {
+        name: "a login shell",
+        files: &[
+            ("ep.sh", Script("#!/bin/bash -l\nexec appd\n")),
+            ("root/.bash_profile", Settings("PATH=\"$PATH:/srv/app\"\n")),
+        ],
+        call: &["/ep.sh"],
+        program: "srv/app/appd",
+        faults: &[("not a login shell", &[("ep.sh", Script("#!/bin/bash\nexec appd\n"))])],
+        ..SERVICE
+    },
+    Service {
+        name: "a file with variables",
+        files: &[
+            ("ep.sh", Script("#!/bin/sh\nset -a\n. /app.env\nset +a\nexec $BIN $OPTS\n")),
+            ("app.env", Settings("# ours\nBIN=/srv/app/svc\nOPTS=\"--a --b\"\n")),
+        ],
+        call: &["/ep.sh"],
+        faults: &[("CRLF line ends", &[("app.env", Settings("BIN=/srv/app/svc\r\nOPTS=\r\n"))])],
+        ..SERVICE
+    },
+    Service {
+        name: "an alias",
+        files: &[("ep.sh", Script("#!/bin/sh\nalias launch=\"env X=1 nice\"\nlaunch /srv/app/svc\n"))],
+        call: &["/ep.sh"],
+        ..SERVICE
+    },
+    Service {
+        name: "a directory, then the server",
+        files: &[("ep.sh", Script("#!/bin/sh\ncd /srv/app && exec ./svc\n"))],
+        call: &["/ep.sh"],
+        faults: &[("missing directory", &[("ep.sh", Script("#!/bin/sh\ncd /srv/application && exec ./svc\n"))])],
+        ..SERVICE
+    },
+    Service {
+        name: "exec that may fail",
+        files: &[("ep.sh", Script("#!/bin/bash\nshopt -s execfail\nexec /opt/none\nexec /srv/app/svc\n"))],
+        call: &["/ep.sh"],
+        ..SERVICE
+    },
 ];

@@ -255,4 +255,16 @@ const SUPERVISORD: &[Service] = &[
         )],
         ..SERVICE
     },
+    Service {
+        name: "its own PATH",
+        files: &[(
+            "etc/sv.conf",
+            Settings(
+                "[supervisord]\nnodaemon=true\n[program:a]\nenvironment=PATH=\"/srv/app:%(ENV_PATH)s\"\ncommand=appd --x\n",
+            ),
+        )],
+        call: &["/usr/bin/supervisord", "-n", "-c", "/etc/sv.conf"],
+        program: "srv/app/appd",
+        ..SERVICE
+    },
 ];

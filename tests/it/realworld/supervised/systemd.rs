@@ -277,4 +277,25 @@ const SYSTEMD: &[Service] = &[
         is_run: false,
         ..SERVICE
     },
+    Service {
+        name: "a program and a dollar sign",
+        files: &[
+            ("usr/lib/systemd/systemd", Program),
+            ("usr/sbin/init", Link("/lib/systemd/systemd")),
+            (
+                "etc/systemd/system/a.service",
+                Settings("[Service]\nExecStart=/bin/sh -c \"D=/srv/app; exec $${D}/svc\"\n"),
+            ),
+            ("etc/systemd/system/b.service", Settings("[Service]\nExecStart=/usr/bin/true\n")),
+            ("etc/systemd/system/multi-user.target.wants/a.service", Link("/etc/systemd/system/a.service")),
+            ("etc/systemd/system/multi-user.target.wants/b.service", Link("/etc/systemd/system/b.service")),
+        ],
+        call: &["/sbin/init"],
+        faults: &[(
+            "missing program",
+            &[("etc/systemd/system/b.service", Settings("[Service]\nExecStart=/srv/app/none\n"))],
+        )],
+        is_run: false,
+        ..SERVICE
+    },
 ];
