@@ -2,6 +2,7 @@
 //! cluster, through the caller's connection.
 
 pub mod answer;
+mod baseline;
 #[cfg(feature = "kube")]
 pub mod case;
 pub mod cause;
