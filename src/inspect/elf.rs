@@ -25,11 +25,12 @@ use crate::platform::{Class, Endian};
 const TABLE_LIMIT: u64 = 64 << 10;
 /// Source: fs/binfmt_elf.c, `elf_ppnt->p_filesz > PATH_MAX`.
 const INTERP_LIMIT: u64 = 4096;
-/// The dynamic symbol, string and version tables are at the start of a file. Those of the largest libraries exceed this
-/// limit.
-const TABLES_LIMIT: u64 = 10 << 20;
+/// The dynamic symbol, string and version tables are at the start of a file. A program of Go that exports all of its
+/// functions has 12 MiB of them. Those of the largest libraries exceed this limit.
+const TABLES_LIMIT: u64 = 16 << 20;
 /// Bytes to keep before the dynamic section, for tables that tools such as patchelf put there.
 const BEFORE_DYNAMIC: u64 = 1 << 20;
+const _: () = assert!(TABLES_LIMIT + 2 * BEFORE_DYNAMIC <= super::window::KEEP_LIMIT as u64);
 /// Go's linker reserves the first 4 KiB for all headers, including section headers. Source: cmd/link/internal/ld
 /// ELFRESERVE.
 const EARLY_SECTIONS: u64 = 4096;
