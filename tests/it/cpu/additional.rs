@@ -49,7 +49,6 @@ pub const ADDITIONAL: &[Package] = &[
         &["openjdk-21-jre-headless"],
         &["/usr/lib/jvm/java-21-openjdk-amd64/bin/java", "-version"],
     ),
-    debian("chromium", Bookworm, &["chromium"], &["/usr/lib/chromium/chromium", "--version"]),
     debian("haproxy", Trixie, &["haproxy"], &["/usr/sbin/haproxy", "-vv"]),
     debian("memcached", Trixie, &["memcached"], &["/usr/bin/memcached", "--version"]),
     debian("caddy", Trixie, &["caddy"], &["/usr/bin/caddy", "version"]),
@@ -61,22 +60,10 @@ pub const ADDITIONAL: &[Package] = &[
     debian("sbcl", Bookworm, &["sbcl"], &["/usr/bin/sbcl", "--version"]),
     // Python modules and programs in wheels.
     pip(
-        "openvino",
-        X86_64,
-        &["openvino", "numpy==1.26.4"],
-        "import openvino\nprint(openvino.Core().available_devices)\n",
-    ),
-    pip(
         "xgboost",
         X86_64,
         &["--no-deps", "xgboost==2.1.4", "numpy==1.26.4", "scipy==1.14.1"],
         "import xgboost\nprint(xgboost.build_info()['USE_OPENMP'])\n",
-    ),
-    pip(
-        "catboost",
-        X86_64,
-        &["--no-deps", "catboost", "numpy==1.26.4", "six", "pandas==2.2.3", "python-dateutil", "pytz", "tzdata"],
-        "import _catboost\nprint(_catboost._library_init)\n",
     ),
     pip("stringzilla", X86_64, &["stringzilla"], "import stringzilla\nprint(stringzilla.Str('x' * 99).count('x'))\n"),
     pip("gmpy2 (GMP)", X86_64, &["gmpy2"], "import gmpy2\nprint(gmpy2.powmod(3, 10**40, 10**50 + 7))\n"),
@@ -113,12 +100,6 @@ pub const ADDITIONAL: &[Package] = &[
     pip("pymupdf", X86_64, &["pymupdf"], "import pymupdf\nprint(pymupdf.open().page_count)\n"),
     pip("curl-cffi", X86_64, &["curl-cffi"], "import curl_cffi\nprint(curl_cffi.Curl().version())\n"),
     pip("xxhash", X86_64, &["xxhash"], "import xxhash\nprint(xxhash.xxh3_64_hexdigest(b'text' * 99))\n"),
-    pip(
-        "paddlepaddle",
-        X86_64,
-        &["--no-deps", "paddlepaddle==2.6.2", "numpy==1.26.4", "protobuf==3.20.3"],
-        "import importlib.util as u, sys\np = sys.path[-1] + '/paddle/base/libpaddle.so'\nu.module_from_spec(u.spec_from_file_location('libpaddle', p))\n",
-    ),
     pip(
         "onnxruntime 1.16",
         X86_64,

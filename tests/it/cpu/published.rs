@@ -19,6 +19,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("litert", "Nehalem", PLUGINS),
     ("litert", "Haswell", PLUGINS),
     ("litert", "cortex-a53", PLUGINS),
+    ("numba", "core2duo", "not about the CPU: one of its thread pools, which it tries first, needs libtbb.so.12"),
 ];
 
 const PLUGINS: &str = "imgarch also judges its plugins, which it loads only on request";

@@ -346,6 +346,8 @@ fn emulate(root: &Path, machine: Machine, cpu: &Cpu, call: &[String]) -> Ended {
     command.env_clear().envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/tmp"), ("LANG", "C.UTF-8")]);
     // Threads make emulation slow.
     command.envs([("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"), ("RAYON_NUM_THREADS", "1")]);
+    // A JVM reserves a quarter of the machine's memory.
+    command.env("JAVA_TOOL_OPTIONS", "-Xmx256m");
     let output = command.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null()).output().unwrap();
     ended(&output)
 }
