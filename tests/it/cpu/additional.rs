@@ -127,12 +127,6 @@ pub const ADDITIONAL: &[Package] = &[
         &["tflite-runtime", "numpy==1.26.4"],
         "import tflite_runtime.interpreter as t\nprint(t.Interpreter)\n",
     ),
-    pip(
-        "pyarrow 12",
-        X86_64,
-        &["pyarrow==12.0.1", "numpy==1.26.4"],
-        "import pyarrow, pyarrow.compute\nprint(pyarrow.compute.sum(pyarrow.array(range(100))))\n",
-    ),
     wheel("zig", &["ziglang==0.13.0"], &["/usr/local/lib/python3.11/dist-packages/ziglang/zig", "version"]),
     wheel("cmake", &["cmake==3.31.6"], &["/usr/local/lib/python3.11/dist-packages/cmake/data/bin/cmake", "--version"]),
     wheel("ty", &["ty"], &["/usr/local/lib/python3.11/dist-packages/bin/ty", "--version"]),
@@ -157,12 +151,6 @@ pub const ADDITIONAL: &[Package] = &[
         X86_64,
         &["@rspack/binding-linux-x64-gnu"],
         "console.log(typeof require('@rspack/binding-linux-x64-gnu'))\n",
-    ),
-    npm(
-        "oxc-parser",
-        X86_64,
-        &["oxc-parser"],
-        "console.log(require('oxc-parser').parseSync('a.js', 'let a = 1').errors.length)\n",
     ),
     npm(
         "xxhash (Node.js)",
