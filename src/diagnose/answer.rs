@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 #[cfg(feature = "kube")]
 use std::collections::BTreeMap;
 
+use super::baseline;
 use super::cause::{Likelihood, Suspect};
 use super::file::{self, StartPath, judged};
 use super::log_source::LogSource;
@@ -135,10 +136,22 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
                 let filled = fill(row.cure);
                 if filled.is_empty() { vec![names.build()] } else { filled }
             }
-            None if cure.is_empty() => fill(row.cure),
+            None if cure.is_empty() => {
+                baseline_builds(first.suspect, evidence).into_iter().chain(fill(row.cure)).collect()
+            }
             None => cure,
         },
     })
+}
+
+/// The builds for older CPUs of the programs that the messages, the image's name or its findings name.
+fn baseline_builds(suspect: Suspect, evidence: &Evidence<'_>) -> Vec<String> {
+    if suspect != Suspect::CpuLevel {
+        return Vec::new();
+    }
+    let lines = evidence.symptoms.iter().map(|symptom| symptom.line.as_str());
+    let names = [&evidence.names.image, &evidence.names.path].into_iter().flatten().map(String::as_str);
+    baseline::cures(lines.chain(names))
 }
 
 /// A message about a container that runs: what is missing did not end it.

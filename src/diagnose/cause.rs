@@ -226,7 +226,7 @@ suspects! {
     CpuLevel "cpu-level",
         "the program needs a newer CPU than the node has",
         ["imgarch scan {image} --target {target}", "imgarch nodes"],
-        ["build for the oldest CPU it must run on (x86-64-v1, armv8-a), use a base image for that CPU, or restrict the nodes by instance type"];
+        ["in a virtual machine, choose another CPU type: host, or x86-64-v3 instead of kvm64 or qemu64", "build for the oldest CPU it must run on (x86-64-v1, armv8-a), use a base image for that CPU, or restrict the nodes by instance type"];
     PageSize "page-size",
         "the program is built for smaller memory pages than the node's kernel uses",
         ["kubectl debug node/{node} -it --profile=general --image=debian:stable-slim -- getconf PAGESIZE", "getconf PAGESIZE   # on the node", "imgarch scan {image} --target {target},page=64k"],

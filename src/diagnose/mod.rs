@@ -3,6 +3,7 @@
 
 mod aftermath;
 pub mod answer;
+mod baseline;
 #[cfg(feature = "kube")]
 pub mod case;
 pub mod cause;

@@ -159,6 +159,10 @@ fn is_builders(line: &str) -> bool {
     false
 }
 
+fn refuses_cpu(speaker: Speaker, all: &[Symptom]) -> bool {
+    all.iter().any(|other| other.speaker == speaker && other.sign == Sign::CpuLevel)
+}
+
 fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> {
     use Suspect::*;
     let path = symptom.path.as_deref();
@@ -263,6 +267,8 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::EmulatorCrash => vec![(Emulator, Likely)],
         Sign::EmulatorNotRegistered => vec![(EmulatorNotRegistered, Likely)],
         Sign::EmulatorIncomplete => vec![(Emulator, Possible)],
+        // sharp tries every build, and the CPU is why it refuses the one for this platform.
+        Sign::PackageForeign if refuses_cpu(symptom.speaker, all) => Vec::new(),
         Sign::PackageForeign => vec![(ForeignPackage, Certain)],
         Sign::ModuleMissing => vec![(ForeignPackage, Likely), (MissingLibrary, Possible)],
         Sign::PackageRefused => vec![(WrongArchitecture, Likely), (ForeignPackage, Possible)],

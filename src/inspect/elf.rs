@@ -25,11 +25,16 @@ use crate::platform::{Class, Endian};
 const TABLE_LIMIT: u64 = 64 << 10;
 /// Source: fs/binfmt_elf.c, `elf_ppnt->p_filesz > PATH_MAX`.
 const INTERP_LIMIT: u64 = 4096;
-/// The dynamic symbol, string and version tables are at the start of a file. Those of the largest libraries exceed this
-/// limit.
-const TABLES_LIMIT: u64 = 10 << 20;
+/// The dynamic symbol, string and version tables are at the start of a file. A program of Go that exports all of its
+/// functions has 12 MiB of them. Those of the largest libraries exceed this limit.
+const TABLES_LIMIT: u64 = 16 << 20;
 /// Bytes to keep before the dynamic section, for tables that tools such as patchelf put there.
 const BEFORE_DYNAMIC: u64 = 1 << 20;
+const _: () = assert!(TABLES_LIMIT + 2 * BEFORE_DYNAMIC <= super::window::KEEP_LIMIT as u64);
+/// Bytes to keep at the start of a file whose program headers come late, and just before them. BOLT puts new headers and
+/// code after all other segments, of which the last has the dynamic section.
+const BEFORE_LATE_TABLE: u64 = 10 << 20;
+const NEAR_LATE_TABLE: u64 = 6 << 20;
 /// Go's linker reserves the first 4 KiB for all headers, including section headers. Source: cmd/link/internal/ld
 /// ELFRESERVE.
 const EARLY_SECTIONS: u64 = 4096;
@@ -250,8 +255,10 @@ fn program_headers(start: &ElfStart, window: &mut Window<'_>) -> Vec<Segment> {
     let is_readable = u64::from(header.e_phentsize) == size && (1..=TABLE_LIMIT).contains(&len);
     let Some(end) = table_end(header).filter(|end| is_readable && *end <= window.size()) else { return Vec::new() };
     if end > window.position() {
-        // It is not known yet which bytes before the table are needed, so all of them are kept.
-        window.want(0, end.min(TABLES_LIMIT));
+        // It is not known yet which bytes before the table are needed.
+        window.want(0, end.min(BEFORE_LATE_TABLE));
+        let from = header.e_phoff.saturating_sub(NEAR_LATE_TABLE).max(BEFORE_LATE_TABLE);
+        window.want(from, header.e_phoff.saturating_sub(from));
         window.want(header.e_phoff, len);
         window.pass(end);
     }

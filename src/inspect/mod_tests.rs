@@ -190,10 +190,13 @@ fn a_table_of_64_kib_is_read_and_a_larger_one_is_not() {
 #[test]
 fn a_table_or_loader_path_at_the_end_of_the_file_is_found() {
     let builder = ElfBuilder { has_late_table: true, has_late_interp: true, ..ElfBuilder::amd64() };
-    let bytes = builder.interp("/lib64/ld-linux-x86-64.so.2").needed("libc.so.6").padding(3 << 20).build();
-    let elf = elf_of(&bytes);
-    assert_eq!(elf.loader(), Some(b"/lib64/ld-linux-x86-64.so.2".as_slice()));
-    assert_eq!(elf.dynamic.unwrap().needed, ["libc.so.6"]);
+    let builder = builder.interp("/lib64/ld-linux-x86-64.so.2").needed("libc.so.6");
+    for padding in [3 << 20, 30 << 20] {
+        let elf = elf_of(&builder.clone().padding(padding).build());
+        assert_eq!(elf.loader(), Some(b"/lib64/ld-linux-x86-64.so.2".as_slice()), "{padding}");
+        let dynamic = elf.dynamic.unwrap();
+        assert_eq!((dynamic.needed, dynamic.is_partial), (vec!["libc.so.6".to_string()], false), "{padding}");
+    }
 }
 
 #[test]

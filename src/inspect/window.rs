@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// Maximum bytes to keep of one file. It bounds the memory of a worker, and all tables other than symbol tables are
 /// smaller.
-pub const KEEP_LIMIT: usize = 14 << 20;
+pub const KEEP_LIMIT: usize = 20 << 20;
 
 /// Maximum buffer that a worker keeps between files, so that it is usually allocated once.
 const IDLE_LIMIT: usize = 1 << 20;

@@ -101,7 +101,7 @@ codes! {
     EntrypointCpuLevel "entrypoint-cpu-level" Error,
         "the container's program needs a newer CPU than the target has",
         "the program ends with exit code 127 (`CPU ISA level is lower than required`), 132 (illegal instruction) or 1",
-        "build for the oldest CPU it must run on, or restrict the nodes";
+        "build for the oldest CPU it must run on, give the virtual machine another CPU type (host or x86-64-v3 instead of kvm64), or restrict the nodes";
     EntrypointDies "entrypoint-dies" Error,
         "the container's program starts and is killed immediately",
         "the kernel kills it with a signal and no message: exit code 139",

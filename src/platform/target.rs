@@ -63,7 +63,7 @@ fn suggestion(names: &[&str]) -> String {
 }
 
 const PROPERTIES: &[&str] =
-    &["page", "aarch32", "ia32", "x32", "level", "features", "emulates", "kernel", "engine", "caps"];
+    &["page", "aarch32", "ia32", "x32", "cpu", "level", "features", "emulates", "kernel", "engine", "caps"];
 
 /// Parses `linux/arm64`, `linux/arm64,aarch32=no,page=64k`, `graviton4,page=64k`, `x86-64-v3`, `host`, `k8s:prod`,
 /// `nodes.json`.
@@ -125,6 +125,12 @@ fn similar_names(head: &str) -> Vec<&'static str> {
     if longest < 3 { Vec::new() } else { names().filter(|name| shared(name) == longest).take(5).collect() }
 }
 
+/// Some profiles of an architecture.
+fn examples(arch: Arch) -> String {
+    let names = super::PROFILES.iter().filter(|row| row.arch == arch).map(|row| row.name);
+    names.take(5).collect::<Vec<_>>().join(", ")
+}
+
 fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetError> {
     let (key, value) = property.split_once('=').unwrap_or((property, ""));
     let arch = target.node.arch;
@@ -165,6 +171,13 @@ fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetEr
             only("x32", arch == Arch::Amd64, "amd64")?;
             target.node.x32 = yes_or_no("x32")?;
         }
+        "cpu" => {
+            let row = profile::by_name(value).filter(|row| row.arch == arch);
+            let row = row.ok_or_else(|| refuse("cpu", &format!("a profile of {arch}, such as {}", examples(arch))))?;
+            let described = row.node();
+            (target.node.isa, target.node.features) = (described.isa, described.features);
+            target.node.aarch32 = described.aarch32;
+        }
         "level" => {
             let levels = levels(arch);
             only("level", !levels.is_empty(), "amd64, arm64, arm, ppc64le, s390x, riscv64")?;
@@ -175,7 +188,8 @@ fn apply(text: &str, target: &mut Target, property: &str) -> Result<(), TargetEr
             target.node.isa = Fact::Known(found.ok_or_else(|| refuse("level", &allowed()))?.1);
         }
         "features" => {
-            only("features", matches!(arch, Arch::Amd64 | Arch::Arm64 | Arch::Arm), "amd64, arm64, arm")?;
+            let has_features = CpuFeature::ALL.iter().any(|feature| feature.arch() == arch);
+            only("features", has_features, "amd64, arm64, arm, riscv64")?;
             let (is_absent, name) = match value.strip_prefix('-') {
                 Some(name) => (true, name),
                 None => (false, value.strip_prefix('+').unwrap_or(value)),

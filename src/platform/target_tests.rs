@@ -95,7 +95,7 @@ fn an_error_names_the_property_and_what_it_may_be() {
     check_error(
         "arm64,pages=4k",
         "target \"arm64,pages=4k\": unknown property \"pages\"; \
-         expected one of page, aarch32, ia32, x32, level, features, emulates, kernel, engine, caps",
+         expected one of page, aarch32, ia32, x32, cpu, level, features, emulates, kernel, engine, caps",
     );
     check_error("windows/amd64", "target \"windows/amd64\" is not a Linux platform; only Linux nodes are supported");
     check_error(
@@ -131,4 +131,26 @@ fn a_node_is_written_as_it_is_read() {
 fn an_instance_type_is_its_profile() {
     let target = given("m7g.large,page=4k");
     assert_eq!((target.name.as_str(), target.node.aarch32), ("m7g.large,page=4k", Fact::Known(true)));
+}
+
+#[test]
+fn a_cpu_refines_a_platform_and_can_be_refined() {
+    let target = given("linux/amd64,cpu=kvm64");
+    assert_eq!((target.node.isa, target.platform), (Fact::Known(Isa::X86(1)), Platform::linux(Arch::Amd64)));
+    assert_eq!(target.node.features.has(CpuFeature::Cx16, target.node.isa), Fact::Known(true));
+    let target = given("linux/amd64,cpu=SandyBridge-IBRS,page=4k,features=-aes");
+    assert_eq!(target.node.features.has(CpuFeature::Avx, target.node.isa), Fact::Known(true));
+    assert_eq!(target.node.features.has(CpuFeature::Aesni, target.node.isa), Fact::Known(false));
+    assert_eq!(given("arm64,cpu=rpi-4").node.isa, Fact::Known(Isa::Arm64(8, 0)));
+    check_error(
+        "linux/amd64,cpu=rpi-4",
+        "target \"linux/amd64,cpu=rpi-4\": invalid cpu=rpi-4; expected a profile of amd64, such as x86-64-v1, x86-64-v2, x86-64-v3, x86-64-v4, qemu64",
+    );
+}
+
+#[test]
+fn a_risc_v_cpu_has_features() {
+    let target = given("riscv64,level=rva20,features=+zba,-zbb");
+    assert_eq!(target.node.features.has(CpuFeature::Zba, target.node.isa), Fact::Known(true));
+    assert_eq!(target.node.features.has(CpuFeature::Zbb, target.node.isa), Fact::Known(false));
 }

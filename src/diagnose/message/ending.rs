@@ -84,6 +84,8 @@ message_table! { TABLE:
         "app[812]: unhandled signal 4 code 0x1 at 0x0000003fb5c1e0d4";
     Kernel IllegalInstruction, "undefined instruction: pc=",
         "app (812): undefined instruction: pc=b6f1a3c4";
+    Program IllegalInstruction, "crashed by signal: 4,",
+        "7:M 30 Nov 2026 10:00:00.000 # Redis 7.4.1 crashed by signal: 4, si_code: 2";
     Systemd IllegalInstruction, "with signal 4/ILL",
         "systemd-coredump[812]: Process 811 (app) of user 0 terminated abnormally with signal 4/ILL, processing...";
     Jvm IllegalInstruction, "SIGILL (0x4)",

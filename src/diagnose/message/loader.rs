@@ -116,6 +116,16 @@ message_table! { TABLE:
         "Error: your CPU does not support the AVX instruction set.";
     CpuCheck CpuLevel, "requires a CPU that supports {=level} instructions",
         "error: this build requires a CPU that supports AVX2 instructions";
+    CpuCheck CpuLevel, "was built using {level} instructions, which your CPU and/or operating system do not support",
+        "RuntimeError: This version of jaxlib was built using AVX instructions, which your CPU and/or operating system do not support.";
+    CpuCheck CpuLevel, "does not meet the minimum requirements for use of the Intel(R)",
+        "Intel oneMKL FATAL ERROR: This system does not meet the minimum requirements for use of the Intel(R) oneAPI Math Kernel Library.";
+    CpuCheck CpuLevel, "both the operating system and the processor support Intel(R) {level} instructions",
+        "Please verify that both the operating system and the processor support Intel(R) MOVBE, F16C, FMA, BMI, LZCNT and AVX2 instructions.";
+    DotNet CpuLevel, "required instruction sets are not supported by the current CPU",
+        "The required instruction sets are not supported by the current CPU.";
+    Sharp CpuLevel, "Prebuilt binaries for {platform} require {=level} microarchitecture",
+        "Unsupported CPU: Prebuilt binaries for Linux x64 require v2 microarchitecture";
     // The kernel.
     Glibc KernelTooOld, "FATAL: kernel too old",
         "FATAL: kernel too old";

@@ -73,7 +73,7 @@ speakers! {
     NumPy "NumPy", "numpy numpy/_core/src/common/npy_cpu_features.c; numpy/__init__.py";
     TensorFlow "TensorFlow", "tensorflow core/platform/cpu_feature_guard.cc";
     MongoDb "MongoDB", "docker-library/mongo docker-entrypoint.sh";
-    CpuCheck "a program's CPU check", "ClickHouse main.cpp, Qt qsimd.cpp, Chromium, polars _cpu_check.py, NVIDIA entrypoint.d";
+    CpuCheck "a program's CPU check", "ClickHouse main.cpp, Qt qsimd.cpp, Chromium, polars _cpu_check.py, jaxlib cpu_feature_guard.c, Intel oneMKL and compilers, NVIDIA entrypoint.d";
     Ruby "Ruby", "Ruby errno; bundler lib/bundler/definition.rb";
     Php "PHP", "php-src main/php_ini.c, ext/standard/dl.c, Zend/zend_extensions.c";
     Server "a server", "postgres src/backend/utils/fmgr/dfmgr.c; nginx src/core/nginx.c; httpd modules/mappers/mod_so.c; MariaDB sql/sql_plugin.cc";

@@ -195,6 +195,15 @@ fn thumb_address(address: u32) -> u64 {
 }
 
 impl ArmDecoder {
+    /// The constants in the registers.
+    pub fn constants(&self) -> Vec<u64> {
+        let constant = |value: &ArmValue| match value {
+            ArmValue::Constant(value) => Some(u64::from(*value)),
+            ArmValue::Unknown | ArmValue::Slot(_) => None,
+        };
+        self.values.iter().filter_map(constant).collect()
+    }
+
     pub fn arguments(&self) -> [Callee; 2] {
         [0, 1].map(|register: usize| self.values[register].pointer())
     }

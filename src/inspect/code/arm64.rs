@@ -184,6 +184,15 @@ fn displacement(word: u32, low: u32, bits: u32) -> u64 {
 }
 
 impl Arm64Decoder {
+    /// The constants in the registers.
+    pub fn constants(&self) -> Vec<u64> {
+        let constant = |value: &Arm64Value| match value {
+            Arm64Value::Constant(value) => Some(*value),
+            Arm64Value::Unknown | Arm64Value::Slot(_) | Arm64Value::Memory => None,
+        };
+        self.values.iter().filter_map(constant).collect()
+    }
+
     pub fn arguments(&self) -> [Callee; 2] {
         [0, 1].map(|register: usize| self.values[register].pointer())
     }

@@ -22,6 +22,15 @@ impl CodeDecoder {
         }
     }
 
+    /// The constants in the registers, and the one that the instruction at `address` stores.
+    pub fn constants(&self, code: &[u8], address: u64) -> Vec<u64> {
+        match self {
+            CodeDecoder::X86(decoder) => decoder.constants(code, address),
+            CodeDecoder::Arm64(decoder) => decoder.constants(),
+            CodeDecoder::Arm(decoder) => decoder.constants(),
+        }
+    }
+
     /// The instruction's name: lower case, in the syntax of GNU as.
     pub fn mnemonic(machine: DecodedArch, code: &[u8], address: u64) -> String {
         match machine {

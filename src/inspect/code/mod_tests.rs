@@ -80,6 +80,17 @@ fn an_instruction_after_a_pointer_test_is_probable() {
 }
 
 #[test]
+fn a_loop_over_a_container_is_probable_and_a_choice_between_tables_is_a_guard() {
+    // mov 0x110(%rip),%rdi; lea DISTANCE(%rip),%rbx; cmp %rbx,%rdi; je +4; vxorps; ret
+    let code = |distance: u32| {
+        let lea = [&[0x48, 0x8d, 0x1d][..], &distance.to_le_bytes()].concat();
+        [&[0x48, 0x8b, 0x3d, 0x10, 1, 0, 0][..], &lea, &[0x48, 0x39, 0xdf, 0x74, 4], &AVX, &[0xc3]].concat()
+    };
+    assert_eq!(x86(&code(0x100)).probable.keys().collect::<Vec<_>>(), [&CpuFeature::Avx]);
+    assert!(x86(&code(0x4000)).probable.is_empty());
+}
+
+#[test]
 fn every_branch_of_a_function_that_queries_the_cpu_is_a_guard() {
     // cpuid; test %rbx,%rbx; je +4; vxorps; ret
     let code = [&[0x0f, 0xa2, 0x48, 0x85, 0xdb, 0x74, 4][..], &AVX, &[0xc3]].concat();

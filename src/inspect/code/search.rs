@@ -112,7 +112,11 @@ impl<'b> CodeSearch<'b> {
         if is_entry {
             for main in self.handed_over(address) {
                 self.follow(root, main);
-                for inner in self.stub_of(main) {
+                let (inner, is_rust) = self.stub_of(main);
+                for inner in inner {
+                    if is_rust {
+                        self.follow(root, inner);
+                    }
                     self.suppose(root, inner);
                 }
             }
@@ -305,15 +309,41 @@ impl<'b> CodeSearch<'b> {
         main.filter(|main| self.binary.code(*main).is_some() && is_function(main)).into_iter().collect()
     }
 
-    /// The function that a short `main`, such as Rust's, passes to its language's runtime.
-    fn stub_of(&mut self, main: u64) -> Vec<u64> {
+    /// The functions that a short `main` passes to its language's runtime, and whether that is Rust's, which calls its
+    /// one function always. Rust's `main` passes the function's address, or that of a closure on the stack which holds it.
+    fn stub_of(&mut self, main: u64) -> (Vec<u64>, bool) {
         let function = self.decode(main);
         if function.cost > STUB || function.blocks.len() > 1 {
-            return Vec::new();
+            return (Vec::new(), false);
         }
-        let calls = function.blocks.iter().flat_map(|(_, block)| block.calls());
-        let pointers = calls.filter_map(|arguments| self.argument(arguments[0]));
-        pointers.filter(|inner| self.binary.is_function_start(*inner)).collect()
+        let mut inner = self.constants(main, function.cost);
+        let (mut is_rust, events) = (false, function.blocks.iter().flat_map(|(_, block)| &block.events));
+        for event in events {
+            if let CodeEvent::Calls(callee, arguments) = event {
+                inner.extend(self.argument(arguments[0]));
+                let Some(Pointer::Here(called)) = self.resolve(*callee) else { continue };
+                inner.retain(|address| *address != called);
+                is_rust |= self.binary.function(called).is_some_and(|name| name.contains("lang_start"));
+            }
+        }
+        inner.retain(|inner| *inner != main && self.binary.is_function_start(*inner));
+        inner.sort_unstable();
+        inner.dedup();
+        is_rust &= inner.len() == 1;
+        (inner, is_rust)
+    }
+
+    /// The constants in the registers, and those that are stored, in a run of instructions.
+    fn constants(&self, start: u64, count: usize) -> Vec<u64> {
+        let mut decoder = CodeDecoder::new(self.binary.machine);
+        let (mut at, mut found) = (start, Vec::new());
+        for _ in 0..count {
+            let Some(bytes) = self.binary.code(at) else { break };
+            let Some(step) = decoder.step(&mut decoder.run(bytes, at)) else { break };
+            found.extend(decoder.constants(bytes, at));
+            at = step.next;
+        }
+        found
     }
 
     fn shows_no_return(&mut self, start: u64, depth: usize) -> bool {

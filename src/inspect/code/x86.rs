@@ -58,6 +58,9 @@ enum Flags {
     Word,
 }
 
+/// Maximum bytes between a container's pointer and its end, which are in the same object.
+const CONTAINER: u64 = 64;
+
 #[derive(Clone, Default)]
 pub struct X86Decoder {
     values: [X86Value; 16],
@@ -141,6 +144,13 @@ impl X86Decoder {
         Some((address, size, number))
     }
 
+    /// Whether a pointer in a variable is compared with an address next to the variable: a C++ map or list is empty, or
+    /// ends, if its pointer leads back to itself.
+    fn is_own_end(&self, instruction: &Instruction) -> bool {
+        let pair = [instruction.op0_register(), instruction.op1_register()].map(|register| self.value(register));
+        matches!(pair, [X86Value::Slot(slot), X86Value::Constant(end)] if slot.abs_diff(end) <= CONTAINER)
+    }
+
     /// Updates the flags and the destination after an instruction that does not branch.
     fn note(&mut self, instruction: &Instruction) {
         let mnemonic = instruction.mnemonic();
@@ -176,7 +186,8 @@ impl X86Decoder {
                 let is_pair = mnemonic == Mnemonic::Cmp
                     && size == 8
                     && instruction.op1_kind() == OpKind::Register
-                    && !matches!(self.value(instruction.op1_register()), X86Value::Constant(_));
+                    && (!matches!(self.value(instruction.op1_register()), X86Value::Constant(_))
+                        || self.is_own_end(instruction));
                 self.flags = match size {
                     _ if is_pair => Flags::Plain,
                     _ if is_tainted || is_bits => Flags::Doubtful,
@@ -241,6 +252,19 @@ impl X86Decoder {
                 *value = if register == 0 { X86Value::Returned } else { X86Value::Unknown };
             }
         }
+    }
+
+    /// The constants in the registers, and the one that the instruction at `address` stores.
+    pub fn constants(&self, code: &[u8], address: u64) -> Vec<u64> {
+        let constant = |value: &X86Value| match value {
+            X86Value::Constant(value) => Some(*value),
+            X86Value::Unknown | X86Value::Slot(_) | X86Value::Variable(..) | X86Value::Returned | X86Value::Memory => {
+                None
+            }
+        };
+        let stored = decode(code, address).filter(|found| found.mnemonic() == Mnemonic::Mov);
+        let stored = stored.filter(|found| found.op1_kind() == OpKind::Immediate32to64);
+        self.values.iter().filter_map(constant).chain(stored.map(|found| found.immediate(1))).collect()
     }
 
     pub fn arguments(&self) -> [Callee; 2] {

@@ -21,6 +21,9 @@ struct BuildChoice {
 /// Source: polars 2.1, `polars/_plr.py`: it tries `_polars_runtime_compat` before the other builds.
 const CHOICES: &[BuildChoice] = &[BuildChoice { builds: "/_polars_runtime_", fallback: "/_polars_runtime_compat/" }];
 
+/// Starts of the words after a module's name that mark it as the build for a CPU with a feature.
+const CPU_WORDS: &[&str] = &["avx", "sse4", "fma", "neon", "sve", "haswell", "skylake", "icelake", "sapphirerapids"];
+
 /// A module that asks the CPU itself when it is imported, and raises an error where the feature is missing.
 struct OwnCheck {
     /// The end of its path.
@@ -68,7 +71,21 @@ pub fn judge(files: &FileRuleInput<'_>) -> Vec<Finding> {
     found.into_values().collect()
 }
 
+/// The same module for every CPU, if `path` is named as a build for some: `_swigfaiss_avx2.so` next to `_swigfaiss.so`.
+/// The package loads the one that the CPU runs.
+fn sibling(path: &str) -> Option<String> {
+    let name = path.rfind('/').map_or(0, |slash| slash + 1);
+    let end = path[name..].find('.').map_or(path.len(), |dot| name + dot);
+    let mut words = path[name..end].match_indices(['_', '-']).map(|(at, _)| name + at);
+    let cpu = words.find(|at| CPU_WORDS.iter().any(|word| path[at + 1..end].starts_with(word)))?;
+    (cpu > name).then(|| format!("{}{}", &path[..cpu], &path[end..]))
+}
+
 fn chooses(files: &FileRuleInput<'_>, module: &JudgedProgram<'_>) -> bool {
+    let sibling = sibling(&module.path);
+    if sibling.is_some_and(|sibling| files.programs.all.iter().any(|program| program.path == sibling)) {
+        return true;
+    }
     let has = |part: &str| files.programs.all.iter().any(|program| program.path.contains(part));
     CHOICES.iter().any(|choice| {
         module.path.contains(choice.builds) && !module.path.contains(choice.fallback) && has(choice.fallback)
@@ -120,4 +137,21 @@ fn finding(
     }
     finding.reached_by.push(object.path.clone());
     finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sibling;
+
+    #[test]
+    fn a_build_for_some_cpus_has_a_sibling_for_all() {
+        // faiss-cpu 1.7.4: `faiss/loader.py` imports the second if the CPU has AVX2.
+        let check = |path: &str, expected: Option<&str>| assert_eq!(sibling(path).as_deref(), expected, "{path}");
+        check("/faiss/_swigfaiss_avx2.cpython-311.so", Some("/faiss/_swigfaiss.cpython-311.so"));
+        check("/faiss/_swigfaiss_avx512_spr.so", Some("/faiss/_swigfaiss.so"));
+        check("/lib/libggml-cpu-haswell.so", Some("/lib/libggml-cpu.so"));
+        check("/faiss/_swigfaiss.cpython-311.so", None);
+        check("/x/_avx2.so", None);
+        check("/x_avx2/module.so", None);
+    }
 }

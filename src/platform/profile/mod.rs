@@ -68,10 +68,32 @@ pub struct Profile {
     pub source: &'static str,
 }
 
-/// The row with this name or alias. Case is ignored.
+/// The row with this name or alias, or the one whose QEMU model has this version or mitigation: `SandyBridge-IBRS`,
+/// `Haswell-v4`. Ignores case, spaces, `-` and `_`.
 pub fn by_name(name: &str) -> Option<&'static Profile> {
-    let name = name.to_ascii_lowercase();
-    PROFILES.iter().find(|row| row.name == name || row.aliases.contains(&name.as_str()))
+    let plain = |name: &str| name.to_ascii_lowercase().replace([' ', '-', '_'], "");
+    let find = |name: &str| {
+        let wanted = plain(name);
+        PROFILES.iter().find(|row| std::iter::once(&row.name).chain(row.aliases).any(|name| plain(name) == wanted))
+    };
+    // `x86-64-v9` is not a variant of a model named x86-64.
+    let is_model = |row: &&Profile| row.arch == Arch::Amd64 && !row.name.starts_with("x86-64");
+    find(name).or_else(|| find(qemu_model(name)).filter(is_model))
+}
+
+/// A name without the endings of QEMU's variants of a model.
+fn qemu_model(name: &str) -> &str {
+    let is_variant = |end: &str| {
+        let is_version = |version: &str| !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
+        matches!(end, "ibrs" | "ibpb" | "notsx") || end.strip_prefix('v').is_some_and(is_version)
+    };
+    let mut model = name;
+    while let Some((start, end)) = model.rsplit_once('-')
+        && is_variant(&end.to_ascii_lowercase())
+    {
+        model = start;
+    }
+    model
 }
 
 /// The row for a cloud instance type, as in a node's label `node.kubernetes.io/instance-type`: `m7g.large`,
@@ -155,6 +177,21 @@ mod tests {
                 assert_eq!(by_name(&name.to_uppercase()).unwrap().name, row.name);
             }
         }
+    }
+
+    #[test]
+    fn a_cpu_is_found_by_its_usual_spellings_and_by_the_variants_of_its_model() {
+        let name = |text: &str| by_name(text).map(|row| row.name);
+        for spelling in ["SandyBridge", "Sandy Bridge", "sandy-bridge", "SandyBridge-IBRS", "SandyBridge-v2"] {
+            assert_eq!(name(spelling), Some("sandybridge"), "{spelling}");
+        }
+        assert_eq!(name("Skylake-Client-noTSX-IBRS"), Some("skylake-client"));
+        assert_eq!(name("Cascadelake-Server"), Some("skylake-server"));
+        assert_eq!(name("EPYC-Milan-v2"), Some("naples"));
+        assert_eq!(name("Raspberry Pi 4"), Some("rpi-4"));
+        assert_eq!(name("x86-64-v2-AES"), Some("x86-64-v2-aes"));
+        assert_eq!(name("x86-64-v9"), None);
+        assert_eq!(name("graviton4-v2"), None);
     }
 
     #[test]

@@ -135,24 +135,29 @@ pub const PROFILES: &[Profile] = &[
     x86("haswell", "Intel Haswell, Broadwell", V3, QEMU).aliases(&["broadwell"]).has(&[Aesni, Pclmulqdq])
         .lacks(&[ShaNi, Amx, Sse4a, Fma4, Xop]),
     x86("skylake-client", "Intel Core, Skylake", V3, QEMU).has(&[Aesni, Pclmulqdq, Adx]).lacks(&[ShaNi, Amx, Sse4a, Fma4, Xop]),
-    x86("skylake-server", "Intel Xeon, Skylake to Cooper Lake", V4, QEMU).aliases(&["cascadelake", "cooperlake"]),
-    x86("icelake-server", "Intel Xeon, Ice Lake", V4, QEMU),
+    x86("skylake-server", "Intel Xeon, Skylake to Cooper Lake", V4, QEMU).aliases(&["cascadelake", "cascadelake-server", "cooperlake"]),
+    x86("icelake-server", "Intel Xeon, Ice Lake", V4, QEMU).aliases(&["icelake"]),
     x86("sapphirerapids", "Intel Xeon, Sapphire and Granite Rapids", V4, QEMU).aliases(&["graniterapids"]),
     x86("alderlake", "Intel Alder Lake, N100", V3, ARCHSPEC).aliases(&["n100"]),
     x86("sierraforest", "Intel Xeon 6 with E-cores, Sierra Forest", V3_UNVERIFIED, "Intel ARK"),
     x86("denverton", "Intel Atom, Denverton, Snow Ridge", V2, QEMU).aliases(&["snowridge"]).has(&[Movbe, Aesni, Pclmulqdq]),
     x86("k10", "AMD Phenom, Opteron of family 10h, MicroServer N36L to N54L", V1, OLD_AMD)
-        .aliases(&["phenom", "barcelona", "n54l", "opteron-g3", "opteron_g3"]).has(&[Sse3, Cx16, Popcnt, Sse4a]).lacks(NO_AES_AMD),
+        .aliases(&["phenom", "barcelona", "n54l", "opteron-g3"]).has(&[Sse3, Cx16, Popcnt, Sse4a]).lacks(NO_AES_AMD),
     x86("bobcat", "AMD Bobcat (E-350, T56N)", V1, OLD_AMD).has(&[Sse3, Ssse3, Cx16, Popcnt, Sse4a]).lacks(NO_AES_AMD),
-    x86("bulldozer", "AMD Bulldozer, Opteron 6200", V2, OLD_AMD).aliases(&["opteron-g4", "opteron_g4"])
+    x86("bulldozer", "AMD Bulldozer, Opteron 6200", V2, OLD_AMD).aliases(&["opteron-g4"])
         .has(&[Avx, Aesni, Pclmulqdq, Sse4a, Fma4, Xop]).lacks(NO_ADX_AMD),
-    x86("piledriver", "AMD Piledriver, Opteron 6300", V2, OLD_AMD).aliases(&["opteron-g5", "opteron_g5"])
+    x86("opteron-g1", "QEMU Opteron_G1 (Opteron of 2003 on)", V1, QEMU).has(&[Sse3]).lacks(NO_AES),
+    x86("opteron-g2", "QEMU Opteron_G2 (Opteron of 2005 on)", V1, QEMU).has(&[Sse3, Cx16]).lacks(NO_AES),
+    // Without BMI1, which a Piledriver has.
+    x86("opteron-g5", "QEMU Opteron_G5 (Opteron 6300)", V2, QEMU)
+        .has(&[Avx, F16c, Fma, Aesni, Pclmulqdq, Sse4a, Fma4, Xop]).lacks(NO_ADX_AMD),
+    x86("piledriver", "AMD Piledriver, Opteron 6300", V2, OLD_AMD)
         .has(&[Avx, F16c, Fma, Bmi1, Aesni, Pclmulqdq, Sse4a, Fma4, Xop]).lacks(NO_ADX_AMD),
     x86("jaguar", "AMD Jaguar, Puma (GX-412TC, A4-5000)", V2, OLD_AMD).aliases(&["gx-412tc", "apu2"])
         .has(&[Avx, F16c, Bmi1, Movbe, Aesni, Pclmulqdq, Sse4a]).lacks(&[ShaNi, Adx, Amx, Fma4, Xop]),
-    x86("naples", "AMD EPYC 7001 to 7003 (Naples, Rome, Milan)", V3, QEMU).aliases(&["rome", "milan", "epyc"]),
-    x86("genoa", "AMD EPYC 9004 (Genoa)", V4, QEMU),
-    x86("turin", "AMD EPYC 9005 (Turin)", V4, ARCHSPEC),
+    x86("naples", "AMD EPYC 7001 to 7003 (Naples, Rome, Milan)", V3, QEMU).aliases(&["rome", "milan", "epyc", "epyc-rome", "epyc-milan", "zen", "zen2", "zen3", "dhyana"]),
+    x86("genoa", "AMD EPYC 9004 (Genoa)", V4, QEMU).aliases(&["epyc-genoa", "zen4"]),
+    x86("turin", "AMD EPYC 9005 (Turin)", V4, ARCHSPEC).aliases(&["epyc-turin", "zen5"]),
     x86("bergamo", "AMD EPYC 97x4 (Bergamo)", V4_UNVERIFIED, "AMD product pages"),
     // AWS.
     arm64("graviton1", "AWS Graviton (Cortex-A72)", armv8(0), Verified(true), "archspec-json, an A1's cpuinfo; Arm Cortex-A72 TRM")
@@ -246,12 +251,12 @@ pub const PROFILES: &[Profile] = &[
     arm64("asahi", "Apple silicon with Asahi Linux", armv8(4), Verified(false), "Asahi: 16 KiB pages only").page(K16),
     // Raspberry Pi with Raspberry Pi OS: 64-bit if the board supports it.
     row("rpi-zero", "Raspberry Pi 1, Zero, Zero W (ARM1176)", Arch::Arm, Verified(Isa::Arm(6)), "containerd/platforms, armv6-compatible; Raspberry Pi docs")
-        .aliases(&["rpi-1", "rpi1", "rpi0"]).page(K4),
-    row("rpi-2", "Raspberry Pi 2 v1.1 (Cortex-A7)", Arch::Arm, Verified(Isa::Arm(7)), "Raspberry Pi docs").aliases(&["rpi2"]).page(K4),
+        .aliases(&["rpi-1", "rpi0", "raspberry-pi-1", "raspberry-pi-zero"]).page(K4),
+    row("rpi-2", "Raspberry Pi 2 v1.1 (Cortex-A7)", Arch::Arm, Verified(Isa::Arm(7)), "Raspberry Pi docs").aliases(&["raspberry-pi-2"]).page(K4),
     arm64("rpi-3", "Raspberry Pi 3, Zero 2 W, 2 v1.2 (Cortex-A53)", armv8(0), Verified(true), "Raspberry Pi docs; Arm Cortex-A53 TRM")
-        .aliases(&["rpi3", "rpi-zero2"]).page(K4).has(&[Crc32]).lacks(&[ArmCrypto]),
-    arm64("rpi-4", "Raspberry Pi 4, 400 (Cortex-A72)", armv8(0), Verified(true), "Raspberry Pi docs; Arm Cortex-A72 TRM").aliases(&["rpi4"]).page(K4).has(&[Crc32]).lacks(&[ArmCrypto]),
-    arm64("rpi-5", "Raspberry Pi 5 (Cortex-A76), kernel_2712", armv8(2), Verified(true), "raspberrypi/bookworm-feedback#107").aliases(&["rpi5"]).page(K16)
+        .aliases(&["raspberry-pi-3", "rpi-zero2", "raspberry-pi-zero-2-w"]).page(K4).has(&[Crc32]).lacks(&[ArmCrypto]),
+    arm64("rpi-4", "Raspberry Pi 4, 400 (Cortex-A72)", armv8(0), Verified(true), "Raspberry Pi docs; Arm Cortex-A72 TRM").aliases(&["raspberry-pi-4", "raspberry-pi-400"]).page(K4).has(&[Crc32]).lacks(&[ArmCrypto]),
+    arm64("rpi-5", "Raspberry Pi 5 (Cortex-A76), kernel_2712", armv8(2), Verified(true), "raspberrypi/bookworm-feedback#107").aliases(&["raspberry-pi-5"]).page(K16)
         .has(&[DotProd, Fp16, ArmCrypto, CpuFeature::Rcpc]),
     // POWER, Z, RISC-V.
     row("power8", "IBM POWER8", Arch::Ppc64le, Verified(Isa::Power(8)), POWER).page(Unverified(64 << 10)),

@@ -88,6 +88,44 @@ fn programs_are_refused_exactly_for_the_cpus_that_cannot_run_them() {
     }
 }
 
+/// Rust's entry passes the program's own `main` to its runtime, in a closure on the stack.
+const RUST: &str = "
+#[inline(never)]
+fn work() { unsafe { std::arch::asm!(\"vxorps xmm0, xmm0, xmm0\", out(\"xmm0\") _) } }
+fn main() { work(); println!(\"done\") }
+";
+
+#[test]
+fn a_rust_program_is_searched_from_its_own_main() {
+    let test = "a_rust_program_is_searched_from_its_own_main";
+    if !machine::has(test, &[Need::X86_64, Need::Compiler, Need::QemuAmd64]) {
+        return;
+    }
+    for (options, finding) in [
+        (&["-Crelocation-model=static"][..], "entrypoint-cpu-level"),
+        (&["-Crelocation-model=pie"], "entrypoint-cpu-level"),
+        // Without symbols, nothing shows that the called function is Rust's runtime.
+        (&["-Cstrip=symbols"], "entrypoint-cpu-doubt"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let (root, source) = (directory.path().join("root"), directory.path().join("app.rs"));
+        std::fs::create_dir(&root).unwrap();
+        std::fs::write(&source, RUST).unwrap();
+        let mut compiler = Command::new("rustc");
+        compiler.args(["-O", "-Ctarget-feature=+crt-static", "-o"]).arg(root.join("app")).args(options);
+        assert!(compiler.arg(&source).status().unwrap().success(), "{options:?}");
+        for (cpu, level, has_avx) in [("Nehalem", "v2", false), ("Haswell", "v3", true)] {
+            assert_eq!(is_ended(&root.join("app"), cpu), !has_avx, "{options:?} on {cpu}");
+            let (code, text) = scan(&root, &format!(",level={level}"), "warning");
+            assert_eq!(
+                (code, text.contains(finding)),
+                (i32::from(!has_avx), !has_avx),
+                "{options:?} on {level}: {text}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_start_is_unknown_if_its_code_is_too_large_to_search() {
     let test = "a_start_is_unknown_if_its_code_is_too_large_to_search";

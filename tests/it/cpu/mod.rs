@@ -5,11 +5,14 @@
 //!
 //!     IMGARCH_ENGINES=1 IMGARCH_CPU=all cargo test --release --test it cpu:: -- --nocapture
 //!
-//! which needs root, mmdebstrap, pip, npm and 40 GB. `IMGARCH_CPU=polars,bun` tests only these. `IMGARCH_CPU_DIR=DIR`
-//! keeps the installed packages and QEMU's answers in DIR. `IMGARCH_CPU_PROGRAM=PROGRAM` is the imgarch to compare,
-//! instead of the one that was built with the test. `IMGARCH_UPDATE_DOCS=1` writes the table.
+//! which needs root, mmdebstrap, pip, npm and 4 GB: a package is removed after its last answer. `IMGARCH_CPU=polars,bun`
+//! tests only these. `IMGARCH_CPU_DIR=DIR` keeps QEMU's answers in DIR, and the packages whose answers differ.
+//! `IMGARCH_CPU_PROGRAM=PROGRAM` is the imgarch to compare, instead of the one that was built with the test.
+//! `IMGARCH_UPDATE_DOCS=1` writes the table.
 
+mod additional;
 mod compiled;
+mod package;
 mod packages;
 mod published;
 mod run;

@@ -1,62 +1,8 @@
 //! The packages under test, and a program for each that loads its native code and uses it once.
 
+use super::package::{NODE, Package, Suite, binary, debian, npm, on, pip, small, wheel};
 use super::run::Machine;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Suite {
-    Bookworm,
-    Trixie,
-}
-
-impl Suite {
-    pub fn name(self) -> &'static str {
-        match self {
-            Suite::Bookworm => "bookworm",
-            Suite::Trixie => "trixie",
-        }
-    }
-}
-
-/// The program to start.
-#[derive(Clone, Copy, Debug)]
-pub enum Start {
-    /// A program with its arguments.
-    Program(&'static [&'static str]),
-    /// A script for Python 3.11.
-    Python(&'static str),
-    /// A script for Node.js.
-    Node(&'static str),
-}
-
-/// A row of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Package {
-    pub name: &'static str,
-    pub machine: Machine,
-    pub suite: Suite,
-    pub debian: &'static [&'static str],
-    pub pip: &'static [&'static str],
-    pub npm: &'static [&'static str],
-    pub start: Start,
-    /// Whether it is tested without `IMGARCH_CPU`.
-    pub is_small: bool,
-}
-
 use Machine::{Aarch64, X86_64};
-use Start::{Node, Program, Python};
-
-/// Debian packages for Python, and the system libraries that native modules need.
-const PYTHON: &[&str] = &["python3", "libgomp1", "libstdc++6"];
-const NODE: &[&str] = &["nodejs"];
-
-const fn debian(
-    name: &'static str,
-    suite: Suite,
-    debian: &'static [&'static str],
-    words: &'static [&'static str],
-) -> Package {
-    Package { name, machine: X86_64, suite, debian, pip: &[], npm: &[], start: Program(words), is_small: false }
-}
 
 const fn arm64(
     name: &'static str,
@@ -64,61 +10,7 @@ const fn arm64(
     packages: &'static [&'static str],
     words: &'static [&'static str],
 ) -> Package {
-    Package { machine: Aarch64, ..debian(name, suite, packages, words) }
-}
-
-const fn pip(name: &'static str, machine: Machine, pip: &'static [&'static str], code: &'static str) -> Package {
-    Package {
-        name,
-        machine,
-        suite: Suite::Bookworm,
-        debian: PYTHON,
-        pip,
-        npm: &[],
-        start: Python(code),
-        is_small: false,
-    }
-}
-
-/// A program in a wheel.
-const fn wheel(name: &'static str, pip: &'static [&'static str], words: &'static [&'static str]) -> Package {
-    Package {
-        name,
-        machine: X86_64,
-        suite: Suite::Bookworm,
-        debian: PYTHON,
-        pip,
-        npm: &[],
-        start: Program(words),
-        is_small: false,
-    }
-}
-
-const fn npm(name: &'static str, machine: Machine, npm: &'static [&'static str], code: &'static str) -> Package {
-    Package { name, machine, suite: Suite::Bookworm, debian: NODE, pip: &[], npm, start: Node(code), is_small: false }
-}
-
-/// A program in an npm package.
-const fn binary(
-    name: &'static str,
-    machine: Machine,
-    npm: &'static [&'static str],
-    words: &'static [&'static str],
-) -> Package {
-    Package {
-        name,
-        machine,
-        suite: Suite::Bookworm,
-        debian: NODE,
-        pip: &[],
-        npm,
-        start: Program(words),
-        is_small: false,
-    }
-}
-
-const fn small(package: Package) -> Package {
-    Package { is_small: true, ..package }
+    on(Aarch64, debian(name, suite, packages, words))
 }
 
 /// One array operation that uses both OpenBLAS and NumPy's own kernels.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 
-use super::packages::{Package, Start, Suite};
+use super::package::{Package, Start, Suite};
 use crate::kit::engines::MIRROR;
 
 const SIGILL: i32 = 4;
@@ -16,6 +16,11 @@ const SIGILL: i32 = 4;
 pub enum Machine {
     X86_64,
     Aarch64,
+    /// 32-bit Arm with Debian's hard-float packages.
+    Armhf,
+    /// 32-bit Arm with Debian's packages for older CPUs.
+    Armel,
+    Riscv64,
 }
 
 /// A CPU model of QEMU, and the target that describes it to imgarch.
@@ -29,6 +34,8 @@ const fn cpu(model: &'static str, target: &'static str) -> Cpu {
 }
 
 impl Machine {
+    pub const ALL: [Machine; 5] = [Machine::X86_64, Machine::Aarch64, Machine::Armhf, Machine::Armel, Machine::Riscv64];
+
     /// QEMU's Skylake-Server is left out: QEMU does not emulate AVX-512.
     pub fn cpus(self) -> &'static [Cpu] {
         const X86_64: &[Cpu] = &[
@@ -45,9 +52,21 @@ impl Machine {
             cpu("neoverse-n1", "graviton2"),
             cpu("max", "linux/arm64,level=v9"),
         ];
+        const ARMHF: &[Cpu] = &[
+            cpu("arm1176", "rpi-zero"),
+            cpu("cortex-a8", "linux/arm,level=v7"),
+            cpu("cortex-a7", "rpi-2"),
+            cpu("max", "linux/arm,level=v8"),
+        ];
+        const ARMEL: &[Cpu] =
+            &[cpu("arm926", "linux/arm,level=v5"), cpu("arm1176", "rpi-zero"), cpu("cortex-a7", "rpi-2")];
+        const RISCV64: &[Cpu] = &[cpu("sifive-u54", "rva20")];
         match self {
             Machine::X86_64 => X86_64,
             Machine::Aarch64 => AARCH64,
+            Machine::Armhf => ARMHF,
+            Machine::Armel => ARMEL,
+            Machine::Riscv64 => RISCV64,
         }
     }
 
@@ -55,6 +74,9 @@ impl Machine {
         match self {
             Machine::X86_64 => "x86_64",
             Machine::Aarch64 => "aarch64",
+            Machine::Armhf => "armhf",
+            Machine::Armel => "armel",
+            Machine::Riscv64 => "riscv64",
         }
     }
 
@@ -62,6 +84,7 @@ impl Machine {
         match self {
             Machine::X86_64 => "amd64",
             Machine::Aarch64 => "arm64",
+            Machine::Armhf | Machine::Armel | Machine::Riscv64 => self.name(),
         }
     }
 
@@ -69,6 +92,8 @@ impl Machine {
         match self {
             Machine::X86_64 => "x64",
             Machine::Aarch64 => "arm64",
+            Machine::Armhf | Machine::Armel => "arm",
+            Machine::Riscv64 => "riscv64",
         }
     }
 
@@ -76,6 +101,8 @@ impl Machine {
         match self {
             Machine::X86_64 => "qemu-x86_64-static",
             Machine::Aarch64 => "qemu-aarch64-static",
+            Machine::Armhf | Machine::Armel => "qemu-arm-static",
+            Machine::Riscv64 => "qemu-riscv64-static",
         }
     }
 }
@@ -147,10 +174,11 @@ const PYTHON: &str = "usr/local/lib/python3.11/dist-packages";
 const APP: &str = "srv/app";
 
 /// Installs `package`, if it has wheels with `pip`, and runs it on each CPU of its machine until one runs it. The
-/// answers of QEMU are kept beside the root, so that an interrupted run goes on where it was.
-pub fn answers(directory: &Path, package: &Package, pip: &Path) -> Vec<Answer> {
-    let root = install(directory, package, pip);
-    let call = call(&root, package);
+/// answers of QEMU are kept next to the root, so that an interrupted run does not repeat them. The root is removed if
+/// imgarch agrees with all of them.
+pub fn answers(directory: &Path, package: &Package, pip: &Path) -> Result<Vec<Answer>, String> {
+    let root = install(directory, package, pip)?;
+    let call = call(&root, package)?;
     let kept = root.with_extension("ended");
     let mut known: HashMap<String, Ended> = std::fs::read_to_string(&kept)
         .unwrap_or_default()
@@ -177,26 +205,34 @@ pub fn answers(directory: &Path, package: &Package, pip: &Path) -> Vec<Answer> {
         let verdict = if ended == Ended::NotRun { Verdict::Runs } else { scan(&root, cpu, &call) };
         Answer { cpu, ended, verdict }
     };
-    ended.into_iter().map(judged).collect()
+    let answers: Vec<Answer> = ended.into_iter().map(judged).collect();
+    if answers.iter().all(Answer::agrees) {
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+    Ok(answers)
 }
 
 /// A root file system with the package in it.
-fn install(directory: &Path, package: &Package, pip: &Path) -> PathBuf {
+fn install(directory: &Path, package: &Package, pip: &Path) -> Result<PathBuf, String> {
     let name = package.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let parent = directory.join(package.machine.name());
     let (root, part) = (parent.join(&name), parent.join(format!("{name}.part")));
     if root.exists() {
-        return root;
+        return Ok(root);
     }
     std::fs::create_dir_all(&parent).unwrap();
     let _ = std::fs::remove_dir_all(&part);
-    let base = base(directory, package.machine, package.suite, package.debian);
-    succeed(Command::new("cp").args(["--archive", "--link"]).args([&base, &part]));
+    let base = base(directory, package.machine, package.suite, package.debian)?;
+    if package.pip.is_empty() && package.npm.is_empty() {
+        std::fs::rename(&base, &part).unwrap();
+    } else {
+        succeed(Command::new("cp").args(["--archive", "--link"]).args([&base, &part]))?;
+    }
     if !package.pip.is_empty() {
-        wheels(package, pip, &part);
+        wheels(package, pip, &part)?;
     }
     if !package.npm.is_empty() {
-        npm(package, &part);
+        npm(package, &part)?;
     }
     let app = part.join(APP);
     std::fs::create_dir_all(&app).unwrap();
@@ -206,44 +242,49 @@ fn install(directory: &Path, package: &Package, pip: &Path) -> PathBuf {
         Start::Program(_) => {}
     }
     std::fs::rename(&part, &root).unwrap();
-    root
+    Ok(root)
 }
 
-/// A root file system of Debian packages, extracted but not configured. Built once.
-fn base(directory: &Path, machine: Machine, suite: Suite, packages: &[&str]) -> PathBuf {
+/// Links the libraries that Debian's alternatives would.
+const LINKS: &str = "cd $1/usr/lib && for file in */blas/libblas.so.3 */lapack/liblapack.so.3; do \
+     [ ! -e $file ] || ln -sf ${file#*/} ${file%%/*}/; done";
+
+/// A root file system of Debian packages, extracted but not configured. Built once for packages of PyPI and npm.
+fn base(directory: &Path, machine: Machine, suite: Suite, packages: &[&str]) -> Result<PathBuf, String> {
     static MADE: Mutex<()> = Mutex::new(());
     let _one_at_a_time = MADE.lock().unwrap();
     let name: Vec<&str> = [suite.name(), machine.debian()].into_iter().chain(packages.iter().copied()).collect();
     let root = directory.join("base").join(name.join("-"));
     if root.exists() {
-        return root;
+        return Ok(root);
     }
     std::fs::create_dir_all(root.parent().unwrap()).unwrap();
     let part = root.with_extension("part");
     let include: String = packages.iter().map(|package| format!(" --include={package}")).collect();
     let script = format!(
         "rm -rf {0}; mmdebstrap --quiet --variant=extract --architectures={1} --mode=root --aptopt='Acquire::Languages \"none\"' \
+         --aptopt='Acquire::Check-Valid-Until \"false\"' --extract-hook='{LINKS}' \
          --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr {include} {2} {0} \"$({MIRROR})\"",
         part.display(),
         machine.debian(),
         suite.name(),
     );
-    succeed(Command::new("sh").args(["-c", &script]).env("TMPDIR", directory));
+    succeed(Command::new("sh").args(["-c", &script]).env("TMPDIR", directory))?;
     std::fs::rename(&part, &root).unwrap();
-    root
+    Ok(root)
 }
 
-fn wheels(package: &Package, pip: &Path, root: &Path) {
+fn wheels(package: &Package, pip: &Path, root: &Path) -> Result<(), String> {
     let mut command = Command::new(pip);
     command.args(["install", "--quiet", "--only-binary=:all:", "--implementation=cp"]);
     command.args(["--python-version=3.11", "--ignore-installed", "--no-compile", "--root-user-action=ignore"]);
     let tags = ["2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_24", "2_17", "2_12", "2_5"];
     command.args(tags.iter().map(|tag| format!("--platform=manylinux_{tag}_{}", package.machine.name())));
     command.args(["2014", "2010", "1"].map(|tag| format!("--platform=manylinux{tag}_{}", package.machine.name())));
-    succeed(command.arg("--target").arg(root.join(PYTHON)).args(package.pip));
+    succeed(command.arg("--no-cache-dir").arg("--target").arg(root.join(PYTHON)).args(package.pip))
 }
 
-fn npm(package: &Package, root: &Path) {
+fn npm(package: &Package, root: &Path) -> Result<(), String> {
     let app = root.join(APP);
     std::fs::create_dir_all(&app).unwrap();
     std::fs::write(app.join("package.json"), "{\"private\": true}\n").unwrap();
@@ -251,35 +292,42 @@ fn npm(package: &Package, root: &Path) {
     // An install script would download for this machine.
     command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--force", "--os=linux"]);
     let cpu = format!("--cpu={}", package.machine.npm());
-    succeed(command.args(["--libc=glibc", &cpu]).args(package.npm).current_dir(app));
+    succeed(command.args(["--libc=glibc", &cpu]).args(package.npm).current_dir(app))
 }
 
 /// Maximum number of attempts: downloads fail now and then.
-const ATTEMPTS: u64 = 4;
+const ATTEMPTS: u64 = 3;
 
-fn succeed(command: &mut Command) {
+fn succeed(command: &mut Command) -> Result<(), String> {
     let mut stderr = String::new();
     for attempt in 1..=ATTEMPTS {
         let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         if output.status.success() {
-            return;
+            return Ok(());
         }
         stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         std::thread::sleep(std::time::Duration::from_secs(attempt * 5));
     }
-    panic!("{command:?}: {stderr}");
+    Err(format!("{command:?}: {stderr}"))
 }
 
 /// The command line that a container would start. Paths are those of the root file system.
-fn call(root: &Path, package: &Package) -> Vec<String> {
-    let words = match package.start {
+fn call(root: &Path, package: &Package) -> Result<Vec<String>, String> {
+    let words: Vec<String> = match package.start {
         Start::Python(_) => vec!["/usr/bin/python3.11".to_string(), format!("/{APP}/app.py")],
         Start::Node(_) => vec!["/usr/bin/node".to_string(), format!("/{APP}/app.js")],
         Start::Program(words) => words.iter().map(|word| (*word).to_string()).collect(),
     };
-    assert!(root.join(words[0].trim_start_matches('/')).exists(), "{}: {} is missing", package.name, words[0]);
-    words
+    let program = root.join(words[0].trim_start_matches('/'));
+    if program.symlink_metadata().is_err() {
+        return Err(format!("{} is missing", words[0]));
+    }
+    Ok(words)
 }
+
+/// The longest run of a program, and the address space of its emulator.
+const SECONDS: &str = "900";
+const MEMORY: &str = "--as=6144000000";
 
 /// Runs the call in a chroot that contains the emulator.
 fn emulate(root: &Path, machine: Machine, cpu: &Cpu, call: &[String]) -> Ended {
@@ -290,13 +338,16 @@ fn emulate(root: &Path, machine: Machine, cpu: &Cpu, call: &[String]) -> Ended {
     for directory in ["tmp", "proc", "dev"] {
         std::fs::create_dir_all(root.join(directory)).unwrap();
     }
-    let mut command = Command::new("unshare");
+    let mut command = Command::new("timeout");
+    command.args([SECONDS, "prlimit", MEMORY, "unshare"]);
     let script = "mount --bind /proc \"$1/proc\" && mount --bind /dev \"$1/dev\" && root=$1 && shift && exec chroot \"$root\" \"$@\"";
     command.args(["--mount", "sh", "-c", script, "sh"]).arg(root);
     command.arg(format!("/{}", machine.qemu())).args(["-cpu", cpu.model]).args(call);
     command.env_clear().envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/tmp"), ("LANG", "C.UTF-8")]);
     // Threads make emulation slow.
     command.envs([("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"), ("RAYON_NUM_THREADS", "1")]);
+    // A JVM reserves a quarter of the machine's memory.
+    command.env("JAVA_TOOL_OPTIONS", "-Xmx256m");
     let output = command.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null()).output().unwrap();
     ended(&output)
 }
