@@ -232,8 +232,11 @@ fn troubles(one: &ImageUse, report: &ImageReport, nodes: &Nodes, failing: &BTree
             match &target.outcome {
                 Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } => {
                     let by_path = platform.findings.iter().find(|finding| finding.path.as_deref() == Some(at));
-                    let act = by_path.or(worst).map_or(&[][..], |finding| &finding.hint);
-                    add(&target.name, format!("{at}: {}", cause.text), shown.to_string(), act);
+                    let is_other = cause::code(&target.outcome) == Some(Code::EntrypointWrongArch);
+                    let pin = pin(report).filter(|_| is_other);
+                    let act = pin.or(by_path).or(worst).map_or(&[][..], |finding| &finding.hint);
+                    let why = pin.map_or_else(|| format!("{at}: {}", cause.text), |pin| pin.message.clone());
+                    add(&target.name, why, shown.to_string(), act);
                 }
                 Outcome::Runs | Outcome::Emulated { .. } => {
                     if let Some(finding) = later {
@@ -256,6 +259,12 @@ fn troubles(one: &ImageUse, report: &ImageReport, nodes: &Nodes, failing: &BTree
         now.retain(|one| one.targets.is_empty() || is_here(one));
     }
     reasons
+}
+
+/// The finding that the image's digest pins another platform than its nodes need.
+pub fn pin(report: &ImageReport) -> Option<&Finding> {
+    let is_pin = |one: &&Finding| one.code == Code::DigestPinsPlatform && one.severity == Severity::Error;
+    report.findings.iter().find(is_pin)
 }
 
 /// The first line of what the most common front end prints. Empty if it prints nothing.

@@ -188,3 +188,17 @@ fn what_fails_with_an_image_that_could_not_be_judged_is_not_said_to_start() {
     let found = seen(&pods, |name| report(name, &[], vec![Problem::new("401", None)]));
     assert_eq!((found.others.len(), found.others[0].is_judged), (1, false));
 }
+
+#[test]
+fn a_digest_that_pins_another_platform_is_the_cause() {
+    let pods = [pod("p1", "r.example/app@sha256:0", "a1", crashing())];
+    let found = seen(&pods, |name| {
+        let mut pin =
+            Finding::new(Code::DigestPinsPlatform, "the digest pins linux/amd64 only").severity(Severity::Error);
+        pin.hint = vec!["pin the index: r.example/app:latest@sha256:1".to_string()];
+        ImageReport { findings: vec![pin], ..report(name, &[("linux/arm64", refused())], Vec::new()) }
+    });
+    let trouble = &found.troubles[0];
+    assert_eq!(trouble.why, "the digest pins linux/amd64 only");
+    assert_eq!(trouble.act, ["pin the index: r.example/app:latest@sha256:1"]);
+}

@@ -132,8 +132,9 @@ impl DynamicTable {
         names
     }
 
-    /// Resolves the names from the kept bytes. `is_program` is true if the file names a loader.
-    pub fn resolve(&self, ctx: Ctx, window: &Window<'_>, is_program: bool) -> Dynamic {
+    /// Resolves the names from the kept bytes. `is_program` is true if the file names a loader, `is_module` if a runtime
+    /// loads it by its path.
+    pub fn resolve(&self, ctx: Ctx, window: &Window<'_>, is_program: bool, is_module: bool) -> Dynamic {
         let mut names = KeptNames::new(self.strings, window, self.has_lost);
         let mut dynamic = Dynamic {
             is_pie: self.flags_1 & DF_1_PIE != 0,
@@ -163,8 +164,14 @@ impl DynamicTable {
         };
         dynamic.is_partial = names.has_lost || dynamic.offers.is_none();
         let is_for_glibc = dynamic.needed.iter().any(|name| name == "libc.so.6");
-        if is_program || !is_for_glibc {
-            dynamic.symbols = self.symbols.read(ctx, window, &|offset| names.bytes(offset)).map(Box::new);
+        let is_kept = is_program || !is_for_glibc;
+        if is_kept || is_module {
+            let symbols = self.symbols.read(ctx, window, &|offset| names.bytes(offset));
+            if is_kept {
+                dynamic.symbols = symbols.map(Box::new);
+            } else {
+                dynamic.undefined = symbols.map(|symbols| symbols.undefined);
+            }
         }
         dynamic
     }

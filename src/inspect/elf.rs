@@ -52,6 +52,9 @@ const PROPERTY_LIMIT: u64 = 1024;
 const UNLOADED_HEAD: u64 = 256 << 10;
 const UNLOADED_TAIL: u64 = 1 << 20;
 
+/// Start of the path of a library in an archive.
+pub const MEMBER: &[u8] = b"!/";
+
 const PF_X: u32 = 1;
 const PF_W: u32 = 2;
 const EM_ARM: u16 = 40;
@@ -89,7 +92,8 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
     }
     let has_interp = segments.iter().any(|segment| segment.p_type == PT_INTERP);
     let dynamic = dynamic.map(|table| {
-        let mut dynamic = table.resolve(start.ctx, window, has_interp);
+        let is_module = path.ends_with(b".node") || path.starts_with(MEMBER);
+        let mut dynamic = table.resolve(start.ctx, window, has_interp, is_module);
         if is_loader_path(path) && window.size() <= LOADER_LIMIT {
             dynamic.directories = loader_directories(window.head()).map(Box::new);
         }

@@ -1,7 +1,9 @@
-//! Finds the interface that a native module was built for: Node.js's in the name of a symbol, PHP's in its build ID,
+//! Finds the interface that a native module was built for: Node.js's in the name of a symbol or in the module's
+//! structure (see [`super::node_module`]), PHP's in its build ID,
 //! PostgreSQL's in its magic block, nginx's in its module structure.
 
 use super::kind::ModuleInterface;
+use super::node_module;
 use super::window::Window;
 use crate::platform::Endian;
 
@@ -33,8 +35,7 @@ enum ModuleRuntime {
 
 /// Requests the whole file if the interface may be anywhere in its data.
 pub fn want(path: &[u8], window: &mut Window<'_>) {
-    let is_searched = runtime(path).is_some_and(|runtime| runtime != ModuleRuntime::Node);
-    if is_searched && window.size() <= MODULE_LIMIT {
+    if runtime(path).is_some() && window.size() <= MODULE_LIMIT {
         window.want(0, window.size());
     }
 }
@@ -42,7 +43,7 @@ pub fn want(path: &[u8], window: &mut Window<'_>) {
 /// `strings`: the table of dynamic strings. `bytes`: the start of the file, as far as it was kept.
 pub fn read(path: &[u8], strings: &[u8], bytes: &[u8], endian: Endian) -> Option<ModuleInterface> {
     match runtime(path)? {
-        ModuleRuntime::Node => node(strings),
+        ModuleRuntime::Node => node(strings, bytes),
         ModuleRuntime::Php => php(bytes),
         ModuleRuntime::Postgres => postgres(strings, bytes, endian),
         ModuleRuntime::Nginx => nginx_module(bytes, endian),
@@ -66,12 +67,15 @@ fn find(bytes: &[u8], needle: &'static [u8]) -> Option<usize> {
 }
 
 /// Source: Node.js's node.h `NODE_MODULE_INITIALIZER`, js_native_api.h `NAPI_MODULE_INITIALIZER`.
-fn node(strings: &[u8]) -> Option<ModuleInterface> {
+fn node(strings: &[u8], bytes: &[u8]) -> Option<ModuleInterface> {
     const SYMBOL: &[u8] = b"\0node_register_module_v";
     if find(strings, b"\0napi_register_module_v").is_some() {
         return None;
     }
-    let at = find(strings, SYMBOL)? + SYMBOL.len();
+    let Some(at) = find(strings, SYMBOL).map(|at| at + SYMBOL.len()) else {
+        find(strings, b"\0node_module_register\0")?;
+        return node_module::version(bytes).map(ModuleInterface::Node);
+    };
     let (version, rest) = number(&strings[at..])?;
     rest.starts_with(b"\0").then_some(ModuleInterface::Node(version))
 }

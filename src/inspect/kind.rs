@@ -291,6 +291,8 @@ pub struct Dynamic {
     pub is_partial: bool,
     /// The symbols that musl's loader looks up and provides; see [`Symbols`].
     pub symbols: Option<Box<Symbols>>,
+    /// [`Symbols::undefined`] of a module that is built for glibc: musl's loader may load it.
+    pub undefined: Option<Box<str>>,
     /// For the loader of a C library: its built-in search directories and the path of its cache.
     pub directories: Option<Box<LoaderDirectories>>,
 }
@@ -380,11 +382,19 @@ pub struct Zip {
 }
 
 /// Format and architecture of native code in an archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum NativeKind {
-    Elf { machine: u16, arch: Option<Arch>, e_type: u16 },
+    /// `library`: the whole facts of a shared library, if it could be read.
+    Elf {
+        machine: u16,
+        arch: Option<Arch>,
+        e_type: u16,
+        library: Option<Box<Elf>>,
+    },
     MachO,
-    Pe { machine: u16 },
+    Pe {
+        machine: u16,
+    },
 }
 
 /// Source: mach/machine.h, with the names of lipo.

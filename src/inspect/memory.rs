@@ -2,7 +2,8 @@
 //! so the estimate is within a factor of two of the allocated memory.
 
 use super::{
-    Ar, Dynamic, Elf, FileKind, LoaderDirectories, MachO, Mention, NpmPackage, Pe, ShebangFile, Symbols, TextStart, Zip,
+    Ar, Dynamic, Elf, FileKind, LoaderDirectories, MachO, Mention, NativeKind, NpmPackage, Pe, ShebangFile, Symbols,
+    TextStart, Zip,
 };
 
 impl FileKind {
@@ -80,6 +81,7 @@ fn dynamic_bytes(dynamic: &Dynamic) -> usize {
             .symbols
             .as_ref()
             .map_or(0, |symbols| size_of::<Symbols>() + symbols.undefined.len() + size_of_val(&*symbols.defined))
+        + dynamic.undefined.as_deref().map_or(0, str::len)
         + dynamic
             .directories
             .as_ref()
@@ -96,7 +98,11 @@ fn script_bytes(script: &ShebangFile) -> usize {
 }
 
 fn zip_bytes(zip: &Zip) -> usize {
-    let natives = zip.natives.iter().map(|native| size_of_val(native) + native.0.len());
+    let library = |native: &NativeKind| match native {
+        NativeKind::Elf { library, .. } => library.as_ref().map_or(0, |library| elf_bytes(library)),
+        NativeKind::MachO | NativeKind::Pe { .. } => 0,
+    };
+    let natives = zip.natives.iter().map(|native| size_of_val(native) + native.0.len() + library(&native.1));
     size_of::<Zip>() + natives.sum::<usize>() + strings(&zip.wheel_tags)
 }
 

@@ -15,6 +15,7 @@ mod kind;
 mod memory;
 mod mentions;
 mod named;
+mod node_module;
 mod notes;
 mod script;
 mod symbols;

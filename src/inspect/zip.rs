@@ -8,9 +8,9 @@ use std::io::{BufRead, BufReader, Read};
 use flate2::Decompress;
 use scroll::{LE, Pread};
 
-use super::kind::{FileKind, NativeKind, Zip};
+use super::kind::{FileKind, HEAD_BYTES, NativeKind, Zip};
 use super::named::{WHEEL_BYTES, is_wheel_path, wheel_tags};
-use super::window::Window;
+use super::window::{Window, WindowBuffers};
 use super::zip_member::{LOCAL, MemberContent, ZipMember, fill, next_signature, skip};
 use super::{elf, foreign};
 use crate::platform::Arch;
@@ -25,6 +25,13 @@ const NATIVES: usize = 4096;
 const INFLATE_BYTES: u64 = 512 << 20;
 /// Enough bytes of a member to recognise its format. A PE header that is further inside is read too.
 const PEEK: usize = 1024;
+/// Maximum number of libraries whose tables are read. Of the others only the header is. The largest jars of natives have
+/// about a hundred.
+const LIBRARIES: u32 = 256;
+/// ET_DYN.
+const SHARED: u16 = 3;
+/// Size of a library whose archive does not state it.
+const UNKNOWN_SIZE: u64 = 1 << 30;
 /// Maximum length of a member's name, for display.
 const NAME_BYTES: usize = 512;
 const BUFFER: usize = 64 << 10;
@@ -87,7 +94,14 @@ pub fn inspect(window: &mut Window<'_>) -> Zip {
 /// Reads the archive that follows the first `start` bytes.
 pub fn inspect_after(window: &mut Window<'_>, start: u64) -> Zip {
     let budget = Cell::new(INFLATE_BYTES);
-    let mut zip_reader = ZipReader { zip: Zip::default(), members: 0, budget: &budget, spare: Vec::new() };
+    let mut zip_reader = ZipReader {
+        zip: Zip::default(),
+        members: 0,
+        budget: &budget,
+        spare: Vec::new(),
+        libraries: 0,
+        buffers: WindowBuffers::default(),
+    };
     let mut reader = BufReader::with_capacity(BUFFER, window.stream());
     if skip(&mut reader, start).is_some() {
         zip_reader.archive(&mut reader, "", 0);
@@ -111,6 +125,10 @@ struct ZipReader<'b> {
     budget: &'b Cell<u64>,
     /// Unused decompressors. Each level of nesting needs one at a time.
     spare: Vec<Decompress>,
+    /// Number of libraries that were read whole.
+    libraries: u32,
+    /// For the library that is being read.
+    buffers: WindowBuffers,
 }
 
 impl<'b> ZipReader<'b> {
@@ -154,7 +172,7 @@ impl<'b> ZipReader<'b> {
             self.archive(&mut BufReader::with_capacity(BUFFER, &mut content), &within, depth + 1);
         } else if !is_plain {
             match peek(&mut content) {
-                Some(start) => self.native(&start, || format!("{within}{}", shown(name))),
+                Some(start) => self.native(&start, &mut content, || format!("{within}{}", shown(name))),
                 None => self.count_unread(),
             }
         }
@@ -178,12 +196,24 @@ impl<'b> ZipReader<'b> {
         (!member.is_encrypted).then_some(content)
     }
 
-    fn native(&mut self, peek: &[u8], name: impl FnOnce() -> String) {
-        let Some(native) = native(peek) else { return };
+    /// Records a member that starts with `peek`, if it is native code. `rest` are its other bytes.
+    fn native(&mut self, peek: &[u8], rest: &mut dyn Read, name: impl FnOnce() -> String) {
+        let Some(mut native) = native(peek) else { return };
         if self.zip.natives.len() == NATIVES {
             return self.count_unread();
         }
-        self.zip.natives.push((name(), native));
+        let name = name();
+        if let NativeKind::Elf { arch: Some(_), e_type: SHARED, library, .. } = &mut native
+            && self.libraries < LIBRARIES
+        {
+            self.libraries += 1;
+            let mut whole = BufReader::new(peek.chain(rest));
+            let mut window = Window::open(&mut whole, UNKNOWN_SIZE, &mut self.buffers, HEAD_BYTES);
+            let path = [elf::MEMBER, name.as_bytes()].concat();
+            let elf = elf::inspect(&path, &mut window);
+            *library = (!window.has_failed()).then(|| Box::new(elf));
+        }
+        self.zip.natives.push((name, native));
     }
 }
 
@@ -204,7 +234,7 @@ fn native(peek: &[u8]) -> Option<NativeKind> {
     match peek {
         [0x7f, b'E', b'L', b'F', ..] => {
             let (machine, e_type, class, endian) = elf::peek(peek);
-            Some(NativeKind::Elf { machine, arch: Arch::of_elf(machine, class, endian), e_type })
+            Some(NativeKind::Elf { machine, arch: Arch::of_elf(machine, class, endian), e_type, library: None })
         }
         [b'M', b'Z', ..] => {
             let offset = peek.pread_with::<u32>(0x3c, LE).ok()? as usize;

@@ -77,7 +77,8 @@ fn natives_are_found_in_every_kind_of_storage() {
             ("META-INF/x", storage, b"x"),
         ]);
         let zip = read("a.jar", &bytes);
-        let native = NativeKind::Elf { machine: 183, arch: Some(Arch::Arm64), e_type: 3 };
+        let NativeKind::Elf { library, .. } = zip.natives[0].1.clone() else { panic!() };
+        let native = NativeKind::Elf { machine: 183, arch: Some(Arch::Arm64), e_type: 3, library };
         assert_eq!(zip.natives, [("lib/liba.so".to_string(), native)]);
         assert_eq!((zip.unread, zip.is_jar), (0, true));
     }

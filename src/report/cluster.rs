@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::escape::{plural, thousands, visible};
 use super::terminal::{Color, fill};
 use super::{ReportStyle, json};
-use crate::diagnose::overview::{Failing, NodeGroup, Overview, Trouble, Untold};
+use crate::diagnose::overview::{Failing, NodeGroup, Overview, Trouble, Untold, pin};
 use crate::exec::Outcome;
+use crate::judge::cause;
 use crate::judge::code::{Code, Severity};
 use crate::kube::ImageUse;
 use crate::scan::{ImageReport, PlatformReport, Report};
@@ -166,6 +167,10 @@ fn code(one: &Trouble, report: &ImageReport) -> Option<Code> {
         report.platforms.iter().flat_map(|platform| platform.targets.iter().map(move |one| (platform, one)));
     if let Some((platform, target)) = judged.find(|(_, target)| is_there(&target.name)) {
         let worst = || worst(platform);
+        let pin = pin(report).filter(|_| cause::code(&target.outcome) == Some(Code::EntrypointWrongArch));
+        if let Some(pin) = pin {
+            return Some(pin.code);
+        }
         return match &target.outcome {
             Outcome::Fails { at, .. } | Outcome::Dies { at, .. } => {
                 let by_path = platform.findings.iter().find(|finding| finding.path.as_deref() == Some(at));

@@ -3,6 +3,7 @@
 
 pub mod chain;
 pub mod libraries;
+pub mod musl;
 pub mod named;
 pub mod places;
 pub mod programs;

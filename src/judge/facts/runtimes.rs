@@ -283,8 +283,9 @@ pub fn homes(programs: &Programs<'_>) -> Vec<(RuntimeKind, String)> {
     programs.runnable().filter_map(own).collect()
 }
 
-/// Directories of published .NET applications, whose native libraries are next to their assemblies. Each has a trailing
-/// slash. Source: .NET's "deps.json" and "runtimeconfig.json" files.
+/// Directories of published .NET applications, whose native libraries are next to their assemblies, and of programs
+/// that Nuitka or PyInstaller made from Python code. Each has a trailing slash. Source: .NET's "deps.json" and
+/// "runtimeconfig.json" files; Nuitka's documentation, "Standalone"; PyInstaller's, "What PyInstaller Does".
 pub fn applications(rootfs: &RootFs<FileKind>) -> Vec<(RuntimeKind, String)> {
     const ENDS: [&[u8]; 2] = [b".deps.json", b".runtimeconfig.json"];
     let is_record = |name: &[u8]| ENDS.iter().any(|end| name.ends_with(end));
@@ -294,7 +295,14 @@ pub fn applications(rootfs: &RootFs<FileKind>) -> Vec<(RuntimeKind, String)> {
         .map(|view| String::from_utf8_lossy(&rootfs.path(rootfs.parent(view.id))).into_owned())
         .filter(|directory| directory != "/")
         .collect();
-    directories.into_iter().map(|directory| (RuntimeKind::DotNet, format!("{directory}/"))).collect()
+    let published = directories.into_iter().map(|directory| (RuntimeKind::DotNet, format!("{directory}/")));
+    let frozen: BTreeSet<String> = rootfs
+        .all()
+        .filter(|view| view.kind == NodeKind::File && view.name.starts_with(b"libpython"))
+        .map(|view| String::from_utf8_lossy(&rootfs.path(rootfs.parent(view.id))).into_owned())
+        .filter(|directory| directory.ends_with(".dist") || directory.ends_with("/_internal"))
+        .collect();
+    published.chain(frozen.into_iter().map(|directory| (RuntimeKind::Python, format!("{directory}/")))).collect()
 }
 
 /// The runtime that loads modules from this path, installed ones first, and whether it is installed.

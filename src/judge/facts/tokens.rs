@@ -150,6 +150,12 @@ pub fn directory_families(path: &str) -> impl Iterator<Item = String> {
 /// Reads a path's platform words. `None` where it has none.
 pub fn read(path: &str) -> Option<PathPlatform> {
     let mut text = path.to_ascii_lowercase();
+    // Yarn's directory of a package ends in a hash: `@esbuild-linux-x64-npm-0.24.0-0499a2f9cf`.
+    if let Some((project, rest)) = text.split_once(".yarn/unplugged/")
+        && let Some((_, inside)) = rest.split_once('/')
+    {
+        text = format!("{project}{inside}");
+    }
     // All of them contain a width, and few paths do.
     if text.contains("64") || text.contains("32") {
         for (joined, plain) in JOINED {

@@ -14,9 +14,12 @@ use crate::judge::files::{FileRuleInput, purposeful};
 use crate::judge::finding::Finding;
 use crate::platform::Arch;
 
-/// Judges every archive.
-pub fn judge(files: &FileRuleInput<'_>) -> Vec<Finding> {
-    let archives: Vec<(FileView<'_, FileKind>, String, &Zip)> = files
+/// An archive, its path, and its native parts.
+pub type Archive<'a> = (FileView<'a, FileKind>, String, &'a Zip);
+
+/// Every archive of the image.
+pub fn collect<'a>(files: &FileRuleInput<'a>) -> Vec<Archive<'a>> {
+    files
         .rootfs
         .files_with_facts()
         .filter_map(|view| {
@@ -28,7 +31,12 @@ pub fn judge(files: &FileRuleInput<'_>) -> Vec<Finding> {
             let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
             Some((view, path, &**zip))
         })
-        .collect();
+        .collect()
+}
+
+/// Judges every archive.
+pub fn judge(files: &FileRuleInput<'_>) -> Vec<Finding> {
+    let archives = collect(files);
     // Archives that name this platform and contain its parts excuse the archives next to them that name others.
     let served: BTreeSet<String> = archives
         .iter()
@@ -73,7 +81,7 @@ fn parts(zip: &Zip) -> BTreeMap<String, NativePart> {
 }
 
 /// A path up to its first directory or word that names an architecture or a system; `lib/libx.so` is `lib/libx`.
-fn part_name(path: &str) -> String {
+pub fn part_name(path: &str) -> String {
     let mut end = 0;
     for component in path.split_inclusive('/') {
         // A wheel inside a zipapp is the build of one distribution: `numpy-2.3.5-cp311-cp311-....whl/`.
@@ -143,7 +151,7 @@ fn wheel(files: &FileRuleInput<'_>, view: &FileView<'_, FileKind>, path: &str, z
 }
 
 /// Code and severity by whether something in the image reads the archive. One that nothing reads is data.
-fn weight(files: &FileRuleInput<'_>, view: &FileView<'_, FileKind>, path: &str) -> (Code, Severity) {
+pub fn weight(files: &FileRuleInput<'_>, view: &FileView<'_, FileKind>, path: &str) -> (Code, Severity) {
     let has_end = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
     let is_zipapp = matches!(view.fact, Some(FileKind::Script(_))) || has_end(&[".pex", ".pyz", ".pyzw"]);
     if is_zipapp {

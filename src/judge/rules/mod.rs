@@ -1,5 +1,6 @@
 //! Rules on the files of an image: each file is judged by the rule for its kind.
 
+mod archived;
 mod archives;
 mod cpu;
 mod foreign;
@@ -56,6 +57,7 @@ pub fn judge(files: &FileRuleInput<'_>) -> FileFindings {
     }
     result.findings.extend(others::judge(files, &siblings));
     result.findings.extend(archives::judge(files));
+    result.findings.extend(archived::judge(files));
     result.findings.extend(cpu::judge(files));
     result.findings.extend(loaded::judge(files));
     let packages = packages::judge(files, &siblings, &result.findings);
@@ -67,6 +69,9 @@ pub fn judge(files: &FileRuleInput<'_>) -> FileFindings {
 #[cfg(test)]
 #[path = "files_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod archived_tests;
 
 #[cfg(test)]
 mod later_tests;

@@ -54,6 +54,11 @@ pub fn judge(
     let lack = lack(files, program)?;
     let severity = match lack {
         Lack::Unsearched { .. } => severity(files, sound, program, runtime).min(Severity::Warning),
+        // The package is damaged: no other place can have the library.
+        Lack::Library { ref name, .. } if is_vendored(name) => match severity(files, sound, program, runtime) {
+            Severity::Warning => Severity::Error,
+            other => other,
+        },
         Lack::Library { .. } | Lack::Version { .. } => severity(files, sound, program, runtime),
     };
     let mut finding =
@@ -148,6 +153,16 @@ pub fn lacking(
     finding
 }
 
+/// Whether a library was copied into its wheel: `libgfortran-040039e1.so.5.0.0` in `numpy.libs`. Its name contains eight
+/// digits of its hash. Source: auditwheel's repair.py `copylib`.
+fn is_vendored(name: &str) -> bool {
+    let Some((stem, _)) = name.split_once(".so") else { return false };
+    stem.split('-').skip(1).any(|part| {
+        let hash = part.split('.').next().unwrap_or_default();
+        hash.len() == 8 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
 fn severity(
     files: &FileRuleInput<'_>,
     sound: &mut SoundPackages,
@@ -192,8 +207,11 @@ fn owner(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: Runtim
     if is_distribution {
         return ModuleOwner::Distribution;
     }
-    if runtime == RuntimeKind::DotNet && files.reach.is_application(path) {
-        return ModuleOwner::Application;
+    match runtime {
+        RuntimeKind::DotNet if files.reach.is_application(path) => return ModuleOwner::Application,
+        // Tools that freeze a program copy modules that it may not load.
+        RuntimeKind::Python if files.reach.is_application(path) => return ModuleOwner::Distribution,
+        _ => {}
     }
     // An OTP release contains its own virtual machine, and only the modules that its application needs.
     if files.reach.interpreter(runtime).is_some_and(|host| files.reach.release_of(host).is_some()) {
@@ -225,4 +243,19 @@ fn has_record(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
             && files.rootfs.resolve(format!("{place}{info}/RECORD")).is_ok()
             && files.rootfs.resolve(format!("{place}{info}/INSTALLER")).is_ok()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_of_a_wheel_have_a_hash_in_their_name() {
+        for name in ["libgfortran-040039e1.so.5.0.0", "libopenblas64_p-r0-17488984.3.23.dev.so"] {
+            assert!(is_vendored(name), "{name}");
+        }
+        for name in ["libpq.so.5", "libvips-cpp.so.42", "libgstreamer-1.0.so.0", "libfoo-deadbeefs.so"] {
+            assert!(!is_vendored(name), "{name}");
+        }
+    }
 }

@@ -3,11 +3,15 @@
 
 use crate::image::ResolveError;
 use crate::judge::code::{Code, Severity};
+use crate::judge::facts::libraries::Lack;
+use crate::judge::facts::musl::{OnMusl, on_musl};
+use crate::judge::facts::named::NamedBy;
 use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::python::PythonTag;
 use crate::judge::facts::reach::{NamedWhat, ReachRoute};
 use crate::judge::facts::runtimes::is_library;
 use crate::judge::facts::siblings::{Siblings, fits_libc};
+use crate::judge::facts::tokens::Libc;
 use crate::judge::facts::{purpose, tokens};
 use crate::judge::files::{FileRuleInput, foreign, suspect};
 use crate::judge::finding::Finding;
@@ -29,8 +33,8 @@ pub fn judge(
         return None;
     }
     let route = files.reach.route(program);
-    let finding = match route {
-        ReachRoute::Extension { runtime } => libc(files, siblings, program)
+    let finding = match &route {
+        &ReachRoute::Extension { runtime } => libc(files, siblings, program)
             .or_else(|| suffix(files, program))
             .or_else(|| version(files, program))
             .or_else(|| prebuilds::judge(files, siblings, program))
@@ -42,11 +46,15 @@ pub fn judge(
                 modules::judge(files, sound, program, runtime).filter(|_| is_module(program) && !is_spare)
             }),
         ReachRoute::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
-        ReachRoute::Named { .. } if is_module(program) => libc(files, siblings, program).or_else(|| {
-            let (runtime, _) = files.reach.module_of(&program.path).filter(|(_, is_installed)| *is_installed)?;
-            let version = versions::judge(files, program, runtime);
-            version.or_else(|| modules::judge(files, sound, program, runtime))
-        }),
+        ReachRoute::Named { by, what } if is_module(program) => {
+            let module = || {
+                let (runtime, _) = files.reach.module_of(&program.path).filter(|(_, is_installed)| *is_installed)?;
+                let version = versions::judge(files, program, runtime);
+                version.or_else(|| modules::judge(files, sound, program, runtime))
+            };
+            let library = || named_library(files, program, by, *what);
+            libc(files, siblings, program).or_else(module).or_else(library)
+        }
         ReachRoute::Named { .. } if !program.is_executable() => libc(files, siblings, program),
         _ => no_loader(files, program, &route).or_else(|| started(files, program, &route)),
     }?;
@@ -77,7 +85,18 @@ fn libc(files: &FileRuleInput<'_>, siblings: &Siblings, program: &JudgedProgram<
         return None;
     }
     let wanted = format!("{:?}", program.libc()?).to_lowercase();
-    let message = format!("a native module is built for {wanted}, which this image does not have");
+    // Packages that name their C library are chosen by it.
+    let is_named = program.platform.as_ref().is_some_and(|platform| platform.libc.is_some());
+    let is_for_musl = files.programs.libcs == [Libc::Musl] && !is_named;
+    let message = match on_musl(files.programs, files.libraries, program) {
+        OnMusl::Loads if is_for_musl => return None,
+        OnMusl::Lacks(name) if is_for_musl => {
+            format!("a native module is built for {wanted} and needs {name}, which this image's musl does not have")
+        }
+        OnMusl::Loads | OnMusl::Lacks(_) | OnMusl::Unknown => {
+            format!("a native module is built for {wanted}, which this image does not have")
+        }
+    };
     let is = format!("{}, for {wanted}", program.elf.describe());
     let mut finding = foreign(files, program, Code::PackageOtherPlatform, message).is(is, "this image's C library");
     finding.hint = vec![
@@ -164,6 +183,24 @@ fn started(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, route: &Reach
     }
     finding.reached_by.push(program.path.clone());
     Some(finding)
+}
+
+/// A library that configuration names, and whose own libraries are not in the image: an ODBC driver without libpq.
+fn named_library(
+    files: &FileRuleInput<'_>,
+    program: &JudgedProgram<'_>,
+    by: &NamedBy,
+    what: NamedWhat,
+) -> Option<Finding> {
+    let lack = modules::lack(files, program).filter(|_| what == NamedWhat::File)?;
+    let severity = match lack {
+        Lack::Unsearched { .. } => Severity::Warning,
+        Lack::Library { .. } | Lack::Version { .. } => files.named_severity(by),
+    };
+    let what = format!("the library that {} names", by.place);
+    let mut finding = modules::lacking(files, program, &lack, (Code::ExtensionMissingLibrary, &what));
+    finding.reached_by = vec![by.place.clone(), program.path.clone()];
+    Some(finding.severity(severity))
 }
 
 /// A program whose loader is not in the image: built for another C library. It fails with ENOENT, as if it did not

@@ -114,9 +114,9 @@ fn platform_parts(
         .optional
         .iter()
         .filter_map(|name| {
-            let place =
-                places.iter().map(|place| format!("{place}/{name}")).find(|path| files.rootfs.resolve(path).is_ok())?;
-            Some((name.as_str(), place))
+            let mut usual = places.iter().map(|place| format!("{place}/{name}"));
+            let place = usual.find(|path| files.rootfs.resolve(path).is_ok());
+            Some((name.as_str(), place.or_else(|| plug_n_play(files, directory, name))?))
         })
         .collect();
     let serves = |name: &str| {
@@ -148,6 +148,20 @@ fn platform_parts(
         .is(names.join(", "), files.node.arch.name());
     finding.group = Some(directory.to_string());
     Some(finding)
+}
+
+/// The place of the package `name` in the project of `directory` if Yarn's Plug'n'Play resolves its packages:
+/// `.yarn/unplugged/@esbuild-linux-x64-npm-0.24.0-HASH/node_modules/@esbuild/linux-x64`, or an archive in `.yarn/cache`.
+/// Source: Yarn's structUtils `slugifyLocator`.
+fn plug_n_play(files: &FileRuleInput<'_>, directory: &str, name: &str) -> Option<String> {
+    let (project, _) = directory.split_once("/.yarn/unplugged/")?;
+    let start = format!("{}-npm-", name.replace('/', "-"));
+    [".yarn/unplugged", ".yarn/cache"].iter().find_map(|place| {
+        let id = files.rootfs.resolve(format!("{project}/{place}")).ok()?;
+        let found = files.rootfs.children(id).find(|view| view.name.starts_with(start.as_bytes()))?;
+        let path = String::from_utf8_lossy(&files.rootfs.path(found.id)).into_owned();
+        Some(if path.ends_with(".zip") { path } else { format!("{path}/node_modules/{name}") })
+    })
 }
 
 /// A package whose optional dependencies are one native part built for several platforms, none of which is installed:
