@@ -11,8 +11,8 @@ const fn build(words: &'static [&'static str], cure: &'static str) -> BaselineBu
     BaselineBuild { words, cure }
 }
 
-/// Each was run on QEMU's core2duo and Nehalem, see docs/cpu.md, except MongoDB's, which its production notes state, and
-/// TensorFlow's, which its release notes for 1.6 state.
+/// Source: docs/cpu.md for the packages of Python and Bun; MongoDB's production notes, "Platform Support Notes";
+/// TensorFlow's release notes for 1.6; the release notes of sharp 0.34.
 const BUILDS: &[BaselineBuild] = &[
     build(&["numpy", "_multiarray_umath"], "on an x86-64-v1 CPU, install \"numpy<2.4\""),
     build(&["polars"], "install \"polars[rtcompat]\", or polars-lts-cpu for older versions; both need x86-64-v2"),

@@ -13,7 +13,7 @@ use crate::judge::facts::siblings::fits_libc;
 use crate::judge::facts::tokens::{self, Libc};
 use crate::judge::files::FileRuleInput;
 use crate::judge::finding::Finding;
-use crate::judge::rules::archives::{Archive, collect, part_name, weight};
+use crate::judge::rules::archives::{ArchiveFile, collect, part_name, weight};
 
 /// Judges the libraries of each archive that a runtime of the image reads.
 pub fn judge(files: &FileRuleInput<'_>) -> Vec<Finding> {
@@ -32,7 +32,7 @@ pub fn judge(files: &FileRuleInput<'_>) -> Vec<Finding> {
 /// archives contain themselves.
 fn judge_archive(
     files: &FileRuleInput<'_>,
-    (view, path, zip): &Archive<'_>,
+    (view, path, zip): &ArchiveFile<'_>,
     names: &BTreeSet<&str>,
 ) -> Option<Finding> {
     let is_jar = matches!(view.fact, Some(FileKind::Zip(zip)) if zip.is_jar);

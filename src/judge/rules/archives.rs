@@ -15,10 +15,10 @@ use crate::judge::finding::Finding;
 use crate::platform::Arch;
 
 /// An archive, its path, and its native parts.
-pub type Archive<'a> = (FileView<'a, FileKind>, String, &'a Zip);
+pub type ArchiveFile<'a> = (FileView<'a, FileKind>, String, &'a Zip);
 
 /// Every archive of the image.
-pub fn collect<'a>(files: &FileRuleInput<'a>) -> Vec<Archive<'a>> {
+pub fn collect<'a>(files: &FileRuleInput<'a>) -> Vec<ArchiveFile<'a>> {
     files
         .rootfs
         .files_with_facts()
