@@ -67,7 +67,9 @@ const fn row_of(kind: CauseKind) -> CauseRow {
             ..row(Code::EntrypointNotFound)
         },
         MissingDirectory => CauseRow {
-            hint: Some("create the directory in the image: RUN mkdir -p DIRECTORY"),
+            hint: Some(
+                "create the directory in the image (RUN mkdir -p DIRECTORY), or declare it with VOLUME if it is mounted",
+            ),
             blame: BlamedFile::Nothing,
             ..plain()
         },

@@ -8,7 +8,10 @@ fn a_service_directory_needs_a_run_file() {
     let missing = ["/etc/service/web/run:1 ENOENT missing-program"];
     runit(&[("etc/service/web/run.sh", 0o755, "#!/bin/sh\nexec /app\n")], &missing);
     runit(&[("etc/service/web/down", 0o644, "")], &[]);
+    runit(&[("etc/service/web/finish", 0o755, "#!/bin/sh\n:\n")], &missing);
     runit(&[("etc/service/README", 0o644, "x\n")], &[]);
+    // Other directories fail as services, too, but nobody expects them to be one.
+    runit(&[("etc/service/ld.so.conf.d/libc.conf", 0o644, "/usr/local/lib\n")], &[]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(super) fn services(machine: &ExecMachine<'_>, directory: &str) -> Option<Vec
         }
         let own = supervised(machine, &path);
         let run = format!("{path}/run");
-        if own.iter().all(|service| service.by != from_cwd(machine, &run)) {
+        if own.iter().all(|service| service.by != from_cwd(machine, &run)) && is_service(machine, &path) {
             services.push(SupervisedService::of_words(vec![run.clone()], &run, 1));
         }
         services.extend(own);
@@ -32,18 +32,53 @@ pub(super) fn services(machine: &ExecMachine<'_>, directory: &str) -> Option<Vec
     Some(services)
 }
 
-/// Returns the entries of a scan directory that are directories, and the links that lead to nothing.
+/// Files of service directories besides `run`. Source: s6's servicedir.html, runsv(8).
+const PARTS: &[&str] = &[
+    "finish",
+    "type",
+    "check",
+    "conf",
+    "control",
+    "data",
+    "env",
+    "log",
+    "notification-fd",
+    "down-signal",
+    "flag-newpidns",
+    "max-death-tally",
+    "timeout-kill",
+    "timeout-finish",
+    "lock-fd",
+    "start",
+];
+
+/// Whether a path without `run` is meant to be a service: a directory with other parts of one, or with a `run` of another
+/// name, such as `run.sh`, or a link that leads nowhere.
+fn is_service(machine: &ExecMachine<'_>, path: &str) -> bool {
+    let Ok(id) = machine.rootfs.resolve(path) else { return true };
+    machine.rootfs.children(id).take(MAX_FILES).any(|child| {
+        let name = lossy(child.name).to_ascii_lowercase();
+        name.starts_with("run") || PARTS.contains(&name.as_str())
+    })
+}
+
+/// Directories that engines mount, where links lead to files that are not in the image.
+const MOUNTED: &[&[u8]] = &[b"/proc/", b"/dev/", b"/sys/", b"/run/", b"/tmp/", b"../proc/", b"../run/"];
+
+/// Returns the entries of a scan directory that are directories, and the links that lead nowhere.
 fn names(machine: &ExecMachine<'_>, directory: &str) -> Vec<String> {
     let Ok(id) = machine.rootfs.resolve(directory) else { return Vec::new() };
-    let children = machine.rootfs.children(id).take(MAX_FILES).map(|child| lossy(child.name));
-    let paths = children
-        .filter(|name| !name.starts_with('.'))
-        .map(|name| format!("{}/{name}", directory.trim_end_matches('/')));
-    let mut found: Vec<String> = paths
-        .filter(|path| match machine.rootfs.resolve(path) {
+    let mut found: Vec<String> = machine
+        .rootfs
+        .children(id)
+        .take(MAX_FILES)
+        .filter(|child| !child.name.starts_with(b"."))
+        .map(|child| (format!("{}/{}", directory.trim_end_matches('/'), lossy(child.name)), child.target))
+        .filter(|(path, target)| match machine.rootfs.resolve(path) {
             Ok(id) => machine.rootfs.view(id).kind == NodeKind::Directory,
-            Err(_) => true,
+            Err(_) => !MOUNTED.iter().any(|place| target.starts_with(place)),
         })
+        .map(|(path, _)| path)
         .collect();
     found.sort();
     found
