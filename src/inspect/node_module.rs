@@ -9,7 +9,7 @@ const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
 const DT_RELA: u64 = 7;
 const DT_RELASZ: u64 = 8;
-const RELA_BYTES: usize = 24;
+const RELOCATION_BYTES: usize = 24;
 /// R_X86_64_RELATIVE and R_AARCH64_RELATIVE by machine.
 const RELATIVE: [(u16, u64); 2] = [(62, 8), (183, 1027)];
 /// Offsets of the structure's fields: the source file, the function that initialises the module, its variant with a
@@ -68,7 +68,7 @@ impl<'b> ModuleImage<'b> {
         };
         let (address, size) = (value(DT_RELA)?, value(DT_RELASZ)?);
         let start = image.offset(address)?;
-        for entry in image.slice(start, size)?.chunks_exact(RELA_BYTES) {
+        for entry in image.slice(start, size)?.chunks_exact(RELOCATION_BYTES) {
             let (at, kind, addend) = (word(entry, 0), word(entry, 8), word(entry, 16));
             image.relocated.push(at);
             if kind == relative {

@@ -47,7 +47,7 @@ message_table! { UNRELATED:
     Program Unrelated, "contract{text}illegal instruction",
         "contract call failed at 0x2a: illegal instruction 0xfe";
     Program Unrelated, "Program {id} failed: illegal instruction",
-        "Program 4Nd1mYb failed: illegal instruction";
+        "Program 4Zx1mYb failed: illegal instruction";
     Docker Unrelated, "failed to start daemon: {reason}",
         "failed to start daemon: Error initializing network controller: exec: \"iptables\": executable file not found in $PATH";
     Podman Unrelated, "cannot set up namespace using {helper}",

@@ -10,7 +10,7 @@ fn a_service_directory_needs_a_run_file() {
     runit(&[("etc/service/web/down", 0o644, "")], &[]);
     runit(&[("etc/service/web/finish", 0o755, "#!/bin/sh\n:\n")], &missing);
     runit(&[("etc/service/README", 0o644, "x\n")], &[]);
-    // Other directories fail as services, too, but nobody expects them to be one.
+    // Other directories fail as services, too, but are not meant to be one.
     runit(&[("etc/service/ld.so.conf.d/libc.conf", 0o644, "/usr/local/lib\n")], &[]);
 }
 
