@@ -67,6 +67,9 @@ const WORKFLOW_COMMANDS: &[&str] = &["##[error]", "::error::"];
 /// Forms in which logs write the escape character.
 const ESCAPES: &[&str] = &["\u{1b}", "\\u001b", "\\u001B", "\\x1b", "\\033", "\\e", "#033", "^["];
 
+/// The first characters of [`ESCAPES`] and of a sequence without one.
+const SEQUENCE_STARTS: [char; 5] = ['\u{1b}', '\\', '#', '^', '['];
+
 /// Removes ANSI colours and cursor movements, even if the log has lost the escape character: `[36m`.
 fn without_colours(line: &str) -> String {
     if !line.contains('[') && !line.contains('\u{1b}') {
@@ -74,7 +77,13 @@ fn without_colours(line: &str) -> String {
     }
     let mut plain = String::with_capacity(line.len());
     let mut rest = line;
-    while !rest.is_empty() {
+    loop {
+        let start = rest.find(SEQUENCE_STARTS).unwrap_or(rest.len());
+        plain.push_str(&rest[..start]);
+        rest = &rest[start..];
+        if rest.is_empty() {
+            return plain;
+        }
         let escape = ESCAPES.iter().find(|escape| rest.starts_with(**escape)).map_or("", |escape| escape);
         let after = &rest[escape.len()..];
         if let Some(length) = sequence(after, !escape.is_empty()) {
@@ -85,11 +94,10 @@ fn without_colours(line: &str) -> String {
             rest = after;
             continue;
         }
-        let next = rest.chars().next().map_or(0, char::len_utf8);
-        plain.push_str(&rest[..next]);
-        rest = &rest[next..];
+        // Each of these characters is one byte.
+        plain.push_str(&rest[..1]);
+        rest = &rest[1..];
     }
-    plain
 }
 
 /// Length of a sequence such as `[1;36m`. Without an escape character, only colours count: `[36m`, `[0;m`.
@@ -167,6 +175,11 @@ mod tests {
 
     fn check(line: &str, expected: &[&str]) {
         assert_eq!(parts(line), expected, "{line:?}");
+    }
+
+    #[test]
+    fn every_escape_starts_a_sequence() {
+        assert!(ESCAPES.iter().all(|escape| escape.starts_with(SEQUENCE_STARTS)));
     }
 
     #[test]
