@@ -2,6 +2,7 @@
 //! names and their lines are kept, so that the configuration of an image costs a few KiB.
 
 use super::kind::{Load, Mention};
+use super::named::extension;
 
 /// Bytes of a configuration text to read.
 pub const MENTION_BYTES: u64 = 64 << 10;
@@ -12,21 +13,6 @@ const NAME_BYTES: usize = 512;
 /// Longer lines are treated as data.
 const LINE_BYTES: usize = 4096;
 
-/// File name extensions of configuration files.
-const ENDS: [&[u8]; 12] = [
-    b".conf",
-    b".ini",
-    b".cfg",
-    b".cnf",
-    b".json",
-    b".toml",
-    b".yaml",
-    b".yml",
-    b".service",
-    b".properties",
-    b".desktop",
-    b".icd",
-];
 /// Caches that list plugins by path. Source: gdk-pixbuf-query-loaders(1), gtk-query-immodules-3.0(1).
 const CACHES: [&[u8]; 3] = [b"/loaders.cache", b"/immodules.cache", b"/giomodule.cache"];
 /// Text below `usr/share` is data, except in these directories.
@@ -61,7 +47,13 @@ const ELSEWHERE: [&str; 7] = ["/proc/", "/sys/", "/dev/", "/run/", "/tmp/", "/va
 /// Whether the text at `path` may name programs or libraries. `path` is relative to the root and has no leading slash.
 pub fn is_mention_path(path: &[u8]) -> bool {
     let is_in = |place: &[u8]| path.starts_with(place);
-    if !is_in(b"etc/") && !ENDS.iter().chain(&CACHES).any(|end| path.ends_with(end)) {
+    let is_settings = match extension(path) {
+        b".conf" | b".ini" | b".cfg" | b".cnf" | b".json" | b".toml" | b".yaml" | b".yml" | b".service"
+        | b".properties" | b".desktop" | b".icd" => true,
+        b".cache" => CACHES.iter().any(|end| path.ends_with(end)),
+        _ => false,
+    };
+    if !is_settings && !is_in(b"etc/") {
         return false;
     }
     if let Some(rest) = path.strip_prefix(b"usr/share/") {

@@ -32,18 +32,27 @@ pub fn is_config_path(path: &[u8]) -> bool {
 
 /// Shell commands that shells and other scripts source: `lib.sh`, `app.env`, `.profile`.
 pub fn is_commands_path(path: &[u8]) -> bool {
-    let ends = [
-        b".sh".as_slice(),
-        b".bash",
-        b".ash",
-        b".envsh",
-        b".env",
-        b".profile",
-        b".bash_profile",
-        b".bash_login",
-        b".bashrc",
-    ];
-    ends.iter().any(|end| path.ends_with(end))
+    matches!(
+        extension(path),
+        b".sh"
+            | b".bash"
+            | b".ash"
+            | b".envsh"
+            | b".env"
+            | b".profile"
+            | b".bash_profile"
+            | b".bash_login"
+            | b".bashrc"
+    )
+}
+
+/// What follows the last dot of a file name, with the dot; empty without a dot. Most names have none of the extensions
+/// that matter, and one match finds that out faster than a comparison with each.
+pub fn extension(path: &[u8]) -> &[u8] {
+    match path.iter().rposition(|byte| matches!(byte, b'.' | b'/')) {
+        Some(at) if path[at] == b'.' => &path[at..],
+        _ => b"",
+    }
 }
 
 /// Text that starts programs: shell scripts without a first line, and the configuration of supervisors.
@@ -53,10 +62,11 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
         None => (&b""[..], path),
     };
     let is_in = |start: &[u8]| path.starts_with(start);
-    let ends = |end: &[u8]| name.ends_with(end);
-    let is_unit = || {
-        let kinds: [&[u8]; 5] = [b".service", b".timer", b".socket", b".path", b".target"];
-        kinds.into_iter().any(ends) || directory.ends_with(b".service.d") && ends(b".conf")
+    let extension = extension(name);
+    let is_unit = || match extension {
+        b".service" | b".timer" | b".socket" | b".path" | b".target" => true,
+        b".conf" => directory.ends_with(b".service.d"),
+        _ => false,
     };
     let is_program = || {
         let is_bin = directory.ends_with(b"bin") || !directory.contains(&b'/');
@@ -65,7 +75,7 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
     if matches!(path, b"etc/profile" | b"etc/bash.bashrc" | b"etc/environment")
         || is_commands_path(path)
         || is_program()
-        || ends(b".runtimeconfig.json")
+        || extension == b".json" && name.ends_with(b".runtimeconfig.json")
     {
         return true;
     }
@@ -113,21 +123,19 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
         b"process.json",
     ];
     let is_supervisors = |text: &[u8]| text.windows(10).any(|part| part == b"supervisor");
-    let is_settings = ends(b".conf") || ends(b".ini");
+    let is_settings = matches!(extension, b".conf" | b".ini");
     named.contains(&name) || name.starts_with(b"Procfile") || is_settings && is_supervisors(path)
 }
 
 /// Whether a text of any name starts services, by the text at its start: supervisord's, monit's and PM2's settings, and
 /// tables of cron.
 pub fn is_services_text(path: &[u8], head: &[u8]) -> bool {
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    let extension = name.iter().rposition(|byte| *byte == b'.').map_or(&b""[..], |at| &name[at..]);
     // Packages' own files of these kinds are samples.
     if path.starts_with(b"usr/share/") || path.windows(14).any(|part| part == b"/node_modules/") {
         return false;
     }
     let has = |part: &[u8]| head.windows(part.len()).any(|window| window == part);
-    match extension {
+    match extension(path) {
         b".conf" | b".ini" | b".cfg" | b".rc" | b".monit" | b"" => {
             let parts: [&[u8]; 6] = [
                 b"[program:",
