@@ -121,7 +121,8 @@ impl<'a> ExecMachine<'a> {
         if walk.depth >= MAX_DEPTH {
             // `#!/usr/bin/env NAME=VALUE program` without `-S` starts the script itself.
             let is_again = |step: &OpenedFile| log.steps.iter().filter(|other| other.path == step.path).count() > 3;
-            if let Some(step) = log.steps.iter().find(|step| step.what.starts_with("script for ") && is_again(step)) {
+            let mut scripts = log.steps.windows(2).filter(|pair| pair[1].link == Link::Shebang).map(|pair| &pair[0]);
+            if let Some(step) = scripts.find(|step| is_again(step)) {
                 let text = format!("{} starts itself again, without end", step.typed);
                 let cause = Cause { kind: CauseKind::ShebangOption, text };
                 return Some(Outcome::Unknown { at: step.typed.clone(), cause });

@@ -147,7 +147,8 @@ impl ExecMachine<'_> {
             }
             file => file.map(str::to_string).filter(|path| is_known(path)).filter(exists).into_iter().collect(),
         };
-        let first: String = files.iter().map(|file| format!(". '{file}' </dev/null; ")).collect();
+        let first: String =
+            files.iter().map(|file| format!(". '{}' </dev/null; ", file.replace('\'', r"'\''"))).collect();
         // They are read before the first line.
         let text = format!("{first}{text}");
         let call = ShellCall { text: &text, arguments, kind: by.0, label: by.1, ends_on_error: start.ends_on_error };

@@ -374,7 +374,7 @@ impl<'b> ElfBinary<'b> {
         };
         for (table, size) in [data, (DT_JMPREL, DT_PLTRELSZ)] {
             let bytes = self.tag(size).unwrap_or(0).min(self.bytes.len() as u64);
-            slots.reserve((bytes / self.layout.relocation) as usize);
+            slots.reserve((bytes / self.layout.relocation).min(TABLE as u64) as usize);
             slots.extend(self.relocations(table, size).filter_map(|(slot, kind, symbol, addend)| match kind {
                 kind if kind == relative => Some((slot, RelocatedValue::Address(addend))),
                 kind if symbolic.contains(&kind) => Some((slot, RelocatedValue::Symbol(symbol))),

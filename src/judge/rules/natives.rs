@@ -88,12 +88,12 @@ fn libc(files: &FileRuleInput<'_>, siblings: &Siblings, program: &JudgedProgram<
     // Packages that name their C library are chosen by it.
     let is_named = program.platform.as_ref().is_some_and(|platform| platform.libc.is_some());
     let is_for_musl = files.programs.libcs == [Libc::Musl] && !is_named;
-    let message = match on_musl(files.programs, files.libraries, program) {
-        OnMusl::Loads if is_for_musl => return None,
-        OnMusl::Lacks(name) if is_for_musl => {
+    let message = match is_for_musl.then(|| on_musl(files.programs, files.libraries, program)) {
+        Some(OnMusl::Loads) => return None,
+        Some(OnMusl::Lacks(name)) => {
             format!("a native module is built for {wanted} and needs {name}, which this image's musl does not have")
         }
-        OnMusl::Loads | OnMusl::Lacks(_) | OnMusl::Unknown => {
+        Some(OnMusl::Unknown) | None => {
             format!("a native module is built for {wanted}, which this image does not have")
         }
     };

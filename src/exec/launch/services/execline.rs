@@ -67,6 +67,9 @@ pub(in crate::exec::launch) fn commands(text: &str, env: &[String]) -> Vec<(Vec<
     found
 }
 
+/// Maximum length of a word after its variables are replaced: Linux's PATH_MAX.
+const MAX_WORD: usize = 4096;
+
 /// The variables of a script, and of the environment from which it imports others.
 struct Variables<'e> {
     env: &'e [String],
@@ -90,9 +93,14 @@ impl Variables<'_> {
         }
     }
 
+    /// A word with the values of its variables. A word that would become longer than [`MAX_WORD`] keeps the names.
     fn replaced(&self, word: &str) -> String {
         let mut text = word.to_string();
         for (name, value) in &self.own {
+            let count = text.matches('$').count();
+            if text.len() + count * value.len() > MAX_WORD {
+                continue;
+            }
             text = text.replace(&format!("${{{name}}}"), value);
             if text == format!("${name}") || text.starts_with(&format!("${name}/")) {
                 text = format!("{value}{}", &text[1 + name.len()..]);
@@ -204,7 +212,7 @@ fn tokens(text: &str) -> Vec<Token> {
 
 #[cfg(test)]
 mod tests {
-    use super::commands;
+    use super::{MAX_WORD, commands};
 
     fn check(text: &str, expected: &[&str]) {
         let found: Vec<String> =
@@ -221,6 +229,9 @@ mod tests {
         check("foreground { a", &["a"]);
         check("importas -D /app BIN BIN\nfdmove -c 2 1\n$BIN -x", &["/app -x"]);
         check("importas -i D DIR\ncd $D\n./app $OTHER", &["/srv/app $OTHER"]);
+        let bomb: String = (1..64).map(|at| format!("define N{at} ${{N{}}}${{N{}}}\n", at - 1, at - 1)).collect();
+        let words = commands(&format!("define N0 {}\n{bomb}/app ${{N63}}", "x".repeat(64)), &[]);
+        assert!(words[0].0.iter().all(|word| word.len() <= MAX_WORD));
         check("define N app\ns6-softlimit -o 1024\ns6-notifyoncheck -n 3\n/srv/${N}", &["/srv/app"]);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{MAX_FILES, SupervisedService, entries, execline, from_cwd, is_executable, text_of};
 use crate::exec::kernel::binfmt::ExecMachine;
+use crate::exec::kernel::mounts;
 use crate::exec::outcome::lossy;
 use crate::image::NodeKind;
 
@@ -62,9 +63,6 @@ fn is_service(machine: &ExecMachine<'_>, path: &str) -> bool {
     })
 }
 
-/// Directories that engines mount, where links lead to files that are not in the image.
-const MOUNTED: &[&[u8]] = &[b"/proc/", b"/dev/", b"/sys/", b"/run/", b"/tmp/", b"../proc/", b"../run/"];
-
 /// Returns the entries of a scan directory that are directories, and the links that lead nowhere.
 fn names(machine: &ExecMachine<'_>, directory: &str) -> Vec<String> {
     let Ok(id) = machine.rootfs.resolve(directory) else { return Vec::new() };
@@ -76,7 +74,8 @@ fn names(machine: &ExecMachine<'_>, directory: &str) -> Vec<String> {
         .map(|child| (format!("{}/{}", directory.trim_end_matches('/'), lossy(child.name)), child.target))
         .filter(|(path, target)| match machine.rootfs.resolve(path) {
             Ok(id) => machine.rootfs.view(id).kind == NodeKind::Directory,
-            Err(_) => !MOUNTED.iter().any(|place| target.starts_with(place)),
+            // What it leads to may be made at run time.
+            Err(_) => !mounts::is_made(machine.rootfs, &lossy(target)),
         })
         .map(|(path, _)| path)
         .collect();
