@@ -2,7 +2,7 @@
 
 /// A program or package that needs more than its architecture's oldest CPU, and the build that does not.
 struct BaselineBuild {
-    /// Words in messages, file names or the image's name, in lower case.
+    /// Whole words in messages, file names or the image's name, in lower case.
     words: &'static [&'static str],
     cure: &'static str,
 }
@@ -20,7 +20,10 @@ const BUILDS: &[BaselineBuild] = &[
         &["oven-sh/bun", "bun has crashed", "cpu lacks avx support", "to run bun"],
         "use the build bun-linux-x64-baseline; it needs x86-64-v2",
     ),
-    build(&["mongo"], "use the tag mongo:4.4 (4.4.18 on arm64), which needs neither AVX nor ARMv8.2-A"),
+    build(
+        &["mongo:", "mongo@", "mongod", "mongodb"],
+        "use the tag mongo:4.4 (4.4.18 on arm64), which needs neither AVX nor ARMv8.2-A",
+    ),
     build(&["tensorflow"], "build TensorFlow without AVX: its packages have needed it since version 1.6"),
     build(&["sharp"], "on an x86-64-v1 CPU, install sharp@0.33, or build sharp against the system's libvips"),
 ];
@@ -28,8 +31,18 @@ const BUILDS: &[BaselineBuild] = &[
 /// The builds for the programs that these texts name.
 pub fn cures<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<String> {
     let texts: Vec<String> = texts.map(str::to_ascii_lowercase).collect();
-    let is_named = |build: &&BaselineBuild| build.words.iter().any(|word| texts.iter().any(|text| text.contains(word)));
+    let is_named =
+        |build: &&BaselineBuild| build.words.iter().any(|word| texts.iter().any(|text| has_word(text, word)));
     BUILDS.iter().filter(is_named).map(|build| build.cure.to_string()).collect()
+}
+
+/// Whether `text` contains `word`, and not as a part of another one.
+fn has_word(text: &str, word: &str) -> bool {
+    let continues = |end: bool| end && word.ends_with(|c: char| c.is_ascii_alphanumeric());
+    text.match_indices(word).any(|(at, _)| {
+        let after = text[at + word.len()..].starts_with(|c: char| c.is_ascii_alphanumeric());
+        !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric()) && !continues(after)
+    })
 }
 
 #[cfg(test)]
@@ -46,6 +59,11 @@ mod tests {
         );
         assert!(first("warn: CPU lacks AVX support, strange crashes may occur. Reinstall Bun").contains("baseline"));
         assert!(first("docker.io/library/mongo:7").contains("mongo:4.4"));
-        assert_eq!(first("Illegal instruction (core dumped)"), "");
+        assert!(first("/usr/bin/mongod: Illegal instruction").contains("mongo:4.4"));
+        for other in
+            ["Illegal instruction (core dumped)", "docker.io/library/mongo-express:1", "r.example/csharp-api:2"]
+        {
+            assert_eq!(first(other), "", "{other}");
+        }
     }
 }

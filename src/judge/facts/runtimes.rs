@@ -289,20 +289,22 @@ pub fn homes(programs: &Programs<'_>) -> Vec<(RuntimeKind, String)> {
 pub fn applications(rootfs: &RootFs<FileKind>) -> Vec<(RuntimeKind, String)> {
     const ENDS: [&[u8]; 2] = [b".deps.json", b".runtimeconfig.json"];
     let is_record = |name: &[u8]| ENDS.iter().any(|end| name.ends_with(end));
-    let directories: BTreeSet<String> = rootfs
-        .all()
-        .filter(|view| view.kind == NodeKind::File && is_record(view.name))
-        .map(|view| String::from_utf8_lossy(&rootfs.path(rootfs.parent(view.id))).into_owned())
-        .filter(|directory| directory != "/")
-        .collect();
-    let published = directories.into_iter().map(|directory| (RuntimeKind::DotNet, format!("{directory}/")));
-    let frozen: BTreeSet<String> = rootfs
-        .all()
-        .filter(|view| view.kind == NodeKind::File && view.name.starts_with(b"libpython"))
-        .map(|view| String::from_utf8_lossy(&rootfs.path(rootfs.parent(view.id))).into_owned())
-        .filter(|directory| directory.ends_with(".dist") || directory.ends_with("/_internal"))
-        .collect();
-    published.chain(frozen.into_iter().map(|directory| (RuntimeKind::Python, format!("{directory}/")))).collect()
+    let (mut published, mut frozen) = (BTreeSet::new(), BTreeSet::new());
+    for view in rootfs.all().filter(|view| view.kind == NodeKind::File) {
+        let (is_record, is_python) = (is_record(view.name), view.name.starts_with(b"libpython"));
+        if !is_record && !is_python {
+            continue;
+        }
+        let directory = String::from_utf8_lossy(&rootfs.path(rootfs.parent(view.id))).into_owned();
+        if is_record && directory != "/" {
+            published.insert(format!("{directory}/"));
+        }
+        if is_python && (directory.ends_with(".dist") || directory.ends_with("/_internal")) {
+            frozen.insert(format!("{directory}/"));
+        }
+    }
+    let published = published.into_iter().map(|directory| (RuntimeKind::DotNet, directory));
+    published.chain(frozen.into_iter().map(|directory| (RuntimeKind::Python, directory))).collect()
 }
 
 /// The runtime that loads modules from this path, installed ones first, and whether it is installed.
