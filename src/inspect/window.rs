@@ -207,9 +207,7 @@ impl<'a> Window<'a> {
             return self.skip(SKIP_BYTES as u64);
         }
         self.store.bytes.reserve_exact(len);
-        self.store.bytes.resize(kept + len, 0);
-        let read = fill(&mut *self.reader, &mut self.store.bytes[kept..]);
-        self.store.bytes.truncate(kept + read.len);
+        let read = append(&mut *self.reader, len, &mut self.store.bytes);
         let found = self.search(self.at, &self.store.bytes[kept..]);
         self.store.record_chunk(self.at, kept, read.len);
         self.advance(len, &read, found);
@@ -224,11 +222,11 @@ impl<'a> Window<'a> {
             // A shorter first read restores the alignment to ALIGN after a short head.
             let len = left.min(SKIP_BYTES as u64 - self.at % ALIGN) as usize;
             let mut skipped = std::mem::take(&mut self.store.skipped);
-            skipped.resize(SKIP_BYTES, 0);
-            let read = fill(&mut *self.reader, &mut skipped[..len]);
-            let found = self.search(self.at, &skipped[..read.len]);
+            skipped.clear();
+            let read = append(&mut *self.reader, len, &mut skipped);
+            let found = self.search(self.at, &skipped);
             if let Some(within) = found {
-                let rest = &skipped[within..read.len];
+                let rest = &skipped[within..];
                 let rest = &rest[..rest.len().min(KEEP_LIMIT.saturating_sub(self.store.bytes.len()))];
                 let kept = self.store.bytes.len();
                 self.store.bytes.extend_from_slice(rest);
@@ -342,4 +340,24 @@ fn fill(reader: &mut dyn Read, into: &mut [u8]) -> Filled {
         }
     }
     Filled { len, has_failed: false }
+}
+
+/// Appends the next `len` bytes to `bytes`, fewer at the end of the file.
+fn append(reader: &mut dyn BufRead, len: usize, bytes: &mut Vec<u8>) -> Filled {
+    let mut filled = Filled { len: 0, has_failed: false };
+    while filled.len < len {
+        let amount = match reader.fill_buf() {
+            Ok([]) => break,
+            Ok(available) => {
+                let amount = available.len().min(len - filled.len);
+                bytes.extend_from_slice(&available[..amount]);
+                amount
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => return Filled { has_failed: true, ..filled },
+        };
+        reader.consume(amount);
+        filled.len += amount;
+    }
+    filled
 }
