@@ -294,9 +294,20 @@ fn shared_directory(path: &[u8], last: &[u8]) -> usize {
 
 /// Length of the common prefix.
 fn shared_start(a: &[u8], b: &[u8]) -> usize {
-    const WORD: usize = 16;
-    let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD)).take_while(|(a, b)| a == b).count() * WORD;
-    words + a[words..].iter().zip(&b[words..]).take_while(|(a, b)| a == b).count()
+    const WORD: usize = 8;
+    let end = a.len().min(b.len());
+    let mut at = 0;
+    while let (Some(x), Some(y)) = (a[at..].first_chunk::<WORD>(), b[at..].first_chunk::<WORD>()) {
+        let difference = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+        if difference != 0 {
+            return at + (difference.trailing_zeros() / u8::BITS) as usize;
+        }
+        at += WORD;
+    }
+    while at < end && a[at] == b[at] {
+        at += 1;
+    }
+    at
 }
 
 impl<'a> LayerMember<'a> {

@@ -32,8 +32,12 @@ pub fn is_config_path(path: &[u8]) -> bool {
 
 /// Shell commands that shells and other scripts source: `lib.sh`, `app.env`, `.profile`.
 pub fn is_commands_path(path: &[u8]) -> bool {
+    is_commands_extension(extension(path))
+}
+
+fn is_commands_extension(extension: &[u8]) -> bool {
     matches!(
-        extension(path),
+        extension,
         b".sh"
             | b".bash"
             | b".ash"
@@ -61,7 +65,6 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
         Some(at) => (&path[..at], &path[at + 1..]),
         None => (&b""[..], path),
     };
-    let is_in = |start: &[u8]| path.starts_with(start);
     let extension = extension(name);
     let is_unit = || match extension {
         b".service" | b".timer" | b".socket" | b".path" | b".target" => true,
@@ -72,59 +75,64 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
         let is_bin = directory.ends_with(b"bin") || !directory.contains(&b'/');
         is_executable && is_bin && !name.contains(&b'.')
     };
-    if matches!(path, b"etc/profile" | b"etc/bash.bashrc" | b"etc/environment")
-        || is_commands_path(path)
+    if is_commands_extension(extension)
         || is_program()
         || extension == b".json" && name.ends_with(b".runtimeconfig.json")
     {
         return true;
     }
-    if is_in(b"etc/") {
-        let directories: [&[u8]; 13] = [
-            b"etc/s6",
-            b"etc/services.d/",
-            b"etc/service/",
-            b"etc/sv/",
-            b"etc/runit/",
-            b"etc/cont-init.d/",
-            b"etc/cron",
-            b"etc/supervisor",
-            b"etc/monit",
-            b"etc/init.d/",
-            b"etc/runlevels/",
-            b"etc/default/",
-            b"etc/conf.d/",
-        ];
-        if directories.into_iter().any(is_in) || is_in(b"etc/systemd/system/") && is_unit() {
-            return true;
+    let is_of_services = match path {
+        [b'e', b't', b'c', b'/', rest @ ..] => {
+            let is_in = |start: &[u8]| rest.starts_with(start);
+            let directories: [&[u8]; 13] = [
+                b"s6",
+                b"services.d/",
+                b"service/",
+                b"sv/",
+                b"runit/",
+                b"cont-init.d/",
+                b"cron",
+                b"supervisor",
+                b"monit",
+                b"init.d/",
+                b"runlevels/",
+                b"default/",
+                b"conf.d/",
+            ];
+            matches!(rest, b"profile" | b"bash.bashrc" | b"environment")
+                || directories.into_iter().any(is_in)
+                || is_in(b"systemd/system/") && is_unit()
         }
-    }
-    if is_in(b"var/spool/cron/") || is_in(b"service/") || is_in(b"var/service/") {
+        [b'v', b'a', b'r', b'/', rest @ ..] => rest.starts_with(b"spool/cron/") || rest.starts_with(b"service/"),
+        _ => path.starts_with(b"service/"),
+    };
+    if is_of_services {
         return true;
     }
     if is_unit() {
-        return is_in(b"usr/lib/systemd/system/") || is_in(b"lib/systemd/system/");
+        return path.starts_with(b"usr/lib/systemd/system/") || path.starts_with(b"lib/systemd/system/");
     }
-    let named: [&[u8]; 13] = [
-        b"inittab",
-        b"anacrontab",
-        b"crontab",
-        b"monitrc",
-        // Variables of the processes in a Procfile.
-        b".env",
-        // The version of an OTP release, which the start script of the release reads.
-        b"start_erl.data",
-        b"supervisord.conf",
-        b"supervisor.conf",
-        b"ecosystem.config.js",
-        b"ecosystem.config.cjs",
-        b"ecosystem.json",
-        b"pm2.config.js",
-        b"process.json",
-    ];
+    let is_named = matches!(
+        name,
+        b"inittab"
+            | b"anacrontab"
+            | b"crontab"
+            | b"monitrc"
+            // Variables of the processes in a Procfile.
+            | b".env"
+            // The version of an OTP release, which the start script of the release reads.
+            | b"start_erl.data"
+            | b"supervisord.conf"
+            | b"supervisor.conf"
+            | b"ecosystem.config.js"
+            | b"ecosystem.config.cjs"
+            | b"ecosystem.json"
+            | b"pm2.config.js"
+            | b"process.json"
+    );
     let is_supervisors = |text: &[u8]| text.windows(10).any(|part| part == b"supervisor");
     let is_settings = matches!(extension, b".conf" | b".ini");
-    named.contains(&name) || name.starts_with(b"Procfile") || is_settings && is_supervisors(path)
+    is_named || name.starts_with(b"Procfile") || is_settings && is_supervisors(path)
 }
 
 /// Whether a text of any name starts services, by the text at its start: supervisord's, monit's and PM2's settings, and

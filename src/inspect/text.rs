@@ -27,7 +27,7 @@ pub fn inspect(head: &[u8], size: u64, is_executable: bool) -> FileKind {
     let text = sniffed.trim_ascii_start();
     match text.first() {
         Some(b'<') if is_html(text) => FileKind::Html,
-        Some(b'<' | b'{' | b'N' | b'n' | b'4' | b'5' | b'F' | b'E' | b'I' | b'B' | b'A' | b'U' | b'T')
+        Some(b'<' | b'{' | b'N' | b'n' | b'4' | b'5' | b'F' | b'B' | b'A' | b'U')
             if size <= ERROR_PAGE_BYTES && is_error(text) =>
         {
             let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();

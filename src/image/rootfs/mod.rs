@@ -370,6 +370,11 @@ impl<T> RootFs<T> {
         ids.into_iter().map(|id| self.listed(NodeId(id))).filter(|view| view.kind == NodeKind::File)
     }
 
+    /// Every node of that kind whose name, without its directory, matches.
+    pub fn matching(&self, kind: NodeKind, is_wanted: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = FileView<'_, T>> {
+        self.those(move |node| node.kind == kind && is_wanted(node.own_name(self.texts())))
+    }
+
     /// Every node with that name.
     pub fn named(&self, name: &[u8]) -> impl Iterator<Item = FileView<'_, T>> {
         self.those(move |node| {

@@ -18,6 +18,11 @@ pub(in crate::image) enum Mark {
 /// `..` would have left the root.
 pub fn normalise(name: &[u8], path: &mut Vec<u8>) -> bool {
     path.clear();
+    let plain = name.strip_prefix(b"./").unwrap_or(name);
+    if is_normal(plain) {
+        path.extend_from_slice(plain);
+        return false;
+    }
     let mut escapes = false;
     for part in name.split(|byte| *byte == b'/') {
         match part {
@@ -36,6 +41,15 @@ pub fn normalise(name: &[u8], path: &mut Vec<u8>) -> bool {
         }
     }
     escapes
+}
+
+/// Whether a name certainly needs no change, like most names of files: no component is empty or starts with a dot.
+fn is_normal(name: &[u8]) -> bool {
+    let is_start = |byte: &u8| !matches!(byte, b'/' | b'.');
+    let pairs = name.iter().zip(name.get(1..).unwrap_or_default());
+    name.first().is_some_and(is_start)
+        && name.last() != Some(&b'/')
+        && pairs.fold(true, |all, (first, second)| all & ((*first != b'/') | is_start(second)))
 }
 
 /// Interprets and removes the whiteout marks of a normalised path. Source: OCI image-spec, layer.md, "Whiteouts":
@@ -87,6 +101,9 @@ mod tests {
         check("./", "", false);
         check("", "", false);
         check("a/..b/c..", "a/..b/c..", false);
+        check("a/.b/", "a/.b", false);
+        check("a", "a", false);
+        check("/", "", false);
     }
 
     fn check_mark(path: &str, expected: &str, meaning: Mark) {

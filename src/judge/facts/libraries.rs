@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use crate::image::{FileView, NodeKind, RootFs};
+use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::facts::programs::{Fit, JudgedProgram, Programs};
 use crate::judge::facts::searched::SearchedDirectories;
@@ -59,10 +59,8 @@ impl<'a> Libraries<'a> {
                 by_name.entry(soname.to_string()).or_default().push(index);
             }
         }
-        let is_link = |view: &FileView<'_, FileKind>| {
-            view.kind == NodeKind::Symlink && view.name.windows(3).any(|part| part == b".so")
-        };
-        for view in rootfs.all().filter(is_link) {
+        let is_library = |name: &[u8]| name.windows(3).any(|part| part == b".so");
+        for view in rootfs.matching(NodeKind::Symlink, is_library) {
             let name = String::from_utf8_lossy(view.name).into_owned();
             let index = rootfs.resolve(rootfs.path(view.id)).ok().and_then(|id| by_id.get(&id).copied());
             // Most libraries are already known by their soname.

@@ -195,8 +195,8 @@ fn is_read(rootfs: &RootFs<FileKind>, path: &str, id: NodeId, enabled: &BTreeSet
 fn enabled(rootfs: &RootFs<FileKind>) -> BTreeSet<NodeId> {
     let is_enabling = |view: &FileView<'_, FileKind>| {
         let directory = rootfs.view(rootfs.parent(view.id)).name;
-        view.kind == NodeKind::Symlink && (directory.ends_with(b"-enabled") || directory == b"conf.d")
+        directory.ends_with(b"-enabled") || directory == b"conf.d"
     };
-    let links = rootfs.all().filter(is_enabling);
+    let links = rootfs.matching(NodeKind::Symlink, |_| true).filter(is_enabling);
     links.filter_map(|view| rootfs.resolve(rootfs.path(view.id)).ok()).collect()
 }

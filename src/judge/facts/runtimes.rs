@@ -287,14 +287,11 @@ pub fn homes(programs: &Programs<'_>) -> Vec<(RuntimeKind, String)> {
 /// that Nuitka or PyInstaller made from Python code. Each has a trailing slash. Source: .NET's "deps.json" and
 /// "runtimeconfig.json" files; Nuitka's documentation, "Standalone"; PyInstaller's, "What PyInstaller Does".
 pub fn applications(rootfs: &RootFs<FileKind>) -> Vec<(RuntimeKind, String)> {
-    const ENDS: [&[u8]; 2] = [b".deps.json", b".runtimeconfig.json"];
-    let is_record = |name: &[u8]| ENDS.iter().any(|end| name.ends_with(end));
+    let is_record = |name: &[u8]| name.ends_with(b".deps.json") || name.ends_with(b".runtimeconfig.json");
+    let is_python = |name: &[u8]| name.starts_with(b"libpython");
     let (mut published, mut frozen) = (BTreeSet::new(), BTreeSet::new());
-    for view in rootfs.all().filter(|view| view.kind == NodeKind::File) {
-        let (is_record, is_python) = (is_record(view.name), view.name.starts_with(b"libpython"));
-        if !is_record && !is_python {
-            continue;
-        }
+    for view in rootfs.matching(NodeKind::File, |name| is_record(name) || is_python(name)) {
+        let (is_record, is_python) = (is_record(view.name), is_python(view.name));
         let directory = String::from_utf8_lossy(&rootfs.path(rootfs.parent(view.id))).into_owned();
         if is_record && directory != "/" {
             published.insert(format!("{directory}/"));
