@@ -7,7 +7,7 @@ use super::recognise::Recogniser;
 use super::symptom::Symptom;
 
 /// Bytes of a log that are read at once.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 1 << 20;
 
 static ZEROS: [u8; PIECE] = [0; PIECE];
 

@@ -65,6 +65,9 @@ static LONG_ANCHORS: LazyLock<AhoCorasick> =
 /// Length of text, in bytes, from which the DFA is used.
 const LONG: usize = 128 << 10;
 
+/// Minimum length of the parts of a text that are searched concurrently, in bytes.
+const PART_BYTES: usize = 64 << 10;
+
 fn anchor_automaton(texts: &[impl AsRef<[u8]>], kind: Option<AhoCorasickKind>) -> AhoCorasick {
     let automaton = AhoCorasick::builder().ascii_case_insensitive(true).kind(kind).build(texts);
     automaton.expect("a few hundred short texts make a small automaton")
@@ -99,15 +102,22 @@ impl Recogniser {
     pub fn feed(&mut self, text: &[u8]) {
         let is_long = text.len() >= LONG;
         let anchors = if is_long { &*LONG_ANCHORS } else { &PATTERNS.anchors };
-        let windows = without_repeats(text, candidates(text, anchors));
-        let read = |window: &Range<usize>| self.read_line(&String::from_utf8_lossy(&text[window.clone()]), anchors);
-        let contents: Vec<LineContent> = match is_long {
-            true => windows.par_iter().map(read).collect(),
-            false => windows.iter().map(read).collect(),
+        let read = |part: Range<usize>| {
+            let windows = without_repeats(text, candidates(text, &part, anchors));
+            let read = |window: Range<usize>| {
+                let content = self.read_line(&String::from_utf8_lossy(&text[window.clone()]), anchors);
+                (window, content)
+            };
+            windows.into_iter().map(read).collect::<Vec<_>>()
+        };
+        let parts = parts(text);
+        let contents: Vec<Vec<(Range<usize>, LineContent)>> = match is_long {
+            true => parts.into_par_iter().map(read).collect(),
+            false => parts.into_iter().map(read).collect(),
         };
         let mut after_warning = self.is_warned.then_some(0);
-        for (window, content) in windows.iter().zip(contents) {
-            self.keep(content, text, window);
+        for (window, content) in contents.into_iter().flatten() {
+            self.keep(content, text, &window);
             if self.is_warned {
                 after_warning = after_warning.or(Some(window.end));
             }
@@ -216,10 +226,24 @@ struct LineContent {
     repeated: Vec<usize>,
 }
 
-/// The lines of `text` that contain an anchor: a window around it, because a line may be very long.
-fn candidates(text: &[u8], anchors: &AhoCorasick) -> Vec<Range<usize>> {
+/// Divides a text at ends of lines into parts of at least [`PART_BYTES`], which are searched concurrently.
+fn parts(text: &[u8]) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    while start < text.len() {
+        let least = text.len().min(start + PART_BYTES);
+        let end = text[least..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| least + at + 1);
+        parts.push(start..end);
+        start = end;
+    }
+    parts
+}
+
+/// The lines in this part of `text` that contain an anchor: a window around it, because a line may be very long.
+fn candidates(text: &[u8], part: &Range<usize>, anchors: &AhoCorasick) -> Vec<Range<usize>> {
+    let text = &text[..part.end];
     let mut windows = Vec::new();
-    let mut from = 0;
+    let mut from = part.start;
     while let Some(hit) = text.get(from..).and_then(|rest| anchors.find(rest)) {
         let (start, end) = (from + hit.start(), from + hit.end());
         let before = &text[start.saturating_sub(LINE_BYTES / 2).max(from)..start];
