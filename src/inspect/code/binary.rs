@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::CodeRoot;
-use super::layout::{DecodedArch, ElfLayout};
+use super::layout::{DecodedArch, ElfLayout, u16_at, u32_at, u64_at, word_in};
 
 /// Maximum number of entries that are read from a symbol or relocation table.
 const TABLE: usize = 4 << 20;
@@ -212,10 +212,7 @@ impl<'b> ElfBinary<'b> {
 
     /// The word in the file at this offset.
     fn word_at(&self, at: u64) -> Option<u64> {
-        match self.machine {
-            DecodedArch::X86 | DecodedArch::Arm64 => u64_at(self.bytes, at),
-            DecodedArch::Arm => u32_at(self.bytes, at).map(u64::from),
-        }
+        word_in(self.machine, self.bytes, at)
     }
 
     /// The word in the file at `address`.
@@ -330,13 +327,14 @@ impl<'b> ElfBinary<'b> {
 
     fn symbol(&self, table: SymbolOffsets, index: u64) -> Option<Symbol> {
         let layout = self.layout;
-        let at = table.symbols.checked_add(index.checked_mul(layout.symbol)?)?;
+        let at = usize::try_from(table.symbols.checked_add(index.checked_mul(layout.symbol)?)?).ok()?;
+        let entry = self.bytes.get(at..at.checked_add(layout.symbol as usize)?)?;
         Some(Symbol {
-            name: u32_at(self.bytes, at)?,
-            info: *self.bytes.get(usize::try_from(at.checked_add(layout.st_info)?).ok()?)?,
-            section: u16_at(self.bytes, at.checked_add(layout.st_shndx)?)?,
-            value: self.word_at(at.checked_add(layout.st_value)?)?,
-            size: self.word_at(at.checked_add(layout.st_size)?)?,
+            name: u32_at(entry, 0)?,
+            info: entry[layout.st_info as usize],
+            section: u16_at(entry, layout.st_shndx)?,
+            value: word_in(self.machine, entry, layout.st_value)?,
+            size: word_in(self.machine, entry, layout.st_size)?,
         })
     }
 
@@ -349,18 +347,19 @@ impl<'b> ElfBinary<'b> {
 
     /// The relocations of a table: slot, type, symbol, addend.
     fn relocations(&self, table: u64, size: u64) -> impl Iterator<Item = (u64, u32, u32, u64)> {
-        let start = self.tag(table).and_then(|address| self.offset(address));
+        let start = self.tag(table).and_then(|address| usize::try_from(self.offset(address)?).ok());
+        let entries = start.and_then(|start| self.bytes.get(start..)).unwrap_or_default();
         let count = self.tag(size).unwrap_or(0) / self.layout.relocation;
-        (0..count.min(TABLE as u64)).filter_map(move |index| {
-            let at = start?.checked_add(index * self.layout.relocation)?;
-            let slot = self.word_at(at)?;
-            let info = self.word_at(at.checked_add(self.layout.word)?)?;
-            match self.machine {
-                DecodedArch::X86 | DecodedArch::Arm64 => {
-                    Some((slot, info as u32, (info >> 32) as u32, u64_at(self.bytes, at.checked_add(16)?)?))
-                }
-                // The addend is in the slot.
-                DecodedArch::Arm => Some((slot, info as u32 & 0xff, info as u32 >> 8, self.word(slot)?)),
+        let entries = entries.chunks_exact(self.layout.relocation as usize).take(count.min(TABLE as u64) as usize);
+        entries.filter_map(|entry| match self.machine {
+            DecodedArch::X86 | DecodedArch::Arm64 => {
+                let info = u64_at(entry, 8)?;
+                Some((u64_at(entry, 0)?, info as u32, (info >> 32) as u32, u64_at(entry, 16)?))
+            }
+            // The addend is in the slot.
+            DecodedArch::Arm => {
+                let (slot, info) = (u64::from(u32_at(entry, 0)?), u32_at(entry, 4)?);
+                Some((slot, info & 0xff, info >> 8, self.word(slot)?))
             }
         })
     }
@@ -375,11 +374,13 @@ impl<'b> ElfBinary<'b> {
         for (table, size) in [data, (DT_JMPREL, DT_PLTRELSZ)] {
             let bytes = self.tag(size).unwrap_or(0).min(self.bytes.len() as u64);
             slots.reserve((bytes / self.layout.relocation).min(TABLE as u64) as usize);
-            slots.extend(self.relocations(table, size).filter_map(|(slot, kind, symbol, addend)| match kind {
-                kind if kind == relative => Some((slot, RelocatedValue::Address(addend))),
-                kind if symbolic.contains(&kind) => Some((slot, RelocatedValue::Symbol(symbol))),
-                _ => None,
-            }));
+            for (slot, kind, symbol, addend) in self.relocations(table, size) {
+                if kind == relative {
+                    slots.push((slot, RelocatedValue::Address(addend)));
+                } else if symbolic.contains(&kind) {
+                    slots.push((slot, RelocatedValue::Symbol(symbol)));
+                }
+            }
         }
         slots.sort_by_key(|(slot, _)| *slot);
         self.slots = slots;
@@ -480,19 +481,4 @@ impl<'b> ElfBinary<'b> {
             })
         })
     }
-}
-
-fn u16_at(bytes: &[u8], at: u64) -> Option<u16> {
-    let at = usize::try_from(at).ok()?;
-    Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], at: u64) -> Option<u32> {
-    let at = usize::try_from(at).ok()?;
-    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: u64) -> Option<u64> {
-    let at = usize::try_from(at).ok()?;
-    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }

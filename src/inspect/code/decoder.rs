@@ -54,11 +54,13 @@ pub struct CodeRun<'b> {
 impl Decode for CodeDecoder {
     type Run<'b> = CodeRun<'b>;
 
+    #[inline]
     fn run<'b>(&self, code: &'b [u8], address: u64) -> CodeRun<'b> {
         let x86 = matches!(self, CodeDecoder::X86(_)).then(|| x86::reader(code, address));
         CodeRun { code, start: address, next: address, x86 }
     }
 
+    #[inline]
     fn step(&mut self, run: &mut CodeRun<'_>) -> Option<DecodedStep> {
         // The lowest bit of an address selects an instruction set of 32-bit Arm.
         let offset = usize::try_from((run.next & !1).checked_sub(run.start & !1)?).ok()?;

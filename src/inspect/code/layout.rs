@@ -89,3 +89,30 @@ static ELF32: ElfLayout = ElfLayout {
     shoff: 32, shentsize: 46, shnum: 48, sh_addr: 12, sh_offset: 16, sh_size: 20, sh_link: 24,
     symbol: 16, st_value: 4, st_size: 8, st_info: 12, st_shndx: 14, relocation: 8,
 };
+
+/// The little-endian word at this offset.
+#[inline]
+pub fn word_in(machine: DecodedArch, bytes: &[u8], at: u64) -> Option<u64> {
+    match machine {
+        DecodedArch::X86 | DecodedArch::Arm64 => u64_at(bytes, at),
+        DecodedArch::Arm => u32_at(bytes, at).map(u64::from),
+    }
+}
+
+#[inline]
+pub fn u16_at(bytes: &[u8], at: u64) -> Option<u16> {
+    let at = usize::try_from(at).ok()?;
+    Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
+}
+
+#[inline]
+pub fn u32_at(bytes: &[u8], at: u64) -> Option<u32> {
+    let at = usize::try_from(at).ok()?;
+    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+#[inline]
+pub fn u64_at(bytes: &[u8], at: u64) -> Option<u64> {
+    let at = usize::try_from(at).ok()?;
+    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
+}

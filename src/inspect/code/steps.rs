@@ -72,6 +72,7 @@ pub struct FunctionSteps {
 }
 
 impl FunctionSteps {
+    #[inline]
     pub fn push(&mut self, at: u64, step: &DecodedStep) {
         if let Some(variable) = step.stores {
             let first = self.stores.entry(variable).or_insert(at);
@@ -88,11 +89,13 @@ impl FunctionSteps {
     }
 
     /// The index of the instruction at `at`, if it has been decoded.
+    #[inline]
     pub fn position(&self, at: u64) -> Option<usize> {
         self.places.get(at)
     }
 
     /// The index of the instruction at `at`, which usually follows the one with this index.
+    #[inline]
     pub fn position_after(&self, index: usize, at: u64) -> Option<usize> {
         let is_next = self.list.get(index + 1).is_some_and(|step| step.at == at);
         if is_next { Some(index + 1) } else { self.position(at) }

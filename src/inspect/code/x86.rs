@@ -1,6 +1,8 @@
 //! Decodes x86-64 instructions: their targets, the features that they need, and whether a condition may depend on a CPU
 //! check.
 
+use std::sync::LazyLock;
+
 use iced_x86::{Code, ConditionCode, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::steps::{Callee, Compared, DecodedStep, InstructionFlow, Test};
@@ -101,7 +103,8 @@ impl X86Decoder {
     }
 
     fn reads_shared(instruction: &Instruction) -> bool {
-        (0..instruction.op_count()).any(|op| instruction.op_kind(op) == OpKind::Memory) && Self::is_shared(instruction)
+        let kinds = [instruction.op0_kind(), instruction.op1_kind(), instruction.op2_kind(), instruction.op3_kind()];
+        kinds.contains(&OpKind::Memory) && Self::is_shared(instruction)
     }
 
     /// The variable and the number that a comparison compares.
@@ -159,7 +162,7 @@ impl X86Decoder {
             instruction.op_kind(op) == OpKind::Register && decoder.value(instruction.op_register(op)).is_memory()
         };
         let count = instruction.op_count();
-        let is_tainted = is_memory || (0..count).any(|op| of_memory(self, op));
+        let is_tainted = |decoder: &X86Decoder| is_memory || (0..count).any(|op| of_memory(decoder, op));
         let size = if instruction.op_kind(0) == OpKind::Register {
             instruction.op0_register().size()
         } else {
@@ -190,7 +193,7 @@ impl X86Decoder {
                         || self.is_own_end(instruction));
                 self.flags = match size {
                     _ if is_pair => Flags::Plain,
-                    _ if is_tainted || is_bits => Flags::Doubtful,
+                    _ if is_bits || is_tainted(self) => Flags::Doubtful,
                     8 => Flags::Plain,
                     4 => Flags::Word,
                     _ => Flags::Doubtful,
@@ -202,7 +205,7 @@ impl X86Decoder {
                 return;
             }
             Mnemonic::Add | Mnemonic::Sub | Mnemonic::Inc | Mnemonic::Dec => {
-                self.flags = if is_tainted { Flags::Doubtful } else { Flags::Plain };
+                self.flags = if is_tainted(self) { Flags::Doubtful } else { Flags::Plain };
             }
             Mnemonic::Mov
             | Mnemonic::Lea
@@ -239,7 +242,7 @@ impl X86Decoder {
                 X86Value::Variable(instruction.ip_rel_memory_address(), instruction.memory_size().size() as u8)
             }
             Mnemonic::Xor if instruction.op0_register() == instruction.op1_register() => X86Value::Constant(0),
-            _ if is_tainted => X86Value::Memory,
+            _ if is_tainted(self) => X86Value::Memory,
             _ => X86Value::Unknown,
         };
         self.set(instruction.op0_register(), value);
@@ -305,6 +308,7 @@ impl X86Decoder {
 
 impl X86Decoder {
     /// The next instruction. `None` if the bytes are not an instruction.
+    #[inline]
     pub fn step(&mut self, reader: &mut iced_x86::Decoder<'_>) -> Option<DecodedStep> {
         let instruction = reader.decode();
         if instruction.is_invalid() {
@@ -356,10 +360,15 @@ pub fn mnemonic(code: &[u8], address: u64) -> String {
 /// The feature without which a CPU raises #UD. Older CPUs run `tzcnt`, `lzcnt`, `endbr64` and the like as other
 /// instructions.
 pub fn needs(instruction: &Instruction) -> Option<CpuFeature> {
-    if matches!(instruction.mnemonic(), Mnemonic::Tzcnt | Mnemonic::Lzcnt) {
+    static NEEDS: LazyLock<Vec<Option<CpuFeature>>> = LazyLock::new(|| Code::values().map(needs_of).collect());
+    NEEDS[instruction.code() as usize]
+}
+
+fn needs_of(code: Code) -> Option<CpuFeature> {
+    if matches!(code.mnemonic(), Mnemonic::Tzcnt | Mnemonic::Lzcnt) {
         return None;
     }
-    let features = instruction.cpuid_features();
+    let features = code.cpuid_features();
     let found = features.iter().filter_map(|feature| match feature {
         CpuidFeature::SSE3 => Some(CpuFeature::Sse3),
         CpuidFeature::SSSE3 => Some(CpuFeature::Ssse3),
