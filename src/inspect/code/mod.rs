@@ -17,6 +17,7 @@ mod x86;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,12 @@ fn needs_within(bytes: &[u8], most: DecodeBudget) -> Option<CodeNeeds> {
 /// segments are within this limit.
 const FILE_BYTES: usize = 1 << 30;
 
+/// Bytes of a file from which on only one thread at a time keeps a file, so that files in several layers do not add up.
+const LARGE_BYTES: usize = 64 << 20;
+
+/// Held while a file of more than [`LARGE_BYTES`] is kept.
+static LARGE_FILE: Mutex<()> = Mutex::new(());
+
 /// Bytes that show a file's architecture.
 const IDENT_BYTES: usize = 20;
 
@@ -112,6 +119,9 @@ pub struct KeptCode<'r> {
     state: KeepState,
     /// Maximum bytes to keep.
     limit: usize,
+    /// Bytes from which on the file has to be the only one.
+    large: usize,
+    turn: Option<MutexGuard<'static, ()>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,15 +139,28 @@ enum KeepState {
 
 impl<'r> KeptCode<'r> {
     pub fn new(reader: &'r mut dyn BufRead) -> KeptCode<'r> {
-        KeptCode { reader, bytes: SPARE.take(), state: KeepState::Open, limit: FILE_BYTES }
+        KeptCode {
+            reader,
+            bytes: SPARE.take(),
+            state: KeepState::Open,
+            limit: FILE_BYTES,
+            large: LARGE_BYTES,
+            turn: None,
+        }
     }
 
     /// Reads the file to its end and searches its code.
     pub fn needs(&mut self) -> Option<CodeNeeds> {
         if self.state == KeepState::Wanted {
             // Up to the limit, without a copy in between.
-            let room = self.limit.saturating_sub(self.bytes.len()) as u64;
-            (&mut *self.reader).take(room).read_to_end(&mut self.bytes).ok()?;
+            for end in [self.large.min(self.limit), self.limit] {
+                let room = end.saturating_sub(self.bytes.len());
+                self.keep_turn(room);
+                let read = (&mut *self.reader).take(room as u64).read_to_end(&mut self.bytes).ok()?;
+                if read < room {
+                    break;
+                }
+            }
         }
         let mut rest = [0; 64 << 10];
         while self.state == KeepState::Wanted {
@@ -166,6 +189,13 @@ impl Drop for KeptCode<'_> {
 }
 
 impl KeptCode<'_> {
+    /// Waits until no other large file is kept, if `amount` further bytes make this one large.
+    fn keep_turn(&mut self, amount: usize) {
+        if self.turn.is_none() && self.bytes.len() + amount > self.large {
+            self.turn = Some(LARGE_FILE.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
     /// Keeps the next `amount` bytes, and passes them.
     fn keep(&mut self, amount: usize) -> io::Result<()> {
         if matches!(self.state, KeepState::Open | KeepState::Wanted) {
@@ -176,6 +206,7 @@ impl KeptCode<'_> {
                     Some(_) | None => (self.state, self.bytes) = (KeepState::TooLarge, Vec::new()),
                 }
             } else {
+                self.keep_turn(amount);
                 self.bytes.extend_from_slice(&self.reader.fill_buf()?[..amount]);
             }
         }

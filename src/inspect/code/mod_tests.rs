@@ -318,6 +318,21 @@ fn a_file_that_is_too_large_is_searched_without_what_follows_its_segments() {
 }
 
 #[test]
+fn one_large_file_is_kept_at_a_time() {
+    let file = [&program(62, &[0xc3])[..], &[0; 1 << 16]].concat();
+    for (large, read, is_large) in [(1 << 12, 64, true), (1 << 12, file.len(), true), (file.len() + 1, 64, false)] {
+        let mut reader = file.as_slice();
+        let mut kept = KeptCode::new(&mut reader);
+        kept.large = large;
+        kept.read_exact(&mut vec![0; read]).expect("the start of the file");
+        assert!(kept.needs().is_some_and(|needs| !needs.is_partial));
+        assert_eq!((kept.turn.is_some(), LARGE_FILE.try_lock().is_err()), (is_large, is_large));
+        drop(kept);
+        assert!(LARGE_FILE.try_lock().is_ok());
+    }
+}
+
+#[test]
 fn a_library_that_can_be_run_is_not_entered() {
     let mut file = program(62, &[&AVX[..], &[0xc3]].concat());
     // ET_DYN with PT_INTERP and, at 0x800, a dynamic section.
