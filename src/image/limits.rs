@@ -41,8 +41,9 @@ const MAX_BYTES: u64 = 1 << 40;
 const MAX_RATIO: u64 = 200;
 /// A few seconds of work.
 const FREE_BYTES: u64 = 4 << 30;
-/// About four million files; the layers of real images take 1 to 10 MiB.
-const IMAGE_MEMORY: usize = 256 << 20;
+/// About three million files; the layers of real images take 1 to 10 MiB. With buffers and tables that grow, the process
+/// then takes up to 256 MiB.
+const IMAGE_MEMORY: usize = 192 << 20;
 
 impl MemoryBudget {
     pub fn new(limit: usize) -> MemoryBudget {
