@@ -1,122 +1,45 @@
 //! Finds the `node_module` structure of an older module of Node.js. A constructor registers it, and no symbol names its
 //! version. Source: Node.js's node.h `struct node_module`, `NODE_MODULE_X`.
 
-use scroll::{LE, Pread};
+use super::code::{ElfBinary, Pointer};
 
-/// ELFCLASS64 and ELFDATA2LSB.
-const START: &[u8] = b"\x7fELF\x02\x01";
-const PT_LOAD: u32 = 1;
-const PT_DYNAMIC: u32 = 2;
-const DT_RELA: u64 = 7;
-const DT_RELASZ: u64 = 8;
-const RELOCATION_BYTES: usize = 24;
-/// R_X86_64_RELATIVE and R_AARCH64_RELATIVE by machine.
-const RELATIVE: [(u16, u64); 2] = [(62, 8), (183, 1027)];
-/// Offsets of the structure's fields: the source file, the function that initialises the module, its variant with a
-/// context, and the name.
+/// Offsets of the structure's fields on 64-bit systems: the version, flags, a handle, the source file, the function that
+/// initialises the module, its variant with a context, and the name.
+const FLAGS: u64 = 4;
+const HANDLE: u64 = 8;
 const FILE: u64 = 16;
 const INITIALISERS: [u64; 2] = [24, 32];
 const NAME: u64 = 40;
 /// NODE_MODULE_VERSION is 11 in Node.js 0.10, and 137 in 24.
-const VERSIONS: std::ops::RangeInclusive<u32> = 11..=999;
+const VERSIONS: std::ops::RangeInclusive<u64> = 11..=999;
 const SOURCES: [&[u8]; 5] = [b".cc", b".cpp", b".cxx", b".c", b".h"];
 
 /// The version of the module that is the whole file `bytes`. `None` unless exactly one structure is found.
 pub fn version(bytes: &[u8]) -> Option<u32> {
-    let image = ModuleImage::read(bytes)?;
-    let versions: Vec<u32> = image.relative.iter().filter_map(|(at, file)| image.structure(*at, *file)).collect();
-    match versions[..] {
-        [version] => Some(version),
-        _ => None,
-    }
+    let binary = ElfBinary::parse(bytes).filter(|binary| binary.word_size() == 8)?;
+    let mut versions = binary.own_pointers().filter_map(|(at, file)| structure(&binary, at, file));
+    let version = versions.next()?;
+    versions.next().is_none().then_some(version)
 }
 
-/// A library as its loader sees it.
-struct ModuleImage<'b> {
-    bytes: &'b [u8],
-    /// Address, file offset and length.
-    loads: Vec<(u64, u64, u64)>,
-    /// Address of each relative relocation and the address that it writes, sorted.
-    relative: Vec<(u64, u64)>,
-    /// Addresses of all relocations, sorted.
-    relocated: Vec<u64>,
-}
-
-impl<'b> ModuleImage<'b> {
-    fn read(bytes: &'b [u8]) -> Option<ModuleImage<'b>> {
-        bytes.starts_with(START).then_some(())?;
-        let machine: u16 = bytes.pread_with(18, LE).ok()?;
-        let (_, relative) = RELATIVE.into_iter().find(|(own, _)| *own == machine)?;
-        let (table, count): (u64, u16) = (bytes.pread_with(32, LE).ok()?, bytes.pread_with(56, LE).ok()?);
-        let mut image = ModuleImage { bytes, loads: Vec::new(), relative: Vec::new(), relocated: Vec::new() };
-        let mut dynamic = None;
-        for index in 0..usize::from(count) {
-            let at = usize::try_from(table).ok()?.checked_add(index * 56)?;
-            let word = |offset: usize| bytes.pread_with::<u64>(at.checked_add(offset)?, LE).ok();
-            let segment = (word(16)?, word(8)?, word(32)?);
-            match bytes.pread_with::<u32>(at, LE).ok()? {
-                PT_LOAD => image.loads.push(segment),
-                PT_DYNAMIC => dynamic = Some(segment),
-                _ => {}
-            }
-        }
-        let (_, offset, len) = dynamic?;
-        let section = image.slice(offset, len)?;
-        let value = |tag: u64| {
-            let mut entries = section.chunks_exact(16).map(|entry| (word(entry, 0), word(entry, 8)));
-            entries.find(|(own, _)| *own == tag).map(|(_, value)| value)
-        };
-        let (address, size) = (value(DT_RELA)?, value(DT_RELASZ)?);
-        let start = image.offset(address)?;
-        for entry in image.slice(start, size)?.chunks_exact(RELOCATION_BYTES) {
-            let (at, kind, addend) = (word(entry, 0), word(entry, 8), word(entry, 16));
-            image.relocated.push(at);
-            if kind == relative {
-                image.relative.push((at, addend));
-            }
-        }
-        image.relative.sort_unstable();
-        image.relocated.sort_unstable();
-        Some(image)
-    }
-
-    /// The version of the structure whose field with the source file is at the address `at`.
-    fn structure(&self, at: u64, file: u64) -> Option<u32> {
-        let file = self.text(file)?;
-        SOURCES.iter().any(|end| file.ends_with(end)).then_some(())?;
-        let start = at.checked_sub(FILE)?;
-        let head = self.slice(self.offset(start)?, FILE)?;
-        let (version, flags, handle): (u32, u32, u64) =
-            (head.pread_with(0, LE).ok()?, head.pread_with(4, LE).ok()?, word(head, 8));
-        let is_start = VERSIONS.contains(&version) && flags < 16 && handle == 0;
-        let has = |offset: u64| self.relocated.binary_search(&start.saturating_add(offset)).is_ok();
-        let name = self.relative.binary_search_by_key(&start.saturating_add(NAME), |(at, _)| *at).ok();
-        let name = name.and_then(|index| self.text(self.relative[index].1));
-        let has_name = name.is_some_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_graphic));
-        (is_start && has_name && INITIALISERS.iter().any(|offset| has(*offset))).then_some(version)
-    }
-
-    fn offset(&self, address: u64) -> Option<u64> {
-        let mut loads = self.loads.iter();
-        let (start, offset, _) = loads.find(|(start, _, len)| address >= *start && address - start < *len)?;
-        offset.checked_add(address - start)
-    }
-
-    fn slice(&self, offset: u64, len: u64) -> Option<&'b [u8]> {
-        let start = usize::try_from(offset).ok()?;
-        self.bytes.get(start..start.checked_add(usize::try_from(len).ok()?)?)
-    }
-
-    /// The text at an address, up to its NUL.
-    fn text(&self, address: u64) -> Option<&'b [u8]> {
-        let bytes = self.bytes.get(usize::try_from(self.offset(address)?).ok()?..)?;
-        let len = bytes.iter().take(4096).position(|byte| *byte == 0)?;
-        Some(&bytes[..len])
-    }
-}
-
-fn word(bytes: &[u8], at: usize) -> u64 {
-    bytes.pread_with(at, LE).unwrap_or_default()
+/// The version of the structure whose field with the source file is at the address `at`.
+fn structure(binary: &ElfBinary<'_>, at: u64, file: u64) -> Option<u32> {
+    let file = binary.text(file)?;
+    SOURCES.iter().any(|end| file.ends_with(end)).then_some(())?;
+    let start = at.checked_sub(FILE)?;
+    let pointer = |offset: u64| binary.pointer(start.checked_add(offset)?).filter(|to| *to != Pointer::Here(0));
+    let name = match pointer(NAME)? {
+        Pointer::Here(name) => binary.text(name)?,
+        Pointer::Import(_) => return None,
+    };
+    let version = binary.initial(start, 4)?;
+    let is_structure = VERSIONS.contains(&version)
+        && binary.initial(start + FLAGS, 4)? < 16
+        && binary.initial(start + HANDLE, 8)? == 0
+        && !name.is_empty()
+        && name.iter().all(u8::is_ascii_graphic)
+        && INITIALISERS.iter().any(|offset| pointer(*offset).is_some());
+    is_structure.then(|| u32::try_from(version).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -125,9 +48,16 @@ mod tests {
 
     /// A library with one structure at 0x300. `relocated`: the fields that have a relocation.
     fn module(version: u32, machine: u16, relocated: &[u64]) -> Vec<u8> {
+        const PT_LOAD: u32 = 1;
+        const PT_DYNAMIC: u32 = 2;
+        const DT_RELA: u64 = 7;
+        const DT_RELASZ: u64 = 8;
+        /// R_X86_64_RELATIVE and R_AARCH64_RELATIVE by machine.
+        const RELATIVE: [(u16, u64); 2] = [(62, 8), (183, 1027)];
         let mut bytes = vec![0; 0x400];
         let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
-        put(0, START);
+        put(0, b"\x7fELF\x02\x01");
+        put(16, &3u16.to_le_bytes());
         put(18, &machine.to_le_bytes());
         put(32, &64u64.to_le_bytes());
         put(56, &2u16.to_le_bytes());

@@ -339,10 +339,26 @@ impl<'b> ElfBinary<'b> {
     }
 
     fn name(&self, table: SymbolOffsets, name: u32) -> Option<&'b str> {
-        let start = usize::try_from(table.strings.checked_add(u64::from(name))?).ok()?;
-        let rest = self.bytes.get(start..)?;
+        std::str::from_utf8(self.text_at(table.strings.checked_add(u64::from(name))?)?).ok()
+    }
+
+    fn text_at(&self, at: u64) -> Option<&'b [u8]> {
+        let rest = self.bytes.get(usize::try_from(at).ok()?..)?;
         let end = rest.iter().take(4096).position(|byte| *byte == 0)?;
-        std::str::from_utf8(&rest[..end]).ok()
+        Some(&rest[..end])
+    }
+
+    /// The text at `address` in the file, up to its NUL.
+    pub fn text(&self, address: u64) -> Option<&'b [u8]> {
+        self.text_at(self.offset(address)?)
+    }
+
+    /// The relocated pointers into this file: the address of each, and the one that it contains.
+    pub fn own_pointers(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.slots.iter().filter_map(|(slot, value)| match value {
+            RelocatedValue::Address(address) => Some((*slot, *address)),
+            RelocatedValue::Symbol(_) => None,
+        })
     }
 
     /// The relocations of a table: slot, type, symbol, addend.

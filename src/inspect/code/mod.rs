@@ -22,7 +22,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::platform::CpuFeature;
-use binary::ElfBinary;
+pub(super) use binary::{ElfBinary, Pointer};
 use layout::DecodedArch;
 use search::{CodeSearch, DecodeBudget};
 
