@@ -163,7 +163,7 @@ fn read_entries(toc: &Table<'_>, content: u64, spans: &Spans) -> Result<TocEntri
         let own_end = start.checked_add(stored).filter(|own_end| is_after && *own_end <= content);
         let own_end = own_end.ok_or("its files overlap")?;
         end = own_end.next_multiple_of(BLOCK);
-        let Some(own) = entries.add(&entry)?.filter(|own| own.is_regular()) else { continue };
+        let Some(own) = entries.add(&entry)?.filter(|own| own.is_regular() && own.size > 0) else { continue };
         let chunks = spans.containing(start..own_end).map(|(number, span)| {
             let (from, to) = (span.content.start.max(start), span.content.end.min(own_end));
             let (inner, at, encoding) = (from - span.content.start, from - start, ChunkEncoding::Span(number));
