@@ -195,15 +195,15 @@ impl Selected {
             }
             Ok(OpenedContent::File(read)) => file::judge(*read, options, &mut report),
             Ok(OpenedContent::Image { source, selection, targets, passed }) => {
+                let watched = Watched { source: &*source, watch: Arc::clone(watch), deadline: options.deadline };
                 let judged = targets.judged(&selection).map(|(image, _)| image);
                 let layers: Vec<Layer> = match options.reading {
                     ReadDepth::Full => judged.flat_map(|image| image.layers.clone()).collect(),
-                    ReadDepth::Lazy => judged.flat_map(|image| with_ztocs(&*source, image, &selection)).collect(),
+                    ReadDepth::Lazy => judged.flat_map(|image| with_ztocs(&watched, image, &selection)).collect(),
                 };
                 let depth = options.depth();
                 let failures = passed.unwrap_or_else(|| store.read(&*source, &layers, at, options, watch));
                 report.digest = Some(selection.root.digest.clone());
-                let watched = Watched { source: &*source, watch: Arc::clone(watch), deadline: options.deadline };
                 report.problems.extend(selection.unmet(&options.wanted()).map(Problem::from));
                 index::judge(&selection, &mut report);
                 report.findings.extend(targets.refused.iter().cloned());

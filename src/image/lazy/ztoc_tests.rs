@@ -7,7 +7,7 @@ use crate::image::layer::{SociBinding, Ztoc};
 use crate::image::testing::{Memory, TestMember, file, header, open_tar_of, padded, pax, tar_of};
 use crate::image::{Contents, Layer, MemoryBudget, read_layer};
 
-const SPAN: usize = 40_000;
+const SPAN: usize = 20_000;
 
 /// Content that repeats after 32 KiB, so that blocks refer to the window before them.
 fn content(length: usize, seed: usize) -> Vec<u8> {
@@ -95,7 +95,7 @@ fn a_layer_in_plain_gzip_is_read_through_its_ztoc() {
 #[test]
 fn only_the_spans_of_the_wanted_files_are_read() {
     let names: Vec<String> = (0..20).map(|at| format!("opt/{at}")).collect();
-    let large = content(60_000, 2);
+    let large = content(30_000, 2);
     let members: Vec<TestMember<'_>> = names.iter().map(|name| file(name, &large)).collect();
     let mut memory = memory();
     let layer = written(&tar_of(&members), &mut memory, 1, |_| {});
@@ -129,16 +129,16 @@ fn a_changed_span_is_not_used() {
     assert!(!matches!(error, Some(Ok(true))), "{error:?}");
 }
 
-/// Whether a ztoc is used after it was changed.
-fn is_used(edit: impl FnOnce(&mut ZtocWriter)) -> bool {
-    let large = content(200_000, 4);
-    let mut memory = memory();
-    let layer = written(&tar_of(&[file("a", &large), file("b", b"b")]), &mut memory, 1, edit);
-    open(&memory, &layer).is_some()
-}
-
 #[test]
 fn a_ztoc_that_contradicts_itself_is_not_used() {
+    let large = content(200_000, 4);
+    let tar = tar_of(&[file("a", &large), file("b", b"b")]);
+    let (stored, checkpoints) = compress(&tar, SPAN, false, 1);
+    let is_used = |edit: fn(&mut ZtocWriter)| {
+        let mut writer = ZtocWriter::new(&tar, &stored, checkpoints.clone(), digest);
+        edit(&mut writer);
+        parse(writer.write(), stored.len() as u64, &Limits::default()).is_ok()
+    };
     assert!(is_used(|_| {}));
     assert!(!is_used(|ztoc| ztoc.version = "1.0"));
     assert!(!is_used(|ztoc| ztoc.stored += 1), "another layer");
@@ -156,10 +156,11 @@ fn a_ztoc_that_contradicts_itself_is_not_used() {
     assert!(!is_used(|ztoc| ztoc.checkpoints[2].stored = ztoc.checkpoints[1].stored));
     assert!(!is_used(|ztoc| ztoc.checkpoints[2].content = ztoc.checkpoints[1].content - 1));
     assert!(!is_used(|ztoc| ztoc.checkpoints[0].content = 1));
-    for change in [-512, -1, 1, i64::MAX / 2] {
-        assert!(!is_used(|ztoc| ztoc.entries[1].offset += change), "{change}");
-        assert!(!is_used(|ztoc| ztoc.entries[0].size += change.max(512)), "{change}");
-    }
+    assert!(!is_used(|ztoc| ztoc.entries[1].offset -= 512));
+    assert!(!is_used(|ztoc| ztoc.entries[1].offset += 1));
+    assert!(!is_used(|ztoc| ztoc.entries[1].offset = i64::MAX));
+    assert!(!is_used(|ztoc| ztoc.entries[0].size += 512));
+    assert!(!is_used(|ztoc| ztoc.entries[0].size = i64::MAX));
     assert!(!is_used(|ztoc| ztoc.entries[0].size = -1));
     assert!(!is_used(|ztoc| ztoc.entries[0].kind = "contiguous"));
     assert!(!is_used(|ztoc| ztoc.entries[0].name = b"a\0b".to_vec()));

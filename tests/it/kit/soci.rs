@@ -11,32 +11,29 @@ const REPEATED: usize = 10;
 #[derive(Default)]
 pub struct DeflateWriter {
     bytes: Vec<u8>,
-    pending: u32,
+    pending: u64,
     length: u32,
 }
 
 impl DeflateWriter {
     /// Writes the lowest bits of a number, from the lowest.
     pub fn bits(&mut self, value: u32, count: u32) {
-        for at in 0..count {
-            self.pending |= (value >> at & 1) << self.length;
-            self.length += 1;
-            if self.length == 8 {
-                self.align();
-            }
+        self.pending |= (u64::from(value) & ((1 << count) - 1)) << self.length;
+        self.length += count;
+        while self.length >= 8 {
+            self.bytes.push(self.pending as u8);
+            self.pending >>= 8;
+            self.length -= 8;
         }
     }
 
     /// Writes a Huffman code, from the highest bit.
     fn code(&mut self, code: u32, count: u32) {
-        (0..count).rev().for_each(|at| self.bits(code >> at, 1));
+        self.bits(code.reverse_bits() >> (32 - count), count);
     }
 
     fn align(&mut self) {
-        if self.length > 0 {
-            self.bytes.push(self.pending as u8);
-            (self.pending, self.length) = (0, 0);
-        }
+        self.bits(0, (8 - self.length) % 8);
     }
 
     /// A block with the fixed codes. `repeats`: ends with the content that was written 32 KiB before.
@@ -77,6 +74,7 @@ impl DeflateWriter {
 }
 
 /// A point from which a stream can be inflated.
+#[derive(Clone)]
 pub struct Checkpoint {
     pub stored: u64,
     pub content: u64,
@@ -94,7 +92,7 @@ pub fn compress(content: &[u8], span: usize, has_name: bool, members: usize) -> 
         let flags = if has_name { 8 } else { 0 };
         writer.bytes.extend([0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 255]);
         writer.bytes.extend_from_slice(if has_name { b"layer\0" } else { b"" });
-        let end = at + part.len();
+        let (start, end) = (at, at + part.len());
         while at < end {
             if checkpoints.last().is_none_or(|last| at - last.content as usize > span) {
                 let mut window = vec![0; WINDOW.saturating_sub(at)];
@@ -105,8 +103,8 @@ pub fn compress(content: &[u8], span: usize, has_name: bool, members: usize) -> 
             let next = end.min(at + BLOCK);
             let block = &content[at..next];
             let literals = block.len().saturating_sub(REPEATED);
-            let from = (at + literals).wrapping_sub(WINDOW);
-            let repeats = content.get(from..from.wrapping_add(REPEATED)) == Some(&block[literals..]);
+            let from = (at + literals).checked_sub(WINDOW).filter(|from| *from >= start);
+            let repeats = from.is_some_and(|from| content[from..from + REPEATED] == block[literals..]);
             match (repeats, next < end) {
                 (false, true) if at / BLOCK % 3 == 1 => writer.stored(block),
                 (true, is_followed) => writer.block(&block[..literals], true, !is_followed),
@@ -242,8 +240,8 @@ fn entries(tar: &[u8]) -> Vec<ZtocEntry> {
             size: entry.size() as i64,
             target: entry.link_name_bytes().unwrap_or_default().into_owned(),
             mode: i64::from(entry.header().mode().unwrap()),
-            uid: entry.header().uid().unwrap() as u32,
-            gid: entry.header().gid().unwrap() as u32,
+            uid: entry.header().uid().unwrap_or(0) as u32,
+            gid: entry.header().gid().unwrap_or(0) as u32,
             records,
         };
         entry
