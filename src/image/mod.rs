@@ -29,6 +29,8 @@ pub use directory::{DirectoryRead, read_directory};
 pub use error::{DocumentFault, EXTEND_DEADLINE, ImageError, LayerError, raise_memory};
 pub use fetch::statements;
 pub use layer::{Layer, LayerRead, MeasuredLayer, SociBinding, Ztoc, read_layer};
+#[cfg(any(test, fuzzing))]
+pub use lazy::inflate_by_ztoc;
 pub use lazy::{Extent, FileStart, LazyLayer, Portion, TocFormat};
 pub use limits::{Limits, MemoryBudget};
 pub use note::LayerNote;

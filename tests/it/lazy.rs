@@ -161,7 +161,7 @@ fn put_with_soci(fake: &FakeRegistry, name: &str, image: &Small, kind: SociIndex
 #[test]
 fn a_layer_in_plain_gzip_is_judged_through_its_soci_index() {
     let directory = tempfile::tempdir().unwrap();
-    let large = 1 << 20;
+    let large = 4 << 20;
     let cases = [
         ("sound", sized(Some(&ElfBuilder::amd64().soname("libq.so.1")), large), SociIndex::Listed),
         ("lacking", sized(None, large), SociIndex::Annotated),

@@ -35,6 +35,8 @@ use chunk::{ChunkDecoder, ChunkFault, DecodedChunk};
 pub(super) use json::is_announced;
 pub use toc::TocFormat;
 use toc::{Toc, TocChunk};
+#[cfg(any(test, fuzzing))]
+pub use ztoc::inflate_by_ztoc;
 
 /// A layer whose table of contents has been read.
 #[derive(Debug)]

@@ -59,6 +59,18 @@ fn parse(mut bytes: Vec<u8>, stored: u64, limits: &Limits) -> Result<Toc, Unusab
     Ok(toc)
 }
 
+/// Reads the content of every span of a layer, for fuzzing.
+#[cfg(any(test, fuzzing))]
+pub fn inflate_by_ztoc(ztoc: &[u8], stored: &[u8], limits: &Limits) {
+    use std::io::Read;
+
+    let Ok(toc) = parse(ztoc.to_vec(), stored.len() as u64, limits) else { return };
+    for (number, span) in toc.spans.containing(0..u64::MAX) {
+        let Ok(reader) = toc.spans.open(number, &stored[span.start as usize..span.end as usize]) else { continue };
+        let _ = std::io::copy(&mut reader.take(span.content.end - span.content.start), &mut std::io::sink());
+    }
+}
+
 /// `stored` and `content`: sizes of the whole layer.
 fn read_spans(compression: &Table<'_>, stored: u64, content: u64) -> Result<Vec<Span>, Unusable> {
     // The default is gzip. The other algorithm is for layers that are not compressed.

@@ -1,3 +1,4 @@
+use std::io::Read;
 use std::sync::atomic::AtomicU64;
 
 use super::super::soci_writer::{ZtocWriter, compress};
@@ -219,4 +220,15 @@ fn the_entries_of_a_table_are_counted() {
     };
     assert_eq!(accepted(b"d"), 250_000);
     assert_eq!(accepted(&[b'd'; 4000]), (16 << 20) / 4000);
+}
+
+#[test]
+fn the_seed_for_fuzzing_is_a_valid_table() {
+    let seed = include_bytes!("../../../fuzz/corpus/ztoc/layer");
+    let (length, rest) = seed.split_first_chunk::<2>().unwrap();
+    let (ztoc, stored) = rest.split_at(usize::from(u16::from_le_bytes(*length)));
+    let toc = parse(ztoc.to_vec(), stored.len() as u64, &Limits::default()).unwrap();
+    let mut content = Vec::new();
+    toc.spans.open(0, &stored[10..]).unwrap().take(4096).read_to_end(&mut content).unwrap();
+    assert_eq!((toc.files.len(), content.len(), &content[257..262]), (3, 4096, &b"ustar"[..]));
 }
