@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::span::Spans;
+use super::span::GzipSpans;
 use super::toc::{ChunkEncoding, StatedEntry, Toc, TocChunk, TocEntries, TocFormat, Unusable};
 use crate::image::error::LayerError;
 use crate::image::tar::{Blocks, TarMember};
@@ -84,7 +84,7 @@ fn parse(format: TocFormat, json: &[u8], end: u64) -> Result<Toc, Unusable> {
             chunk.end = starts.get(next).copied().unwrap_or(0);
         }
     }
-    let toc = Toc { format, files, chunks, spans: Spans::default() };
+    let toc = Toc { format, files, chunks, spans: GzipSpans::default() };
     toc.check(end)?;
     Ok(toc)
 }

@@ -17,14 +17,14 @@ const TRAILER: u64 = 8;
 
 /// The spans of a gzip stream: each can be inflated without those before it.
 #[derive(Debug, Default)]
-pub(super) struct Spans {
-    list: Vec<Span>,
+pub(super) struct GzipSpans {
+    list: Vec<GzipSpan>,
     /// Contains the windows.
     checkpoints: Vec<u8>,
 }
 
 #[derive(Debug)]
-pub(super) struct Span {
+pub(super) struct GzipSpan {
     /// Range of stored bytes. The first byte may also belong to the previous span.
     pub start: u64,
     pub end: u64,
@@ -38,23 +38,23 @@ pub(super) struct Span {
     pub digest: Digest,
 }
 
-impl Spans {
+impl GzipSpans {
     /// `list` is in the order of the stream.
-    pub fn new(list: Vec<Span>) -> Spans {
-        Spans { list, checkpoints: Vec::new() }
+    pub fn new(list: Vec<GzipSpan>) -> GzipSpans {
+        GzipSpans { list, checkpoints: Vec::new() }
     }
 
     /// Adds the checkpoints, which contain every window.
-    pub fn with_checkpoints(self, checkpoints: Vec<u8>) -> Spans {
-        Spans { checkpoints, ..self }
+    pub fn with_checkpoints(self, checkpoints: Vec<u8>) -> GzipSpans {
+        GzipSpans { checkpoints, ..self }
     }
 
-    pub fn get(&self, number: u32) -> &Span {
+    pub fn get(&self, number: u32) -> &GzipSpan {
         &self.list[number as usize]
     }
 
     /// The spans that contain bytes of `content`, with their numbers.
-    pub fn containing(&self, content: Range<u64>) -> impl Iterator<Item = (u32, &Span)> + Clone {
+    pub fn containing(&self, content: Range<u64>) -> impl Iterator<Item = (u32, &GzipSpan)> + Clone {
         let first = self.list.partition_point(|span| span.content.end <= content.start);
         let spans = self.list[first..].iter().take_while(move |span| span.content.start < content.end);
         (first as u32..).zip(spans).filter(|(_, span)| !span.content.is_empty())
@@ -68,7 +68,7 @@ impl Spans {
     }
 }
 
-type Stored<'b> = Chain<Cursor<Vec<u8>>, &'b [u8]>;
+type SpanBytes<'b> = Chain<Cursor<Vec<u8>>, &'b [u8]>;
 
 /// The content after a checkpoint.
 pub(super) struct SpanReader<'b> {
@@ -77,9 +77,9 @@ pub(super) struct SpanReader<'b> {
 }
 
 enum Member<'b> {
-    First(DeflateDecoder<Stored<'b>>),
+    First(DeflateDecoder<SpanBytes<'b>>),
     /// Members that follow the one with the checkpoint: `pigz` and `mgzip` write several.
-    Later(Box<MultiGzDecoder<Stored<'b>>>),
+    Later(Box<MultiGzDecoder<SpanBytes<'b>>>),
 }
 
 impl<'b> SpanReader<'b> {

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::span::Spans;
+use super::span::GzipSpans;
 use crate::image::contents::{EntryKind, LayerMember, PATH_LIMIT};
 use crate::image::tar::{Mark, normalise, read_mark};
 use crate::oci::Digest;
@@ -25,7 +25,7 @@ pub(super) struct Toc {
     pub files: Vec<TocFile>,
     pub chunks: Vec<TocChunk>,
     /// Empty, except for [`TocFormat::Soci`].
-    pub spans: Spans,
+    pub spans: GzipSpans,
 }
 
 /// An entry, in the order of the table.

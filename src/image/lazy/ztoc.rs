@@ -3,7 +3,7 @@
 //! covers its stored bytes. Sources: soci-snapshotter, ztoc/fbs/ztoc.fbs and ztoc/compression/gzip_zinfo.c.
 
 use super::flatbuffer::{Malformed, Table};
-use super::span::{Span, Spans, WINDOW};
+use super::span::{GzipSpan, GzipSpans, WINDOW};
 use super::toc::{ChunkEncoding, StatedEntry, Toc, TocChunk, TocEntries, TocFormat, Unusable};
 use crate::image::limits::Limits;
 use crate::oci::{Descriptor, Digest};
@@ -48,7 +48,7 @@ fn parse(mut bytes: Vec<u8>, stored: u64, limits: &Limits) -> Result<Toc, Unusab
     limits.check_size(compressed, content).map_err(|error| error.to_string())?;
     let compression = root.table(5)?;
     let checkpoints = compression.byte_range(3)?;
-    let spans = Spans::new(read_spans(&compression, compressed, content)?);
+    let spans = GzipSpans::new(read_spans(&compression, compressed, content)?);
     let TocEntries { files, chunks, .. } = read_entries(&root.table(4)?, content, &spans)?;
     // Only the checkpoints are kept, without a copy of them.
     bytes.truncate(checkpoints.end);
@@ -72,7 +72,7 @@ pub fn inflate_by_ztoc(ztoc: &[u8], stored: &[u8], limits: &Limits) {
 }
 
 /// `stored` and `content`: sizes of the whole layer.
-fn read_spans(compression: &Table<'_>, stored: u64, content: u64) -> Result<Vec<Span>, Unusable> {
+fn read_spans(compression: &Table<'_>, stored: u64, content: u64) -> Result<Vec<GzipSpan>, Unusable> {
     // The default is gzip. The other algorithm is for layers that are not compressed.
     if compression.byte(0)? > 1 {
         return Err("its ztoc is not for gzip".into());
@@ -110,7 +110,7 @@ fn read_spans(compression: &Table<'_>, stored: u64, content: u64) -> Result<Vec<
             return Err("its spans are too large or overlap".into());
         }
         let (bits, window) = (from.bits, from.window);
-        spans.push(Span { start, end: to.stored, bits, content: from.content..to.content, window, digest });
+        spans.push(GzipSpan { start, end: to.stored, bits, content: from.content..to.content, window, digest });
     }
     if checkpoints[0].content != 0 || checkpoints[count - 1].content > content {
         return Err("its spans do not cover the layer".into());
@@ -140,7 +140,7 @@ impl Checkpoint {
 }
 
 /// `content`: size of the tar.
-fn read_entries(toc: &Table<'_>, content: u64, spans: &Spans) -> Result<TocEntries, Unusable> {
+fn read_entries(toc: &Table<'_>, content: u64, spans: &GzipSpans) -> Result<TocEntries, Unusable> {
     let mut entries = TocEntries::default();
     // The end of the content of the previous entry, with its padding.
     let mut end = 0;
