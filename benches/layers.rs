@@ -346,7 +346,7 @@ fn measure(what: &str, path: &Path, digest: &str, diff_id: &str) -> io::Result<(
 fn scan(path: &Path, digest: Digest, diff_id: Digest) -> io::Result<()> {
     let size = std::fs::metadata(path)?.len();
     let descriptor = Descriptor::new("application/vnd.oci.image.layer.v1.tar", digest, size);
-    let layer = Layer { index: 0, descriptor, diff_id: Some(DiffId(diff_id)) };
+    let layer = Layer { index: 0, descriptor, diff_id: Some(DiffId(diff_id)), ztoc: None };
     let read = read_layer(
         &OneFile(path.to_path_buf()),
         &layer,

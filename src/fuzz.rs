@@ -9,7 +9,8 @@ use crate::diagnose::reader::read_log;
 use crate::exec::loader::conf::{ld_so_conf, musl_path};
 use crate::exec::{Exec, trace};
 use crate::image::{
-    ArchiveCompression, Contents, EntryKind, LayerMember, Limits, RootFs, merge, normalise, unpack, walk_tar,
+    ArchiveCompression, Contents, EntryKind, LayerMember, Limits, RootFs, inflate_by_ztoc, merge, normalise, unpack,
+    walk_tar,
 };
 use crate::inspect::{Depth, FileKind, inspect, inspect_to};
 use crate::lint::{Outside, SourceFormat, lint};
@@ -20,11 +21,12 @@ use crate::platform::{Arch, Node};
 pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// All targets. Each has a program in `fuzz/fuzz_targets` and seeds in `fuzz/corpus`.
-pub const TARGETS: [FuzzTarget; 13] = [
+pub const TARGETS: [FuzzTarget; 14] = [
     ("inspect", file),
     ("dynamic", dynamic),
     ("code", code),
     ("tar", tar),
+    ("ztoc", ztoc),
     ("unpacked", unpacked),
     ("merged", merged),
     ("shell", shell),
@@ -126,6 +128,13 @@ pub fn tar(input: &[u8]) {
     if let Ok((contents, _)) = walked {
         resolve_all(&merge([Arc::new(contents)]));
     }
+}
+
+/// Reads a SOCI table, whose length precedes it, of a layer that consists of the rest of the bytes.
+pub fn ztoc(input: &[u8]) {
+    let Some((length, bytes)) = input.split_first_chunk::<2>() else { return };
+    let length = usize::from(u16::from_le_bytes(*length)).min(bytes.len());
+    inflate_by_ztoc(&bytes[..length], &bytes[length..], &limits());
 }
 
 /// Decompresses bytes.

@@ -82,6 +82,14 @@ impl ImageSource for Remembered {
         self.source.section(descriptor)
     }
 
+    fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, SourceError> {
+        self.source.referrers(digest)
+    }
+
+    fn manifest(&self, digest: &Digest) -> Result<Option<Descriptor>, SourceError> {
+        self.source.manifest(digest)
+    }
+
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {
         self.source.stamp(descriptor)
     }

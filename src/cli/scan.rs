@@ -81,7 +81,8 @@ pub struct ScanArgs {
     /// faster.
     #[arg(long, conflicts_with_all = ["attest", "attest_push"])]
     trust_local: bool,
-    /// Read eStargz and zstd:chunked layers only in part, with range requests. Their diffIDs are not verified.
+    /// Read eStargz and zstd:chunked layers, and gzip layers with a SOCI index, only in part, with range requests. Their
+    /// diffIDs are not verified.
     #[arg(long, conflicts_with_all = ["attest", "attest_push"])]
     lazy: bool,
     /// Number of layers to read in parallel.

@@ -26,6 +26,24 @@ pub struct Layer {
     pub descriptor: Descriptor,
     /// The digest of the uncompressed bytes as the config states it; `None` if the config does not state it.
     pub diff_id: Option<DiffId>,
+    /// The table of contents that SOCI stores for this layer, if it was searched for and found.
+    pub ztoc: Option<Box<Ztoc>>,
+}
+
+/// A table of contents in a blob of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ztoc {
+    pub descriptor: Descriptor,
+    pub binding: SociBinding,
+}
+
+/// How a SOCI index is bound to its image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SociBinding {
+    /// By its digest in the image's manifest (SOCI index manifest v2).
+    Manifest,
+    /// By a referrer of the image, which anyone who can push to the repository can add (v1).
+    Referrer,
 }
 
 /// Properties of a layer's bytes, measured while reading them. Both digests are computed here, not copied from a

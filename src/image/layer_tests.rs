@@ -145,7 +145,7 @@ fn unreadable_layers_are_named_and_are_not_faults() {
         if !keep {
             memory.blobs.clear();
         }
-        let error = read(&memory, &Layer { index: 0, descriptor, diff_id: None }).unwrap_err();
+        let error = read(&memory, &Layer { index: 0, descriptor, diff_id: None, ztoc: None }).unwrap_err();
         assert!(error.is_unverified() && error.to_string().ends_with(text), "{error}");
     };
     check(

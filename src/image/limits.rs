@@ -64,6 +64,12 @@ impl MemoryBudget {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         if used > self.limit { Err(LayerError::TooMuchMemory(self.limit)) } else { Ok(()) }
     }
+
+    /// Adds `bytes` if the total stays below the limit divided by `share`. Otherwise nothing is added.
+    pub fn reserve_share(&self, bytes: usize, share: usize) -> bool {
+        let add = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit / share);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    }
 }
 
 impl Default for Limits {

@@ -16,6 +16,7 @@ mod note;
 mod pipeline;
 mod rootfs;
 mod select;
+mod soci;
 mod stream;
 mod tar;
 #[cfg(test)]
@@ -27,7 +28,9 @@ pub use contents::{Contents, EntryKind, LayerMember, PATH_LIMIT};
 pub use directory::{DirectoryRead, read_directory};
 pub use error::{DocumentFault, EXTEND_DEADLINE, ImageError, LayerError, raise_memory};
 pub use fetch::statements;
-pub use layer::{Layer, LayerRead, MeasuredLayer, read_layer};
+pub use layer::{Layer, LayerRead, MeasuredLayer, SociBinding, Ztoc, read_layer};
+#[cfg(any(test, fuzzing))]
+pub use lazy::inflate_by_ztoc;
 pub use lazy::{Extent, FileStart, LazyLayer, Portion, TocFormat};
 pub use limits::{Limits, MemoryBudget};
 pub use note::LayerNote;
@@ -37,6 +40,7 @@ pub use rootfs::{
     RootFs, merge,
 };
 pub use select::{BrokenEntry, Image, Selection, SkippedEntry, Wanted, Why, select};
+pub use soci::with_ztocs;
 pub use stream::{Streamed, read_stream};
 pub use tar::{Blocks, TarMember, Visit, normalise, padding, walk as walk_tar};
 pub use trusted::read_trusted;

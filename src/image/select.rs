@@ -390,7 +390,7 @@ fn pair(digest: &Digest, descriptors: Vec<Descriptor>, config: &ImageConfig) -> 
         if is_whole || !layer.is_foreign_layer() { diff_ids.next() } else { None }
     };
     let paired = descriptors.into_iter().enumerate();
-    Ok(paired.map(|(index, descriptor)| Layer { index, diff_id: next(&descriptor), descriptor }).collect())
+    Ok(paired.map(|(index, descriptor)| Layer { index, diff_id: next(&descriptor), descriptor, ztoc: None }).collect())
 }
 
 #[cfg(test)]

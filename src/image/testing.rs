@@ -30,7 +30,7 @@ impl Memory {
     /// Adds a layer with the bytes `stored` and the diffID of `tar`.
     pub fn add_layer(&mut self, index: usize, tar: &[u8], stored: Vec<u8>) -> Layer {
         let descriptor = self.add("application/vnd.docker.image.rootfs.diff.tar", stored);
-        Layer { index, descriptor, diff_id: Some(DiffId(Digest::from_bytes(tar))) }
+        Layer { index, descriptor, diff_id: Some(DiffId(Digest::from_bytes(tar))), ztoc: None }
     }
 }
 

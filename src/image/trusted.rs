@@ -95,7 +95,10 @@ mod tests {
         std::io::Write::write_all(&mut &file, bytes).unwrap();
         let (digest, size) = (Digest::from_bytes(bytes), bytes.len() as u64);
         let descriptor = Descriptor::new("application/vnd.oci.image.layer.v1.tar", digest.clone(), size);
-        (InFile { file: Arc::new(file), size }, Layer { index: 0, descriptor, diff_id: Some(DiffId(digest)) })
+        (
+            InFile { file: Arc::new(file), size },
+            Layer { index: 0, descriptor, diff_id: Some(DiffId(digest)), ztoc: None },
+        )
     }
 
     fn names(source: &InFile, layer: &Layer) -> Option<Vec<String>> {

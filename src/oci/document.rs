@@ -17,6 +17,8 @@ pub struct Descriptor {
     /// Size in bytes as stored.
     pub size: u64,
     pub platform: Option<Platform>,
+    /// The type of an artifact's manifest, in an index or a list of referrers.
+    pub artifact_type: Option<String>,
     pub annotations: BTreeMap<String, String>,
     /// Download locations of a foreign layer. Requests to them never carry credentials.
     pub urls: Vec<String>,
@@ -75,8 +77,15 @@ pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 impl Descriptor {
     /// Creates a descriptor without a platform, annotations or URLs.
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Descriptor {
-        let (platform, annotations, urls) = (None, BTreeMap::new(), Vec::new());
-        Descriptor { media_type: media_type.to_string(), digest, size, platform, annotations, urls }
+        Descriptor {
+            media_type: media_type.to_string(),
+            digest,
+            size,
+            platform: None,
+            artifact_type: None,
+            annotations: BTreeMap::new(),
+            urls: Vec::new(),
+        }
     }
 
     /// Attestations are recognised by their annotation, not by the platform `unknown/unknown` alone.
@@ -173,6 +182,7 @@ fn read_descriptor(spec: &oci_spec::image::Descriptor) -> Result<Descriptor, Doc
             .map_err(|e: super::DigestError| DocumentError::Spec(e.to_string()))?,
         size: spec.size(),
         platform,
+        artifact_type: spec.artifact_type().as_ref().map(ToString::to_string),
         annotations: sorted(spec.annotations()),
         urls: spec.urls().clone().unwrap_or_default(),
     })

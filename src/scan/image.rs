@@ -12,12 +12,12 @@ use super::merged::{on_image, unverified};
 use super::model::{ImageReport, PlatformReport, Problem};
 use super::platform::{ScannedPlatform, judge_platform};
 use super::store::{LayerStore, SourceFailures};
-use super::{Open, Options, Watch};
+use super::{Open, Options, ReadDepth, Watch};
 use super::{base, index};
 use crate::exec::messages::{MessageSource, Shown};
 use crate::image::{
     Contents, EXTEND_DEADLINE, Image, ImageError, Layer, LayerMember, Limits, Selection, SkippedEntry, Why,
-    read_directory, read_stream, select,
+    read_directory, read_stream, select, with_ztocs,
 };
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
@@ -195,12 +195,15 @@ impl Selected {
             }
             Ok(OpenedContent::File(read)) => file::judge(*read, options, &mut report),
             Ok(OpenedContent::Image { source, selection, targets, passed }) => {
-                let layers: Vec<Layer> =
-                    targets.judged(&selection).flat_map(|(image, _)| image.layers.clone()).collect();
+                let watched = Watched { source: &*source, watch: Arc::clone(watch), deadline: options.deadline };
+                let judged = targets.judged(&selection).map(|(image, _)| image);
+                let layers: Vec<Layer> = match options.reading {
+                    ReadDepth::Full => judged.flat_map(|image| image.layers.clone()).collect(),
+                    ReadDepth::Lazy => judged.flat_map(|image| with_ztocs(&watched, image, &selection)).collect(),
+                };
                 let depth = options.depth();
                 let failures = passed.unwrap_or_else(|| store.read(&*source, &layers, at, options, watch));
                 report.digest = Some(selection.root.digest.clone());
-                let watched = Watched { source: &*source, watch: Arc::clone(watch), deadline: options.deadline };
                 report.problems.extend(selection.unmet(&options.wanted()).map(Problem::from));
                 index::judge(&selection, &mut report);
                 report.findings.extend(targets.refused.iter().cloned());

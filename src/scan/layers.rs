@@ -12,7 +12,7 @@ use super::{Deadline, DigestTrust, Options, ReadDepth, Watch};
 use crate::cache::CachedLayer;
 use crate::image::{Contents, ImageError, Layer, LayerNote, LayerRead, Limits, read_layer, read_trusted};
 use crate::inspect::{Depth, FileKind};
-use crate::oci::{Descriptor, DiffId};
+use crate::oci::{Descriptor, DiffId, Digest};
 use crate::source::{FileSection, ImageSource, SourceError, Stamp};
 
 /// A layer that has been read, as the merge needs it.
@@ -114,7 +114,7 @@ fn begin_lazily(
     let size = layer.descriptor.size;
     source.watch.read(size);
     tracing::debug!(entries = contents.len(), tally = ?read.tally(), "read in part");
-    let (contents, extent) = (Arc::new(contents), ReadExtent::Lazy(Arc::new(read)));
+    let extent = ReadExtent::Lazy(Arc::new(read));
     Ok(Some(ReadLayer { contents, diff_id, size, notes: Vec::new(), extent }))
 }
 
@@ -208,6 +208,14 @@ impl ImageSource for Watched<'_> {
         let check = self.deadline.map_or(Ok(()), |deadline| deadline.check());
         check.map_err(|late| SourceError::Unreachable { place: "the layer".to_string(), cause: late.to_string() })?;
         self.source.read_range(descriptor, range)
+    }
+
+    fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, SourceError> {
+        self.source.referrers(digest)
+    }
+
+    fn manifest(&self, digest: &Digest) -> Result<Option<Descriptor>, SourceError> {
+        self.source.manifest(digest)
     }
 
     fn stamp(&self, descriptor: &Descriptor) -> Result<Option<Stamp>, SourceError> {

@@ -4,19 +4,26 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, BufRead, Read};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 
-use super::keeping::{is_module_name, keep_to, worth_keeping};
+use super::keeping::{counted, is_module_name, keep_to, worth_keeping};
 use super::model::Problem;
 use super::pool::{Bounds, lock, side_by_side};
-use crate::image::{Contents, EntryKind, Extent, FileStart, Layer, LayerMember, LazyLayer, Limits, Portion, TocFormat};
+use crate::image::{
+    Contents, EntryKind, Extent, FileStart, Layer, LayerMember, LazyLayer, Limits, Portion, SociBinding, TocFormat,
+    read_layer,
+};
 use crate::inspect::{Depth, FileKind, HEAD_BYTES, SCRIPT_BYTES, inspect_start, is_read_by_name};
 use crate::source::ImageSource;
 
 /// A layer that is read in part, with what is known about its files so far.
 #[derive(Debug)]
 pub struct LazyRead {
+    /// The layer as the image lists it.
+    listed: Layer,
     layer: LazyLayer,
+    /// All of it, if it had to be read in full after all.
+    whole: OnceLock<Arc<Contents<FileKind>>>,
     facts: Mutex<HashMap<usize, FileFact>>,
 }
 
@@ -36,6 +43,8 @@ pub struct Tally {
     pub size: u64,
     /// Files of which only the start was read.
     pub started: usize,
+    /// How the index of its table is bound to the image, if the table is SOCI's.
+    pub soci: Option<SociBinding>,
 }
 
 /// The first bytes of a program, which contain the headers of almost every ELF file and its loader's name: in a Debian
@@ -48,7 +57,7 @@ impl LazyRead {
     /// Reads the table of contents and the starts of files. Returns `None` if the layer must be read in full.
     pub fn begin(source: &dyn ImageSource, layer: &Layer, limits: &Limits, depth: Depth) -> Option<LazyRead> {
         let lazy = LazyLayer::open(source, layer, limits)?;
-        let read = LazyRead { layer: lazy, facts: Mutex::default() };
+        let read = LazyRead { listed: layer.clone(), layer: lazy, whole: OnceLock::new(), facts: Mutex::default() };
         let mut portions: Vec<(usize, Portion)> =
             (0..read.layer.entries()).map(|file| (file, portion(&read.layer.entry(file)))).collect();
         portions.retain(|(_, portion)| *portion != Portion::Nothing);
@@ -79,6 +88,7 @@ impl LazyRead {
     fn add(&self, start: &FileStart, head: usize, depth: Depth) -> bool {
         let entry = self.layer.entry(start.file);
         let is_whole = start.bytes.len() as u64 == entry.size;
+        let head = if start.bytes.len() >= HEAD_BYTES { HEAD_BYTES } else { head };
         let mut reader = StartReader { bytes: &start.bytes, is_whole, has_ended: false };
         let kind = match is_whole {
             true => keep_to(depth, &entry, &mut reader),
@@ -98,10 +108,13 @@ impl LazyRead {
     }
 
     /// The layer's contents as far as they are known. Preliminary facts are marked.
-    pub fn contents(&self, limits: &Limits) -> Result<Contents<FileKind>, Problem> {
+    pub fn contents(&self, limits: &Limits) -> Result<Arc<Contents<FileKind>>, Problem> {
+        if let Some(whole) = self.whole.get() {
+            return Ok(Arc::clone(whole));
+        }
         let facts = lock(&self.facts);
         let contents = self.layer.contents(limits, |file, entry| self.fact(&facts, file, entry));
-        contents.map_err(|cause| Problem::from(self.layer.in_layer(cause)))
+        contents.map(Arc::new).map_err(|cause| Problem::from(self.layer.in_layer(cause)))
     }
 
     fn fact(
@@ -120,8 +133,24 @@ impl LazyRead {
         }
     }
 
-    /// Reads the files with these facts in full. `missed`: indexes of facts in [`LazyRead::contents`].
-    pub fn complete(&self, source: &dyn ImageSource, missed: &BTreeSet<u32>, depth: Depth) -> Result<(), Problem> {
+    /// Reads the files with these facts in full. `missed`: indexes of facts in [`LazyRead::contents`]. If a file cannot be
+    /// read, the whole layer is read instead: its table may be wrong.
+    pub fn complete(
+        &self,
+        source: &dyn ImageSource,
+        missed: &BTreeSet<u32>,
+        limits: &Limits,
+        depth: Depth,
+    ) -> Result<(), Problem> {
+        let Err(problem) = self.complete_files(source, missed, depth) else { return Ok(()) };
+        tracing::debug!(digest = %self.listed.descriptor.digest, why = problem.text, "the layer is read in full");
+        let read = read_layer(source, &self.listed, limits, &mut counted(depth, limits)).map_err(Problem::from)?;
+        // No other image completes this layer at the same time.
+        let _ = self.whole.set(Arc::new(read.contents));
+        Ok(())
+    }
+
+    fn complete_files(&self, source: &dyn ImageSource, missed: &BTreeSet<u32>, depth: Depth) -> Result<(), Problem> {
         let mut files = Vec::new();
         {
             let facts = lock(&self.facts);
@@ -141,10 +170,16 @@ impl LazyRead {
         side_by_side(files, bounds, |_| 0, read).into_iter().collect()
     }
 
-    pub fn tally(&self) -> Tally {
+    /// `None` if all of it was read and verified.
+    pub fn tally(&self) -> Option<Tally> {
+        if self.whole.get().is_some() {
+            return None;
+        }
         let facts = lock(&self.facts);
         let started = facts.values().filter(|fact| matches!(fact, FileFact::Start(_))).count();
-        Tally { format: self.layer.format(), fetched: self.layer.fetched(), size: self.layer.size(), started }
+        let (format, fetched, size) = (self.layer.format(), self.layer.fetched(), self.layer.size());
+        let soci = self.listed.ztoc.as_ref().map(|ztoc| ztoc.binding);
+        Some(Tally { format, fetched, size, started, soci })
     }
 }
 
@@ -217,12 +252,15 @@ pub fn describe(tallies: &[Tally], layers: usize) -> Option<String> {
     formats.dedup();
     let (fetched, size, started) =
         (sum(|tally| tally.fetched), sum(|tally| tally.size), sum(|tally| tally.started as u64));
+    let is_referrer = tallies.iter().any(|tally| tally.soci == Some(SociBinding::Referrer));
+    let referrer = "; the SOCI index is not part of the image, and anyone who can push to its repository can add one";
     (!tallies.is_empty()).then(|| {
         format!(
             "{} of {layers} layers were read in part ({}, {fetched} of {size} bytes) and not verified against their \
-             diffIDs; of {started} files outside the start, only the beginning was read (--lazy)",
+             diffIDs; of {started} files outside the start, only the beginning was read (--lazy){}",
             tallies.len(),
             formats.join(", "),
+            if is_referrer { referrer } else { "" },
         )
     })
 }

@@ -9,7 +9,7 @@ use super::model::{LayerReport, PlatformReport, Problem};
 use super::platform::{ScannedPlatform, judge_platform};
 use super::{Options, attribution, lazy, odd_layer};
 use crate::image::{Contents, Image, Layer, RootFs, raise_memory};
-use crate::inspect::{Depth, FileKind};
+use crate::inspect::FileKind;
 use crate::oci::Digest;
 use crate::platform::Target;
 
@@ -25,7 +25,7 @@ pub fn unverified(layers: &[Layer], find: impl Fn(&Layer) -> Result<ReadLayer, P
         match read.extent {
             ReadExtent::Verified => {}
             ReadExtent::Trusted => trusted += 1,
-            ReadExtent::Lazy(lazy) => tallies.push(lazy.tally()),
+            ReadExtent::Lazy(lazy) => tallies.extend(lazy.tally()),
         }
     }
     let noun = if trusted == 1 { "layer was" } else { "layers were" };
@@ -49,7 +49,7 @@ pub fn on_image(
             return report;
         }
         let completed = match round < MAX_ROUNDS {
-            true => complete(image, find, source, &missed, options.depth()),
+            true => complete(image, find, source, &missed, options),
             false => Err(Problem::new("its start leads through too many files to be read in part", None)),
         };
         problems.extend(completed.err());
@@ -63,12 +63,12 @@ fn complete(
     find: &dyn Fn(&Layer) -> Result<ReadLayer, Problem>,
     source: &Watched<'_>,
     missed: &BTreeSet<(usize, u32)>,
-    depth: Depth,
+    options: &Options,
 ) -> Result<(), Problem> {
     for (at, layer) in image.layers.iter().enumerate() {
         let facts: BTreeSet<u32> = missed.iter().filter(|(layer, _)| *layer == at).map(|(_, fact)| *fact).collect();
         if let (false, ReadExtent::Lazy(lazy)) = (facts.is_empty(), find(layer)?.extent) {
-            lazy.complete(source, &facts, depth)?;
+            lazy.complete(source, &facts, &options.limits, options.depth())?;
         }
     }
     Ok(())
@@ -129,7 +129,7 @@ fn on_layers(
 fn current(read: &ReadLayer, options: &Options) -> Result<Arc<Contents<FileKind>>, Problem> {
     match &read.extent {
         ReadExtent::Verified | ReadExtent::Trusted => Ok(Arc::clone(&read.contents)),
-        ReadExtent::Lazy(lazy) => lazy.contents(&options.limits).map(Arc::new),
+        ReadExtent::Lazy(lazy) => lazy.contents(&options.limits),
     }
 }
 

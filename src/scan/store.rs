@@ -339,7 +339,7 @@ mod tests {
 
     fn endless_layer(size: u64) -> Layer {
         let descriptor = Descriptor::new("application/vnd.oci.image.layer.v1.tar", Digest::from_bytes(b"x"), size);
-        Layer { index: 0, descriptor, diff_id: None }
+        Layer { index: 0, descriptor, diff_id: None, ztoc: None }
     }
 
     #[test]

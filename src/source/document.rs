@@ -33,7 +33,7 @@ pub fn read_document(
     if expected > limit {
         return Err(DocumentReadError::TooLarge { size: expected, limit });
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(expected as usize);
     source.open(descriptor)?.take(expected + 1).read_to_end(&mut bytes).map_err(DocumentReadError::Read)?;
     let found = bytes.len() as u64;
     if found > expected {

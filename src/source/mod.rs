@@ -63,6 +63,17 @@ pub trait ImageSource: Send + Sync {
         read.map(|()| Some(bytes)).map_err(|cause| SourceError::File { path: path(), cause })
     }
 
+    /// Lists the manifests that refer to the one with this digest. Empty if the source has no such list.
+    fn referrers(&self, _: &Digest) -> Result<Vec<Descriptor>, SourceError> {
+        Ok(Vec::new())
+    }
+
+    /// Describes the manifest with this digest, in the image's repository. Returns `None` if the source has no such
+    /// request.
+    fn manifest(&self, _: &Digest) -> Result<Option<Descriptor>, SourceError> {
+        Ok(None)
+    }
+
     /// The state of the local file that contains this content, if there is one. Errors are the same as for
     /// [`ImageSource::open`].
     fn stamp(&self, _: &Descriptor) -> Result<Option<Stamp>, SourceError> {

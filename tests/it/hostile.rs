@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::kit::elf::ElfBuilder;
 use crate::kit::registry::{FakeRegistry, Fault};
 use crate::kit::small::{Small, said, write_layout};
+use crate::kit::soci::{ZtocEntry, ZtocWriter, compress};
 
 /// Seconds of CPU time. Debug builds are several times slower.
 const SECONDS: u32 = if cfg!(debug_assertions) { 20 } else { 2 };
@@ -132,6 +133,61 @@ fn hostile_layers_end_at_a_named_limit() {
     for (layer, size, env, part) in cases {
         layout_of(directory.path(), layer, size);
         check(directory.path(), &["scan", "--no-cache", "."], env, (3, part));
+    }
+}
+
+/// A layout of one image whose SOCI index has this ztoc for its layer of `stored` bytes.
+fn layout_with_ztoc(directory: &Path, tar: &[u8], stored: &[u8], ztoc: &[u8]) {
+    let blobs = directory.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    let put = |media_type: &str, bytes: &[u8]| {
+        let digest = Digest::from_bytes(bytes);
+        fs::write(blobs.join(digest.hex()), bytes).unwrap();
+        json!({"mediaType": media_type, "digest": digest.as_str(), "size": bytes.len()})
+    };
+    let (manifest_type, soci_type) =
+        ("application/vnd.oci.image.manifest.v1+json", "application/vnd.amazon.soci.index.v2+json");
+    let layer = put("application/vnd.oci.image.layer.v1.tar+gzip", stored);
+    let mut entry = put("application/octet-stream", ztoc);
+    entry["annotations"] = json!({"com.amazon.soci.image-layer-digest": layer["digest"]});
+    let soci = json!({"schemaVersion": 2, "config": put(soci_type, b"{}"), "layers": [entry]});
+    let soci = put(manifest_type, soci.to_string().as_bytes());
+    let rootfs = json!({"type": "layers", "diff_ids": [Digest::from_bytes(tar).as_str()]});
+    let config = json!({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/app"]}, "rootfs": rootfs});
+    let config = put("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
+    let annotations = json!({"com.amazon.soci.index-digest": soci["digest"]});
+    let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer], "annotations": annotations});
+    let manifest = put(manifest_type, manifest.to_string().as_bytes());
+    let index = json!({"schemaVersion": 2, "manifests": [manifest, soci]});
+    fs::write(directory.join("index.json"), index.to_string()).unwrap();
+    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+}
+
+#[test]
+fn hostile_ztocs_take_bounded_time_and_memory() {
+    let image = Small::new("amd64", ElfBuilder::amd64().padding(2 << 20).build());
+    let tar = image.layer();
+    let (stored, checkpoints) = compress(&tar, 100_000, false, 1);
+    assert!(stored.len() > 1 << 20, "no ztoc is read for a layer of {} bytes", stored.len());
+    let digest = |bytes: &[u8]| Digest::from_bytes(bytes).to_string();
+    let mut ztoc = ZtocWriter::new(&tar, &stored, checkpoints, digest);
+    let entry = ZtocEntry { kind: "dir", size: 0, ..ztoc.entries[0].clone() };
+    let mut listing = |count: i64| {
+        let name = |at: i64| format!("{at:020}").into_bytes();
+        ztoc.entries = (1..=count).map(|at| ZtocEntry { name: name(at), offset: 512 * at, ..entry.clone() }).collect();
+        ztoc.content = 512 * (count + 1);
+        let part = ztoc.content as u64 / ztoc.checkpoints.len() as u64;
+        (0..).zip(&mut ztoc.checkpoints).for_each(|(at, own)| own.content = part * at);
+        let written = ztoc.write();
+        assert!(written.len() < 48 << 20, "its size is not the limit that is tested: {}", written.len());
+        written
+    };
+    // A table of zeros, and the most entries that are accepted.
+    let cases = [(vec![0; 48 << 20], 0), (listing(250_000), 1)];
+    for (ztoc, code) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        layout_with_ztoc(directory.path(), &tar, &stored, &ztoc);
+        check(directory.path(), &["scan", "--no-cache", "--lazy", "."], &[], (code, ""));
     }
 }
 

@@ -4,7 +4,9 @@ use std::fmt;
 use std::io::Read;
 use std::ops::Range;
 
-use super::toc::{TocChunk, TocFormat};
+use super::span::SpanReader;
+use super::toc::{ChunkEncoding, Toc, TocChunk, TocFormat};
+use crate::oci::Digest;
 
 /// The bytes of a chunk, or its first bytes.
 pub(super) struct DecodedChunk {
@@ -44,6 +46,8 @@ impl TocFormat {
             TocFormat::EStargz if chunk.inner > 0 => u64::MAX,
             TocFormat::EStargz => wanted.saturating_add(wanted / 64 + OVERHEAD),
             TocFormat::ZstdChunked => wanted.saturating_add(wanted / 64 + ZSTD_BLOCK + OVERHEAD),
+            // The digest is of the whole span.
+            TocFormat::Soci => u64::MAX,
         };
         chunk.start..chunk.end.min(chunk.start.saturating_add(needed))
     }
@@ -62,21 +66,70 @@ impl TocFormat {
                 let expected = blocks * (chunk.end - chunk.start) / chunk.size;
                 expected + expected / 4 + OVERHEAD
             }
+            TocFormat::Soci => u64::MAX,
         };
         sure.start..sure.end.min(sure.start.saturating_add(needed))
     }
 }
 
-/// Decompresses `stored`, the chunk's stored bytes or the first of them.
-pub(super) fn decode(format: TocFormat, chunk: &TocChunk, stored: &[u8]) -> Result<DecodedChunk, ChunkFault> {
-    if chunk.is_zeros {
-        return Ok(DecodedChunk { bytes: vec![0; chunk.size as usize], is_verified: true });
+/// Decompresses chunks. Chunks of the same span are decompressed in one pass if they are requested in their order.
+pub(super) struct ChunkDecoder<'b> {
+    toc: &'b Toc,
+    /// The span that was opened last, verified.
+    span: Option<(u32, SpanReader<'b>)>,
+}
+
+impl<'b> ChunkDecoder<'b> {
+    pub fn new(toc: &'b Toc) -> ChunkDecoder<'b> {
+        ChunkDecoder { toc, span: None }
     }
+
+    /// Decompresses `stored`, the chunk's stored bytes or the first of them.
+    pub fn decode(&mut self, chunk: &TocChunk, stored: &'b [u8]) -> Result<DecodedChunk, ChunkFault> {
+        match &chunk.encoding {
+            ChunkEncoding::Zeros => Ok(DecodedChunk { bytes: vec![0; chunk.size as usize], is_verified: true }),
+            ChunkEncoding::Frame(digest) => decode_frame(self.toc.format, chunk, digest, stored),
+            ChunkEncoding::Span(number) => self.decode_in_span(*number, chunk, stored),
+        }
+    }
+
+    fn decode_in_span(&mut self, number: u32, chunk: &TocChunk, stored: &'b [u8]) -> Result<DecodedChunk, ChunkFault> {
+        let is_ahead = |(open, reader): &(u32, SpanReader<'b>)| *open == number && reader.position() <= chunk.inner;
+        let mut reader = match self.span.take().filter(is_ahead) {
+            Some((_, reader)) => reader,
+            None => {
+                let expected = &self.toc.spans.get(number).digest;
+                if expected.of_same_algorithm(stored) != *expected {
+                    return Err(ChunkFault::WrongDigest);
+                }
+                self.toc.spans.open(number, stored).map_err(|_| ChunkFault::Undecodable)?
+            }
+        };
+        let mut bytes = Vec::new();
+        let skipped = reader.skip(chunk.inner - reader.position());
+        let read = skipped.and_then(|()| reader.by_ref().take(chunk.size).read_to_end(&mut bytes));
+        read.map_err(|_| ChunkFault::Undecodable)?;
+        if bytes.len() as u64 != chunk.size {
+            return Err(ChunkFault::Incomplete);
+        }
+        self.span = Some((number, reader));
+        Ok(DecodedChunk { bytes, is_verified: true })
+    }
+}
+
+fn decode_frame(
+    format: TocFormat,
+    chunk: &TocChunk,
+    digest: &Digest,
+    stored: &[u8],
+) -> Result<DecodedChunk, ChunkFault> {
     let is_whole = stored.len() as u64 == chunk.end - chunk.start;
     let mut bytes = Vec::new();
     let limit = chunk.inner + chunk.size;
     let read = match format {
-        TocFormat::EStargz => flate2::bufread::GzDecoder::new(stored).take(limit).read_to_end(&mut bytes),
+        TocFormat::EStargz | TocFormat::Soci => {
+            flate2::bufread::GzDecoder::new(stored).take(limit).read_to_end(&mut bytes)
+        }
         TocFormat::ZstdChunked => {
             let decoder = zstd::Decoder::with_buffer(stored);
             decoder.and_then(|decoder| decoder.take(limit).read_to_end(&mut bytes))
@@ -88,7 +141,7 @@ pub(super) fn decode(format: TocFormat, chunk: &TocChunk, stored: &[u8]) -> Resu
     }
     let bytes = bytes.split_off((chunk.inner as usize).min(bytes.len()));
     let is_complete = bytes.len() as u64 == chunk.size;
-    if is_complete && chunk.digest.of_same_algorithm(&bytes) != chunk.digest {
+    if is_complete && digest.of_same_algorithm(&bytes) != *digest {
         return Err(ChunkFault::WrongDigest);
     }
     if is_whole && !is_complete {

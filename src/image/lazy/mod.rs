@@ -1,16 +1,24 @@
-//! Reads a layer in part, through its own table of contents (TOC): eStargz and zstd:chunked store each file in chunks
-//! that can be decompressed alone. The TOC is verified by the digest in the manifest's annotations, and each chunk that
-//! is read as a whole by its digest in the TOC. The layer's digest and diffID are not verified, because they cover all
-//! bytes. Everything that does not fit is read in full instead, see [`super::read_layer`].
+//! Reads a layer in part, through a table of contents (TOC). eStargz and zstd:chunked store each file in chunks that can
+//! be decompressed alone. The TOC is verified by the digest in the manifest's annotations, and each chunk that is read as
+//! a whole by its digest in the TOC. SOCI has the TOC of a layer in plain gzip in another blob, which [`super::soci`]
+//! finds; the layer is read in spans, and each is verified. The layer's digest and diffID are not verified, because they
+//! cover all bytes. Everything that does not fit is read in full instead, see [`super::read_layer`].
 //!
 //! Sources: eStargz, containerd's stargz-snapshotter, docs/estargz.md; zstd:chunked, containers/storage,
-//! pkg/chunked/internal/minimal/compression.go.
+//! pkg/chunked/internal/minimal/compression.go; SOCI, awslabs' soci-snapshotter.
 
 mod chunk;
+mod flatbuffer;
+mod json;
 mod ranges;
+#[cfg(test)]
+#[path = "../../../tests/it/kit/soci.rs"]
+mod soci_writer;
+mod span;
 #[cfg(test)]
 pub(crate) mod testing;
 mod toc;
+mod ztoc;
 
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
@@ -23,9 +31,12 @@ use super::layer::Layer;
 use super::limits::Limits;
 use crate::oci::Descriptor;
 use crate::source::ImageSource;
-use chunk::{ChunkFault, DecodedChunk};
+use chunk::{ChunkDecoder, ChunkFault, DecodedChunk};
+pub(super) use json::is_announced;
 pub use toc::TocFormat;
 use toc::{Toc, TocChunk};
+#[cfg(any(test, fuzzing))]
+pub use ztoc::inflate_by_ztoc;
 
 /// A layer whose table of contents has been read.
 #[derive(Debug)]
@@ -78,8 +89,14 @@ impl LazyLayer {
             return None;
         }
         let fetched = AtomicU64::new(0);
-        let mut read = |range: Range<u64>| fetch(source, descriptor, &fetched, range);
-        match Toc::read(descriptor, &mut read) {
+        let toc = match &layer.ztoc {
+            None => json::read(descriptor, &mut |range| fetch(source, descriptor, &fetched, range)),
+            Some(ztoc) => {
+                fetched.fetch_add(ztoc.descriptor.size, Ordering::Relaxed);
+                ztoc::read(source, &ztoc.descriptor, descriptor.size, limits)
+            }
+        };
+        match toc {
             Ok(toc) => {
                 let spare = AtomicU64::new(descriptor.size / SPARE_SHARE);
                 Some(LazyLayer { descriptor: descriptor.clone(), index: layer.index, toc, fetched, spare })
@@ -100,7 +117,7 @@ impl LazyLayer {
         self.toc.files.len()
     }
 
-    /// Bytes of the layer that were requested so far.
+    /// Bytes of the layer and its table that were requested so far.
     pub fn fetched(&self) -> u64 {
         self.fetched.load(Ordering::Relaxed)
     }
@@ -117,11 +134,8 @@ impl LazyLayer {
 
     /// Stored bytes that a portion of each file takes, in total.
     pub fn cost(&self, portions: &[(usize, Portion)]) -> u64 {
-        portions
-            .iter()
-            .flat_map(|(file, portion)| self.pieces(*file, *portion))
-            .map(|range| range.end - range.start)
-            .sum()
+        let pieces = portions.iter().flat_map(|(file, portion)| self.pieces(*file, *portion)).collect();
+        ranges::merge(pieces, 0, u64::MAX).0.iter().map(|range| range.end - range.start).sum()
     }
 
     /// Reads the starts of files, in the order of their positions in the layer, and calls `on_start` for each.
@@ -141,9 +155,13 @@ impl LazyLayer {
         let gap = ranges::bridged_gap(&all, self.spare.load(Ordering::Relaxed));
         let mut rest = wanted.as_slice();
         while !rest.is_empty() {
-            let mut bytes = 0;
+            // Files may share pieces, which are in the order of the layer.
+            let (mut bytes, mut end) = (0, 0);
             let fits = |(.., pieces): &&(usize, Portion, Vec<Range<u64>>)| {
-                bytes += pieces.iter().map(|piece| piece.end - piece.start).sum::<u64>();
+                for piece in pieces {
+                    bytes += piece.end.saturating_sub(piece.start.max(end));
+                    end = piece.end.max(end);
+                }
                 bytes <= BATCH_BYTES
             };
             let count = rest.iter().take_while(fits).count().max(1);
@@ -154,10 +172,11 @@ impl LazyLayer {
             let spare = self.spare.load(Ordering::Relaxed);
             self.spare.store(spare.saturating_sub(excess), Ordering::Relaxed);
             let bodies = self.fetch_all(source, &merged)?;
+            let mut decoder = ChunkDecoder::new(&self.toc);
             for (file, portion, pieces) in batch {
                 let stored =
                     |piece: &Range<u64>| ranges::find(&merged, &bodies, piece).expect("its range was requested");
-                on_start(self.start(*file, *portion, pieces.iter().map(stored))?);
+                on_start(self.start(&mut decoder, *file, *portion, pieces.iter().map(stored))?);
             }
         }
         Ok(())
@@ -222,7 +241,8 @@ impl LazyLayer {
             Portion::ProbableStart(wanted) => (wanted, true),
             Portion::Start(wanted) => (wanted, false),
         };
-        let chunks = self.toc.chunks(file).iter().take_while(|chunk| chunk.at < wanted).filter(|chunk| !chunk.is_zeros);
+        let chunks =
+            self.toc.chunks(file).iter().take_while(|chunk| chunk.at < wanted).filter(|chunk| chunk.is_stored());
         let format = self.toc.format;
         let piece = |chunk: &TocChunk| match is_probable {
             true => format.probable_piece(chunk, wanted - chunk.at),
@@ -233,6 +253,7 @@ impl LazyLayer {
 
     fn start<'b>(
         &self,
+        decoder: &mut ChunkDecoder<'b>,
         file: usize,
         portion: Portion,
         mut stored: impl Iterator<Item = &'b [u8]>,
@@ -243,9 +264,9 @@ impl LazyLayer {
         };
         let (mut bytes, mut is_verified) = (Vec::new(), true);
         for chunk in self.toc.chunks(file).iter().take_while(|chunk| chunk.at < wanted) {
-            let stored = if chunk.is_zeros { &[][..] } else { stored.next().expect("a piece for each chunk") };
+            let stored = if chunk.is_stored() { stored.next().expect("a piece for each chunk") } else { &[][..] };
             let DecodedChunk { bytes: more, is_verified: is_right } =
-                chunk::decode(self.toc.format, chunk, stored).map_err(|fault| self.fault(file, fault))?;
+                decoder.decode(chunk, stored).map_err(|fault| self.fault(file, fault))?;
             let is_whole = more.len() as u64 == chunk.size;
             bytes.extend(more);
             is_verified &= is_right;
@@ -330,22 +351,26 @@ struct FileReader<'l> {
 
 impl FileReader<'_> {
     fn next(&mut self, chunk: &TocChunk) -> Result<Vec<u8>, LayerError> {
-        let stored = match chunk.is_zeros {
-            true => Vec::new(),
-            false => match self.ahead.pop() {
+        let stored = match chunk.is_stored() {
+            false => Vec::new(),
+            true => match self.ahead.pop() {
                 Some(stored) => stored,
                 None => self.request()?,
             },
         };
-        let decoded = chunk::decode(self.layer.toc.format, chunk, &stored).and_then(DecodedChunk::verified);
+        let mut decoder = ChunkDecoder::new(&self.layer.toc);
+        let decoded = decoder.decode(chunk, &stored).and_then(DecodedChunk::verified);
         decoded.map_err(|fault| self.layer.fault(self.file, fault))
     }
 
     /// Requests the next chunk, and those that follow it directly.
     fn request(&mut self) -> Result<Vec<u8>, LayerError> {
         let mut pieces: Vec<Range<u64>> = Vec::new();
-        for chunk in self.chunks.iter().filter(|chunk| !chunk.is_zeros) {
-            let follows = pieces.last().is_none_or(|last| last.end == chunk.start);
+        for chunk in self.chunks.iter().filter(|chunk| chunk.is_stored()) {
+            // Adjacent spans may share a byte.
+            let follows =
+                |last: &Range<u64>| last.start < chunk.start && chunk.start <= last.end && last.end < chunk.end;
+            let follows = pieces.last().is_none_or(follows);
             let size = pieces.first().map_or(0, |first| chunk.end.saturating_sub(first.start));
             if !follows || size > self.request {
                 break;

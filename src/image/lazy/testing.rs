@@ -70,6 +70,7 @@ impl Written {
                 encoder.finish().unwrap();
             }
             TocFormat::ZstdChunked => self.blob.extend(zstd::encode_all(bytes, 3).unwrap()),
+            TocFormat::Soci => unreachable!("its table is in another blob"),
         }
     }
 
@@ -93,7 +94,7 @@ impl Written {
                 self.blob.extend(b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x1a\0SG\x16\0");
                 self.blob.extend(format!("{at:016x}STARGZ").bytes());
                 self.blob.extend(b"\x01\0\0\xff\xff\0\0\0\0\0\0\0\0");
-                annotations.push((super::toc::ESTARGZ_DIGEST, Digest::from_bytes(&toc).to_string()));
+                annotations.push((super::json::ESTARGZ_DIGEST, Digest::from_bytes(&toc).to_string()));
             }
             TocFormat::ZstdChunked => {
                 self.compressed(&[0; 1024]);
@@ -101,10 +102,11 @@ impl Written {
                 self.blob.extend(b"\x50\x2a\x4d\x18");
                 self.blob.extend((stored.len() as u32).to_le_bytes());
                 let position = format!("{}:{}:{}:1", self.blob.len(), stored.len(), toc.len());
-                annotations.push((super::toc::ZSTD_DIGEST[0], Digest::from_bytes(&stored).to_string()));
-                annotations.push((super::toc::ZSTD_POSITION[0], position));
+                annotations.push((super::json::ZSTD_DIGEST[0], Digest::from_bytes(&stored).to_string()));
+                annotations.push((super::json::ZSTD_POSITION[0], position));
                 self.blob.extend(stored);
             }
+            TocFormat::Soci => unreachable!("its table is in another blob"),
         }
         let mut layer = memory.add_layer(0, &self.tar, self.blob);
         layer.descriptor.annotations.extend(annotations.into_iter().map(|(key, value)| (key.to_string(), value)));

@@ -417,6 +417,15 @@ impl ImageSource for Registry {
         self.range(descriptor, &range)
     }
 
+    fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, SourceError> {
+        Registry::referrers(self, digest)
+    }
+
+    fn manifest(&self, digest: &Digest) -> Result<Option<Descriptor>, SourceError> {
+        let reference = Reference { digest: Some(digest.clone()), ..self.reference.clone() };
+        self.client.image(&reference).head().map(Some)
+    }
+
     fn mirror(&self) -> Option<String> {
         let endpoint = &self.endpoints[self.preferred.load(Ordering::Relaxed)];
         (!std::ptr::eq(endpoint, self.own())).then(|| endpoint.name.clone())

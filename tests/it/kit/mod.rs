@@ -17,6 +17,7 @@ pub mod real;
 pub mod registry;
 mod skipped;
 pub mod small;
+pub mod soci;
 pub mod tree;
 #[cfg(feature = "shared-cache")]
 pub mod web_store;

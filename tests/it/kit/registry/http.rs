@@ -88,9 +88,10 @@ pub(super) fn read_request(connection: &mut TcpStream) -> Option<Seen> {
 /// Sends the reply. Returns whether the connection can be used for another request.
 pub(super) fn answer(connection: &mut TcpStream, seen: &Seen, reply: Reply, fault: Option<Fault>) -> bool {
     let ranged = |reply: Reply| match range(seen) {
-        Some(first) if reply.status == 200 && first < reply.body.len() => {
-            let content_range = format!("bytes {first}-{}/{}", reply.body.len() - 1, reply.body.len());
-            Reply { body: reply.body[first..].to_vec(), ..reply }.status(206).header("content-range", &content_range)
+        Some((first, last)) if reply.status == 200 && first < reply.body.len() => {
+            let end = last.map_or(reply.body.len(), |last| reply.body.len().min(last + 1));
+            let content_range = format!("bytes {first}-{}/{}", end - 1, reply.body.len());
+            Reply { body: reply.body[first..end].to_vec(), ..reply }.status(206).header("content-range", &content_range)
         }
         Some(_) if reply.status == 200 => Reply::error(416, "RANGE_INVALID", "beyond the end"),
         _ => reply,
@@ -140,8 +141,10 @@ pub(super) fn answer(connection: &mut TcpStream, seen: &Seen, reply: Reply, faul
     sent.is_ok()
 }
 
-fn range(seen: &Seen) -> Option<usize> {
-    seen.headers.get("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+/// The first and, if given, the last byte.
+fn range(seen: &Seen) -> Option<(usize, Option<usize>)> {
+    let (first, last) = seen.headers.get("range")?.strip_prefix("bytes=")?.split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()))
 }
 
 fn send(connection: &mut TcpStream, seen: &Seen, reply: Reply) -> std::io::Result<()> {
