@@ -70,6 +70,10 @@ impl ScriptInterpreter<'_, '_, '_> {
                     .filter(|word| !word.starts_with('-'))
                     .fold(Truth::Yes, |truth, word| truth.and(self.is_command(&state, word).0));
                 state.print_unknown();
+                if let (Truth::No, Some(name)) = (truth, words.iter().find(|word| !word.starts_with('-'))) {
+                    state.status = self.absent(&state, name, line);
+                    return vec![state];
+                }
                 return done(state, truth);
             }
             "false" => return done(state, Truth::No),
@@ -247,7 +251,10 @@ impl ScriptInterpreter<'_, '_, '_> {
                 _ if truth == Truth::No => {}
                 _ => state.print_unknown(),
             }
-            state.status = ExitStatus::from_truth(truth);
+            state.status = match truth {
+                Truth::No => self.absent(&state, name, line),
+                Truth::Yes | Truth::Maybe | Truth::Usually(_) => ExitStatus::from_truth(truth),
+            };
             return vec![state];
         }
         match rest.first().map(|name| text::plain(name)) {

@@ -14,6 +14,7 @@ mod expression;
 mod files;
 mod filters;
 mod lines;
+mod making;
 mod numbers;
 mod pattern;
 mod print;
@@ -168,6 +169,7 @@ impl ExecMachine<'_> {
             globs_to_nothing: false,
             ignores_case: false,
             written: Rc::new(BTreeSet::new()),
+            made: Rc::clone(&walk.made),
             status: ExitStatus::from_truth(Truth::Yes),
             flow: ScriptFlow::Next,
             output: None,

@@ -7,6 +7,7 @@ mod inits;
 mod pm2;
 mod scanned;
 mod scheduled;
+mod schedulers;
 mod supervisord;
 mod units;
 
@@ -141,6 +142,8 @@ pub(super) struct SupervisedService {
     pub by: String,
     pub line: usize,
     pub runs: Runs,
+    /// Whether it is sure to be started.
+    pub start: Certainty,
     /// Whether it fails if its program does not exist, although services of this kind of supervisor need not be
     /// installed: a service of the image's author.
     pub missing: Option<Certainty>,
@@ -152,6 +155,8 @@ pub(super) enum Runs {
     /// To its end, before the next ones start. It may create files that they need.
     Before,
     Alongside,
+    /// After another service has ended, which may create files that it needs.
+    After,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,6 +185,7 @@ impl SupervisedService {
             by: by.to_string(),
             line,
             runs: Runs::Alongside,
+            start: Certainty::Certain,
             missing: None,
         }
     }
@@ -187,6 +193,11 @@ impl SupervisedService {
     /// Returns the same service, for whose end the ones after it wait.
     pub(super) fn before(self) -> SupervisedService {
         SupervisedService { runs: Runs::Before, ..self }
+    }
+
+    /// Returns the same service, which starts when another one has ended.
+    pub(super) fn after(self) -> SupervisedService {
+        SupervisedService { runs: Runs::After, ..self }
     }
 }
 
@@ -241,26 +252,33 @@ impl ExecMachine<'_> {
             },
             Supervisor::S6Svscan => {
                 let directory = argv.iter().skip(1).rfind(|word| !word.starts_with('-'));
-                scanned::services(self, directory.map_or(".", String::as_str))
+                scanned::services(self, directory.map_or(".", String::as_str), &walk.made)
             }
-            Supervisor::Runsvdir => scanned::runit(self, argv),
-            Supervisor::S6Overlay => scanned::s6_overlay(self, argv, &walk.env),
+            Supervisor::Runsvdir => scanned::runit(self, argv, &walk.made),
+            Supervisor::S6Overlay => scanned::s6_overlay(self, argv, walk),
             Supervisor::One => argv.last().map(|directory| scanned::supervised(self, directory)),
             Supervisor::RunParts => scheduled::run_parts(self, argv),
             Supervisor::Systemd => units::systemd(self),
             Supervisor::OpenRc => inits::openrc(self),
-            Supervisor::Cron => scheduled::cron(self, argv),
+            Supervisor::Cron => scheduled::cron(self, argv, &walk.made),
             Supervisor::Procfile => scheduled::procfile(self, argv, &walk.env),
             Supervisor::Pm2 => pm2::services(self, argv, &walk.env),
             Supervisor::Monit => ini::monit(self, argv),
             Supervisor::Inittab => inits::inittab(self),
-            Supervisor::MyInit => scanned::my_init(self, argv),
+            Supervisor::MyInit => scanned::my_init(self, argv, &walk.made),
         };
         let Some(services) = services else {
             return log
                 .open_end(argv.first().map_or("", String::as_str), "its configuration was not found in the image");
         };
-        let mut walk = StartWalk { depth: walk.depth + 1, user: None, ..walk.clone() };
+        let services = match kind {
+            Supervisor::Cron => self.with_users(log, services, walk),
+            _ => services,
+        };
+        let mut walk = StartWalk { depth: walk.depth + 1, user: None, stdin: None, ..walk.clone() };
+        if kind == Supervisor::Cron {
+            self.give_path_of_cron(argv, &mut walk);
+        }
         walk.is_open |= kind.is_late();
         if kind == Supervisor::S6Overlay {
             // Source: s6-overlay's README, "/command".
@@ -288,10 +306,14 @@ impl ExecMachine<'_> {
         let changed = service.user.as_deref().and_then(|user| machine.as_user(user, walk));
         let machine = changed.as_ref().unwrap_or(machine);
         let mut walk = walk.clone();
+        walk.is_open |= service.runs == Runs::After;
         walk.env.extend(service.env);
         let argv = match service.command {
             ServiceCommand::Words(words) => words,
-            ServiceCommand::Shell(text) => vec!["/bin/sh".to_string(), "-c".to_string(), text],
+            ServiceCommand::Shell(text) => {
+                let shell = variable(&walk.env, "SHELL").filter(|_| kind == Supervisor::Cron).unwrap_or("/bin/sh");
+                vec![shell.to_string(), "-c".to_string(), text]
+            }
         };
         let (by, line) = (service.by, service.line);
         if let Some(user) = &service.user {
@@ -335,6 +357,7 @@ impl ExecMachine<'_> {
                 let cause = Cause { kind: CauseKind::MissingProgram, text };
                 let by_state = if walk.is_open { Certainty::Possible } else { Certainty::Certain };
                 let certainty = service.missing.unwrap_or(by_state);
+                let certainty = if service.start == Certainty::Possible { service.start } else { certainty };
                 let outcome = Outcome::fails(Errno::ENOENT, name.as_bytes(), cause);
                 log.risks.push(Risk { outcome, steps: Vec::new(), by, line, certainty });
             }
@@ -361,8 +384,7 @@ impl ExecMachine<'_> {
                 }
             }
             Outcome::Fails { .. } | Outcome::Dies { .. } | Outcome::Unknown { .. } => {
-                let certainty = Certainty::Certain;
-                log.risks.push(Risk { outcome, steps: own.steps, by, line, certainty });
+                log.risks.push(Risk { outcome, steps: own.steps, by, line, certainty: service.start });
             }
         }
     }
