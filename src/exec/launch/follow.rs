@@ -287,8 +287,9 @@ impl<'a> ExecMachine<'a> {
         let own = variable(&walk.env, "PATH").unwrap_or(DEFAULT_PATH);
         let found = image_path.split(':').map(|directory| format!("{}/{name}", directory.trim_end_matches('/')));
         let found = found.into_iter().find(|path| self.rootfs.resolve(path).is_ok())?;
+        let cure = "set PATH in the table, or name the program by its path";
         Some(format!(
-            "{name} is not in PATH ({own}), which cron sets for its jobs: it is {found}, in the image's PATH only"
+            "{name} is not in PATH ({own}): cron does not pass on the image's PATH, which has {found}; {cure}"
         ))
     }
 

@@ -66,10 +66,34 @@ impl ExecMachine<'_> {
             self.quoted_programs(log, code, caller, walk)
         });
         found.or_else(|| {
-            let id = self.cwd.walk(self.rootfs, file?.0.as_bytes(), &|_| true).ok()?;
-            let text = self.kind(id).and_then(kept_text)?;
+            let text = match file {
+                Some((file, _)) => self.program_text(interpreter, file)?,
+                None => {
+                    // Python searches the working directory first.
+                    let module = interpreter.module(&ran.argv)?.replace('.', "/");
+                    self.program_text(interpreter, &module)
+                        .or_else(|| self.program_text(interpreter, &format!("{module}.py")))?
+                }
+            };
             self.quoted_programs(log, &text, caller, walk)
         })
+    }
+
+    /// Returns the text of a program, which may be a directory.
+    fn program_text(&self, interpreter: FileInterpreter, file: &str) -> Option<String> {
+        let read = |path: &str| {
+            let id = self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).ok()?;
+            self.kind(id).and_then(kept_text)
+        };
+        let names = interpreter.in_directory().iter();
+        read(file).or_else(|| names.into_iter().find_map(|name| read(&format!("{file}/{name}"))))
+    }
+
+    /// Follows an interpreter whose scripts are not followed, but whose quoted programs are known.
+    pub(crate) fn follow_quoted(&self, log: &mut Log, name: &str, script: &str, walk: &StartWalk) -> Option<Outcome> {
+        let id = self.cwd.walk(self.rootfs, script.as_bytes(), &|_| true).ok()?;
+        let text = self.kind(id).and_then(kept_text)?;
+        self.quoted_programs(log, &text, plain(name), walk)
     }
 
     /// Judges the programs that a program's text names in quotes, by their whole path. `None` unless all of them are

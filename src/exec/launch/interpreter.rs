@@ -249,7 +249,7 @@ impl FileInterpreter {
     }
 
     /// Files any of which makes a directory a program. Empty if directories are not modelled.
-    fn in_directory(self) -> &'static [&'static str] {
+    pub(super) fn in_directory(self) -> &'static [&'static str] {
         match self {
             FileInterpreter::Node => &["package.json", "index.js", "index.json", "index.node"],
             FileInterpreter::Python => &["__main__.py", "__main__.pyc"],

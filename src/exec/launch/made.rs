@@ -92,6 +92,12 @@ impl MadePaths {
         source.is_some_and(|source| source.as_deref().is_none_or(is_directory)) || is_directory(path)
     }
 
+    /// Returns the file of the image that a path is a link to or a copy of.
+    pub(crate) fn source(&self, machine: &ExecMachine<'_>, path: &str) -> Option<&str> {
+        let made = self.0.get(&real(machine, path)).filter(|made| made.is_sure)?;
+        made.source.as_deref().filter(|source| machine.rootfs.resolve(source).is_ok())
+    }
+
     /// Returns the entries of a directory that were made, and those of the directories that were copied to it.
     pub(crate) fn entries(&self, machine: &ExecMachine<'_>, directory: &str) -> Vec<MadeEntry> {
         if self.0.is_empty() {

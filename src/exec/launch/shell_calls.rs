@@ -83,6 +83,9 @@ impl ExecMachine<'_> {
         walk: &StartWalk,
     ) -> Option<Outcome> {
         let (path, (kind, label)) = (operands.first()?, by);
+        if !is_known(path) {
+            return log.open_end(label, "it reads a script whose name is only known at run time");
+        }
         let here = self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true);
         let found = here.is_err().then(|| self.script_on_path(kind, path, &walk.env)).flatten();
         let (path, here) = match &found {

@@ -6,7 +6,7 @@ use super::ending::ScriptEnd;
 use super::print::{echoed, printed};
 use super::state::{ExitStatus, ProgramStart, ScriptFlow, ShellState, ShellValue, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{ScriptInterpreter, ScriptSource, tools};
+use super::{ScriptInterpreter, ScriptSource, options, tools};
 use crate::exec::environment::DEFAULT_PATH;
 use crate::shell;
 
@@ -202,10 +202,8 @@ impl ScriptInterpreter<'_, '_, '_> {
                 return done(state, Truth::Yes);
             }
             "getopts" => {
-                if let Some(variable) = words.get(1) {
-                    state.set_text(variable, HOLE.to_string());
-                }
-                return done(state, Truth::Maybe);
+                options::getopts(&mut state, words);
+                return vec![state];
             }
             "let" => {
                 for word in words {

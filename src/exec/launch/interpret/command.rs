@@ -316,7 +316,8 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 let (steps, says) = (std::mem::take(&mut self.log.steps), std::mem::take(&mut self.log.says));
                 let before = std::mem::take(&mut self.log.followed);
                 let doubts = self.log.doubts.len();
-                let outcome = machine.run_command(self.log, &name, &argv, caller, &walk);
+                let file = self.made_program(&state, &name, &walk.env).unwrap_or_else(|| name.clone());
+                let outcome = machine.run_command(self.log, &file, &argv, caller, &walk);
                 let steps = std::mem::replace(&mut self.log.steps, steps);
                 let says = std::mem::replace(&mut self.log.says, says);
                 let followed = std::mem::replace(&mut self.log.followed, before);
@@ -346,6 +347,8 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 return Vec::new();
             }
             state.status = ExitStatus::from_truth(Truth::Maybe);
+            let why = format!("calls {name}, which is not in the image");
+            state.status.open = Some(Rc::new((format!("{label}:{line}"), why)));
             return vec![state];
         }
         if how == StartKind::Exec && (outcome.is_alive() || !state.survives_exec) {

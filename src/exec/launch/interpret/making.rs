@@ -6,7 +6,7 @@ use super::ScriptInterpreter;
 use super::state::{ExitStatus, FailedStart, ShellState};
 use super::text::{self, Truth};
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::launch::made::MakingCall;
+use crate::exec::launch::made::{MadePaths, MakingCall};
 use crate::exec::outcome::Outcome;
 use crate::exec::{Cause, CauseKind, Errno};
 
@@ -49,6 +49,25 @@ impl ScriptInterpreter<'_, '_, '_> {
         let call = MakingCall { name: base, options: &options, operands: &operands };
         Rc::make_mut(&mut state.made).record(self.machine, &call);
         false
+    }
+
+    /// Returns the file that a program's name stands for if the script linked or copied it.
+    pub(super) fn made_program(&self, state: &ShellState, name: &str, env: &[String]) -> Option<String> {
+        if *state.made == MadePaths::default() {
+            return None;
+        }
+        let source = |path: String| state.made.source(self.machine, &path).map(str::to_string);
+        if name.contains('/') {
+            return source(self.absolute(state, name)?);
+        }
+        let path = text::plain(variable(env, "PATH").unwrap_or(DEFAULT_PATH));
+        let directories = path.split(':').filter(|directory| text::is_known(directory));
+        let paths = directories.map(|directory| format!("{}/{name}", directory.trim_end_matches('/')));
+        let first = paths.into_iter().find_map(|path| match self.find_node(&path, true) {
+            Some(_) => Some(None),
+            None => source(path).map(Some),
+        });
+        first.flatten()
     }
 
     /// `crontab FILE` and `crontab -u USER FILE`

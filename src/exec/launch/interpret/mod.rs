@@ -16,6 +16,7 @@ mod filters;
 mod lines;
 mod making;
 mod numbers;
+mod options;
 mod pattern;
 mod print;
 mod run;

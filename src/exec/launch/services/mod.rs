@@ -1,6 +1,7 @@
 //! Programs that start other programs from their configuration: supervisors, init systems, schedulers. Each is a row of
 //! one table. Each service is followed like the call itself.
 
+mod arguments;
 mod execline;
 mod ini;
 mod inits;
@@ -11,6 +12,7 @@ mod schedulers;
 mod supervisord;
 mod units;
 
+use arguments::{option, words_of};
 pub(super) use execline::{commands as execline_commands, is_script as is_execline_script};
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
@@ -454,22 +456,6 @@ pub(super) fn from_cwd(machine: &ExecMachine<'_>, name: &str) -> String {
     format!("{}/{}", cwd.trim_end_matches('/'), name.trim_start_matches("./"))
 }
 
-/// Returns the value of an option in the form `-f VALUE`, `--file VALUE`, `--file=VALUE` or `-fVALUE`.
-pub(super) fn option(argv: &[String], names: &[&str]) -> Option<String> {
-    let mut words = argv.iter().skip(1);
-    while let Some(word) = words.next() {
-        for name in names {
-            match word.strip_prefix(name) {
-                Some("") => return words.next().cloned(),
-                Some(rest) if !name.starts_with("--") => return Some(rest.to_string()),
-                Some(rest) if rest.starts_with('=') => return Some(rest[1..].to_string()),
-                Some(_) | None => {}
-            }
-        }
-    }
-    None
-}
-
 pub(super) fn is_file(machine: &ExecMachine<'_>, id: NodeId) -> bool {
     machine.rootfs.view(id).kind == NodeKind::File
 }
@@ -479,37 +465,6 @@ pub(super) fn is_executable(machine: &ExecMachine<'_>, path: &str) -> bool {
         let view = machine.rootfs.view(id);
         view.kind == NodeKind::File && view.mode & 0o111 != 0
     })
-}
-
-/// Splits a command line into words and removes its quotes, as Python's shlex does. Nothing is expanded.
-pub(super) fn words_of(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut is_open) = (Vec::new(), String::new(), false);
-    let mut quote = None;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (c, quote) {
-            ('\\', None | Some('"')) => {
-                is_open = true;
-                word.extend(chars.next());
-            }
-            (c, Some(open)) if c == open => quote = None,
-            ('"' | '\'', None) => {
-                is_open = true;
-                quote = Some(c);
-            }
-            (c, None) if c.is_whitespace() => {
-                if std::mem::take(&mut is_open) {
-                    words.push(std::mem::take(&mut word));
-                }
-            }
-            (c, _) => {
-                is_open = true;
-                word.push(c);
-            }
-        }
-    }
-    words.extend(is_open.then_some(word));
-    words
 }
 
 #[cfg(test)]

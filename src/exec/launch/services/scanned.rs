@@ -223,7 +223,10 @@ pub(super) fn s6_overlay(
                 let up = format!("{path}/up");
                 if let Some(text) = text_of(machine, &up) {
                     let commands = execline::commands(&text, &walk.env).into_iter();
-                    tasks.extend(commands.map(|(words, line)| SupervisedService::of_words(words, &up, line).before()));
+                    tasks.extend(commands.map(|command| {
+                        let service = SupervisedService::of_words(command.words, &up, command.line);
+                        SupervisedService { user: command.user, ..service }.before()
+                    }));
                 }
             }
             _ => {}

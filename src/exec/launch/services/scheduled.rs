@@ -1,7 +1,7 @@
 //! Reads cron's tables and Procfiles. Source: crontab(5); Procfile as foreman reads it.
 
 use super::{SupervisedService, entries, from_cwd, is_executable, is_file, option, text_of};
-use crate::exec::environment::variable;
+use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::made::MadePaths;
 use crate::exec::log::Certainty;
@@ -45,14 +45,18 @@ pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths)
         let Some(text) = text_of(machine, &path) else { continue };
         services.extend(table(&text, &path, has_user));
     }
+    // A table starts these, with its own PATH. Source: Debian's and Alpine's tables.
+    let text = text_of(machine, "/etc/crontab").unwrap_or_default();
+    let path = text.lines().rev().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
     for period in ["hourly", "daily", "weekly", "monthly", "15min"] {
         for parent in ["/etc/cron", "/etc/periodic/"] {
             let directory =
                 if parent == "/etc/cron" { format!("{parent}.{period}") } else { format!("{parent}{period}") };
-            for (path, _) in entries(machine, &directory) {
-                let is_taken = path.rsplit('/').next().is_some_and(is_plain_name);
-                if is_taken && is_executable(machine, &path) {
-                    services.push(SupervisedService::of_words(vec![path.clone()], &path, 1));
+            for (file, _) in entries(machine, &directory) {
+                let is_taken = file.rsplit('/').next().is_some_and(is_plain_name);
+                if is_taken && is_executable(machine, &file) {
+                    let service = SupervisedService::of_words(vec![file.clone()], &file, 1);
+                    services.push(SupervisedService { env: vec![format!("PATH={path}")], ..service });
                 }
             }
         }
