@@ -8,7 +8,7 @@ use super::text::{self, Truth};
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::launch::made::{MadePaths, MakingCall};
 use crate::exec::outcome::Outcome;
-use crate::exec::{Cause, CauseKind, Errno};
+use crate::exec::{Cause, CauseKind, Death};
 
 /// Programs that an engine mounts into containers, so that their absence from the image means nothing.
 const MOUNTED: &[&str] = &["docker", "podman", "nvidia-smi", "nvidia-container-cli", "rocm-smi", "kubectl"];
@@ -92,11 +92,13 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let env = state.environment();
         let path = text::plain(variable(&env, "PATH").unwrap_or(DEFAULT_PATH));
-        let text = match name.contains('/') {
-            true => format!("{name} is not in the image"),
-            false => format!("{name} is not in PATH ({path})"),
+        let absent = match name.contains('/') {
+            true => format!("{name}, which is not in the image"),
+            false => format!("{name}, which is not in PATH ({path})"),
         };
-        let outcome = Outcome::fails(Errno::ENOENT, name.as_bytes(), Cause { kind: CauseKind::NotInPath, text });
+        let text = format!("line {line} asks for {absent}, and the script ends without it");
+        let cause = Cause { kind: CauseKind::NotInPath, text };
+        let outcome = Outcome::Dies { death: Death::Exit(1), at: self.source.path.clone(), cause };
         let blame = FailedStart { outcome, steps: Vec::new(), says: Vec::new(), line, is_tested: true, is_query: true };
         ExitStatus { blame: Some(Rc::new(blame)), ..status }
     }

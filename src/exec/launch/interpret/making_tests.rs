@@ -57,22 +57,6 @@ fn a_copied_or_linked_program_is_followed() {
 }
 
 #[test]
-fn interpreters_start_the_program_that_their_code_names() {
-    let python = ("usr/bin/python3", 0o755, "#!/app\n");
-    for (file, text, expected) in [
-        ("srv/a.py", "import subprocess\nsubprocess.run(['/foreign', 'x'])\n", true),
-        ("srv/a.py", "import os\nos.system('/foreign --once')\n", true),
-        ("srv/a.py", "import subprocess\nsubprocess.run(['/app'])\n", false),
-        ("srv/a.py/__main__.py", "import subprocess\nsubprocess.run(['/foreign'])\n", true),
-    ] {
-        let trace = run_with(&[python, (file, 0o644, text)], &["/usr/bin/python3", "/srv/a.py"], &[]);
-        assert_eq!(summary(&trace) != "runs", expected, "{text}\n{trace:#?}");
-    }
-    let code = ["/usr/bin/python3", "-c", "import os; os.execv('/foreign', ['x'])"];
-    assert!(summary(&run_with(&[python], &code, &[])).contains("foreign-architecture"));
-}
-
-#[test]
 fn options_of_known_arguments_are_read() {
     let read = |args: &[&str], expected: &str| {
         let script = "while getopts :ab:c o; do\n case $o in\n a) X=1;;\n b) BIN=$OPTARG;;\n c) set -- ;;\n :|?) exit 2;;\n esac\ndone\nshift $((OPTIND - 1))\nexec ${BIN:-$1}";

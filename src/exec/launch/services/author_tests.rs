@@ -1,6 +1,7 @@
 //! Services of the image's author that cannot start.
 
-use super::check;
+use super::{check, run};
+use crate::exec::tests::short;
 
 #[test]
 fn a_service_directory_needs_a_run_file() {
@@ -119,4 +120,26 @@ fn numbers_of_supervisords_processes_are_padded() {
         );
     };
     with("/a_%(process_num)02d", &["/etc/sv.conf:4 ENOEXEC no-shebang"]);
+}
+
+#[test]
+fn interpreters_start_the_program_that_their_code_names() {
+    let of = |words: &[&str], text: &str, expected: bool| {
+        let files = [("srv/a.py", 0o644, text), ("srv/b/__main__.py", 0o644, text), ("srv/c.js", 0o644, text)];
+        let outcome = short(&run(words, &files).outcome);
+        assert_eq!(outcome != "runs", expected, "{words:?} {text} {outcome}");
+    };
+    for (text, expected) in [
+        ("import subprocess\nsubprocess.run(['/foreign', 'x'])\n", true),
+        ("import os\nos.system('/foreign --once')\n", true),
+        ("import subprocess\nsubprocess.run(['/app'])\n", false),
+        ("import subprocess\nsubprocess.run(['/foreign' if x else '/app'])\n", false),
+    ] {
+        of(&["python3", "/srv/a.py"], text, expected);
+        of(&["python3", "/srv/b"], text, expected);
+        of(&["python3", "-m", "b"], text, expected);
+        of(&["python3", "-c", text], "", expected);
+    }
+    of(&["node", "/srv/c.js"], "require('child_process').spawn('/foreign')\n", true);
+    of(&["node", "-e", "require('child_process').spawn(`/foreign`)"], "", true);
 }

@@ -127,7 +127,8 @@ fn table(text: &str, path: &str, has_user: bool) -> Vec<SupervisedService> {
         let user = line.split_whitespace().nth(fields - 1).filter(|_| has_user);
         // An unescaped % ends the command.
         let command = rest.trim().split('%').next().unwrap_or("");
-        if !command.is_empty() {
+        // Without a user, the program is taken for one, and nothing is left.
+        if !command.is_empty() || user.is_some_and(|user| user.starts_with('/')) {
             let mut service = SupervisedService::of_shell(command, path, at + 1);
             service.env.clone_from(&env);
             service.user = user.filter(|user| *user != "root").map(str::to_string);
