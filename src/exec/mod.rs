@@ -147,6 +147,10 @@ fn start(machine: &ExecMachine<'_>, log: &mut Log, path: &[u8], call: &Exec, rea
                 has_new_accounts: false,
                 has_new_directories: false,
                 has_new_modes: false,
+                has_new_environment: false,
+                made: std::rc::Rc::default(),
+                stdin: None,
+                image_path: None,
             };
             let outcome = machine.walk(log, path, &argv, &walk, Link::Call);
             let is_open = matches!(log.followed, Followed::Partial { .. }) && !log.has_program;

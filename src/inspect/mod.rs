@@ -12,6 +12,7 @@ mod foreign;
 mod go;
 mod interface;
 mod kind;
+mod launcher;
 mod memory;
 mod mentions;
 mod named;
@@ -28,6 +29,7 @@ use std::cell::Cell;
 use std::io::BufRead;
 
 pub use kind::*;
+pub use launcher::is_only_followed;
 pub use mentions::{mentions, names};
 pub use named::is_config_path;
 use window::{Window, WindowBuffers};
@@ -167,8 +169,16 @@ fn text(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
     if kind != FileKind::Text(TextStart::Plain) {
         return kind;
     }
-    if named::is_followed_path(path, is_executable) || named::is_services_text(path, window.head()) {
+    let is_followed = named::is_followed_path(path, is_executable)
+        || named::is_services_text(path, window.head())
+        || is_executable && launcher::is_own_program(path)
+        || launcher::is_shell_text(path, window.head());
+    if is_followed {
         return FileKind::Config(Box::new(read(window, SCRIPT_BYTES as u64).into()));
+    }
+    if launcher::may_be_launcher(path, window.size()) {
+        let text = read(window, launcher::LAUNCHER_BYTES);
+        return if launcher::is_launcher(path, &text) { FileKind::Config(Box::new(text.into())) } else { kind };
     }
     if is_executable || !mentions::is_mention_path(path) {
         return kind;

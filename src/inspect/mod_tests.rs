@@ -42,7 +42,7 @@ fn each_format_is_recognised_by_its_first_bytes() {
         (b"\xca\xfe\0\0", FileKind::Data),
     ];
     for (bytes, expected) in cases {
-        assert_eq!(kind_of("srv/data/x", bytes), expected, "{}", bytes.escape_ascii());
+        assert_eq!(kind_of("srv/data/x.y", bytes), expected, "{}", bytes.escape_ascii());
     }
 }
 

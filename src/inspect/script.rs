@@ -2,6 +2,7 @@
 //! fs/binfmt_script.c `load_script`, Linux 5.1 and later.
 
 use super::kind::{HEAD_BYTES, SCRIPT_BYTES, Shebang, ShebangError, ShebangFile};
+use super::launcher::{self, LAUNCHER_BYTES};
 use super::window::Window;
 use super::zip;
 use crate::platform::binfmt::BINPRM_BUF_SIZE;
@@ -13,7 +14,15 @@ pub fn inspect(is_executable: bool, window: &mut Window<'_>) -> ShebangFile {
     buf[..len].copy_from_slice(&window.head()[..len]);
     let shebang = shebang(&buf);
     let kept = match &shebang {
-        Ok(line) if !is_shell(line) => BINPRM_BUF_SIZE,
+        Ok(line) if !is_shell(line) => {
+            let is_small = is_executable && window.size() <= LAUNCHER_BYTES && window.size() > BINPRM_BUF_SIZE as u64;
+            if is_small {
+                window.want(0, LAUNCHER_BYTES);
+                window.pass_wanted();
+            }
+            let is_kept = is_small && launcher::is_launching_script(window.head());
+            if is_kept { LAUNCHER_BYTES as usize } else { BINPRM_BUF_SIZE }
+        }
         _ if is_executable => {
             window.want(0, SCRIPT_BYTES as u64);
             window.pass_wanted();

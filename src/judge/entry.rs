@@ -74,7 +74,8 @@ fn risked(start: &JudgedCall<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<Fi
     (finding.message, finding.severity) = match risk.certainty {
         Certainty::Certain => {
             let program = start.call.argv.first().map_or("", String::as_str);
-            (format!("{program} starts it at {by}:{line}, but it cannot start: {at}: {}", cause.text), Severity::Error)
+            let why = with_subject(at, cause);
+            (format!("{program} cannot start the service at {by}:{line}: {why}"), Severity::Error)
         }
         Certainty::Possible => {
             // Every call of a foreign program on PATH fails.
@@ -82,7 +83,8 @@ fn risked(start: &JudgedCall<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<Fi
             let is_on_path = finding.path.as_deref().is_some_and(|path| is_on_path(path, &start.call.env, rootfs));
             let severity = if is_foreign && is_on_path { Severity::Error } else { Severity::Warning };
             let place = if line == 0 { by.clone() } else { format!("{by}:{line}") };
-            (format!("{place} may start it, but it cannot start: {at}: {}", cause.text), severity)
+            let why = with_subject(at, cause);
+            (format!("{place} may start a program that cannot run: {why}"), severity)
         }
     };
     if code == Code::EntrypointWrongArch {
@@ -91,6 +93,15 @@ fn risked(start: &JudgedCall<'_>, trace: &Trace, risk: &Risk, rootfs: &RootFs<Fi
     finding.reached_by = route(start, &[&trace.steps[..], &risk.steps[..]].concat());
     finding.hint = hints(code, start, cause);
     Some(finding)
+}
+
+/// A sentence about `at`, which begins with it.
+fn with_subject(at: &str, cause: &Cause) -> String {
+    let text = &cause.text;
+    // The text names the user.
+    let is_named = cause.kind == CauseKind::UnknownUser;
+    let is_named = is_named || text.strip_prefix(at).is_some_and(|rest| rest.starts_with([' ', ':']));
+    if is_named || at.is_empty() { text.clone() } else { format!("{at}: {text}") }
 }
 
 /// Whether a file is directly in a directory of PATH.
@@ -113,8 +124,9 @@ fn message(start: &JudgedCall<'_>, at: &str, cause: &Cause, is: &str) -> String 
             format!("a file that {program} needs to start on {} is {is}: {at}", start.target.name)
         }
         _ if program.is_empty() => format!("\"\" cannot start: {}", cause.text),
+        (CauseKind::MissingDirectory, true) => format!("{program} ends at once: {}", cause.text),
         (_, true) => format!("{program} cannot start: {}", cause.text),
-        (_, false) => format!("{program} cannot start: {at}: {}", cause.text),
+        (_, false) => format!("{program} cannot start: {}", with_subject(at, cause)),
     }
 }
 

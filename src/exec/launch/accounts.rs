@@ -152,7 +152,7 @@ impl<'a> ExecMachine<'a> {
         let (home, own) = (row.get(5).copied().unwrap_or("/"), row.get(6).copied().unwrap_or_default().trim());
         // The caller's shell is only accepted for a user who may log in.
         let shell = call.shell.as_deref().unwrap_or(if own.is_empty() { "/bin/sh" } else { own });
-        if call.text.is_none() && call.words.is_empty() {
+        if call.text.is_none() && call.words.is_empty() && walk.stdin.is_none() {
             return log.open_end(&ran.name, "it starts a shell that reads its commands from standard input");
         }
         if call.is_login {

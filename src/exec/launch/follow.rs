@@ -245,6 +245,12 @@ impl<'a> ExecMachine<'a> {
         }
         let path = match self.find(log, name, &walk.env) {
             Ok(path) => path,
+            Err(Missing { errno: Errno::ENOENT, cause, .. })
+                if let Some(text) = self.lost_on_path(&cause, name, walk) =>
+            {
+                let cause = Cause { text, ..cause };
+                return self.fail(log, name, (Errno::ENOENT, cause), (caller, walk), (argv, SearchResult::Not(None)));
+            }
             Err(Missing { errno: Errno::ENOENT, cause, .. }) if walk.is_open => {
                 let text = format!("{}, unless an earlier command created it", cause.text);
                 log.doubt(CauseKind::MissingProgram, text);
@@ -273,6 +279,18 @@ impl<'a> ExecMachine<'a> {
             Outcome::Dies { death, at, cause } => Outcome::Dies { death: caller.reported(death), at, cause },
             outcome => outcome,
         }
+    }
+
+    /// Why a program that the image's PATH has is not on that of a scheduler's job. `None` if it is not so.
+    fn lost_on_path(&self, cause: &Cause, name: &str, walk: &StartWalk) -> Option<String> {
+        let image_path = walk.image_path.as_deref().filter(|_| cause.kind == CauseKind::NotInPath)?;
+        let own = variable(&walk.env, "PATH").unwrap_or(DEFAULT_PATH);
+        let found = image_path.split(':').map(|directory| format!("{}/{name}", directory.trim_end_matches('/')));
+        let found = found.into_iter().find(|path| self.rootfs.resolve(path).is_ok())?;
+        let cure = "set PATH in the table, or name the program by its path";
+        Some(format!(
+            "{name} is not in PATH ({own}): cron does not pass on the image's PATH, which has {found}; {cure}"
+        ))
     }
 
     /// The search of execvp and of shells, which use the first executable file. Source: posix/execvpe.c.

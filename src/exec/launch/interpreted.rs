@@ -61,14 +61,47 @@ impl ExecMachine<'_> {
         let words = file.map(|(_, words)| words).unwrap_or_default();
         let caller = plain(interpreter.name());
         let found = found.or_else(|| self.first_named(log, words, caller, walk));
-        found.or_else(|| self.quoted_programs(log, file?.0, caller, walk))
+        let found = found.or_else(|| {
+            let code = interpreter.code(&ran.argv)?;
+            self.quoted_programs(log, code, caller, walk)
+        });
+        found.or_else(|| {
+            let text = match file {
+                Some((file, _)) => self.program_text(interpreter, file)?,
+                None => {
+                    // Python searches the working directory first.
+                    let module = interpreter.module(&ran.argv)?.replace('.', "/");
+                    self.program_text(interpreter, &module)
+                        .or_else(|| self.program_text(interpreter, &format!("{module}.py")))?
+                }
+            };
+            self.quoted_programs(log, &text, caller, walk)
+        })
     }
 
-    /// Judges the programs that a script names in quotes, by their whole path. `None` unless all of them are broken.
-    fn quoted_programs(&self, log: &mut Log, file: &str, caller: Caller<'_>, walk: &StartWalk) -> Option<Outcome> {
-        let id = self.cwd.walk(self.rootfs, file.as_bytes(), &|_| true).ok()?;
+    /// Returns the text of a program, which may be a directory.
+    fn program_text(&self, interpreter: FileInterpreter, file: &str) -> Option<String> {
+        let read = |path: &str| {
+            let id = self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).ok()?;
+            self.kind(id).and_then(kept_text)
+        };
+        let names = interpreter.in_directory().iter();
+        read(file).or_else(|| names.into_iter().find_map(|name| read(&format!("{file}/{name}"))))
+    }
+
+    /// Follows an interpreter whose scripts are not followed, but whose quoted programs are known.
+    pub(crate) fn follow_quoted(&self, log: &mut Log, name: &str, script: &str, walk: &StartWalk) -> Option<Outcome> {
+        let id = self.cwd.walk(self.rootfs, script.as_bytes(), &|_| true).ok()?;
         let text = self.kind(id).and_then(kept_text)?;
-        let names: BTreeSet<&str> = text.split(['"', '\'']).skip(1).filter(|part| part.starts_with('/')).collect();
+        self.quoted_programs(log, &text, plain(name), walk)
+    }
+
+    /// Judges the programs that a program's text names in quotes, by their whole path. `None` unless all of them are
+    /// broken.
+    fn quoted_programs(&self, log: &mut Log, text: &str, caller: Caller<'_>, walk: &StartWalk) -> Option<Outcome> {
+        let quoted = text.split(['"', '\'', '`']).skip(1).filter(|part| part.starts_with('/'));
+        // `os.system("/opt/app --once")`
+        let names: BTreeSet<&str> = quoted.filter_map(|part| part.split_whitespace().next()).collect();
         let programs: Vec<&str> =
             names.into_iter().take(MAX_QUOTED).filter(|name| self.names_program(name, &walk.env)).collect();
         let tried: Vec<Tried> =

@@ -220,6 +220,13 @@ impl FileInterpreter {
         }
     }
 
+    /// Returns the code of `python -c CODE` or `node -e CODE`.
+    pub(crate) fn code(self, argv: &[String]) -> Option<&str> {
+        let InterpreterInput::Code(word, rest) = self.input(argv) else { return None };
+        let is_alone = word.ends_with(['c', 'e', 'r']) || word.starts_with("--");
+        rest.first().map(String::as_str).filter(|_| is_alone && self.module(argv).is_none())
+    }
+
     /// Returns the module of `python -m MODULE`.
     pub(crate) fn module(self, argv: &[String]) -> Option<&str> {
         let InterpreterInput::Code(word, rest) = self.input(argv) else { return None };
@@ -242,7 +249,7 @@ impl FileInterpreter {
     }
 
     /// Files any of which makes a directory a program. Empty if directories are not modelled.
-    fn in_directory(self) -> &'static [&'static str] {
+    pub(super) fn in_directory(self) -> &'static [&'static str] {
         match self {
             FileInterpreter::Node => &["package.json", "index.js", "index.json", "index.node"],
             FileInterpreter::Python => &["__main__.py", "__main__.pyc"],

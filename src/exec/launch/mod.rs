@@ -10,6 +10,7 @@ mod interpreted;
 mod interpreter;
 mod java;
 pub(crate) mod lookup;
+mod made;
 mod managers;
 mod modules;
 mod perhaps;

@@ -219,9 +219,11 @@ impl ExecMachine<'_> {
         }
         let words = ran.argv.get(1..).unwrap_or_default();
         let caller = plain(name);
-        if INTERPRETERS.contains(&name) {
+        // `lua5.4`
+        if INTERPRETERS.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.')) {
             let script = words.iter().position(|word| !word.starts_with('-'))?;
-            return self.first_named(log, &words[script + 1..], caller, walk);
+            let found = self.first_named(log, &words[script + 1..], caller, walk);
+            return found.or_else(|| self.follow_quoted(log, name, &words[script], walk));
         }
         if starts && let Some(text) = command_text(words) {
             log.open_end::<()>(name, "it searches for the program to start itself");

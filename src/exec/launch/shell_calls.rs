@@ -49,7 +49,18 @@ impl ExecMachine<'_> {
             }
         }
         let operands: Vec<String> = words.cloned().collect();
-        let first = operands.first()?;
+        let Some(first) = operands.first().filter(|_| is_text || !reads_stdin) else {
+            // A here-document or a pipe may hold its commands.
+            let Some(lines) = walk.stdin.as_ref().filter(|_| !is_text) else {
+                return match reads_stdin {
+                    true => log.open_end(&ran.argv[0], "it reads its commands from standard input"),
+                    false => None,
+                };
+            };
+            let text = lines.join("\n");
+            let arguments: Vec<String> = std::iter::once(ran.argv[0].clone()).chain(operands).collect();
+            return self.follow_text(log, &text, &arguments, (kind, &ran.argv[0]), start, walk);
+        };
         if is_text {
             let arguments: Vec<String> = match operands.len() {
                 1 => vec![ran.argv[0].clone()],
@@ -58,9 +69,6 @@ impl ExecMachine<'_> {
             // `$0`, which is the first word after the text.
             let label = arguments[0].clone();
             return self.follow_text(log, first, &arguments, (kind, &label), start, walk);
-        }
-        if reads_stdin {
-            return log.open_end(&ran.argv[0], "it reads its commands from standard input");
         }
         self.follow_script(log, &operands, (kind, &ran.argv[0]), start, walk)
     }
@@ -75,6 +83,9 @@ impl ExecMachine<'_> {
         walk: &StartWalk,
     ) -> Option<Outcome> {
         let (path, (kind, label)) = (operands.first()?, by);
+        if !is_known(path) {
+            return log.open_end(label, "it reads a script whose name is only known at run time");
+        }
         let here = self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true);
         let found = here.is_err().then(|| self.script_on_path(kind, path, &walk.env)).flatten();
         let (path, here) = match &found {

@@ -83,8 +83,8 @@ fn a_directory_that_does_not_exist_fails_cd() {
 
 #[test]
 fn variables_of_a_file_that_was_not_kept_are_unknown() {
-    let script = ("e", 0o755, "#!/bin/sh\n. /opt/settings\nexec $BIN\n");
-    check(&[script, ("opt/settings", 0o644, "BIN=/opt/app\n")], &["/e"], "runs in part");
+    let script = ("e", 0o755, "#!/bin/sh\n. /opt/settings.txt\nexec $BIN\n");
+    check(&[script, ("opt/settings.txt", 0o644, "BIN=/opt/app\n")], &["/e"], "runs in part");
     check(
         &[("e", 0o755, "#!/bin/sh\n. /x.env\nexec $BIN\n"), ("x.env", 0o644, "BIN=/opt/foreign\n")],
         &["/e"],

@@ -27,17 +27,20 @@ impl ExecMachine<'_> {
             return log.open_end(script.as_str(), "its full text was not kept");
         };
         let commands = services::execline_commands(&text, &walk.env);
-        let last = commands.last()?.0.clone();
+        let command = commands.last()?.clone();
+        let changed = command.user.as_deref().and_then(|user| self.as_user(user, walk));
+        let machine = changed.as_ref().unwrap_or(self);
+        let last = command.words;
         if last.iter().any(|word| word.contains('$')) {
             let unknown =
                 |word: &String| if word.contains('$') { interpret::UNKNOWN.to_string() } else { word.clone() };
             let argv: Vec<String> = last.iter().map(unknown).collect();
-            if let Some(outcome) = self.may_start(log, &argv, caller, walk) {
+            if let Some(outcome) = machine.may_start(log, &argv, caller, walk) {
                 return Some(outcome);
             }
             return log.open_end(script.as_str(), "it starts a program whose name is only known at run time");
         }
-        Some(self.run_command(log, &last[0], &last, caller, walk))
+        Some(machine.run_command(log, &last[0], &last, caller, walk))
     }
 
     /// bash searches PATH for a script that is not in the working directory; dash and BusyBox do not. Source: bash's

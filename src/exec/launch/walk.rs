@@ -1,5 +1,8 @@
 //! The state of a call between two programs, and the program that starts the next one.
 
+use std::rc::Rc;
+
+use crate::exec::launch::made::MadePaths;
 use crate::exec::launch::shells::Shell;
 use crate::exec::launch::wrapper::FailureStyle;
 use crate::image::NodeId;
@@ -33,6 +36,14 @@ pub(crate) struct StartWalk {
     pub has_new_directories: bool,
     /// An earlier command may have changed the owners and modes of files.
     pub has_new_modes: bool,
+    /// An earlier command may have written the environment or the tables of cron.
+    pub has_new_environment: bool,
+    /// The paths that earlier commands made.
+    pub made: Rc<MadePaths>,
+    /// The lines that the program reads from stdin, if it is a shell and they are known.
+    pub stdin: Option<Rc<Vec<String>>>,
+    /// The image's PATH, in programs that a scheduler starts with another one.
+    pub image_path: Option<Rc<str>>,
 }
 
 /// The program that starts a command: it decides how the command is searched for and how a failure is reported.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image::{FileView, NodeId, NodeKind, RootFs};
-use crate::inspect::{FileKind, Load, Mention, mentions, names};
+use crate::inspect::{FileKind, Load, Mention, is_only_followed, mentions, names};
 use crate::judge::facts::runtimes::is_library;
 
 /// Limit on the names that are followed in one image.
@@ -79,7 +79,11 @@ impl NamedFiles {
                 Some(FileKind::Mentions(found)) => found,
                 Some(FileKind::Config(text)) => {
                     let path = rootfs.path(view.id);
-                    whole = mentions(path.strip_prefix(b"/").unwrap_or(&path), text);
+                    let path = path.strip_prefix(b"/").unwrap_or(&path);
+                    if is_only_followed(path, text) {
+                        continue;
+                    }
+                    whole = mentions(path, text);
                     &whole
                 }
                 _ => continue,

@@ -6,7 +6,7 @@ use super::ending::ScriptEnd;
 use super::print::{echoed, printed};
 use super::state::{ExitStatus, ProgramStart, ScriptFlow, ShellState, ShellValue, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{ScriptInterpreter, ScriptSource, tools};
+use super::{ScriptInterpreter, ScriptSource, options, tools};
 use crate::exec::environment::DEFAULT_PATH;
 use crate::shell;
 
@@ -70,6 +70,10 @@ impl ScriptInterpreter<'_, '_, '_> {
                     .filter(|word| !word.starts_with('-'))
                     .fold(Truth::Yes, |truth, word| truth.and(self.is_command(&state, word).0));
                 state.print_unknown();
+                if let (Truth::No, Some(name)) = (truth, words.iter().find(|word| !word.starts_with('-'))) {
+                    state.status = self.absent(&state, name, line);
+                    return vec![state];
+                }
                 return done(state, truth);
             }
             "false" => return done(state, Truth::No),
@@ -198,10 +202,8 @@ impl ScriptInterpreter<'_, '_, '_> {
                 return done(state, Truth::Yes);
             }
             "getopts" => {
-                if let Some(variable) = words.get(1) {
-                    state.set_text(variable, HOLE.to_string());
-                }
-                return done(state, Truth::Maybe);
+                options::getopts(&mut state, words);
+                return vec![state];
             }
             "let" => {
                 for word in words {
@@ -247,7 +249,10 @@ impl ScriptInterpreter<'_, '_, '_> {
                 _ if truth == Truth::No => {}
                 _ => state.print_unknown(),
             }
-            state.status = ExitStatus::from_truth(truth);
+            state.status = match truth {
+                Truth::No => self.absent(&state, name, line),
+                Truth::Yes | Truth::Maybe | Truth::Usually(_) => ExitStatus::from_truth(truth),
+            };
             return vec![state];
         }
         match rest.first().map(|name| text::plain(name)) {

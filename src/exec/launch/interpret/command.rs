@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 use std::rc::Rc;
 
 use super::ending::{ScriptEnd, is_missing};
+use super::making::reads_commands;
 use super::run::lines;
 use super::state::{ExitStatus, FailedStart, ProgramStart, ScriptFlow, ShellState, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
@@ -17,6 +18,8 @@ use crate::shell::{AssignedValue, CommandKind, CommandList, RedirectKind, ShellC
 
 /// The table of users. Tools that add users count as writing it.
 const PASSWD: &str = "/etc/passwd";
+/// Files in which cron finds the environment of its jobs.
+const CRON_FILES: &[&str] = &["/etc/environment", "/etc/security/", "/etc/cron", "/var/spool/cron"];
 /// Stands for the owners and modes of all files, in the set of the paths that a script writes.
 const MODES: &str = "/*mode";
 /// Stands for all directories that a script creates, in the set of the paths that it writes.
@@ -33,18 +36,24 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         if command.redirects.is_empty() {
             return self.kind(state, command, is_tested);
         }
-        let (mut hides_output, mut input) = (false, None);
+        let (mut hides_output, mut hides_errors, mut discards, mut input) = (false, false, false, None);
         for redirect in &command.redirects {
             let is_output = redirect.fd.is_none_or(|fd| fd == 1);
             match redirect.kind {
                 RedirectKind::Output | RedirectKind::Append => {
                     hides_output |= is_output;
                     let target = self.text(&mut state, &redirect.target);
+                    // A command whose message is discarded is expected to fail.
+                    discards |= is_output && target == "/dev/null";
+                    hides_errors |= redirect.fd == Some(2) && target == "/dev/null";
                     if let Some(path) = self.absolute(&state, &target) {
                         Rc::make_mut(&mut state.written).insert(path);
                     }
                 }
-                RedirectKind::Duplicate => hides_output |= is_output,
+                RedirectKind::Duplicate => {
+                    hides_output |= is_output;
+                    hides_errors |= discards && redirect.fd == Some(2);
+                }
                 RedirectKind::ReadWrite => {}
                 RedirectKind::Input if redirect.fd.is_none_or(|fd| fd == 0) => {
                     let target = self.text(&mut state, &redirect.target);
@@ -80,6 +89,9 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         }
         let mut states = self.kind(state, command, is_tested);
         for state in &mut states {
+            if hides_errors && let Some(blame) = &mut state.status.blame {
+                Rc::make_mut(blame).is_tested = true;
+            }
             if hides_output {
                 state.output.clone_from(&saved_output);
             }
@@ -277,18 +289,24 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         let has_new_accounts = self.walk.has_new_accounts || state.written.contains(PASSWD);
         let has_new_directories = self.walk.has_new_directories || state.written.contains(DIRECTORIES);
         let has_new_modes = self.walk.has_new_modes || state.written.contains(MODES);
+        let is_of_cron = |path: &String| CRON_FILES.iter().any(|start| path.starts_with(start));
+        let has_new_environment = self.walk.has_new_environment || state.written.iter().any(is_of_cron);
         let walk = StartWalk {
+            has_new_environment,
             env,
             is_open: state.is_open,
             has_new_accounts,
             has_new_directories,
             has_new_modes,
+            made: Rc::clone(&state.made),
+            stdin: state.input.clone().filter(|_| argv.iter().any(|word| reads_commands(word))),
             ..self.walk.clone()
         };
         let label = self.source.path.clone();
         let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == StartKind::Exec };
-        let flags = (walk.is_open, has_new_accounts, has_new_directories, has_new_modes, walk.depth, how as u8, line);
-        let call = (&argv, &walk.env, flags, &walk.user, &state.cwd, &label);
+        let new = (has_new_accounts, has_new_directories, has_new_modes, has_new_environment);
+        let flags = (walk.is_open, new, walk.depth, how as u8, line);
+        let call = (&argv, &walk.env, flags, &walk.user, &state.cwd, &label, &walk.made, &walk.stdin);
         // The map's own keys are random, so no image can hold two calls that are known to collide.
         let key = self.log.budget.memo.hasher().hash_one(call);
         let followed = match self.log.budget.memo.get(&key) {
@@ -298,7 +316,8 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 let (steps, says) = (std::mem::take(&mut self.log.steps), std::mem::take(&mut self.log.says));
                 let before = std::mem::take(&mut self.log.followed);
                 let doubts = self.log.doubts.len();
-                let outcome = machine.run_command(self.log, &name, &argv, caller, &walk);
+                let file = self.made_program(&state, &name, &walk.env).unwrap_or_else(|| name.clone());
+                let outcome = machine.run_command(self.log, &file, &argv, caller, &walk);
                 let steps = std::mem::replace(&mut self.log.steps, steps);
                 let says = std::mem::replace(&mut self.log.says, says);
                 let followed = std::mem::replace(&mut self.log.followed, before);
@@ -328,6 +347,8 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 return Vec::new();
             }
             state.status = ExitStatus::from_truth(Truth::Maybe);
+            let why = format!("calls {name}, which is not in the image");
+            state.status.open = Some(Rc::new((format!("{label}:{line}"), why)));
             return vec![state];
         }
         if how == StartKind::Exec && (outcome.is_alive() || !state.survives_exec) {
@@ -336,6 +357,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         }
         self.log.visited.extend(steps.iter().cloned());
         if outcome.is_alive() {
+            let is_recorded = self.make_paths(&mut state, &name, &argv);
             let is_absent = matches!(followed, Followed::Partial { .. }) && steps.is_empty();
             if is_absent || !self.tool(&mut state, &name, &argv, line) {
                 state.print_unknown();
@@ -345,9 +367,10 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             if let Followed::Partial { at, why } = followed {
                 state.status.open = Some(Rc::new((at, why)));
             }
-            state.is_open |= !tools::is_harmless(&name);
+            state.is_open |= !tools::is_harmless(&name) && !is_recorded;
             return vec![state];
         }
+        let is_tested = is_tested || state.survives_exec;
         state.status = self.failed(outcome, steps, says, line, is_tested);
         vec![state]
     }
@@ -369,7 +392,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             Outcome::Dies { death: Death::Signal(signal), .. } => Some(signal.saturating_add(128)),
             _ => None,
         };
-        let blame = FailedStart { outcome, steps, says, line, is_tested };
+        let blame = FailedStart { outcome, steps, says, line, is_tested, is_query: false };
         // A program that exits with success did not make the script fail.
         let truth = if code == Some(0) { Truth::Maybe } else { Truth::No };
         ExitStatus { truth, code, blame: Some(Rc::new(blame)), open: None }

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use super::command::DIRECTORIES;
+use super::expression::RegularExpression;
 use super::lines::version_key;
 use super::pattern;
 use super::state::{ExitStatus, ProgramStart, ShellState, StartKind};
 use super::text::{self, HOLE, Truth};
-use super::{MAX_TEXT, ScriptInterpreter, Shell};
+use super::{EXPRESSION_STEPS, MAX_TEXT, ScriptInterpreter, Shell};
 use crate::exec::launch::walk::StartWalk;
 use crate::exec::outcome::{Death, Outcome};
 use crate::exec::{Cause, CauseKind};
@@ -110,7 +111,8 @@ impl ScriptInterpreter<'_, '_, '_> {
                 return absent.into_iter().chain(mounted).collect();
             }
             // It is created or mounted, or the script ends.
-            _ => Truth::Maybe,
+            (Some(_), None) => Truth::Usually(true),
+            (None, _) => Truth::Maybe,
         };
         if truth != Truth::No {
             state.cwd = path.map(|path| path.as_str().into());
@@ -272,10 +274,21 @@ impl ScriptInterpreter<'_, '_, '_> {
         words: &[String],
         line: usize,
     ) -> bool {
+        if regular_expression(words).is_some() && !self.spend(EXPRESSION_STEPS) {
+            return false;
+        }
         let Some(directory) = operands.last().and_then(|path| self.absolute(state, path)) else { return false };
         let stops = words.iter().any(|word| word == "--exit-on-error");
         let Some(found) = self.below(&directory, 1) else { return false };
-        let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let is_plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let expression = regular_expression(words);
+        let expression = expression.map(|text| RegularExpression::from_extended(text).and_then(|own| own.compile()));
+        let mut work = self.work();
+        let mut is_name = |name: &str| match &expression {
+            None => is_plain(name),
+            Some(Some(compiled)) => compiled.is_match(name, &mut work),
+            Some(None) => false,
+        };
         let mut failed = None;
         for (path, _) in found {
             let name = path.rsplit('/').next().unwrap_or("");
@@ -315,4 +328,13 @@ impl ScriptInterpreter<'_, '_, '_> {
         };
         true
     }
+}
+
+/// The expression of `run-parts --regex`, which the names of the programs must match.
+fn regular_expression(words: &[String]) -> Option<&str> {
+    words.iter().enumerate().find_map(|(at, word)| match word.strip_prefix("--regex") {
+        Some("") => words.get(at + 1).map(String::as_str),
+        Some(rest) => rest.strip_prefix('='),
+        None => None,
+    })
 }

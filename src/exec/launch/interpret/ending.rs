@@ -39,8 +39,13 @@ pub(super) enum ScriptEnd {
 impl Ending {
     /// Returns the failure, if there is one.
     fn broken(&self) -> Option<(Outcome, &[OpenedFile], &[String])> {
+        // A script may end with a query that finds nothing.
+        let is_last = matches!(self.end, ScriptEnd::Finishes(_));
         let of_status = |status: &ExitStatus| {
             let blame = status.blame.clone().filter(|_| status.truth == Truth::No)?;
+            if is_last && blame.is_query {
+                return None;
+            }
             let mut outcome = blame.outcome.clone();
             if let (Outcome::Dies { death, .. }, Some(code)) = (&mut outcome, status.code) {
                 *death = Death::Exit(code);

@@ -480,3 +480,6 @@ fn type_refuses_options() {
 fn popd_returns_to_the_directory_that_pushd_left() {
     bash("cd /etc\npushd / >/dev/null\npopd >/dev/null\ncd ..\nexec ./foreign\n", &[], FOREIGN);
 }
+
+#[path = "making_tests.rs"]
+mod making;

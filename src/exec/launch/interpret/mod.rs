@@ -14,7 +14,9 @@ mod expression;
 mod files;
 mod filters;
 mod lines;
+mod making;
 mod numbers;
+mod options;
 mod pattern;
 mod print;
 mod run;
@@ -168,6 +170,7 @@ impl ExecMachine<'_> {
             globs_to_nothing: false,
             ignores_case: false,
             written: Rc::new(BTreeSet::new()),
+            made: Rc::clone(&walk.made),
             status: ExitStatus::from_truth(Truth::Yes),
             flow: ScriptFlow::Next,
             output: None,

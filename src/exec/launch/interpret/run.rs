@@ -180,6 +180,9 @@ impl ScriptInterpreter<'_, '_, '_> {
     /// Records that the previous command failed and that the script continues.
     fn pass_failure(&mut self, state: &ShellState) {
         let Some(blame) = state.status.blame.as_ref().filter(|_| state.status.truth == Truth::No) else { return };
+        if blame.is_query {
+            return;
+        }
         self.passed = Some(Rc::clone(blame));
         // On an uncertain branch, it may be meant to fail.
         let is_sure = state.weight == WHOLE && !blame.is_tested;
@@ -225,18 +228,19 @@ impl ScriptInterpreter<'_, '_, '_> {
 
     fn pipe(&mut self, state: ShellState, commands: &[ShellCommand], is_tested: bool) -> Vec<ShellState> {
         let mut input = state.input.clone();
-        let (mut is_open, mut written) = (state.is_open, Rc::clone(&state.written));
+        let (mut is_open, mut written, mut made) = (state.is_open, Rc::clone(&state.written), Rc::clone(&state.made));
         for command in &commands[..commands.len() - 1] {
             let child = ShellState { output: Some(String::new()), input, is_open, ..state.clone() };
             let children = self.subshell(child, |own, child| own.command(child, command, true));
             is_open |= children.iter().any(|child| child.is_open);
             if let Some(child) = children.first() {
                 written = Rc::clone(&child.written);
+                made = Rc::clone(&child.made);
             }
             input = lines(&outputs(&children));
         }
         let Some(last) = commands.last() else { return vec![state] };
-        let child = ShellState { input, is_open, written, ..state.clone() };
+        let child = ShellState { input, is_open, written, made, ..state.clone() };
         let children = self.subshell(child, |own, child| own.command(child, last, is_tested));
         let states = children.into_iter().map(|child| state.clone().after(child)).collect();
         joined(states, self.branch_limit(), true)
@@ -310,6 +314,7 @@ impl ShellState {
             output: child.output,
             is_open: self.is_open || child.is_open,
             written: child.written,
+            made: child.made,
             weight: child.weight,
             ..self
         }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::MAX_TEXT;
 use super::text::{HOLE, MANY, SOFT, Truth, is_known, plain};
+use crate::exec::launch::made::MadePaths;
 use crate::exec::log::OpenedFile;
 use crate::exec::outcome::Outcome;
 use crate::shell::ShellCommand;
@@ -42,6 +43,8 @@ pub struct ShellState {
     pub ignores_case: bool,
     /// Files that the script itself wrote.
     pub written: Rc<BTreeSet<String>>,
+    /// Directories, links and copies that the script made.
+    pub made: Rc<MadePaths>,
     pub status: ExitStatus,
     pub flow: ScriptFlow,
     /// Stdout, if `$(...)` or a pipe captures it.
@@ -116,6 +119,8 @@ pub struct FailedStart {
     pub line: usize,
     /// It was started as a test, as in `if` and before `||`.
     pub is_tested: bool,
+    /// The script only asked for it, as with `command -v`.
+    pub is_query: bool,
 }
 
 /// Where a script continues.
@@ -284,6 +289,9 @@ impl ShellState {
         if self.written != other.written {
             let written = Rc::make_mut(&mut self.written);
             written.extend(other.written.iter().cloned());
+        }
+        if self.made != other.made {
+            Rc::make_mut(&mut self.made).absorb(&other.made, is_rare);
         }
         if self.status != other.status && !is_rare {
             let blame = self.status.blame.take().filter(|_| other.status.blame.is_some());

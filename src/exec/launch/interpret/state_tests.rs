@@ -22,6 +22,7 @@ fn state(vars: &[(&str, &str, bool)]) -> ShellState {
         globs_to_nothing: false,
         ignores_case: false,
         written: Rc::new(BTreeSet::new()),
+        made: Rc::default(),
         status: ExitStatus::from_truth(Truth::Yes),
         flow: ScriptFlow::Next,
         output: None,

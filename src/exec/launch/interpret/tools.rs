@@ -254,10 +254,12 @@ impl ScriptInterpreter<'_, '_, '_> {
             ("which", _) => match first {
                 Some(name) => match self.is_command(state, &name) {
                     (Truth::Yes, Some(path)) => path + "\n",
+                    (Truth::No, _) => {
+                        state.status = self.absent(state, &name, line);
+                        return true;
+                    }
                     (truth, _) => {
-                        if truth != Truth::No {
-                            state.print_unknown();
-                        }
+                        state.print_unknown();
                         state.status = ExitStatus::from_truth(truth);
                         return true;
                     }

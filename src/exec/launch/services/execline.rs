@@ -60,10 +60,10 @@ pub(in crate::exec::launch) fn is_script(word: &str) -> bool {
 
 /// Returns the commands of a script, each with its line: those in blocks, and the one that the script execs. Variables
 /// whose value is known are replaced.
-pub(in crate::exec::launch) fn commands(text: &str, env: &[String]) -> Vec<(Vec<String>, usize)> {
+pub(in crate::exec::launch) fn commands(text: &str, env: &[String]) -> Vec<ExeclineCommand> {
     let tokens = tokens(text);
     let mut found = Vec::new();
-    chain(&tokens, &mut found, &mut Variables { env, own: BTreeMap::new() }, 0);
+    chain(&tokens, &mut found, &mut Variables { env, own: BTreeMap::new(), user: None }, 0);
     found
 }
 
@@ -74,6 +74,16 @@ const MAX_WORD: usize = 4096;
 struct Variables<'e> {
     env: &'e [String],
     own: BTreeMap<String, String>,
+    /// The user that `s6-setuidgid` changed to.
+    user: Option<String>,
+}
+
+/// A command of a script, its line, and the user that it runs as.
+#[derive(Clone, Debug)]
+pub(in crate::exec::launch) struct ExeclineCommand {
+    pub words: Vec<String>,
+    pub line: usize,
+    pub user: Option<String>,
 }
 
 impl Variables<'_> {
@@ -110,7 +120,7 @@ impl Variables<'_> {
     }
 }
 
-fn chain(tokens: &[Token], found: &mut Vec<(Vec<String>, usize)>, variables: &mut Variables<'_>, depth: usize) {
+fn chain(tokens: &[Token], found: &mut Vec<ExeclineCommand>, variables: &mut Variables<'_>, depth: usize) {
     let mut rest = tokens;
     let mut directory: Option<String> = None;
     while let Some(((word, line), after)) = rest.split_first() {
@@ -128,7 +138,9 @@ fn chain(tokens: &[Token], found: &mut Vec<(Vec<String>, usize)>, variables: &mu
                     continue;
                 }
                 let end = closing(inner);
+                let user = variables.user.clone();
                 chain(&inner[..end], found, variables, depth + 1);
+                variables.user = user;
                 after = inner.get(end + 1..).unwrap_or_default();
                 blocks += 1;
             }
@@ -136,6 +148,9 @@ fn chain(tokens: &[Token], found: &mut Vec<(Vec<String>, usize)>, variables: &mu
         } else if let Some(program) = CHAINS.iter().find(|program| program.name == base) {
             let (options, words) = options(after, program.valued);
             variables.define(program.name, options, words);
+            if program.name == "s6-setuidgid" {
+                variables.user = words.first().map(|(word, _)| variables.replaced(word));
+            }
             if matches!(program.name, "cd" | "s6-cd") {
                 directory = words.first().map(|(word, _)| variables.replaced(word));
             }
@@ -146,7 +161,7 @@ fn chain(tokens: &[Token], found: &mut Vec<(Vec<String>, usize)>, variables: &mu
             {
                 words[0] = format!("{}/{}", directory.trim_end_matches('/'), words[0].trim_start_matches("./"));
             }
-            found.push((words, *line));
+            found.push(ExeclineCommand { words, line: *line, user: variables.user.clone() });
             return;
         }
     }
@@ -216,7 +231,7 @@ mod tests {
 
     fn check(text: &str, expected: &[&str]) {
         let found: Vec<String> =
-            commands(text, &["DIR=/srv".to_string()]).into_iter().map(|(words, _)| words.join(" ")).collect();
+            commands(text, &["DIR=/srv".to_string()]).into_iter().map(|command| command.words.join(" ")).collect();
         assert_eq!(found, expected, "{text}");
     }
 
@@ -231,7 +246,7 @@ mod tests {
         check("importas -i D DIR\ncd $D\n./app $OTHER", &["/srv/app $OTHER"]);
         let bomb: String = (1..64).map(|at| format!("define N{at} ${{N{}}}${{N{}}}\n", at - 1, at - 1)).collect();
         let words = commands(&format!("define N0 {}\n{bomb}/app ${{N63}}", "x".repeat(64)), &[]);
-        assert!(words[0].0.iter().all(|word| word.len() <= MAX_WORD));
+        assert!(words[0].words.iter().all(|word| word.len() <= MAX_WORD));
         check("define N app\ns6-softlimit -o 1024\ns6-notifyoncheck -n 3\n/srv/${N}", &["/srv/app"]);
     }
 }

@@ -10,6 +10,11 @@ use crate::exec::launch::interpret::UNKNOWN;
 const CONFIG_PATHS: &[&str] =
     &["/etc/supervisord.conf", "/etc/supervisor/supervisord.conf", "/etc/supervisord/supervisord.conf"];
 
+/// Maximum number of processes of one program that are followed.
+const MAX_PROCESSES: usize = 8;
+/// Maximum width of a number.
+const MAX_WIDTH: usize = 16;
+
 /// One `[section]` with its keys, values and line numbers.
 struct IniSection {
     name: String,
@@ -29,7 +34,7 @@ pub(super) fn supervisord(machine: &ExecMachine<'_>, argv: &[String], env: &[Str
     };
     let mut sections = sections(&text_of(machine, &main)?, &main);
     let directory = main.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let of_file = Expansions { env, here: directory, program: None };
+    let of_file = Expansions::of_section(env, directory, None);
     let (mut included, mut unread) = (Vec::new(), Vec::new());
     for section in sections.iter().filter(|section| section.name == "include") {
         for (_, value, _) in section.keys.iter().filter(|(key, ..)| key == "files") {
@@ -59,7 +64,7 @@ fn directories(sections: &[IniSection], argv: &[String], env: &[String]) -> Vec<
     for section in sections {
         let kind = section.name.split(':').next().unwrap_or_default();
         let here = section.path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let expansions = Expansions { env, here, program: section.name.split_once(':').map(|(_, program)| program) };
+        let expansions = Expansions::of_section(env, here, section.name.split_once(':').map(|(_, program)| program));
         for row in DIRECTORIES.iter().filter(|row| row.sections.contains(&kind) && option(argv, row.options).is_none())
         {
             let Some((_, value, line)) = section.value(row.key) else { continue };
@@ -83,6 +88,24 @@ struct Expansions<'e> {
     here: &'e str,
     /// The name of the program whose section is read.
     program: Option<&'e str>,
+    /// The number of the process, and how many the program has.
+    number: usize,
+    count: usize,
+}
+
+/// Returns a number as Python's `%02d` writes it.
+fn padded(value: &str, width: &str) -> String {
+    let length = width.parse::<usize>().unwrap_or(0).min(MAX_WIDTH);
+    match width.starts_with('0') {
+        true => format!("{value:0>length$}"),
+        false => format!("{value:>length$}"),
+    }
+}
+
+impl<'e> Expansions<'e> {
+    fn of_section(env: &'e [String], here: &'e str, program: Option<&'e str>) -> Expansions<'e> {
+        Expansions { env, here, program, number: 0, count: 1 }
+    }
 }
 
 impl Expansions<'_> {
@@ -94,9 +117,10 @@ impl Expansions<'_> {
             expanded.push_str(before);
             rest = match after.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
                 Some((name, format)) => {
-                    let format = format.trim_start_matches(|c: char| c.is_ascii_digit());
+                    let end = format.find(|c: char| !c.is_ascii_digit()).unwrap_or(format.len());
+                    let (width, format) = format.split_at(end);
                     match self.value(name) {
-                        Some(value) => expanded.push_str(&value),
+                        Some(value) => expanded.push_str(&padded(&value, width)),
                         None => expanded.push(UNKNOWN),
                     }
                     format.strip_prefix(['s', 'd']).unwrap_or(format)
@@ -114,7 +138,8 @@ impl Expansions<'_> {
         match (name, self.program) {
             ("here", _) => Some(self.here.to_string()),
             ("program_name" | "group_name", Some(program)) => Some(program.to_string()),
-            ("process_num", Some(_)) => Some("0".to_string()),
+            ("process_num", Some(_)) => Some(self.number.to_string()),
+            ("numprocs", Some(_)) => Some(self.count.to_string()),
             (name, _) => variable(self.env, name.strip_prefix("ENV_")?).map(str::to_string),
         }
     }
@@ -147,12 +172,19 @@ fn programs(sections: &[IniSection], env: &[String], shared: &[String]) -> Vec<S
             .is_none_or(|(_, value, _)| !matches!(&*value.to_ascii_lowercase(), "false" | "off" | "no" | "0"));
         let Some((_, command, line)) = section.value("command").filter(|_| is_started) else { continue };
         let here = section.path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let expansions = Expansions { env, here, program: Some(program) };
-        let mut service = SupervisedService::of_words(words_of(&expansions.expand(command)), &section.path, *line);
-        service.env = shared.iter().cloned().chain(section.environment(&expansions)).collect();
-        service.working_dir = section.value("directory").map(|(_, value, _)| expansions.expand(value));
-        service.user = section.value("user").map(|(_, value, _)| expansions.expand(value));
-        services.push(service);
+        let number = |key: &str| section.value(key).and_then(|(_, value, _)| value.parse::<usize>().ok());
+        let (first, count) = (number("numprocs_start").unwrap_or(0), number("numprocs").unwrap_or(1));
+        // Without its number in the command, all processes are alike.
+        let distinct = if command.contains("process_num") { count.min(MAX_PROCESSES) } else { 1 };
+        for process in 0..distinct {
+            let number = first.saturating_add(process);
+            let expansions = Expansions { number, count, ..Expansions::of_section(env, here, Some(program)) };
+            let mut service = SupervisedService::of_words(words_of(&expansions.expand(command)), &section.path, *line);
+            service.env = shared.iter().cloned().chain(section.environment(&expansions)).collect();
+            service.working_dir = section.value("directory").map(|(_, value, _)| expansions.expand(value));
+            service.user = section.value("user").map(|(_, value, _)| expansions.expand(value));
+            services.push(service);
+        }
     }
     services
 }
@@ -251,9 +283,9 @@ mod tests {
     #[test]
     fn expansions_come_from_the_environment_and_the_section() {
         let env = ["BIN=/srv/app".to_string()];
-        let expansions = Expansions { env: &env, here: "/etc", program: Some("web") };
+        let expansions = Expansions::of_section(&env, "/etc", Some("web"));
         let check = |text: &str, expected: &str| assert_eq!(expansions.expand(text), expected, "{text}");
-        check("%(ENV_BIN)s/%(program_name)s -n %(process_num)02d %(here)s/x 100%%", "/srv/app/web -n 0 /etc/x 100%");
+        check("%(ENV_BIN)s/%(program_name)s -n %(process_num)02d %(here)s/x 100%%", "/srv/app/web -n 00 /etc/x 100%");
         check("%(ENV_NONE)s/x", &format!("{UNKNOWN}/x"));
     }
 

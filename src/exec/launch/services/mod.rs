@@ -1,15 +1,18 @@
 //! Programs that start other programs from their configuration: supervisors, init systems, schedulers. Each is a row of
 //! one table. Each service is followed like the call itself.
 
+mod arguments;
 mod execline;
 mod ini;
 mod inits;
 mod pm2;
 mod scanned;
 mod scheduled;
+mod schedulers;
 mod supervisord;
 mod units;
 
+use arguments::{option, words_of};
 pub(super) use execline::{commands as execline_commands, is_script as is_execline_script};
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
@@ -141,6 +144,8 @@ pub(super) struct SupervisedService {
     pub by: String,
     pub line: usize,
     pub runs: Runs,
+    /// Whether it is sure to be started.
+    pub start: Certainty,
     /// Whether it fails if its program does not exist, although services of this kind of supervisor need not be
     /// installed: a service of the image's author.
     pub missing: Option<Certainty>,
@@ -152,6 +157,8 @@ pub(super) enum Runs {
     /// To its end, before the next ones start. It may create files that they need.
     Before,
     Alongside,
+    /// After another service has ended, which may create files that it needs.
+    After,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,6 +187,7 @@ impl SupervisedService {
             by: by.to_string(),
             line,
             runs: Runs::Alongside,
+            start: Certainty::Certain,
             missing: None,
         }
     }
@@ -187,6 +195,11 @@ impl SupervisedService {
     /// Returns the same service, for whose end the ones after it wait.
     pub(super) fn before(self) -> SupervisedService {
         SupervisedService { runs: Runs::Before, ..self }
+    }
+
+    /// Returns the same service, which starts when another one has ended.
+    pub(super) fn after(self) -> SupervisedService {
+        SupervisedService { runs: Runs::After, ..self }
     }
 }
 
@@ -241,26 +254,33 @@ impl ExecMachine<'_> {
             },
             Supervisor::S6Svscan => {
                 let directory = argv.iter().skip(1).rfind(|word| !word.starts_with('-'));
-                scanned::services(self, directory.map_or(".", String::as_str))
+                scanned::services(self, directory.map_or(".", String::as_str), &walk.made)
             }
-            Supervisor::Runsvdir => scanned::runit(self, argv),
-            Supervisor::S6Overlay => scanned::s6_overlay(self, argv, &walk.env),
+            Supervisor::Runsvdir => scanned::runit(self, argv, &walk.made),
+            Supervisor::S6Overlay => scanned::s6_overlay(self, argv, walk),
             Supervisor::One => argv.last().map(|directory| scanned::supervised(self, directory)),
             Supervisor::RunParts => scheduled::run_parts(self, argv),
             Supervisor::Systemd => units::systemd(self),
             Supervisor::OpenRc => inits::openrc(self),
-            Supervisor::Cron => scheduled::cron(self, argv),
+            Supervisor::Cron => scheduled::cron(self, argv, &walk.made),
             Supervisor::Procfile => scheduled::procfile(self, argv, &walk.env),
             Supervisor::Pm2 => pm2::services(self, argv, &walk.env),
             Supervisor::Monit => ini::monit(self, argv),
             Supervisor::Inittab => inits::inittab(self),
-            Supervisor::MyInit => scanned::my_init(self, argv),
+            Supervisor::MyInit => scanned::my_init(self, argv, &walk.made),
         };
         let Some(services) = services else {
             return log
                 .open_end(argv.first().map_or("", String::as_str), "its configuration was not found in the image");
         };
-        let mut walk = StartWalk { depth: walk.depth + 1, user: None, ..walk.clone() };
+        let services = match kind {
+            Supervisor::Cron => self.with_users(log, services, walk),
+            _ => services,
+        };
+        let mut walk = StartWalk { depth: walk.depth + 1, user: None, stdin: None, ..walk.clone() };
+        if kind == Supervisor::Cron {
+            self.give_path_of_cron(argv, &mut walk);
+        }
         walk.is_open |= kind.is_late();
         if kind == Supervisor::S6Overlay {
             // Source: s6-overlay's README, "/command".
@@ -288,10 +308,14 @@ impl ExecMachine<'_> {
         let changed = service.user.as_deref().and_then(|user| machine.as_user(user, walk));
         let machine = changed.as_ref().unwrap_or(machine);
         let mut walk = walk.clone();
+        walk.is_open |= service.runs == Runs::After;
         walk.env.extend(service.env);
         let argv = match service.command {
             ServiceCommand::Words(words) => words,
-            ServiceCommand::Shell(text) => vec!["/bin/sh".to_string(), "-c".to_string(), text],
+            ServiceCommand::Shell(text) => {
+                let shell = variable(&walk.env, "SHELL").filter(|_| kind == Supervisor::Cron).unwrap_or("/bin/sh");
+                vec![shell.to_string(), "-c".to_string(), text]
+            }
         };
         let (by, line) = (service.by, service.line);
         if let Some(user) = &service.user {
@@ -335,6 +359,7 @@ impl ExecMachine<'_> {
                 let cause = Cause { kind: CauseKind::MissingProgram, text };
                 let by_state = if walk.is_open { Certainty::Possible } else { Certainty::Certain };
                 let certainty = service.missing.unwrap_or(by_state);
+                let certainty = if service.start == Certainty::Possible { service.start } else { certainty };
                 let outcome = Outcome::fails(Errno::ENOENT, name.as_bytes(), cause);
                 log.risks.push(Risk { outcome, steps: Vec::new(), by, line, certainty });
             }
@@ -361,8 +386,7 @@ impl ExecMachine<'_> {
                 }
             }
             Outcome::Fails { .. } | Outcome::Dies { .. } | Outcome::Unknown { .. } => {
-                let certainty = Certainty::Certain;
-                log.risks.push(Risk { outcome, steps: own.steps, by, line, certainty });
+                log.risks.push(Risk { outcome, steps: own.steps, by, line, certainty: service.start });
             }
         }
     }
@@ -432,22 +456,6 @@ pub(super) fn from_cwd(machine: &ExecMachine<'_>, name: &str) -> String {
     format!("{}/{}", cwd.trim_end_matches('/'), name.trim_start_matches("./"))
 }
 
-/// Returns the value of an option in the form `-f VALUE`, `--file VALUE`, `--file=VALUE` or `-fVALUE`.
-pub(super) fn option(argv: &[String], names: &[&str]) -> Option<String> {
-    let mut words = argv.iter().skip(1);
-    while let Some(word) = words.next() {
-        for name in names {
-            match word.strip_prefix(name) {
-                Some("") => return words.next().cloned(),
-                Some(rest) if !name.starts_with("--") => return Some(rest.to_string()),
-                Some(rest) if rest.starts_with('=') => return Some(rest[1..].to_string()),
-                Some(_) | None => {}
-            }
-        }
-    }
-    None
-}
-
 pub(super) fn is_file(machine: &ExecMachine<'_>, id: NodeId) -> bool {
     machine.rootfs.view(id).kind == NodeKind::File
 }
@@ -457,37 +465,6 @@ pub(super) fn is_executable(machine: &ExecMachine<'_>, path: &str) -> bool {
         let view = machine.rootfs.view(id);
         view.kind == NodeKind::File && view.mode & 0o111 != 0
     })
-}
-
-/// Splits a command line into words and removes its quotes, as Python's shlex does. Nothing is expanded.
-pub(super) fn words_of(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut is_open) = (Vec::new(), String::new(), false);
-    let mut quote = None;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (c, quote) {
-            ('\\', None | Some('"')) => {
-                is_open = true;
-                word.extend(chars.next());
-            }
-            (c, Some(open)) if c == open => quote = None,
-            ('"' | '\'', None) => {
-                is_open = true;
-                quote = Some(c);
-            }
-            (c, None) if c.is_whitespace() => {
-                if std::mem::take(&mut is_open) {
-                    words.push(std::mem::take(&mut word));
-                }
-            }
-            (c, _) => {
-                is_open = true;
-                word.push(c);
-            }
-        }
-    }
-    words.extend(is_open.then_some(word));
-    words
 }
 
 #[cfg(test)]

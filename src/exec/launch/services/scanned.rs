@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use super::{MAX_FILES, SupervisedService, entries, execline, from_cwd, is_executable, text_of};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
+use crate::exec::launch::made::MadePaths;
+use crate::exec::launch::walk::StartWalk;
+use crate::exec::log::Certainty;
 use crate::exec::outcome::lossy;
 use crate::image::NodeKind;
 
@@ -15,20 +18,28 @@ const S6_RC: &str = "/etc/s6-overlay/s6-rc.d";
 const BUNDLES: &[&str] = &[S6_RC, "/etc/s6-overlay/user-bundles.d"];
 
 /// Returns the services of a scan directory.
-pub(super) fn services(machine: &ExecMachine<'_>, directory: &str) -> Option<Vec<SupervisedService>> {
-    machine.rootfs.resolve(directory).ok()?;
+pub(super) fn services(machine: &ExecMachine<'_>, directory: &str, made: &MadePaths) -> Option<Vec<SupervisedService>> {
+    let made = made.entries(machine, directory);
+    if made.is_empty() {
+        machine.rootfs.resolve(directory).ok()?;
+    }
     let mut services = Vec::new();
-    for path in names(machine, directory) {
+    let own = names(machine, directory).into_iter().map(|path| (path, Certainty::Certain));
+    let linked = made
+        .into_iter()
+        .filter(|entry| !entry.name.starts_with('.'))
+        .map(|entry| (entry.source, if entry.is_sure { Certainty::Certain } else { Certainty::Possible }));
+    for (path, start) in own.chain(linked) {
         // A `down` file keeps a service from being started.
         if machine.rootfs.resolve(format!("{path}/down")).is_ok() {
             continue;
         }
-        let own = supervised(machine, &path);
+        let mut own = supervised(machine, &path);
         let run = format!("{path}/run");
         if own.iter().all(|service| service.by != from_cwd(machine, &run)) && is_service(machine, &path) {
-            services.push(SupervisedService::of_words(vec![run.clone()], &run, 1));
+            own.insert(0, SupervisedService::of_words(vec![run.clone()], &run, 1));
         }
-        services.extend(own);
+        services.extend(own.into_iter().map(|service| SupervisedService { start, ..service }));
     }
     Some(services)
 }
@@ -83,20 +94,28 @@ fn names(machine: &ExecMachine<'_>, directory: &str) -> Vec<String> {
     found
 }
 
-/// Returns the programs of one service directory: its own and its logger's.
+/// Returns the programs of one service directory: its own, its logger's, and those that run when these end. Source:
+/// s6's servicedir.html; runsv(8).
 pub(super) fn supervised(machine: &ExecMachine<'_>, directory: &str) -> Vec<SupervisedService> {
     let directory = from_cwd(machine, directory.trim_end_matches('/'));
     let runs = [format!("{directory}/run"), format!("{directory}/log/run")].into_iter();
-    let services = runs.filter(|run| machine.rootfs.resolve(run).is_ok()).map(|run| {
-        let working_dir = run.strip_suffix("/run").map(str::to_string);
-        SupervisedService { working_dir, ..SupervisedService::of_words(vec![run.clone()], &run, 1) }
-    });
-    services.collect()
+    let mut services = Vec::new();
+    for run in runs.filter(|run| machine.rootfs.resolve(run).is_ok()) {
+        let Some(working_dir) = run.strip_suffix("/run").map(str::to_string) else { continue };
+        let finish = format!("{working_dir}/finish");
+        let of = |path: &String| {
+            let working_dir = Some(working_dir.clone());
+            SupervisedService { working_dir, ..SupervisedService::of_words(vec![path.clone()], path, 1) }
+        };
+        services.push(of(&run));
+        services.extend(is_executable(machine, &finish).then(|| of(&finish).after()));
+    }
+    services
 }
 
 /// Returns the scripts of `/etc/my_init.d`, runit's services, and the call's own command. Source: Phusion's
 /// image/bin/my_init.
-pub(super) fn my_init(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
+pub(super) fn my_init(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths) -> Option<Vec<SupervisedService>> {
     let words = &argv[1..];
     let command = words.iter().position(|word| !word.starts_with('-') || word == "--");
     let (options, command) = words.split_at(command.unwrap_or(words.len()));
@@ -109,7 +128,7 @@ pub(super) fn my_init(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<
         }
     }
     if !has("--skip-runit") {
-        found.extend(services(machine, "/etc/service").unwrap_or_default());
+        found.extend(services(machine, "/etc/service", made).unwrap_or_default());
     }
     let command: Vec<String> = command.iter().filter(|word| *word != "--").cloned().collect();
     if !command.is_empty() {
@@ -144,10 +163,10 @@ fn bundled(machine: &ExecMachine<'_>) -> Option<BTreeSet<String>> {
     (!found.is_empty()).then_some(found)
 }
 
-pub(super) fn runit(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
+pub(super) fn runit(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths) -> Option<Vec<SupervisedService>> {
     let named = argv.iter().skip(1).find(|word| !word.starts_with('-') && word.starts_with('/'));
     if let Some(directory) = named {
-        return services(machine, directory);
+        return services(machine, directory, made);
     }
     let mut found = Vec::new();
     for stage in ["/etc/runit/1", "/etc/runit/2"] {
@@ -156,14 +175,18 @@ pub(super) fn runit(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<Su
         }
     }
     for directory in ["/etc/service", "/service", "/var/service", "/etc/runit/runsvdir/default"] {
-        found.extend(services(machine, directory).unwrap_or_default());
+        found.extend(services(machine, directory, made).unwrap_or_default());
     }
     (!found.is_empty()).then_some(found)
 }
 
 /// Versions 2 and 3. Returns the scripts of `cont-init.d`, the services of `services.d` and s6-rc, and the call's own
 /// command.
-pub(super) fn s6_overlay(machine: &ExecMachine<'_>, argv: &[String], env: &[String]) -> Option<Vec<SupervisedService>> {
+pub(super) fn s6_overlay(
+    machine: &ExecMachine<'_>,
+    argv: &[String],
+    walk: &StartWalk,
+) -> Option<Vec<SupervisedService>> {
     let mut found = Vec::new();
     for directory in ["/etc/cont-init.d", "/custom-cont-init.d"] {
         for (path, _) in entries(machine, directory) {
@@ -172,7 +195,7 @@ pub(super) fn s6_overlay(machine: &ExecMachine<'_>, argv: &[String], env: &[Stri
             }
         }
     }
-    found.extend(services(machine, "/etc/services.d").unwrap_or_default());
+    found.extend(services(machine, "/etc/services.d", &walk.made).unwrap_or_default());
     let bundled = bundled(machine);
     let is_started = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();
@@ -191,12 +214,19 @@ pub(super) fn s6_overlay(machine: &ExecMachine<'_>, argv: &[String], env: &[Stri
                 if machine.rootfs.resolve(&run).is_ok() {
                     found.push(SupervisedService::of_words(vec![run.clone()], &run, 1));
                 }
+                let finish = format!("{path}/finish");
+                if is_executable(machine, &finish) {
+                    found.push(SupervisedService::of_words(vec![finish.clone()], &finish, 1).after());
+                }
             }
             "oneshot" => {
                 let up = format!("{path}/up");
                 if let Some(text) = text_of(machine, &up) {
-                    let commands = execline::commands(&text, env).into_iter();
-                    tasks.extend(commands.map(|(words, line)| SupervisedService::of_words(words, &up, line).before()));
+                    let commands = execline::commands(&text, &walk.env).into_iter();
+                    tasks.extend(commands.map(|command| {
+                        let service = SupervisedService::of_words(command.words, &up, command.line);
+                        SupervisedService { user: command.user, ..service }.before()
+                    }));
                 }
             }
             _ => {}

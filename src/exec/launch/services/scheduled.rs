@@ -1,15 +1,17 @@
 //! Reads cron's tables and Procfiles. Source: crontab(5); Procfile as foreman reads it.
 
 use super::{SupervisedService, entries, from_cwd, is_executable, is_file, option, text_of};
-use crate::exec::environment::variable;
+use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::ExecMachine;
+use crate::exec::launch::made::MadePaths;
+use crate::exec::log::Certainty;
 
 /// Whether Debian's cron and run-parts use a file of this name. Source: cron(8), run-parts(8).
 fn is_plain_name(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
-pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
+pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths) -> Option<Vec<SupervisedService>> {
     let name = argv.first()?.rsplit('/').next()?;
     if name == "supercronic" {
         let path = from_cwd(machine, argv.iter().skip(1).rfind(|word| !word.starts_with('-'))?);
@@ -34,19 +36,27 @@ pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<Sup
                 .map(|(path, _)| (path, false)),
         );
     }
+    for directory in ["/etc/cron.d", "/var/spool/cron/crontabs", "/etc/crontabs"] {
+        let entries = made.entries(machine, directory).into_iter();
+        tables.extend(entries.filter(|entry| entry.is_sure).map(|entry| (entry.source, directory == "/etc/cron.d")));
+    }
     tables.push(("/etc/crontab".to_string(), true));
     for (path, has_user) in tables {
         let Some(text) = text_of(machine, &path) else { continue };
         services.extend(table(&text, &path, has_user));
     }
+    // A table starts these, with its own PATH. Source: Debian's and Alpine's tables.
+    let text = text_of(machine, "/etc/crontab").unwrap_or_default();
+    let path = text.lines().rev().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
     for period in ["hourly", "daily", "weekly", "monthly", "15min"] {
         for parent in ["/etc/cron", "/etc/periodic/"] {
             let directory =
                 if parent == "/etc/cron" { format!("{parent}.{period}") } else { format!("{parent}{period}") };
-            for (path, _) in entries(machine, &directory) {
-                let is_taken = path.rsplit('/').next().is_some_and(is_plain_name);
-                if is_taken && is_executable(machine, &path) {
-                    services.push(SupervisedService::of_words(vec![path.clone()], &path, 1));
+            for (file, _) in entries(machine, &directory) {
+                let is_taken = file.rsplit('/').next().is_some_and(is_plain_name);
+                if is_taken && is_executable(machine, &file) {
+                    let service = SupervisedService::of_words(vec![file.clone()], &file, 1);
+                    services.push(SupervisedService { env: vec![format!("PATH={path}")], ..service });
                 }
             }
         }
@@ -114,11 +124,17 @@ fn table(text: &str, path: &str, has_user: bool) -> Vec<SupervisedService> {
             rest = rest.trim_start();
             rest = rest.find(char::is_whitespace).map_or("", |end| &rest[end..]);
         }
+        let user = line.split_whitespace().nth(fields - 1).filter(|_| has_user);
         // An unescaped % ends the command.
         let command = rest.trim().split('%').next().unwrap_or("");
-        if !command.is_empty() {
+        // Without a user, the program is taken for one, and nothing is left.
+        if !command.is_empty() || user.is_some_and(|user| user.starts_with('/')) {
             let mut service = SupervisedService::of_shell(command, path, at + 1);
             service.env.clone_from(&env);
+            service.user = user.filter(|user| *user != "root").map(str::to_string);
+            // cron does not check the shell that the table names.
+            let has_shell = env.iter().any(|line| line.starts_with("SHELL="));
+            service.missing = has_shell.then_some(Certainty::Certain);
             services.push(service);
         }
     }

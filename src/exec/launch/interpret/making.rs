@@ -1,0 +1,105 @@
+//! Commands that make directories, links and copies, and questions whether a program is there.
+
+use std::rc::Rc;
+
+use super::ScriptInterpreter;
+use super::state::{ExitStatus, FailedStart, ShellState};
+use super::text::{self, Truth};
+use crate::exec::environment::{DEFAULT_PATH, variable};
+use crate::exec::launch::made::{MadePaths, MakingCall};
+use crate::exec::outcome::Outcome;
+use crate::exec::{Cause, CauseKind, Death};
+
+/// Programs that an engine mounts into containers, so that their absence from the image means nothing.
+const MOUNTED: &[&str] = &["docker", "podman", "nvidia-smi", "nvidia-container-cli", "rocm-smi", "kubectl"];
+
+/// Whether a word names a shell, or a program that starts one, which reads its commands from stdin.
+pub(super) fn reads_commands(word: &str) -> bool {
+    matches!(word.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ash" | "su" | "runuser"))
+}
+
+impl ScriptInterpreter<'_, '_, '_> {
+    /// Records what `mkdir`, `ln`, `cp`, `mv` and `crontab` make. Returns true if the command is known to do nothing
+    /// else.
+    pub(super) fn make_paths(&self, state: &mut ShellState, name: &str, argv: &[String]) -> bool {
+        let base = name.rsplit('/').next().unwrap_or(name);
+        if !matches!(base, "mkdir" | "ln" | "cp" | "mv" | "crontab") {
+            return false;
+        }
+        let is_option = |word: &&String| word.starts_with('-') && word.len() > 1;
+        if argv.iter().any(|word| !text::is_known(word)) {
+            return false;
+        }
+        if base == "crontab" {
+            return self.install_table(state, argv);
+        }
+        let options: Vec<&str> = argv.iter().skip(1).filter(is_option).map(String::as_str).collect();
+        let words: Vec<String> =
+            argv.iter().skip(1).filter(|word| !is_option(word)).map(|word| text::plain(word)).collect();
+        let is_link = base == "ln";
+        let mut operands = Vec::new();
+        for (at, word) in words.iter().enumerate() {
+            // A link's source is relative to the link's own directory.
+            if is_link && at + 1 < words.len() && !word.starts_with('/') {
+                return false;
+            }
+            let Some(path) = self.absolute(state, word) else { return false };
+            operands.push(path);
+        }
+        let call = MakingCall { name: base, options: &options, operands: &operands };
+        Rc::make_mut(&mut state.made).record(self.machine, &call);
+        false
+    }
+
+    /// Returns the file that a program's name stands for if the script linked or copied it.
+    pub(super) fn made_program(&self, state: &ShellState, name: &str, env: &[String]) -> Option<String> {
+        if *state.made == MadePaths::default() {
+            return None;
+        }
+        let source = |path: String| state.made.source(self.machine, &path).map(str::to_string);
+        if name.contains('/') {
+            return source(self.absolute(state, name)?);
+        }
+        let path = text::plain(variable(env, "PATH").unwrap_or(DEFAULT_PATH));
+        let directories = path.split(':').filter(|directory| text::is_known(directory));
+        let paths = directories.map(|directory| format!("{}/{name}", directory.trim_end_matches('/')));
+        let first = paths.into_iter().find_map(|path| match self.find_node(&path, true) {
+            Some(_) => Some(None),
+            None => source(path).map(Some),
+        });
+        first.flatten()
+    }
+
+    /// `crontab FILE` and `crontab -u USER FILE`
+    fn install_table(&self, state: &mut ShellState, argv: &[String]) -> bool {
+        let (user, file) = match argv {
+            [_, file] if !file.starts_with('-') => ("root", file),
+            [_, option, user, file] if option == "-u" && !file.starts_with('-') => (user.as_str(), file),
+            _ => return false,
+        };
+        let Some(file) = self.absolute(state, file).filter(|path| !state.written.contains(path)) else { return false };
+        let operands = [file, format!("/var/spool/cron/crontabs/{user}")];
+        let call = MakingCall { name: "cp", options: &[], operands: &operands };
+        Rc::make_mut(&mut state.made).record(self.machine, &call)
+    }
+
+    /// The status of `command -v`, `which` and similar for a program that is not in the image.
+    pub(super) fn absent(&self, state: &ShellState, name: &str, line: usize) -> ExitStatus {
+        let status = ExitStatus::from_truth(Truth::No);
+        let name = text::plain(name);
+        if MOUNTED.contains(&name.rsplit('/').next().unwrap_or(&name)) {
+            return status;
+        }
+        let env = state.environment();
+        let path = text::plain(variable(&env, "PATH").unwrap_or(DEFAULT_PATH));
+        let absent = match name.contains('/') {
+            true => format!("{name}, which is not in the image"),
+            false => format!("{name}, which is not in PATH ({path})"),
+        };
+        let text = format!("line {line} asks for {absent}, and the script ends without it");
+        let cause = Cause { kind: CauseKind::NotInPath, text };
+        let outcome = Outcome::Dies { death: Death::Exit(1), at: self.source.path.clone(), cause };
+        let blame = FailedStart { outcome, steps: Vec::new(), says: Vec::new(), line, is_tested: true, is_query: true };
+        ExitStatus { blame: Some(Rc::new(blame)), ..status }
+    }
+}

@@ -1,0 +1,154 @@
+//! Directories, links and copies that a script makes with `mkdir`, `ln`, `cp`, `mv` and `crontab`, so that a supervisor
+//! that the script starts finds the services in them.
+
+use std::collections::BTreeMap;
+
+use crate::exec::kernel::binfmt::ExecMachine;
+use crate::exec::outcome::lossy;
+
+/// Maximum number of paths that are recorded for one script.
+const MAX_MADE: usize = 256;
+
+/// The paths that a script made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct MadePaths(BTreeMap<String, MadePath>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct MadePath {
+    /// What it is a link to or a copy of. `None` for a new directory.
+    source: Option<String>,
+    /// Whether all branches of the script make it.
+    is_sure: bool,
+}
+
+/// An entry of a directory that a script made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MadeEntry {
+    pub name: String,
+    /// The path in the image that it stands for.
+    pub source: String,
+    pub is_sure: bool,
+}
+
+/// A command that makes paths, and its operands as absolute paths. The last operand of `ln`, `cp` and `mv` is the new
+/// path.
+pub(crate) struct MakingCall<'c> {
+    pub name: &'c str,
+    pub options: &'c [&'c str],
+    pub operands: &'c [String],
+}
+
+impl MadePaths {
+    /// Records the effect of a command. Returns false if what it makes is not known.
+    pub(crate) fn record(&mut self, machine: &ExecMachine<'_>, call: &MakingCall<'_>) -> bool {
+        let has = |letter: char| call.options.iter().any(|word| !word.starts_with("--") && word.contains(letter));
+        if self.0.len() + call.operands.len() > MAX_MADE {
+            return false;
+        }
+        match call.name {
+            "mkdir" => {
+                for path in call.operands {
+                    self.insert(real(machine, path), None);
+                }
+            }
+            "ln" | "cp" | "mv" => {
+                // `-t DIR` names the directory first.
+                let Some((target, sources)) = call.operands.split_last().filter(|_| !has('t')) else { return false };
+                let is_plain = has('T') || call.name == "ln" && has('n');
+                let is_inside = target.ends_with('/') || self.is_directory(machine, target) && !is_plain;
+                let target = real(machine, target.trim_end_matches('/'));
+                for source in sources {
+                    let (path, is_content) = match source.strip_suffix("/.") {
+                        Some(path) => (path, true),
+                        None => (source.trim_end_matches('/'), false),
+                    };
+                    let path = if path.is_empty() { "/" } else { path };
+                    let name = path.rsplit('/').next().unwrap_or_default();
+                    let made = match is_inside && !is_content {
+                        true => format!("{}/{name}", target.trim_end_matches('/')),
+                        false => target.clone(),
+                    };
+                    self.insert(made, Some(path.to_string()));
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn insert(&mut self, path: String, source: Option<String>) {
+        // A new directory does not replace what is already there.
+        if source.is_some() || !self.0.contains_key(&path) {
+            self.0.insert(path, MadePath { source, is_sure: true });
+        }
+    }
+
+    fn is_directory(&self, machine: &ExecMachine<'_>, path: &str) -> bool {
+        let is_directory = |path: &str| {
+            let found = machine.rootfs.resolve(path);
+            found.is_ok_and(|id| machine.rootfs.view(id).kind == crate::image::NodeKind::Directory)
+        };
+        let source = self.0.get(&real(machine, path.trim_end_matches('/'))).map(|made| &made.source);
+        source.is_some_and(|source| source.as_deref().is_none_or(is_directory)) || is_directory(path)
+    }
+
+    /// Returns the file of the image that a path is a link to or a copy of.
+    pub(crate) fn source(&self, machine: &ExecMachine<'_>, path: &str) -> Option<&str> {
+        let made = self.0.get(&real(machine, path)).filter(|made| made.is_sure)?;
+        made.source.as_deref().filter(|source| machine.rootfs.resolve(source).is_ok())
+    }
+
+    /// Returns the entries of a directory that were made, and those of the directories that were copied to it.
+    pub(crate) fn entries(&self, machine: &ExecMachine<'_>, directory: &str) -> Vec<MadeEntry> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let directory = real(machine, directory.trim_end_matches('/'));
+        let mut found = Vec::new();
+        for (path, made) in &self.0 {
+            let Some(source) = &made.source else { continue };
+            let is_sure = made.is_sure;
+            if let Some(name) = path.strip_prefix(&directory).and_then(|rest| rest.strip_prefix('/')) {
+                if !name.contains('/') && !name.is_empty() {
+                    found.push(MadeEntry { name: name.to_string(), source: source.clone(), is_sure });
+                }
+                continue;
+            }
+            // The directory is a link or a copy, or is in one.
+            let below = directory.strip_prefix(path.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+            let Some(below) = below else { continue };
+            let source = format!("{}{below}", source.trim_end_matches('/'));
+            let Ok(id) = machine.rootfs.resolve(&source) else { continue };
+            for child in machine.rootfs.children(id).take(MAX_MADE) {
+                let name = lossy(child.name);
+                found.push(MadeEntry { source: format!("{source}/{name}"), name, is_sure });
+            }
+        }
+        found
+    }
+
+    /// Merges the paths of another branch. Those that only one branch makes are not sure.
+    pub(crate) fn absorb(&mut self, other: &MadePaths, is_rare: bool) {
+        for (path, own) in &mut self.0 {
+            own.is_sure &= is_rare || other.0.get(path) == Some(own);
+        }
+        for (path, made) in other.0.iter().filter(|_| !is_rare) {
+            let made = MadePath { is_sure: false, ..made.clone() };
+            self.0.entry(path.clone()).or_insert(made);
+        }
+    }
+}
+
+/// Returns a path with the links of its directory followed, as far as the image has it.
+fn real(machine: &ExecMachine<'_>, path: &str) -> String {
+    let of = |path: &str| machine.rootfs.resolve(path).ok().map(|id| lossy(&machine.rootfs.path(id)));
+    if let Some(found) = of(path) {
+        return found;
+    }
+    match path.rsplit_once('/') {
+        Some((directory, name)) if !directory.is_empty() => {
+            format!("{}/{name}", of(directory).unwrap_or_else(|| directory.to_string()))
+        }
+        _ => path.to_string(),
+    }
+}
