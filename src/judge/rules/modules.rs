@@ -8,7 +8,7 @@ use crate::judge::code::{Code, Severity};
 use crate::judge::facts::libraries::Lack;
 use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::runtimes::{OnNamed, RuntimeKind};
-use crate::judge::facts::siblings::{is_engine, package_directory, python_package};
+use crate::judge::facts::siblings::{fits_libc, is_engine, package_directory, python_package};
 use crate::judge::files::{FileRuleInput, foreign};
 use crate::judge::finding::Finding;
 
@@ -107,6 +107,17 @@ pub fn is_plugin(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool
         && others(files, program).any(|other| is_imported(other) && files.libraries.lack(other).is_none())
 }
 
+/// Whether a package has several builds of an addon, another of which can be loaded: zeromq 6 has one for each C library
+/// and version of Node.js, and tries them.
+fn has_another_build(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
+    let is_build = |other: &JudgedProgram<'_>| {
+        other.name() == program.name()
+            && fits_libc(other, &files.programs.libcs)
+            && files.libraries.lack(other).is_none()
+    };
+    program.path.ends_with(".node") && others(files, program).any(is_build)
+}
+
 /// Whether the package works without a module that lacks the library `name`: it is a plug-in, or the only one of
 /// several back ends that needs the library. Seen with openvino, whose plug-in for GPUs needs libOpenCL.so.1, and with
 /// numba, which tries three thread pools.
@@ -132,7 +143,10 @@ pub fn judge(
         Lack::Library { name, .. } if !is_vendored(name) => Some(name.as_str()),
         Lack::Library { .. } | Lack::Unsearched { .. } | Lack::Version { .. } => None,
     };
-    let severity = severity(files, sound, program, runtime, missing);
+    let severity = match severity(files, sound, program, runtime, missing) {
+        Severity::Warning if has_another_build(files, program) => Severity::Note,
+        other => other,
+    };
     let severity = match lack {
         Lack::Unsearched { .. } => severity.min(Severity::Warning),
         // The package is damaged: no other place can have the library.
