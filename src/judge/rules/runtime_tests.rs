@@ -213,6 +213,10 @@ fn a_program_that_something_starts_needs_its_libraries() {
     assert_eq!(found_with(&named, &[Program(chrome, lacking())]), [format!("error program-missing-library /{chrome}")]);
     assert_eq!(found_with(&named, &[Program(chrome, lacking()), nss()]), NONE);
     assert_eq!(found(&[Program(chrome, lacking())]), NONE);
+    let driver = "usr/local/lib/python3.11/site-packages/playwright/driver/node";
+    let error = format!("error program-missing-library /{driver}");
+    assert_eq!(found(&[Program(driver, lacking())]), [error]);
+    assert_eq!(found(&[Program(driver, lacking()), nss()]), NONE);
     let on_path = found(&[Program("bin/tool", lacking())]);
     assert_eq!(on_path, NONE, "a program of the distribution");
 }
@@ -242,6 +246,13 @@ fn a_package_works_without_its_plugins_and_spare_back_ends() {
     let imaging = [pool("workqueue", &[]), pool("_imaging", &["libjpeg.so.62"])];
     let name = "numba/np/ufunc/_imaging.cpython-311-aarch64-linux-gnu.so";
     assert_eq!(found(&imaging), [error(name, "warning")]);
+    // Another build of the addon.
+    let build = |name: &str, needed: &str| {
+        let path = format!("srv/node_modules/zeromq/build/linux/arm64/node/{name}/addon.node");
+        Program(leak(path), own().needed("libc.so.6").wants("libc.so.6", needed, false).build())
+    };
+    assert_eq!(found(&[build("glibc-115", "GLIBC_2.38"), build("glibc-127", "GLIBC_2.17")]), NONE);
+    assert_eq!(found(&[build("glibc-115", "GLIBC_2.38")]).len(), 1);
     // Nearly all of the package.
     let names = ["A", "B", "C", "D", "E", "F", "G", "H"].map(|name| format!("PyQt6/Qt{name}.abi3.so"));
     let qt = names.iter().map(|name| at(name, &["libglib-2.0.so.0"])).chain([at("PyQt6/sip.so", &[])]);
