@@ -115,8 +115,10 @@ pub fn features(arch: Arch, cpuinfo: &str) -> CpuFeatures {
     if lists.is_empty() || !matches!(arch, Arch::Amd64 | Arch::Arm64 | Arch::Arm) {
         return features;
     }
-    // Linux does not list the version of 32-bit Arm among the features.
-    let is_listed = |feature: &&CpuFeature| feature.arch() == arch && !matches!(feature.since(), Since::Arm(_));
+    // Linux lists neither the version of 32-bit Arm nor half precision.
+    let is_listed = |feature: &&CpuFeature| {
+        feature.arch() == arch && !matches!(feature.since(), Since::Arm(_)) && **feature != CpuFeature::VfpHalf
+    };
     for feature in CpuFeature::ALL.iter().filter(is_listed) {
         let is_everywhere = lists.iter().all(|flags| flags.contains(&feature.flag()));
         let set = if is_everywhere { &mut features.present } else { &mut features.absent };

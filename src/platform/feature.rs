@@ -108,6 +108,7 @@ features! {
     Vfp3 Arm "VFPv3" "vfpv3" Since::ArmExtension(7, 8);
     Neon Arm "NEON" "neon" Since::ArmExtension(7, 8);
     Vfp4 Arm "VFPv4" "vfpv4" Since::ArmExtension(7, 8);
+    VfpHalf Arm "VFP half precision" "vfphp" Since::ArmExtension(7, 8);
     Idiv Arm "IDIV" "idiva" Since::ArmExtension(7, 8);
     Armv8 Arm "ARMv8" "armv8" Since::Arm(8);
     // Not the extensions whose instructions other CPUs run as hints: Zihintpause, Zicbop, Zimop, Zicfilp.
@@ -130,7 +131,7 @@ features! {
 
 use CpuFeature::{
     Avx, Avx2, Avx512bw, Avx512cd, Avx512dq, Avx512f, Avx512vl, F16c, Fma, Neon, Popcnt, RiscvV, Sse3, Sse41, Sse42,
-    Ssse3, Vfp, Vfp3, Vfp4, Zfh, Zfhmin, Zvbb, Zvfh, Zvfhmin,
+    Ssse3, Vfp, Vfp3, Vfp4, VfpHalf, Zfh, Zfhmin, Zvbb, Zvfh, Zvfhmin,
 };
 
 /// A feature, and the ones that each CPU with it has. Source: Intel SDM volume 1, the detection of each extension;
@@ -150,7 +151,8 @@ const IMPLIED: &[(CpuFeature, &[CpuFeature])] = &[
     (Avx512vl, &[Avx512f]),
     (Vfp3, &[Vfp]),
     (Neon, &[Vfp3]),
-    (Vfp4, &[Vfp3]),
+    (VfpHalf, &[Vfp3]),
+    (Vfp4, &[VfpHalf]),
     (Zfh, &[Zfhmin]),
     (Zvfh, &[Zvfhmin]),
     (Zvfhmin, &[RiscvV]),
@@ -200,6 +202,13 @@ impl CpuFeatures {
             (Since::Rva(since), Fact::Known(Isa::Rva(profile))) => Fact::Known(profile >= since),
             _ => Fact::Unknown,
         }
+    }
+
+    /// Whether a feature that the node is not known to have is missing on common CPUs of its level: the Cortex-A8 and A9
+    /// are ARMv7 without VFPv4 and without division.
+    pub fn often_lacks(&self, feature: CpuFeature, isa: Fact<Isa>) -> bool {
+        matches!((feature, isa), (CpuFeature::Vfp4 | CpuFeature::Idiv, Fact::Known(Isa::Arm(7))))
+            && self.has(feature, isa) == Fact::Unknown
     }
 
     pub fn is_empty(&self) -> bool {
@@ -252,6 +261,14 @@ mod tests {
             [Fact::Known(false), Fact::Unknown, Fact::Known(true)]
         );
         assert_eq!(has(CpuFeature::Vfp, 5), Fact::Known(false));
+        let often_lacks = |feature: CpuFeature, features: &CpuFeatures, version: u8| {
+            features.often_lacks(feature, Fact::Known(Isa::Arm(version)))
+        };
+        assert!(often_lacks(CpuFeature::Vfp4, &CpuFeatures::default(), 7));
+        assert!(!often_lacks(CpuFeature::Vfp4, &CpuFeatures::default(), 8));
+        assert!(!often_lacks(CpuFeature::Neon, &CpuFeatures::default(), 7));
+        assert!(!often_lacks(CpuFeature::Vfp4, &CpuFeatures::from_lists(&[CpuFeature::Vfp4], &[]), 7));
+        assert!(!often_lacks(CpuFeature::Vfp4, &CpuFeatures::from_lists(&[], &[CpuFeature::Vfp4]), 7));
         let with_neon = CpuFeatures::from_lists(&[CpuFeature::Neon], &[]);
         assert_eq!(with_neon.has(CpuFeature::Vfp3, Fact::Known(Isa::Arm(7))), Fact::Known(true));
         // A 64-bit node runs these programs in its 32-bit state.

@@ -23,16 +23,30 @@ pub(crate) struct Lacking<'c> {
     pub at: &'c CodeUse,
     /// Whether it is executed every time the file is loaded or started.
     pub is_certain: bool,
+    /// Whether only some CPUs of the node's level lack it.
+    pub is_disputed: bool,
 }
 
-/// The first instruction that the node's CPU is known to lack: certain ones first, then in the order of execution.
+/// The first instruction that the node's CPU is known to lack: certain ones first, then in the order of execution. If
+/// there is none, the first certain one that common CPUs of its level lack.
 pub(crate) fn lacking<'c>(needs: &'c CodeNeeds, node: &Node) -> Option<Lacking<'c>> {
     let lacks = |feature: &CpuFeature| node.features.has(*feature, node.isa) == Fact::Known(false);
     let first = |map: &'c BTreeMap<CpuFeature, CodeUse>| {
         map.iter().filter(|(feature, _)| lacks(feature)).min_by_key(|(_, at)| at.order)
     };
-    let certain = first(&needs.certain).map(|(feature, at)| Lacking { feature: *feature, at, is_certain: true });
-    certain.or_else(|| first(&needs.probable).map(|(feature, at)| Lacking { feature: *feature, at, is_certain: false }))
+    let found = |(feature, at): (&CpuFeature, &'c CodeUse), is_certain: bool, is_disputed: bool| Lacking {
+        feature: *feature,
+        at,
+        is_certain,
+        is_disputed,
+    };
+    let disputed = || {
+        let often = needs.certain.iter().filter(|(feature, _)| node.features.often_lacks(**feature, node.isa));
+        often.min_by_key(|(_, at)| at.order)
+    };
+    let certain = first(&needs.certain).map(|at| found(at, true, false));
+    let probable = || first(&needs.probable).map(|at| found(at, false, false));
+    certain.or_else(probable).or_else(|| disputed().map(|at| found(at, false, true)))
 }
 
 /// Whether the node's CPU is known to lack a feature that the unread part of a partial search may need.
@@ -90,6 +104,7 @@ impl Lacking<'_> {
         };
         let feature = self.feature;
         let level = match node.isa {
+            Fact::Known(isa) if self.is_disputed => format!("not every {isa} CPU has it"),
             Fact::Known(isa) => format!("this node is {isa}"),
             Fact::Unknown => "this node lacks it".to_string(),
         };

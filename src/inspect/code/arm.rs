@@ -2,8 +2,12 @@
 //! that compute addresses, and those that need more than ARMv4T. Bit 0 of an address selects Thumb, as in a pointer.
 //! Source: Arm Architecture Reference Manual, ARMv7-A edition, A5 to A7; Armv8 edition, F2 to F4.
 
+mod encodings;
+mod flags;
+
 use super::steps::{Callee, DecodedStep, InstructionFlow};
-use crate::platform::CpuFeature;
+use encodings::{Thumb, needs_of_arm, needs_of_thumb, word_at};
+use flags::{FlagSetter, Flags};
 
 const SP: usize = 13;
 const LR: usize = 14;
@@ -16,6 +20,8 @@ enum ArmValue {
     Constant(u32),
     /// The pointer stored at this address.
     Slot(u32),
+    /// Read from memory outside the stack, where programs store CPU flags, or computed from such a value.
+    Memory,
 }
 
 impl ArmValue {
@@ -23,13 +29,18 @@ impl ArmValue {
         match self {
             ArmValue::Constant(address) => Callee::At(u64::from(address)),
             ArmValue::Slot(slot) => Callee::Slot(u64::from(slot)),
-            ArmValue::Unknown => Callee::Unknown,
+            ArmValue::Unknown | ArmValue::Memory => Callee::Unknown,
         }
+    }
+
+    fn is_memory(self) -> bool {
+        matches!(self, ArmValue::Slot(_) | ArmValue::Memory)
     }
 
     fn plus(self, other: ArmValue) -> ArmValue {
         match (self, other) {
             (ArmValue::Constant(a), ArmValue::Constant(b)) => ArmValue::Constant(a.wrapping_add(b)),
+            (a, b) if a.is_memory() || b.is_memory() => ArmValue::Memory,
             _ => ArmValue::Unknown,
         }
     }
@@ -38,7 +49,7 @@ impl ArmValue {
     fn loaded(self) -> ArmValue {
         match self {
             ArmValue::Constant(address) => ArmValue::Slot(address),
-            ArmValue::Slot(_) | ArmValue::Unknown => ArmValue::Unknown,
+            ArmValue::Slot(_) | ArmValue::Unknown | ArmValue::Memory => ArmValue::Memory,
         }
     }
 }
@@ -48,141 +59,7 @@ pub struct ArmDecoder {
     values: [ArmValue; 16],
     /// Number of the following instructions that are in an IT block, so that a condition guards them.
     guarded: u32,
-}
-
-type Need = (CpuFeature, &'static str);
-
-struct ArmEncoding(u32, u32, CpuFeature, &'static str);
-
-/// Encodings of the Arm instruction set whose condition is 1111.
-#[rustfmt::skip]
-const UNCONDITIONAL: &[ArmEncoding] = &[
-    ArmEncoding(0xffff_fff0, 0xf57f_f040, CpuFeature::Armv7, "dsb"),
-    ArmEncoding(0xffff_fff0, 0xf57f_f050, CpuFeature::Armv7, "dmb"),
-    ArmEncoding(0xffff_fff0, 0xf57f_f060, CpuFeature::Armv7, "isb"),
-    ArmEncoding(0xff70_f000, 0xf450_f000, CpuFeature::Armv7, "pli"),
-    ArmEncoding(0xff10_0000, 0xf400_0000, CpuFeature::Neon, "vld1"),
-    ArmEncoding(0xfe00_0000, 0xf200_0000, CpuFeature::Neon, "neon"),
-    ArmEncoding(0xff00_0e10, 0xfe00_0a00, CpuFeature::Armv8, "vsel"),
-    ArmEncoding(0xffff_fdff, 0xf101_0000, CpuFeature::Armv6, "setend"),
-];
-
-/// Encodings of the Arm instruction set with a condition, which is not compared.
-#[rustfmt::skip]
-const CONDITIONAL: &[ArmEncoding] = &[
-    ArmEncoding(0x0ff0_0000, 0x0300_0000, CpuFeature::Thumb2, "movw"),
-    ArmEncoding(0x0ff0_0000, 0x0340_0000, CpuFeature::Thumb2, "movt"),
-    ArmEncoding(0x0ff0_00f0, 0x0060_0090, CpuFeature::Thumb2, "mls"),
-    ArmEncoding(0x0fe0_007f, 0x07c0_001f, CpuFeature::Thumb2, "bfc"),
-    ArmEncoding(0x0fe0_0070, 0x07c0_0010, CpuFeature::Thumb2, "bfi"),
-    ArmEncoding(0x0fe0_0070, 0x07a0_0050, CpuFeature::Thumb2, "sbfx"),
-    ArmEncoding(0x0fe0_0070, 0x07e0_0050, CpuFeature::Thumb2, "ubfx"),
-    ArmEncoding(0x0fff_0ff0, 0x06ff_0f30, CpuFeature::Thumb2, "rbit"),
-    ArmEncoding(0x0ff0_f0f0, 0x0710_f010, CpuFeature::Idiv, "sdiv"),
-    ArmEncoding(0x0ff0_f0f0, 0x0730_f010, CpuFeature::Idiv, "udiv"),
-    ArmEncoding(0x0f90_0df0, 0x0190_0c90, CpuFeature::Armv8, "lda"),
-    ArmEncoding(0x0f90_0df0, 0x0180_0c90, CpuFeature::Armv8, "stl"),
-    ArmEncoding(0x0f90_0ff0, 0x0190_0f90, CpuFeature::Armv6, "ldrex"),
-    ArmEncoding(0x0f90_0ff0, 0x0180_0f90, CpuFeature::Armv6, "strex"),
-    ArmEncoding(0x0ff0_00f0, 0x0040_0090, CpuFeature::Armv6, "umaal"),
-    ArmEncoding(0x0fff_0ff0, 0x06bf_0f30, CpuFeature::Armv6, "rev"),
-    ArmEncoding(0x0fff_03f0, 0x06af_0070, CpuFeature::Armv6, "sxtb"),
-    ArmEncoding(0x0fff_03f0, 0x06bf_0070, CpuFeature::Armv6, "sxth"),
-    ArmEncoding(0x0fff_03f0, 0x06ef_0070, CpuFeature::Armv6, "uxtb"),
-    ArmEncoding(0x0fff_03f0, 0x06ff_0070, CpuFeature::Armv6, "uxth"),
-    // VFP: coprocessors 10 and 11.
-    ArmEncoding(0x0fb0_0e50, 0x0eb0_0a00, CpuFeature::Vfp3, "vmov"),
-    ArmEncoding(0x0fba_0e50, 0x0eba_0a40, CpuFeature::Vfp3, "vcvt"),
-    ArmEncoding(0x0fb0_0e10, 0x0ea0_0a00, CpuFeature::Vfp4, "vfma"),
-    ArmEncoding(0x0fb0_0e10, 0x0e90_0a00, CpuFeature::Vfp4, "vfnma"),
-    // The registers d16 to d31, which CPUs without NEON lack too.
-    ArmEncoding(0x0f70_0f00, 0x0d50_0b00, CpuFeature::Neon, "vldr"),
-    ArmEncoding(0x0f70_0f00, 0x0d40_0b00, CpuFeature::Neon, "vstr"),
-    ArmEncoding(0x0ff0_0e10, 0x0ef0_0a10, CpuFeature::Vfp, "vmrs"),
-    ArmEncoding(0x0ff0_0e10, 0x0ee0_0a10, CpuFeature::Vfp, "vmsr"),
-    ArmEncoding(0x0fbf_0e00, 0x0d2d_0a00, CpuFeature::Vfp, "vpush"),
-    ArmEncoding(0x0f30_0e00, 0x0d10_0a00, CpuFeature::Vfp, "vldr"),
-    ArmEncoding(0x0f30_0e00, 0x0d00_0a00, CpuFeature::Vfp, "vstr"),
-    ArmEncoding(0x0e00_0e00, 0x0c00_0a00, CpuFeature::Vfp, "vldm"),
-    ArmEncoding(0x0f00_0e10, 0x0e00_0a10, CpuFeature::Vfp, "vmov"),
-    ArmEncoding(0x0f00_0e10, 0x0e00_0a00, CpuFeature::Vfp, "vfp"),
-];
-
-/// 32-bit encodings of the Thumb instruction set that have no counterpart in [`CONDITIONAL`].
-#[rustfmt::skip]
-const THUMB: &[ArmEncoding] = &[
-    ArmEncoding(0xfff0_f0f0, 0xfb90_f0f0, CpuFeature::Idiv, "sdiv"),
-    ArmEncoding(0xfff0_f0f0, 0xfbb0_f0f0, CpuFeature::Idiv, "udiv"),
-    ArmEncoding(0xfff0_0f80, 0xe8d0_0f80, CpuFeature::Armv8, "lda"),
-    ArmEncoding(0xfff0_0f80, 0xe8c0_0f80, CpuFeature::Armv8, "stl"),
-    ArmEncoding(0xff10_0000, 0xf900_0000, CpuFeature::Neon, "vld1"),
-    ArmEncoding(0xef00_0000, 0xef00_0000, CpuFeature::Neon, "neon"),
-    ArmEncoding(0xfbef_8000, 0xf04f_0000, CpuFeature::Thumb2, "mov.w"),
-    ArmEncoding(0xfbf0_8000, 0xf240_0000, CpuFeature::Thumb2, "movw"),
-    ArmEncoding(0xfbf0_8000, 0xf2c0_0000, CpuFeature::Thumb2, "movt"),
-    ArmEncoding(0xffff_0000, 0xe92d_0000, CpuFeature::Thumb2, "stmdb"),
-    ArmEncoding(0xff70_0000, 0xf850_0000, CpuFeature::Thumb2, "ldr.w"),
-    ArmEncoding(0xff70_0000, 0xf840_0000, CpuFeature::Thumb2, "str.w"),
-    ArmEncoding(0xffff_fff0, 0xf3bf_8f50, CpuFeature::Thumb2, "dmb"),
-    ArmEncoding(0xf800_d000, 0xf000_8000, CpuFeature::Thumb2, "b.w"),
-    ArmEncoding(0xf800_d000, 0xf000_9000, CpuFeature::Thumb2, "b.w"),
-    ArmEncoding(0xe000_0000, 0xe000_0000, CpuFeature::Thumb2, "thumb-2"),
-];
-
-fn first(rows: &[ArmEncoding], word: u32) -> Option<Need> {
-    rows.iter()
-        .find(|ArmEncoding(mask, value, ..)| word & mask == *value)
-        .map(|ArmEncoding(_, _, feature, name)| (*feature, *name))
-}
-
-fn needs_of_arm(word: u32) -> Option<Need> {
-    match word >> 28 {
-        0xf => first(UNCONDITIONAL, word),
-        0xe => first(CONDITIONAL, word),
-        // A CPU may run an instruction whose condition is false as a no-op.
-        _ => None,
-    }
-}
-
-fn needs_of_thumb(instruction: Thumb) -> Option<Need> {
-    match instruction {
-        Thumb::Short(half) if half & 0xf500 == 0xb100 => Some((CpuFeature::Thumb2, "cbz")),
-        Thumb::Short(half) if half & 0xff00 == 0xbf00 && half & 0xf != 0 => Some((CpuFeature::Thumb2, "it")),
-        Thumb::Short(half) if half & 0xff00 == 0xba00 => Some((CpuFeature::Armv6, "rev")),
-        Thumb::Short(half) if half & 0xff00 == 0xb200 => Some((CpuFeature::Armv6, "sxth")),
-        Thumb::Short(_) => None,
-        // BL and BLX are 32 bits long on every CPU.
-        Thumb::Long(word) if word & 0xf800_c000 == 0xf000_c000 => None,
-        Thumb::Long(word) => {
-            let is_vfp = word & 0xfc00_0c00 == 0xec00_0800 || word & 0xff00_0e10 == 0xfe00_0a00;
-            let vfp = is_vfp.then(|| needs_of_arm(word)).flatten();
-            vfp.or_else(|| first(THUMB, word))
-        }
-    }
-}
-
-/// An instruction of the Thumb set: one halfword, or two with the first one in the high bits.
-#[derive(Clone, Copy)]
-enum Thumb {
-    Short(u16),
-    Long(u32),
-}
-
-impl Thumb {
-    fn read(code: &[u8]) -> Option<Thumb> {
-        let half = |at: usize| Some(u16::from_le_bytes(code.get(at..at + 2)?.try_into().ok()?));
-        let first = half(0)?;
-        if first >> 11 < 0b11101 {
-            Some(Thumb::Short(first))
-        } else {
-            Some(Thumb::Long(u32::from(first) << 16 | u32::from(half(2)?)))
-        }
-    }
-}
-
-fn word_at(code: &[u8], at: u32) -> Option<u32> {
-    let at = usize::try_from(at).ok()?;
-    Some(u32::from_le_bytes(code.get(at..at.checked_add(4)?)?.try_into().ok()?))
+    flags: Flags,
 }
 
 /// The low `bits` bits of `field` as a signed number, times `unit`.
@@ -199,7 +76,7 @@ impl ArmDecoder {
     pub fn constants(&self) -> Vec<u64> {
         let constant = |value: &ArmValue| match value {
             ArmValue::Constant(value) => Some(u64::from(*value)),
-            ArmValue::Unknown | ArmValue::Slot(_) => None,
+            ArmValue::Unknown | ArmValue::Slot(_) | ArmValue::Memory => None,
         };
         self.values.iter().filter_map(constant).collect()
     }
@@ -217,6 +94,21 @@ impl ArmDecoder {
     /// A call clobbers r0 to r3, r12 and lr. Source: AAPCS32, 6.1.1.
     fn forget_call(&mut self) {
         [0, 1, 2, 3, 12, LR].iter().for_each(|register: &usize| self.values[*register] = ArmValue::Unknown);
+        self.flags = Flags::Doubtful;
+    }
+
+    /// The flags after an instruction that sets them.
+    fn compare(&mut self, setter: FlagSetter) {
+        let is_tainted = |register: usize| self.values[register].is_memory();
+        // A CPU check compares with a number, never two values with each other.
+        let is_number = |register: usize| matches!(self.values[register], ArmValue::Constant(_));
+        self.flags = match setter {
+            FlagSetter::Number(rn) if !is_tainted(rn) => Flags::Word,
+            FlagSetter::Pair(rn, rm) if ![rn, rm].iter().any(|at| is_tainted(*at) || is_number(*at)) => Flags::Plain,
+            FlagSetter::Count(rn) if !is_tainted(rn) => Flags::Plain,
+            FlagSetter::FloatingPoint => Flags::Plain,
+            FlagSetter::Number(_) | FlagSetter::Pair(..) | FlagSetter::Count(_) | FlagSetter::Other => Flags::Doubtful,
+        };
     }
 
     fn left(&self, register: usize) -> InstructionFlow {
@@ -238,7 +130,8 @@ impl ArmDecoder {
             InstructionFlow::Next
         } else if word & 0x0f00_0000 == 0x0a00_0000 {
             let target = u64::from(branch);
-            if is_always { InstructionFlow::Jump(target) } else { InstructionFlow::Branch { target, is_guard: true } }
+            let is_guard = self.flags.is_guard(word >> 28);
+            if is_always { InstructionFlow::Jump(target) } else { InstructionFlow::Branch { target, is_guard } }
         } else if word & 0x0f00_0000 == 0x0b00_0000 && is_always {
             self.called(Callee::At(u64::from(branch)))
         } else if word & 0x0fff_fff0 == 0x012f_ff30 && is_always {
@@ -262,14 +155,26 @@ impl ArmDecoder {
         } else if word & 0x0c00_f000 == 0x0000_f000 && word & 0x0200_0090 != 0x0000_0090 && !is_test {
             if word & 0x0fff_0fff == 0x01a0_000e { InstructionFlow::Return } else { self.left(PC) }
         } else {
+            if let Some(setter) = FlagSetter::of_arm(word) {
+                self.compare(setter);
+            }
+            // A comparison has no destination.
+            let compares = is_test && word & 0x0c10_0000 == 0x0010_0000;
             let value = self.value_of_arm(word, code, here).filter(|_| is_always);
+            // Loads of words and bytes, halfwords and pairs, and lists. Values on the stack are the function's own.
+            let is_load = word & 0x0c10_0000 == 0x0410_0000
+                || word & 0x0e10_0090 == 0x0010_0090
+                || word & 0x0e10_0000 == 0x0810_0000;
+            let is_memory = if is_load { rn != SP } else { [rn, rm].iter().any(|at| self.values[*at].is_memory()) };
+            let other = if is_memory { ArmValue::Memory } else { ArmValue::Unknown };
             match value {
                 Some(value) => self.values[rd] = value,
+                None if compares => {}
                 // A store changes no register but its base.
                 None if word & 0x0e10_0000 == 0x0800_0000 || word & 0x0c10_0000 == 0x0400_0000 => {
                     self.values[rn] = ArmValue::Unknown;
                 }
-                None => (self.values[rd], self.values[rn]) = (ArmValue::Unknown, ArmValue::Unknown),
+                None => (self.values[rd], self.values[rn]) = (other, ArmValue::Unknown),
             }
             InstructionFlow::Next
         };
@@ -297,6 +202,7 @@ impl ArmDecoder {
         match () {
             // ldr rd, [pc, #n]: the literal is part of the code.
             () if word & 0x0f7f_0000 == 0x051f_0000 => word_at(code, 8u32.wrapping_add(offset)).map(ArmValue::Constant),
+            () if word & 0x0f7f_0000 == 0x051d_0000 => None,
             () if word & 0x0f70_0000 == 0x0510_0000 => Some(rn.plus(ArmValue::Constant(offset)).loaded()),
             () if word & 0x0ff0_0ff0 == 0x0790_0000 => Some(rn.plus(rm).loaded()),
             () if word & 0x0ff0_0ff0 == 0x0080_0000 => Some(rn.plus(rm)),
@@ -307,7 +213,7 @@ impl ArmDecoder {
             () if word & 0x0ff0_0000 == 0x0300_0000 => Some(ArmValue::Constant(half)),
             () if word & 0x0ff0_0000 == 0x0340_0000 => Some(match self.values[(word >> 12 & 15) as usize] {
                 ArmValue::Constant(low) => ArmValue::Constant(low & 0xffff | half << 16),
-                ArmValue::Slot(_) | ArmValue::Unknown => ArmValue::Unknown,
+                ArmValue::Slot(_) | ArmValue::Unknown | ArmValue::Memory => ArmValue::Unknown,
             }),
             () => None,
         }
@@ -317,6 +223,13 @@ impl ArmDecoder {
         let instruction = Thumb::read(code)?;
         let is_guarded = self.guarded > 0;
         self.guarded = self.guarded.saturating_sub(1);
+        let setter = match instruction {
+            Thumb::Short(half) => FlagSetter::of_short(u32::from(half), is_guarded),
+            Thumb::Long(word) => FlagSetter::of_long(word),
+        };
+        if let Some(setter) = setter {
+            self.compare(if is_guarded { FlagSetter::Other } else { setter });
+        }
         let (len, flow) = match instruction {
             Thumb::Short(half) => (2, self.flow_of_short(u32::from(half), code, at)),
             Thumb::Long(word) => (4, self.flow_of_long(word, code, at)),
@@ -350,7 +263,7 @@ impl ArmDecoder {
         let (rd, value) = match () {
             () if half & 0xf000 == 0xd000 && half >> 8 & 15 < 14 => {
                 let target = thumb_address(here.wrapping_add(signed(half & 0xff, 8, 2)));
-                return InstructionFlow::Branch { target, is_guard: true };
+                return InstructionFlow::Branch { target, is_guard: self.flags.is_guard(half >> 8 & 15) };
             }
             () if half & 0xff00 == 0xde00 => return InstructionFlow::Trap,
             () if half & 0xf800 == 0xe000 => {
@@ -393,8 +306,11 @@ impl ArmDecoder {
                 return InstructionFlow::Next;
             }
             () => {
+                // Loads of bytes and halfwords, and loads with two registers. `ldr` from the stack is not among them.
+                let is_load = matches!(half >> 12, 5 | 7 | 8);
+                let is_memory = is_load || [low, middle, upper].iter().any(|at| self.values[*at].is_memory());
                 self.values[upper] = ArmValue::Unknown;
-                (low, ArmValue::Unknown)
+                (low, if is_memory { ArmValue::Memory } else { ArmValue::Unknown })
             }
         };
         self.values[rd] = value;
@@ -422,7 +338,7 @@ impl ArmDecoder {
                 let near = sign << 20 | (word >> 11 & 1) << 19 | (word >> 13 & 1) << 18;
                 let near = near | (word >> 16 & 0x3f) << 12 | (word & 0x7ff) << 1;
                 let target = thumb_address(here.wrapping_add(signed(near, 21, 1)));
-                return InstructionFlow::Branch { target, is_guard: true };
+                return InstructionFlow::Branch { target, is_guard: self.flags.is_guard(word >> 22 & 15) };
             }
             // tbb, tbh
             () if word & 0xfff0_ffe0 == 0xe8d0_f000 => return self.left(PC),
@@ -434,7 +350,7 @@ impl ArmDecoder {
                 rd,
                 match self.values[rd] {
                     ArmValue::Constant(low) => ArmValue::Constant(low & 0xffff | half << 16),
-                    ArmValue::Slot(_) | ArmValue::Unknown => ArmValue::Unknown,
+                    ArmValue::Slot(_) | ArmValue::Unknown | ArmValue::Memory => ArmValue::Unknown,
                 },
             ),
             () if word & 0xffff_0000 == 0xf8df_0000 => {
@@ -442,12 +358,15 @@ impl ArmDecoder {
                 (rt, word_at(code, literal).map_or(ArmValue::Unknown, ArmValue::Constant))
             }
             () if word & 0xfff0_0ff0 == 0xf850_0000 => (rt, self.values[rn].plus(self.values[rm]).loaded()),
-            () if word & 0xfff0_0000 == 0xf8d0_0000 => {
+            () if word & 0xfff0_0000 == 0xf8d0_0000 && rn != SP => {
                 (rt, self.values[rn].plus(ArmValue::Constant(word & 0xfff)).loaded())
             }
             () => {
-                self.values[rt] = ArmValue::Unknown;
-                (rd, ArmValue::Unknown)
+                let is_load = matches!(word & 0xfe10_0000, 0xf810_0000 | 0xe810_0000) && rn != SP;
+                let is_memory = is_load || [rn, rm].iter().any(|at| self.values[*at].is_memory());
+                let value = if is_memory { ArmValue::Memory } else { ArmValue::Unknown };
+                self.values[rt] = value;
+                (rd, value)
             }
         };
         self.values[to] = value;

@@ -217,6 +217,13 @@ fn arm_encodings_are_distinguished() {
         (0xed91_0b00, Some((CpuFeature::Vfp, "vldr"))),       // vldr d0,[r1]
         (0xeef7_0a00, Some((CpuFeature::Vfp3, "vmov"))),      // vmov.f32 s1,#1.0
         (0xf220_0d40, Some((CpuFeature::Neon, "neon"))),      // vadd.f32 q0,q0,q0
+        (0xf242_0cfe, Some((CpuFeature::Vfp4, "vfma"))),      // vfma.f32 q8,q9,q15
+        (0xeea0_1a20, Some((CpuFeature::Vfp4, "vfma"))),      // vfma.f32 s2,s0,s1
+        (0xeeb3_0a60, Some((CpuFeature::VfpHalf, "vcvtb"))),  // vcvtb.f16.f32 s0,s1
+        (0xf3b6_0602, Some((CpuFeature::VfpHalf, "vcvt"))),   // vcvt.f16.f32 d0,q1
+        (0xf3b0_0302, Some((CpuFeature::Armv8, "aese"))),     // aese.8 q0,q1
+        (0xf300_0f12, Some((CpuFeature::Armv8, "vmaxnm"))),   // vmaxnm.f32 d0,d0,d2
+        (0xe101_0040, Some((CpuFeature::Armv8, "crc32"))),    // crc32b r0,r1,r0
         (0xe1d1_0c9f, Some((CpuFeature::Armv8, "lda"))),      // ldab r0,[r1]
         (0x0304_0567, None),                                  // movweq r0,#0x4567
         (0xe101_0092, None),                                  // swp r0,r2,[r1]
@@ -245,6 +252,33 @@ fn thumb_code_is_decoded_and_calls_between_the_instruction_sets_are_followed() {
     let words = [0xe350_0000u32, 0x0a00_0001, 0xe304_0567, 0xe12f_ff1e, 0xe12f_ff1e];
     let code: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     assert_eq!(certain(&arm(TEXT, &code)), []);
+}
+
+#[test]
+fn a_branch_on_32_bit_arm_guards_if_it_may_depend_on_a_cpu_check() {
+    let probable = |words: &[u32]| {
+        let code: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        arm(TEXT, &code).probable.contains_key(&CpuFeature::Thumb2)
+    };
+    // The branch skips movw. Each function ends with two returns.
+    let after =
+        |words: &[u32], branch: u32| probable(&[words, &[branch, 0xe304_0567, 0xe12f_ff1e, 0xe12f_ff1e]].concat());
+    let (beq, blt) = (0x0a00_0001, 0xba00_0001);
+    // cmp r0,#0; cmp r0,r1; tst r0,#4096; ldr r0,[r1]; cmp r0,#0; subs r0,r0,#1; vmrs apsr_nzcv,fpscr
+    assert!(!after(&[0xe350_0000], beq));
+    assert!(after(&[0xe350_0000], blt));
+    assert!(after(&[0xe150_0001], beq));
+    assert!(!after(&[0xe310_0a01], beq));
+    assert!(!after(&[0xe591_0000, 0xe350_0000], blt));
+    assert!(after(&[0xe250_0001], beq));
+    assert!(after(&[0xeef1_fa10], beq));
+    // In Thumb: cmp r0,#0; beq or blt past mov.w r0,#0; bx lr
+    let thumb = |branch: u8| {
+        let code = [0x00, 0x28, 0x00, branch, 0x4f, 0xf0, 0, 0, 0x70, 0x47, 0x70, 0x47];
+        arm(TEXT + 1, &[&code[..2], &[1, branch], &code[4..]].concat()).probable.contains_key(&CpuFeature::Thumb2)
+    };
+    assert!(!thumb(0xd0));
+    assert!(thumb(0xdb));
 }
 
 #[test]

@@ -321,9 +321,18 @@ impl<'b> CodeSearch<'b> {
         for event in events {
             if let CodeEvent::Calls(callee, arguments) = event {
                 inner.extend(self.argument(arguments[0]));
-                let Some(Pointer::Here(called)) = self.resolve(*callee) else { continue };
+                is_rust |= self.is_rust_closure(*arguments);
+                let called = match self.resolve(*callee) {
+                    Some(Pointer::Here(called)) => called,
+                    Some(Pointer::Import(name)) => {
+                        is_rust |= name.contains("lang_start");
+                        continue;
+                    }
+                    None => continue,
+                };
                 inner.retain(|address| *address != called);
                 is_rust |= self.binary.function(called).is_some_and(|name| name.contains("lang_start"));
+                is_rust |= self.passes_rust_closure(called);
             }
         }
         inner.retain(|inner| *inner != main && self.binary.is_function_start(*inner));
@@ -331,6 +340,34 @@ impl<'b> CodeSearch<'b> {
         inner.dedup();
         is_rust &= inner.len() == 1;
         (inner, is_rust)
+    }
+
+    /// Whether a short function passes a closure to Rust's runtime, as `std::rt::lang_start` does in a program that was
+    /// compiled without optimisation.
+    fn passes_rust_closure(&mut self, address: u64) -> bool {
+        let function = self.decode(address);
+        let mut calls = function.blocks.iter().flat_map(|(_, block)| block.calls());
+        function.cost <= STUB && calls.any(|arguments| self.is_rust_closure(arguments))
+    }
+
+    /// Whether the second argument is the vtable of the closure that `std::rt::lang_start` makes of a program's `main`:
+    /// nothing to drop, the size and alignment of a pointer, and three functions, of which the last two are the same.
+    /// Source: Rust's `library/std/src/rt.rs` and rustc's `vtable.rs`.
+    fn is_rust_closure(&self, arguments: [Callee; 2]) -> bool {
+        let Some(vtable) = self.argument(arguments[1]) else { return false };
+        let word = self.binary.word_size();
+        let at = |index: u64| vtable.checked_add(index * word);
+        let number = |index: u64| self.binary.initial(at(index)?, word);
+        let function = |index: u64| match self.binary.pointer(at(index)?)? {
+            Pointer::Here(address) => self.binary.is_function_start(address).then_some(address),
+            Pointer::Import(_) => None,
+        };
+        let header = [0, 1, 2].map(number);
+        let functions = [3, 4, 5].map(function);
+        header == [Some(0), Some(word), Some(word)]
+            && functions[0].is_some()
+            && functions[1] == functions[2]
+            && functions[1].is_some()
     }
 
     /// The constants in the registers, and those that are stored, in a run of instructions.

@@ -76,7 +76,8 @@ pub const RULES: &[PurposeRule] = &[
         name: "sibling",
         why: "the same file exists for this platform",
         applies: |s, siblings| {
-            (names_itself(s, siblings.here) && siblings.serve(s.path)) || siblings.has_engine(s.path)
+            let is_near = s.arch() != Some(siblings.here) && siblings.has_near(s.path);
+            (names_itself(s, siblings.here) && (siblings.serve(s.path) || is_near)) || siblings.has_engine(s.path)
         },
     },
     PurposeRule {

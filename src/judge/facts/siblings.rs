@@ -15,6 +15,8 @@ pub struct Siblings {
     pub here: Arch,
     /// Families of the files that this platform can use.
     served: BTreeSet<String>,
+    /// Families of the files for this architecture, also those for another C library, which have their own findings.
+    near: BTreeSet<String>,
     /// Package directories with their own build, made where they were installed.
     built: BTreeSet<String>,
     /// Package directories that work without their native part.
@@ -39,6 +41,7 @@ impl Siblings {
         let mut siblings = Siblings {
             here,
             served: BTreeSet::new(),
+            near: BTreeSet::new(),
             built: BTreeSet::new(),
             optional: BTreeSet::new(),
             caches: BTreeSet::new(),
@@ -57,6 +60,10 @@ impl Siblings {
             let Some(platform) = &program.platform else { continue };
             // A file whose path misstates its platform serves no platform.
             let is_true = platform.arch.is_none_or(|arch| is_kin(Some(arch), program.elf.arch()));
+            if is_true && platform.may_be_linux && program.fit == Fit::Native && program.path.ends_with(".node") {
+                siblings.near.insert(platform.key.clone());
+                siblings.near.extend(tokens::directory_families(&program.path));
+            }
             if is_true && platform.may_be_linux && fits_libc(program, &programs.libcs) {
                 siblings.served.insert(platform.key.clone());
                 // Files of one directory are adjacent.
@@ -85,8 +92,14 @@ impl Siblings {
                     let name = info.and_then(|(place, name)| Some((place, name.split('-').next()?)));
                     self.optional.extend(name.map(|(place, name)| format!("{place}/{name}")));
                 }
-                Some(FileKind::NpmPackage(package)) if is_elsewhere(&package.os) => {
-                    self.elsewhere.extend(shown(view.id).strip_suffix("/package.json").map(String::from));
+                Some(FileKind::NpmPackage(package)) => {
+                    let path = shown(view.id);
+                    let directory = path.strip_suffix("/package.json").map(String::from);
+                    if is_elsewhere(&package.os) {
+                        self.elsewhere.extend(directory);
+                    } else if directory.as_ref().is_some_and(|path| ON_REQUEST.iter().any(|end| path.ends_with(end))) {
+                        self.optional.extend(directory);
+                    }
                 }
                 // An SDK builds `App` for its own machine; `App.dll` next to it is what `dotnet` starts on any machine.
                 Some(FileKind::Pe(pe)) if pe.is_dotnet => {
@@ -109,6 +122,11 @@ impl Siblings {
     /// Whether a file of that path, its directory or its package also exists for the image's platform.
     pub fn serve(&self, path: &str) -> bool {
         tokens::families(path).iter().any(|family| self.served.contains(family))
+    }
+
+    /// Whether an addon of Node.js, its directory or its package also exists for the image's architecture.
+    pub fn has_near(&self, path: &str) -> bool {
+        path.ends_with(".node") && tokens::families(path).iter().any(|family| self.near.contains(family))
     }
 
     /// Whether a file is the launcher of a .NET application that `dotnet` starts without it.
@@ -142,6 +160,10 @@ impl Siblings {
         package_directory(path).is_some_and(|package| self.optional.contains(package))
     }
 }
+
+/// Packages that load their native part only if the application asks for it. Source: node-oracledb's documentation, "Thin
+/// and Thick mode".
+const ON_REQUEST: &[&str] = &["/node_modules/oracledb"];
 
 /// Whether a file's C library is one of the image's; an image without a loader accepts any.
 pub fn fits_libc(program: &JudgedProgram<'_>, libcs: &[Libc]) -> bool {

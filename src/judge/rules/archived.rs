@@ -8,6 +8,7 @@ use crate::judge::code::Severity;
 use crate::judge::facts::libraries::Lack;
 use crate::judge::facts::musl::{OnMusl, on_musl};
 use crate::judge::facts::programs::{Fit, JudgedProgram};
+use crate::judge::facts::python::PythonTag;
 use crate::judge::facts::runtimes::RuntimeKind;
 use crate::judge::facts::siblings::fits_libc;
 use crate::judge::facts::tokens::{self, Libc};
@@ -36,7 +37,8 @@ fn judge_archive(
     names: &BTreeSet<&str>,
 ) -> Option<Finding> {
     let is_jar = matches!(view.fact, Some(FileKind::Zip(zip)) if zip.is_jar);
-    let is_zipapp = matches!(view.fact, Some(FileKind::Script(_)));
+    let is_zipapp = matches!(view.fact, Some(FileKind::Script(_)))
+        || [".pex", ".pyz", ".pyzw"].iter().any(|end| path.ends_with(end));
     let is_read = (is_jar && files.reach.interpreter(RuntimeKind::Java).is_some()) || is_zipapp;
     if !is_read || zip.unread > 0 {
         return None;
@@ -48,9 +50,22 @@ fn judge_archive(
         if *arch != Some(files.node.arch) || tokens::read(inner).is_some_and(|platform| !platform.may_be_linux) {
             continue;
         }
-        let lack =
-            library(native).and_then(|library| lack(files, (view.id, view.layer), (path, member), library, names));
-        parts.entry(format!("{holder}!/{}", part_name(inner))).or_default().push(lack);
+        let tag = PythonTag::of_file(inner.rsplit('/').next().unwrap_or(inner)).filter(|_| is_zipapp);
+        let other = tag.as_ref().filter(|tag| files.reach.lacks_python(tag));
+        let lack = match (other, library(native)) {
+            (Some(tag), _) => {
+                let base = member.rsplit('/').next().unwrap_or(member);
+                Some(format!("its native part {base} is built for {tag}, which this image does not have"))
+            }
+            (None, Some(library)) => lack(files, (view.id, view.layer), (path, member), library, names),
+            (None, None) => None,
+        };
+        // One file of a wheel for each version of Python. A wheel inside a zipapp is already one part.
+        let part = match tag {
+            Some(_) if !inner.contains(".whl/") => inner.split(".cpython-").next().unwrap_or(inner).to_string(),
+            _ => part_name(inner),
+        };
+        parts.entry(format!("{holder}!/{part}")).or_default().push(lack);
     }
     let lacks = parts.into_values().find(|builds| builds.iter().all(Option::is_some))?;
     let message = lacks.into_iter().flatten().next()?;

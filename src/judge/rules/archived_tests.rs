@@ -42,6 +42,28 @@ fn a_jars_only_library_for_this_architecture_must_be_loadable() {
 }
 
 #[test]
+fn a_zipapp_needs_modules_for_a_python_of_the_image() {
+    let app = |modules: &[&str]| {
+        let module = own().build();
+        let zip = deflated(&modules.iter().map(|name| (*name, &module[..])).collect::<Vec<_>>());
+        let script = Program("srv/app.pyz", [&b"#!/usr/bin/env python3\n"[..], &zip].concat());
+        found(&[Program("usr/bin/python3.11", own().build()), script])
+    };
+    let (fits, other) = ("a/_a.cpython-311-aarch64-linux-gnu.so", "a/_a.cpython-312-aarch64-linux-gnu.so");
+    let broken = ["warning package-other-platform /srv/app.pyz"];
+    assert_eq!(app(&[fits]), NONE);
+    assert_eq!(app(&[other]), broken);
+    assert_eq!(app(&[fits, other]), NONE);
+    // pex: one wheel for each version.
+    let wheel = |minor: u8, name: &str| {
+        let place = format!(".deps/a-1.0-cp3{minor}-cp3{minor}-manylinux_2_17_aarch64.whl");
+        &*Box::leak(format!("{place}/{name}").into_boxed_str())
+    };
+    assert_eq!(app(&[wheel(12, other)]), broken);
+    assert_eq!(app(&[wheel(11, fits), wheel(12, other)]), NONE);
+}
+
+#[test]
 fn a_library_of_a_wheel_is_nowhere_else() {
     let place = "usr/local/lib/python3.11/dist-packages";
     let file = |name: &str| -> &'static str { Box::leak(format!("{place}/{name}").into_boxed_str()) };

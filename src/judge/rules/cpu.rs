@@ -8,6 +8,7 @@ use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::reach::{NamedWhat, ReachRoute};
 use crate::judge::files::{FileRuleInput, foreign};
 use crate::judge::finding::Finding;
+use crate::judge::rules::modules::is_plugin;
 use crate::platform::{Arch, CpuFeature, Fact};
 
 /// A package that is installed in several builds and prefers the one for old CPUs if it is installed.
@@ -126,7 +127,12 @@ fn finding(
     object: &JudgedProgram<'_>,
     lacking: &Lacking<'_>,
 ) -> Finding {
-    let severity = if lacking.is_certain { Severity::Error } else { Severity::Warning };
+    let severity = match lacking.is_certain {
+        // A package loads its plug-ins on request.
+        _ if is_plugin(files, module) => Severity::Note,
+        true => Severity::Error,
+        false => Severity::Warning,
+    };
     let name = object.path.rsplit('/').next().unwrap_or(&object.path);
     let message = format!("{by} loads code that this CPU cannot execute: {}", lacking.text(name, files.node));
     let mut finding = foreign(files, object, Code::ExtensionCpuLevel, message).severity(severity);

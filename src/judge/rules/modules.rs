@@ -1,14 +1,14 @@
 //! Modules that an installed runtime loads later. They are judged like files that are loaded at start: by missing
 //! libraries, and by symbol versions that the image's libraries lack.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::libraries::Lack;
 use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::runtimes::{OnNamed, RuntimeKind};
-use crate::judge::facts::siblings::{is_engine, package_directory, python_package};
+use crate::judge::facts::siblings::{fits_libc, is_engine, package_directory, python_package};
 use crate::judge::files::{FileRuleInput, foreign};
 use crate::judge::finding::Finding;
 
@@ -26,22 +26,109 @@ const DISTRIBUTION: &[&str] = &["/usr/lib/", "/usr/lib64/", "/usr/share/", "/usr
 /// Directories of the runtimes' own modules, in any location.
 const OWN: &[&str] = &["/lib-dynload/", "/erlang/lib/", "/R/library/", "/pgxs/"];
 
-/// Packages that have a loadable module, with the fit of that module; computed on first use.
+/// A package whose broken modules are this many times its sound ones does not work.
+const MOST: usize = 8;
+/// Libraries of hardware and of threads for which packages have one of several back ends. They try to load each.
+const BACK_ENDS: &[&str] = &[
+    "libOpenCL.so",
+    "libamdhip64.so",
+    "libcublas.so",
+    "libcudart.so",
+    "libgomp.so",
+    "libhsa-runtime64.so",
+    "libiomp5.so",
+    "libomp.so",
+    "libtbb.so",
+    "libvulkan.so",
+    "libze_loader.so",
+];
+
+/// How many modules of a package can be loaded, and how many cannot.
+#[derive(Clone, Copy, Debug, Default)]
+struct ModuleCounts {
+    sound: usize,
+    broken: usize,
+}
+
+/// The modules of each package, by its directory and their fit; counted on first use.
 #[derive(Default)]
-pub struct SoundPackages(Option<HashSet<(String, Fit)>>);
+pub struct SoundPackages(Option<HashMap<(String, Fit), ModuleCounts>>);
 
 impl SoundPackages {
-    /// Whether the package of a module that cannot be loaded has another one that can.
+    /// Whether the package of a module that cannot be loaded has others that can, and not only a few.
     fn contains(&mut self, files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
         let Some(package) = package_directory(&program.path) else { return false };
         let all = self.0.get_or_insert_with(|| {
-            let is_module = |other: &&JudgedProgram<'_>| other.path.ends_with(".so") || other.path.ends_with(".node");
-            let sound =
-                files.programs.all.iter().filter(is_module).filter(|other| files.libraries.lack(other).is_none());
-            sound.filter_map(|other| Some((package_directory(&other.path)?.to_string(), other.fit))).collect()
+            let mut all: HashMap<_, ModuleCounts> = HashMap::new();
+            for other in files.programs.all.iter().filter(|other| is_module(other)) {
+                let Some(package) = package_directory(&other.path) else { continue };
+                let counts = all.entry((package.to_string(), other.fit)).or_default();
+                let is_sound = files.libraries.lack(other).is_none();
+                *(if is_sound { &mut counts.sound } else { &mut counts.broken }) += 1;
+            }
+            all
         });
-        all.contains(&(package.to_string(), program.fit))
+        let counts = all.get(&(package.to_string(), program.fit)).copied().unwrap_or_default();
+        counts.sound > 0 && counts.broken < MOST * counts.sound
     }
+}
+
+fn is_module(program: &JudgedProgram<'_>) -> bool {
+    program.path.ends_with(".so") || program.path.ends_with(".node")
+}
+
+/// Whether a language imports the module by its name. Libraries are loaded by path or needed by other files.
+fn is_imported(program: &JudgedProgram<'_>) -> bool {
+    is_module(program) && !program.name().starts_with("lib")
+}
+
+/// The other files of the program's package for its platform.
+fn others<'f>(
+    files: &'f FileRuleInput<'_>,
+    program: &'f JudgedProgram<'_>,
+) -> impl Iterator<Item = &'f JudgedProgram<'f>> {
+    let package = package_directory(&program.path);
+    let is_other = move |other: &&JudgedProgram<'_>| {
+        other.id != program.id && other.fit == program.fit && package_directory(&other.path) == package
+    };
+    files.programs.all.iter().filter(move |_| package.is_some()).filter(is_other)
+}
+
+fn needs(program: &JudgedProgram<'_>, library: &str) -> bool {
+    program.elf.dynamic.as_ref().is_some_and(|dynamic| dynamic.needed.iter().any(|needed| needed == library))
+}
+
+/// Whether a package has a library as a plug-in: no file of it needs the library, nothing imports it by its name, and
+/// another module is imported and can be loaded.
+pub fn is_plugin(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
+    let soname = program.elf.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref()).unwrap_or(program.name());
+    !is_imported(program)
+        && !others(files, program).any(|other| needs(other, soname))
+        && others(files, program).any(|other| is_imported(other) && files.libraries.lack(other).is_none())
+}
+
+/// Whether a package has several builds of an addon, another of which can be loaded: zeromq 6 has one for each C library
+/// and version of Node.js, and tries them.
+fn has_another_build(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
+    let is_build = |other: &JudgedProgram<'_>| {
+        other.name() == program.name()
+            && fits_libc(other, &files.programs.libcs)
+            && files.libraries.lack(other).is_none()
+    };
+    program.path.ends_with(".node") && others(files, program).any(is_build)
+}
+
+/// Whether the package works without a module that lacks the library `name`: it is a plug-in, or the only one of
+/// several back ends that needs the library. Seen with openvino, whose plug-in for GPUs needs libOpenCL.so.1, and with
+/// numba, which tries three thread pools.
+fn is_optional(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, name: &str) -> bool {
+    let is_back_end = || {
+        BACK_ENDS.iter().any(|start| name.starts_with(start))
+            && needs(program, name)
+            && !others(files, program).any(|other| needs(other, name))
+            && others(files, program).any(|other| is_imported(other) && files.libraries.lack(other).is_none())
+    };
+    is_plugin(files, program) || is_back_end()
 }
 
 /// The finding on a module of `runtime`, if it cannot be loaded.
@@ -52,14 +139,19 @@ pub fn judge(
     runtime: RuntimeKind,
 ) -> Option<Finding> {
     let lack = lack(files, program)?;
+    let missing = match &lack {
+        Lack::Library { name, .. } if !is_vendored(name) => Some(name.as_str()),
+        Lack::Library { .. } | Lack::Unsearched { .. } | Lack::Version { .. } => None,
+    };
+    let severity = match severity(files, sound, program, runtime, missing) {
+        Severity::Warning if has_another_build(files, program) => Severity::Note,
+        other => other,
+    };
     let severity = match lack {
-        Lack::Unsearched { .. } => severity(files, sound, program, runtime).min(Severity::Warning),
+        Lack::Unsearched { .. } => severity.min(Severity::Warning),
         // The package is damaged: no other place can have the library.
-        Lack::Library { ref name, .. } if is_vendored(name) => match severity(files, sound, program, runtime) {
-            Severity::Warning => Severity::Error,
-            other => other,
-        },
-        Lack::Library { .. } | Lack::Version { .. } => severity(files, sound, program, runtime),
+        Lack::Library { ref name, .. } if is_vendored(name) && severity == Severity::Warning => Severity::Error,
+        Lack::Library { .. } | Lack::Version { .. } => severity,
     };
     let mut finding =
         lacking(files, program, &lack, (Code::ExtensionMissingLibrary, &format!("a module of {runtime}")));
@@ -168,6 +260,7 @@ fn severity(
     sound: &mut SoundPackages,
     program: &JudgedProgram<'_>,
     runtime: RuntimeKind,
+    missing: Option<&str>,
 ) -> Severity {
     let on_named = runtime.row().on_named;
     match if files.reach.names_module(&program.path) { on_named } else { OnNamed::NamesNone } {
@@ -178,6 +271,7 @@ fn severity(
         ModuleOwner::Distribution => Severity::Note,
         // A plug-in is only loaded if its dependencies are installed.
         ModuleOwner::Application if program.path.contains("/plugins/") => Severity::Note,
+        ModuleOwner::Application if missing.is_some_and(|name| is_optional(files, program, name)) => Severity::Note,
         // Other modules of the package load: it may work without this one.
         ModuleOwner::Application if sound.contains(files, program) => Severity::Warning,
         ModuleOwner::Application => Severity::Error,

@@ -18,6 +18,9 @@ use crate::judge::finding::Finding;
 use crate::judge::rules::modules::{self, SoundPackages};
 use crate::judge::rules::{prebuilds, versions};
 
+/// The program in which Playwright for Python runs. Source: `playwright/_impl/_driver.py`.
+const PLAYWRIGHT: &str = "/playwright/driver/node";
+
 /// The cure of a package for another version of Python.
 pub const PYTHON_HINT: &str =
     "install the package with the Python that the final stage has, or use one version of Python in all stages";
@@ -44,7 +47,8 @@ pub fn judge(
                 let is_spare = !fits_libc(program, &files.programs.libcs) && siblings.serve(&program.path);
                 let is_spare = is_spare || siblings.has_engine(&program.path);
                 modules::judge(files, sound, program, runtime).filter(|_| is_module(program) && !is_spare)
-            }),
+            })
+            .or_else(|| started(files, program, &route)),
         ReachRoute::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
         ReachRoute::Named { by, what } if is_module(program) => {
             let module = || {
@@ -172,6 +176,9 @@ fn started(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, route: &Reach
         }
         ReachRoute::Called { by } => (format!("the program that {by} calls"), Severity::Warning),
         ReachRoute::Path { .. } => ("a program on PATH".to_string(), Severity::Warning),
+        ReachRoute::Extension { .. } if program.path.ends_with(PLAYWRIGHT) => {
+            ("the Node.js that Playwright starts".to_string(), Severity::Error)
+        }
         _ => return None,
     };
     let lack = modules::lack(files, program)?;

@@ -73,8 +73,14 @@ fn installed_wheel(
         finding.hint = vec![PYTHON_HINT.to_string()];
         return is_used.then(|| finding.severity(Severity::Warning));
     }
-    // A package whose native part is not found may not have one that could fail.
-    Some(if is_used || (has_modules && is_installed) { finding } else { finding.severity(Severity::Warning) })
+    // A package whose native part is not found may not have one that could fail. If it is only for another C library, its
+    // programs have findings of their own, unless they are static: ruff's wheel for musl.
+    let is_of_other_libc = foreign_tags(tags, files.node.arch, &[]).is_none();
+    Some(match is_used || (has_modules && is_installed) {
+        true => finding,
+        false if is_of_other_libc => finding.severity(Severity::Note),
+        false => finding.severity(Severity::Warning),
+    })
 }
 
 /// Whether the package has native modules, and all of them are for other systems.

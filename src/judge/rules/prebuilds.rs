@@ -10,11 +10,12 @@ use crate::judge::finding::Finding;
 
 const DIRECTORY: &str = "/prebuilds/";
 
-/// The directory that contains a prebuilt module.
+/// The directory that contains a prebuilt module. Packages with other names for platforms, such as `linuxglibc-x64`,
+/// choose the module themselves.
 fn directory(path: &str) -> Option<&str> {
     let (directory, name) = path.rsplit_once('/')?;
     let (_, tuple) = directory.rsplit_once(DIRECTORY)?;
-    (name.ends_with(".node") && !tuple.contains('/')).then_some(directory)
+    (name.ends_with(".node") && !tuple.contains('/') && tuple.starts_with("linux-")).then_some(directory)
 }
 
 /// Whether a module is one of several, of which node-gyp-build chooses.

@@ -213,6 +213,48 @@ fn a_program_that_something_starts_needs_its_libraries() {
     assert_eq!(found_with(&named, &[Program(chrome, lacking())]), [format!("error program-missing-library /{chrome}")]);
     assert_eq!(found_with(&named, &[Program(chrome, lacking()), nss()]), NONE);
     assert_eq!(found(&[Program(chrome, lacking())]), NONE);
+    let driver = "usr/local/lib/python3.11/site-packages/playwright/driver/node";
+    let error = format!("error program-missing-library /{driver}");
+    assert_eq!(found(&[Program(driver, lacking())]), [error]);
+    assert_eq!(found(&[Program(driver, lacking()), nss()]), NONE);
     let on_path = found(&[Program("bin/tool", lacking())]);
     assert_eq!(on_path, NONE, "a program of the distribution");
+}
+
+#[test]
+fn a_package_works_without_its_plugins_and_spare_back_ends() {
+    let place = "usr/local/lib/python3.11/site-packages";
+    let at = |name: &str, needed: &[&str]| {
+        let elf = needed.iter().fold(own(), |elf, name| elf.needed(name));
+        Program(leak(format!("{place}/{name}")), elf.build())
+    };
+    let module = || at("openvino/_pyopenvino.cpython-311-aarch64-linux-gnu.so", &[]);
+    let plugin = || at("openvino/libs/libopenvino_intel_gpu_plugin.so", &["libOpenCL.so.1"]);
+    let other = || at("openvino/libs/libreader.so", &["libprotobuf.so.32"]);
+    assert_eq!(found(&[module(), plugin(), other()]), NONE);
+    // Another module needs it, or there is nothing else.
+    let using = at("openvino/_reader.cpython-311-aarch64-linux-gnu.so", &["libreader.so"]);
+    let error = |name: &str, severity: &str| format!("{severity} extension-missing-library /{place}/{name}");
+    let used = ["openvino/_reader.cpython-311-aarch64-linux-gnu.so", "openvino/libs/libreader.so"];
+    assert_eq!(found(&[module(), other(), using]), used.map(|name| error(name, "warning")));
+    assert_eq!(found(&[other()]), [error("openvino/libs/libreader.so", "error")]);
+    // One of several back ends.
+    let pool =
+        |name: &str, needed: &[&str]| at(&format!("numba/np/ufunc/{name}.cpython-311-aarch64-linux-gnu.so"), needed);
+    let pools = || [pool("workqueue", &[]), pool("tbbpool", &["libtbb.so.12"])];
+    assert_eq!(found(&pools()), NONE);
+    let imaging = [pool("workqueue", &[]), pool("_imaging", &["libjpeg.so.62"])];
+    let name = "numba/np/ufunc/_imaging.cpython-311-aarch64-linux-gnu.so";
+    assert_eq!(found(&imaging), [error(name, "warning")]);
+    // Another build of the addon.
+    let build = |name: &str, needed: &str| {
+        let path = format!("srv/node_modules/zeromq/build/linux/arm64/node/{name}/addon.node");
+        Program(leak(path), own().needed("libc.so.6").wants("libc.so.6", needed, false).build())
+    };
+    assert_eq!(found(&[build("glibc-115", "GLIBC_2.38"), build("glibc-127", "GLIBC_2.17")]), NONE);
+    assert_eq!(found(&[build("glibc-115", "GLIBC_2.38")]).len(), 1);
+    // Nearly all of the package.
+    let names = ["A", "B", "C", "D", "E", "F", "G", "H"].map(|name| format!("PyQt6/Qt{name}.abi3.so"));
+    let qt = names.iter().map(|name| at(name, &["libglib-2.0.so.0"])).chain([at("PyQt6/sip.so", &[])]);
+    assert!(found(&qt.collect::<Vec<_>>()).iter().all(|found| found.starts_with("error ")));
 }

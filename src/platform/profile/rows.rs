@@ -2,8 +2,9 @@
 
 use super::{Emulation, Profile, ProfileClaim};
 use crate::platform::CpuFeature::{
-    Adx, Aesni, Amx, ArmCrypto, Avx, Bf16, Bmi1, Crc32, Cx16, DotProd, F16c, Fma, Fma4, Fp16, I8mm, Movbe, Pclmulqdq,
-    Popcnt, RiscvV, ShaNi, Sse3, Sse4a, Sse41, Ssse3, Sve, Xop, Zba, Zbb, Zbc, Zfh, Zicond, Zvfh,
+    Adx, Aesni, Amx, ArmCrypto, Avx, Bf16, Bmi1, Crc32, Cx16, DotProd, F16c, Fma, Fma4, Fp16, I8mm, Idiv, Movbe, Neon,
+    Pclmulqdq, Popcnt, RiscvV, ShaNi, Sse3, Sse4a, Sse41, Ssse3, Sve, Vfp4, VfpHalf, Xop, Zba, Zbb, Zbc, Zfh, Zicond,
+    Zvfh,
 };
 use crate::platform::{Arch, CpuFeature, Isa};
 use ProfileClaim::{Open, Unverified, Verified};
@@ -163,11 +164,11 @@ pub const PROFILES: &[Profile] = &[
     arm64("graviton1", "AWS Graviton (Cortex-A72)", armv8(0), Verified(true), "archspec-json, an A1's cpuinfo; Arm Cortex-A72 TRM")
         .aliases(&["graviton"]).families(&["a1"]).has(&[Crc32, ArmCrypto]),
     arm64("graviton2", "AWS Graviton2 (Neoverse-N1)", armv8(2), Verified(true), GRAVITON)
-        .families(&["m6g", "m6gd", "c6g", "c6gd", "c6gn", "r6g", "r6gd", "t4g", "x2gd", "g5g", "i4g", "im4gn", "is4gen"]).has(N1),
+        .aliases(&["neoverse-n1"]).families(&["m6g", "m6gd", "c6g", "c6gd", "c6gn", "r6g", "r6gd", "t4g", "x2gd", "g5g", "i4g", "im4gn", "is4gen"]).has(N1),
     arm64("graviton3", "AWS Graviton3 (Neoverse-V1)", armv8(4), Verified(true), GRAVITON)
-        .aliases(&["graviton3e"]).families(&["m7g", "m7gd", "c7g", "c7gd", "c7gn", "r7g", "r7gd", "hpc7g"]).has(V1_CORE),
+        .aliases(&["graviton3e", "neoverse-v1"]).families(&["m7g", "m7gd", "c7g", "c7gd", "c7gn", "r7g", "r7gd", "hpc7g"]).has(V1_CORE),
     arm64("graviton4", "AWS Graviton4 (Neoverse-V2)", armv9(0), Verified(false), GRAVITON)
-        .families(&["m8g", "m8gd", "m8gn", "m8gb", "c8g", "c8gd", "c8gn", "c8gb", "r8g", "r8gd", "r8gn", "r8gb", "x8g", "i8g", "i8ge"]).has(V1_CORE),
+        .aliases(&["neoverse-v2"]).families(&["m8g", "m8gd", "m8gn", "m8gb", "c8g", "c8gd", "c8gn", "c8gb", "r8g", "r8gd", "r8gn", "r8gb", "x8g", "i8g", "i8ge"]).has(V1_CORE),
     arm64("graviton5", "AWS Graviton5 (Neoverse-V3)", armv9(2), Verified(false), GRAVITON)
         .families(&["m9g", "m9gd", "c9g", "c9gd", "r9g", "r9gd"]),
     x86("aws-m1", "AWS m1, m2, c1, t1, i2 (before 2014)", Open, "undocumented").families(&["m1", "m2", "c1", "t1", "i2"]),
@@ -210,7 +211,7 @@ pub const PROFILES: &[Profile] = &[
     arm64("azure-dpsv5", "Azure Dpsv5, Dplsv5, Epsv5, Bpsv2 (Ampere Altra)", armv8(2), Verified(true), "azure-compute-docs; archspec-json#41, BenchmarkDotNet#2577, lscpu op-mode")
         .families(&["Dps_v5", "Dpds_v5", "Dpls_v5", "Dplds_v5", "Eps_v5", "Epds_v5", "Bps_v2", "Bpls_v2", "Bpts_v2"]).has(N1),
     arm64("azure-cobalt100", "Azure Cobalt 100 (Neoverse-N2): Dpsv6, Epsv6, GitHub arm64 runners", armv9(0), Verified(true), "azure-compute-docs; EESSI software-layer#1100, lscpu op-mode")
-        .aliases(&["cobalt100"]).families(&["Dps_v6", "Dpds_v6", "Dpls_v6", "Dplds_v6", "Eps_v6", "Epds_v6"]).has(V1_CORE),
+        .aliases(&["cobalt100", "neoverse-n2"]).families(&["Dps_v6", "Dpds_v6", "Dpls_v6", "Dplds_v6", "Eps_v6", "Epds_v6"]).has(V1_CORE),
     arm64("azure-cobalt200", "Azure Cobalt 200 (Neoverse-V3): Dpsv7", armv9(2), Verified(false), "MIDR 0x41/0xd84 seen on Dpsv7; as Graviton5")
         .aliases(&["cobalt200"]).families(&["Dps_v7", "Dpds_v7", "Dpls_v7", "Dplds_v7", "Eps_v7", "Epds_v7"]),
     x86("azure-a", "Azure A, F, first D and G (retired)", Open, "undocumented").families(&["A", "D", "DS", "F", "Fs", "G", "GS"]),
@@ -252,12 +253,27 @@ pub const PROFILES: &[Profile] = &[
     // Raspberry Pi with Raspberry Pi OS: 64-bit if the board supports it.
     row("rpi-zero", "Raspberry Pi 1, Zero, Zero W (ARM1176)", Arch::Arm, Verified(Isa::Arm(6)), "containerd/platforms, armv6-compatible; Raspberry Pi docs")
         .aliases(&["rpi-1", "rpi0", "raspberry-pi-1", "raspberry-pi-zero"]).page(K4),
-    row("rpi-2", "Raspberry Pi 2 v1.1 (Cortex-A7)", Arch::Arm, Verified(Isa::Arm(7)), "Raspberry Pi docs").aliases(&["raspberry-pi-2"]).page(K4),
+    row("rpi-2", "Raspberry Pi 2 v1.1 (Cortex-A7)", Arch::Arm, Verified(Isa::Arm(7)), "Raspberry Pi docs; Arm Cortex-A7 TRM").aliases(&["raspberry-pi-2", "cortex-a7"]).page(K4)
+        .has(&[Neon, Vfp4, Idiv]),
+    // Other boards with ARMv7.
+    row("cortex-a8", "Arm Cortex-A8: BeagleBone, i.MX51, Allwinner A10", Arch::Arm, Verified(Isa::Arm(7)), "Arm Cortex-A8 TRM; QEMU cortex-a8").aliases(&["beaglebone"]).page(K4)
+        .has(&[Neon]).lacks(&[VfpHalf, Idiv]),
+    // NEON is optional in this core.
+    row("cortex-a9", "Arm Cortex-A9: i.MX6, Zynq-7000, Armada 38x", Arch::Arm, Verified(Isa::Arm(7)), "Arm Cortex-A9 TRM; QEMU cortex-a9").aliases(&["imx6", "zynq-7000"]).page(K4)
+        .has(&[VfpHalf]).lacks(&[Vfp4, Idiv]),
+    row("cortex-a15", "Arm Cortex-A15: ODROID-XU4, Jetson TK1", Arch::Arm, Verified(Isa::Arm(7)), "Arm Cortex-A15 TRM; QEMU cortex-a15").aliases(&["odroid-xu4"]).page(K4)
+        .has(&[Neon, Vfp4, Idiv]),
     arm64("rpi-3", "Raspberry Pi 3, Zero 2 W, 2 v1.2 (Cortex-A53)", armv8(0), Verified(true), "Raspberry Pi docs; Arm Cortex-A53 TRM")
         .aliases(&["raspberry-pi-3", "rpi-zero2", "raspberry-pi-zero-2-w"]).page(K4).has(&[Crc32]).lacks(&[ArmCrypto]),
     arm64("rpi-4", "Raspberry Pi 4, 400 (Cortex-A72)", armv8(0), Verified(true), "Raspberry Pi docs; Arm Cortex-A72 TRM").aliases(&["raspberry-pi-4", "raspberry-pi-400"]).page(K4).has(&[Crc32]).lacks(&[ArmCrypto]),
     arm64("rpi-5", "Raspberry Pi 5 (Cortex-A76), kernel_2712", armv8(2), Verified(true), "raspberrypi/bookworm-feedback#107").aliases(&["raspberry-pi-5"]).page(K16)
         .has(&[DotProd, Fp16, ArmCrypto, CpuFeature::Rcpc]),
+    // Arm's cores, as QEMU names them. AES and SHA are optional.
+    arm64("cortex-a53", "Arm Cortex-A53", armv8(0), Verified(true), "Arm Cortex-A53 TRM").has(&[Crc32]),
+    arm64("cortex-a57", "Arm Cortex-A57", armv8(0), Verified(true), "Arm Cortex-A57 TRM").has(&[Crc32]),
+    arm64("cortex-a72", "Arm Cortex-A72", armv8(0), Verified(true), "Arm Cortex-A72 TRM").has(&[Crc32]),
+    arm64("cortex-a55", "Arm Cortex-A55", armv8(2), Verified(true), "Arm Cortex-A55 TRM").has(&[DotProd, Fp16, CpuFeature::Rcpc]),
+    arm64("cortex-a76", "Arm Cortex-A76", armv8(2), Verified(true), "Arm Cortex-A76 TRM").has(&[DotProd, Fp16, CpuFeature::Rcpc]),
     // POWER, Z, RISC-V.
     row("power8", "IBM POWER8", Arch::Ppc64le, Verified(Isa::Power(8)), POWER).page(Unverified(64 << 10)),
     row("power9", "IBM POWER9", Arch::Ppc64le, Verified(Isa::Power(9)), POWER).page(Unverified(64 << 10)),

@@ -53,32 +53,32 @@ fn published_packages_end_as_imgarch_predicts() {
     let temporary = tempfile::tempdir().unwrap();
     let directory = std::env::var_os("IMGARCH_CPU_DIR").map_or(temporary.path().to_path_buf(), PathBuf::from);
     let (next, failed) = (Mutex::new(packages.iter()), Mutex::new(Vec::new()));
+    let updates = std::env::var("IMGARCH_UPDATE_DOCS").is_ok_and(|value| value == "1");
+    let all_rows: Mutex<Vec<(Package, Vec<Answer>)>> = Mutex::default();
     let work = || {
-        let mut rows = Vec::new();
         loop {
-            let Some(package) = next.lock().unwrap().next() else { return rows };
+            let Some(package) = next.lock().unwrap().next() else { return };
             match run::answers(&directory, package, &pip) {
                 Ok(answers) => {
                     println!("{}", row(package, &answers));
+                    let mut rows = all_rows.lock().unwrap();
                     rows.push((**package, answers));
+                    if updates {
+                        update(&rows);
+                    }
                 }
-                Err(error) => failed.lock().unwrap().push(format!("{}: {error}", package.name)),
+                Err(error) => {
+                    println!("{}: {error}", package.name);
+                    failed.lock().unwrap().push(format!("{}: {error}", package.name));
+                }
             }
         }
     };
-    let mut rows: Vec<(Package, Vec<Answer>)> = std::thread::scope(|scope| {
-        let workers = [scope.spawn(work), scope.spawn(work)];
-        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
-    });
+    std::thread::scope(|scope| [scope.spawn(work), scope.spawn(work)].map(|worker| worker.join().unwrap()));
+    let mut rows = all_rows.into_inner().unwrap();
     rows.sort_by_key(|(package, _)| {
         self::packages().position(|other| (other.name, other.machine) == (package.name, package.machine))
     });
-    if std::env::var("IMGARCH_UPDATE_DOCS").is_ok_and(|value| value == "1") {
-        let text = std::fs::read_to_string(DOCUMENT).unwrap();
-        let (head, _) = text.split_once(TABLE).expect("the line before the table");
-        let (_, old) = text.split_once(TABLE).expect("the table's mark");
-        std::fs::write(DOCUMENT, format!("{head}{TABLE}{}", table(&rows, old))).unwrap();
-    }
     let mut wrong: String = failed.into_inner().unwrap().join("\n");
     for (package, answers) in &rows {
         if answers.iter().all(|answer| matches!(answer.ended, Ended::Otherwise(_) | Ended::IllegalInstruction)) {
@@ -91,6 +91,13 @@ fn published_packages_end_as_imgarch_predicts() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Writes the table after each package, so that an interrupted run keeps its rows.
+fn update(rows: &[(Package, Vec<Answer>)]) {
+    let text = std::fs::read_to_string(DOCUMENT).unwrap();
+    let (head, old) = text.split_once(TABLE).expect("the line before the table");
+    std::fs::write(DOCUMENT, format!("{head}{TABLE}{}", table(rows, old))).unwrap();
 }
 
 fn reason(package: &Package, answer: &Answer) -> Option<&'static str> {

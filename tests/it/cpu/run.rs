@@ -1,10 +1,13 @@
 //! Installs a package, runs it on each CPU model of QEMU, and scans it with imgarch for the same CPU.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::Mutex;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+use sha2::{Digest as _, Sha256};
 
 use super::package::{Package, Start, Suite};
 use crate::kit::engines::MIRROR;
@@ -46,7 +49,7 @@ impl Machine {
             cpu("Haswell", "haswell"),
         ];
         const AARCH64: &[Cpu] = &[
-            cpu("cortex-a53", "linux/arm64,level=v8,features=+crc32,+aes"),
+            cpu("cortex-a53", "linux/arm64,cpu=cortex-a53,features=+aes"),
             cpu("cortex-a72", "graviton1"),
             cpu("cortex-a76", "rpi-5"),
             cpu("neoverse-n1", "graviton2"),
@@ -54,7 +57,7 @@ impl Machine {
         ];
         const ARMHF: &[Cpu] = &[
             cpu("arm1176", "rpi-zero"),
-            cpu("cortex-a8", "linux/arm,level=v7"),
+            cpu("cortex-a8", "cortex-a8"),
             cpu("cortex-a7", "rpi-2"),
             cpu("max", "linux/arm,level=v8"),
         ];
@@ -149,6 +152,26 @@ pub enum Verdict {
     Fails(String),
 }
 
+impl Verdict {
+    /// The line of a file of answers.
+    fn text(&self) -> String {
+        let line = |word: &str, message: &str| format!("{word} {}", message.replace(['\t', '\n'], " "));
+        match self {
+            Verdict::Runs => "runs".to_string(),
+            Verdict::Doubt(message) => line("doubt", message),
+            Verdict::Fails(message) => line("fails", message),
+        }
+    }
+
+    fn parse(text: &str) -> Verdict {
+        match text.split_once(' ') {
+            Some(("doubt", message)) => Verdict::Doubt(message.to_string()),
+            Some(("fails", message)) => Verdict::Fails(message.to_string()),
+            _ => Verdict::Runs,
+        }
+    }
+}
+
 /// One CPU's row for a package.
 pub struct Answer {
     pub cpu: &'static Cpu,
@@ -174,9 +197,13 @@ const PYTHON: &str = "usr/local/lib/python3.11/dist-packages";
 const APP: &str = "srv/app";
 
 /// Installs `package`, if it has wheels with `pip`, and runs it on each CPU of its machine until one runs it. The
-/// answers of QEMU are kept next to the root, so that an interrupted run does not repeat them. The root is removed if
-/// imgarch agrees with all of them.
+/// answers of QEMU and the verdicts of this imgarch are kept next to the root, so that an interrupted run does not
+/// repeat them. The root is removed if they agree.
 pub fn answers(directory: &Path, package: &Package, pip: &Path) -> Result<Vec<Answer>, String> {
+    let judged = root(directory, package).with_extension("judged");
+    if let Some(answers) = kept_answers(package, &judged) {
+        return Ok(answers);
+    }
     let root = install(directory, package, pip)?;
     let call = call(&root, package)?;
     let kept = root.with_extension("ended");
@@ -201,26 +228,58 @@ pub fn answers(directory: &Path, package: &Package, pip: &Path) -> Result<Vec<An
     }
     // The emulator is a file of another architecture.
     let _ = std::fs::remove_file(root.join(package.machine.qemu()));
-    let judged = |(cpu, ended): (&'static Cpu, Ended)| {
+    let judge = |(cpu, ended): (&'static Cpu, Ended)| {
         let verdict = if ended == Ended::NotRun { Verdict::Runs } else { scan(&root, cpu, &call) };
         Answer { cpu, ended, verdict }
     };
-    let answers: Vec<Answer> = ended.into_iter().map(judged).collect();
+    let answers: Vec<Answer> = ended.into_iter().map(judge).collect();
+    let lines = answers.iter().map(|answer| format!("{}\t{}\n", answer.ended.text(), answer.verdict.text()));
+    std::fs::write(&judged, format!("{}\n{}", fingerprint(), lines.collect::<String>())).unwrap();
     if answers.iter().all(Answer::agrees) {
         std::fs::remove_dir_all(&root).unwrap();
     }
     Ok(answers)
 }
 
+/// The imgarch that is compared.
+fn program() -> PathBuf {
+    std::env::var_os("IMGARCH_CPU_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_imgarch").into()).into()
+}
+
+/// The digest of the imgarch that is compared.
+fn fingerprint() -> &'static str {
+    static DIGEST: OnceLock<String> = OnceLock::new();
+    let hex = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    DIGEST.get_or_init(|| hex(&std::fs::read(program()).unwrap()))
+}
+
+/// The answers and verdicts of an earlier run with the same imgarch.
+fn kept_answers(package: &Package, judged: &Path) -> Option<Vec<Answer>> {
+    let text = std::fs::read_to_string(judged).ok()?;
+    let (program, lines) = text.split_once('\n')?;
+    let answer = |(cpu, line): (&'static Cpu, &str)| {
+        let (ended, verdict) = line.split_once('\t')?;
+        Some(Answer { cpu, ended: Ended::parse(ended), verdict: Verdict::parse(verdict) })
+    };
+    let cpus = package.machine.cpus();
+    let is_current = program == fingerprint() && lines.lines().count() == cpus.len();
+    is_current.then(|| cpus.iter().zip(lines.lines()).map(answer).collect()).flatten()
+}
+
+/// The directory of the package's root file system.
+fn root(directory: &Path, package: &Package) -> PathBuf {
+    let name = package.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    directory.join(package.machine.name()).join(name)
+}
+
 /// A root file system with the package in it.
 fn install(directory: &Path, package: &Package, pip: &Path) -> Result<PathBuf, String> {
-    let name = package.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    let parent = directory.join(package.machine.name());
-    let (root, part) = (parent.join(&name), parent.join(format!("{name}.part")));
+    let root = root(directory, package);
+    let part = root.with_extension("part");
     if root.exists() {
         return Ok(root);
     }
-    std::fs::create_dir_all(&parent).unwrap();
+    std::fs::create_dir_all(root.parent().unwrap()).unwrap();
     let _ = std::fs::remove_dir_all(&part);
     let base = base(directory, package.machine, package.suite, package.debian)?;
     if package.pip.is_empty() && package.npm.is_empty() {
@@ -295,13 +354,20 @@ fn npm(package: &Package, root: &Path) -> Result<(), String> {
     succeed(command.args(["--libc=glibc", &cpu]).args(package.npm).current_dir(app))
 }
 
-/// Maximum number of attempts: downloads fail now and then.
+/// Maximum number of attempts, and of seconds for one: downloads fail now and then, and some never end.
 const ATTEMPTS: u64 = 3;
+const DOWNLOAD: &str = "1200";
 
-fn succeed(command: &mut Command) -> Result<(), String> {
+fn succeed(command: &Command) -> Result<(), String> {
     let mut stderr = String::new();
     for attempt in 1..=ATTEMPTS {
-        let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut limited = Command::new("timeout");
+        limited.arg(DOWNLOAD).arg(command.get_program()).args(command.get_args());
+        limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(directory) = command.get_current_dir() {
+            limited.current_dir(directory);
+        }
+        let output = limited.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{limited:?}: {error}"));
         if output.status.success() {
             return Ok(());
         }
@@ -348,16 +414,20 @@ fn emulate(root: &Path, machine: Machine, cpu: &Cpu, call: &[String]) -> Ended {
     command.envs([("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"), ("RAYON_NUM_THREADS", "1")]);
     // A JVM reserves a quarter of the machine's memory.
     command.env("JAVA_TOOL_OPTIONS", "-Xmx256m");
-    let output = command.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null()).output().unwrap();
-    ended(&output)
+    // A file, because a pipe stays open as long as a program that was started in the background.
+    let errors = root.with_extension("stderr");
+    command.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null()).stdout(Stdio::null());
+    let status = command.stderr(File::create(&errors).unwrap()).status().unwrap();
+    let text = std::fs::read(&errors).unwrap();
+    std::fs::remove_file(&errors).unwrap();
+    ended(status, &String::from_utf8_lossy(&text))
 }
 
-fn ended(output: &Output) -> Ended {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() {
+fn ended(status: ExitStatus, stderr: &str) -> Ended {
+    if status.success() {
         return Ended::Well;
     }
-    let is_illegal = output.status.signal() == Some(SIGILL) || output.status.code() == Some(128 + SIGILL);
+    let is_illegal = status.signal() == Some(SIGILL) || status.code() == Some(128 + SIGILL);
     if is_illegal || stderr.contains("uncaught target signal 4") {
         return Ended::IllegalInstruction;
     }
@@ -366,8 +436,7 @@ fn ended(output: &Output) -> Ended {
 }
 
 fn scan(root: &Path, cpu: &Cpu, call: &[String]) -> Verdict {
-    let program = std::env::var_os("IMGARCH_CPU_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_imgarch").into());
-    let mut command = Command::new(program);
+    let mut command = Command::new(program());
     command.args(["scan", "--no-cache", "--no-config", "--format", "json", "--target", cpu.target]);
     command.arg("--entrypoint").arg(&call[0]);
     command.args(call[1..].iter().map(|word| format!("--arg={word}")));

@@ -1,0 +1,150 @@
+//! The 32-bit Arm instructions that need more than ARMv4T, in both instruction sets.
+
+use crate::platform::CpuFeature;
+
+type Need = (CpuFeature, &'static str);
+
+struct ArmEncoding(u32, u32, CpuFeature, &'static str);
+
+/// Encodings of the Arm instruction set whose condition is 1111.
+#[rustfmt::skip]
+const UNCONDITIONAL: &[ArmEncoding] = &[
+    ArmEncoding(0xffff_fff0, 0xf57f_f040, CpuFeature::Armv7, "dsb"),
+    ArmEncoding(0xffff_fff0, 0xf57f_f050, CpuFeature::Armv7, "dmb"),
+    ArmEncoding(0xffff_fff0, 0xf57f_f060, CpuFeature::Armv7, "isb"),
+    ArmEncoding(0xff70_f000, 0xf450_f000, CpuFeature::Armv7, "pli"),
+    ArmEncoding(0xff10_0000, 0xf400_0000, CpuFeature::Neon, "vld1"),
+    ArmEncoding(0xff80_0f10, 0xf200_0c10, CpuFeature::Vfp4, "vfma"),
+    ArmEncoding(0xffbf_0ed0, 0xf3b6_0600, CpuFeature::VfpHalf, "vcvt"),
+    ArmEncoding(0xffb3_0f10, 0xf3b0_0300, CpuFeature::Armv8, "aese"),
+    ArmEncoding(0xff80_0f10, 0xf300_0f10, CpuFeature::Armv8, "vmaxnm"),
+    ArmEncoding(0xfe00_0000, 0xf200_0000, CpuFeature::Neon, "neon"),
+    ArmEncoding(0xff00_0e10, 0xfe00_0a00, CpuFeature::Armv8, "vsel"),
+    ArmEncoding(0xffff_fdff, 0xf101_0000, CpuFeature::Armv6, "setend"),
+];
+
+/// Encodings of the Arm instruction set with a condition, which is not compared.
+#[rustfmt::skip]
+const CONDITIONAL: &[ArmEncoding] = &[
+    ArmEncoding(0x0ff0_0000, 0x0300_0000, CpuFeature::Thumb2, "movw"),
+    ArmEncoding(0x0ff0_0000, 0x0340_0000, CpuFeature::Thumb2, "movt"),
+    ArmEncoding(0x0ff0_00f0, 0x0060_0090, CpuFeature::Thumb2, "mls"),
+    ArmEncoding(0x0fe0_007f, 0x07c0_001f, CpuFeature::Thumb2, "bfc"),
+    ArmEncoding(0x0fe0_0070, 0x07c0_0010, CpuFeature::Thumb2, "bfi"),
+    ArmEncoding(0x0fe0_0070, 0x07a0_0050, CpuFeature::Thumb2, "sbfx"),
+    ArmEncoding(0x0fe0_0070, 0x07e0_0050, CpuFeature::Thumb2, "ubfx"),
+    ArmEncoding(0x0fff_0ff0, 0x06ff_0f30, CpuFeature::Thumb2, "rbit"),
+    ArmEncoding(0x0ff0_f0f0, 0x0710_f010, CpuFeature::Idiv, "sdiv"),
+    ArmEncoding(0x0ff0_f0f0, 0x0730_f010, CpuFeature::Idiv, "udiv"),
+    ArmEncoding(0x0f90_0df0, 0x0190_0c90, CpuFeature::Armv8, "lda"),
+    ArmEncoding(0x0f90_0df0, 0x0180_0c90, CpuFeature::Armv8, "stl"),
+    ArmEncoding(0x0f90_0ff0, 0x0190_0f90, CpuFeature::Armv6, "ldrex"),
+    ArmEncoding(0x0f90_0ff0, 0x0180_0f90, CpuFeature::Armv6, "strex"),
+    ArmEncoding(0x0ff0_00f0, 0x0040_0090, CpuFeature::Armv6, "umaal"),
+    ArmEncoding(0x0fff_0ff0, 0x06bf_0f30, CpuFeature::Armv6, "rev"),
+    ArmEncoding(0x0fff_03f0, 0x06af_0070, CpuFeature::Armv6, "sxtb"),
+    ArmEncoding(0x0fff_03f0, 0x06bf_0070, CpuFeature::Armv6, "sxth"),
+    ArmEncoding(0x0fff_03f0, 0x06ef_0070, CpuFeature::Armv6, "uxtb"),
+    ArmEncoding(0x0fff_03f0, 0x06ff_0070, CpuFeature::Armv6, "uxth"),
+    ArmEncoding(0x0f90_0df0, 0x0100_0040, CpuFeature::Armv8, "crc32"),
+    // VFP: coprocessors 10 and 11.
+    ArmEncoding(0x0fbe_0f50, 0x0eb2_0a40, CpuFeature::VfpHalf, "vcvtb"),
+    ArmEncoding(0x0fb0_0e50, 0x0eb0_0a00, CpuFeature::Vfp3, "vmov"),
+    ArmEncoding(0x0fba_0e50, 0x0eba_0a40, CpuFeature::Vfp3, "vcvt"),
+    ArmEncoding(0x0fb0_0e10, 0x0ea0_0a00, CpuFeature::Vfp4, "vfma"),
+    ArmEncoding(0x0fb0_0e10, 0x0e90_0a00, CpuFeature::Vfp4, "vfnma"),
+    // The registers d16 to d31, which CPUs without NEON lack too.
+    ArmEncoding(0x0f70_0f00, 0x0d50_0b00, CpuFeature::Neon, "vldr"),
+    ArmEncoding(0x0f70_0f00, 0x0d40_0b00, CpuFeature::Neon, "vstr"),
+    ArmEncoding(0x0ff0_0e10, 0x0ef0_0a10, CpuFeature::Vfp, "vmrs"),
+    ArmEncoding(0x0ff0_0e10, 0x0ee0_0a10, CpuFeature::Vfp, "vmsr"),
+    ArmEncoding(0x0fbf_0e00, 0x0d2d_0a00, CpuFeature::Vfp, "vpush"),
+    ArmEncoding(0x0f30_0e00, 0x0d10_0a00, CpuFeature::Vfp, "vldr"),
+    ArmEncoding(0x0f30_0e00, 0x0d00_0a00, CpuFeature::Vfp, "vstr"),
+    ArmEncoding(0x0e00_0e00, 0x0c00_0a00, CpuFeature::Vfp, "vldm"),
+    ArmEncoding(0x0f00_0e10, 0x0e00_0a10, CpuFeature::Vfp, "vmov"),
+    ArmEncoding(0x0f00_0e10, 0x0e00_0a00, CpuFeature::Vfp, "vfp"),
+];
+
+/// 32-bit encodings of the Thumb instruction set that have no counterpart in [`CONDITIONAL`].
+#[rustfmt::skip]
+const THUMB: &[ArmEncoding] = &[
+    ArmEncoding(0xfff0_f0f0, 0xfb90_f0f0, CpuFeature::Idiv, "sdiv"),
+    ArmEncoding(0xfff0_f0f0, 0xfbb0_f0f0, CpuFeature::Idiv, "udiv"),
+    ArmEncoding(0xfff0_0f80, 0xe8d0_0f80, CpuFeature::Armv8, "lda"),
+    ArmEncoding(0xfff0_0f80, 0xe8c0_0f80, CpuFeature::Armv8, "stl"),
+    ArmEncoding(0xffe0_f0c0, 0xfac0_f080, CpuFeature::Armv8, "crc32"),
+    ArmEncoding(0xff10_0000, 0xf900_0000, CpuFeature::Neon, "vld1"),
+    ArmEncoding(0xff80_0f10, 0xef00_0c10, CpuFeature::Vfp4, "vfma"),
+    ArmEncoding(0xffbf_0ed0, 0xffb6_0600, CpuFeature::VfpHalf, "vcvt"),
+    ArmEncoding(0xffb3_0f10, 0xffb0_0300, CpuFeature::Armv8, "aese"),
+    ArmEncoding(0xff80_0f10, 0xff00_0f10, CpuFeature::Armv8, "vmaxnm"),
+    ArmEncoding(0xef00_0000, 0xef00_0000, CpuFeature::Neon, "neon"),
+    ArmEncoding(0xfbef_8000, 0xf04f_0000, CpuFeature::Thumb2, "mov.w"),
+    ArmEncoding(0xfbf0_8000, 0xf240_0000, CpuFeature::Thumb2, "movw"),
+    ArmEncoding(0xfbf0_8000, 0xf2c0_0000, CpuFeature::Thumb2, "movt"),
+    ArmEncoding(0xffff_0000, 0xe92d_0000, CpuFeature::Thumb2, "stmdb"),
+    ArmEncoding(0xff70_0000, 0xf850_0000, CpuFeature::Thumb2, "ldr.w"),
+    ArmEncoding(0xff70_0000, 0xf840_0000, CpuFeature::Thumb2, "str.w"),
+    ArmEncoding(0xffff_fff0, 0xf3bf_8f50, CpuFeature::Thumb2, "dmb"),
+    ArmEncoding(0xf800_d000, 0xf000_8000, CpuFeature::Thumb2, "b.w"),
+    ArmEncoding(0xf800_d000, 0xf000_9000, CpuFeature::Thumb2, "b.w"),
+    ArmEncoding(0xe000_0000, 0xe000_0000, CpuFeature::Thumb2, "thumb-2"),
+];
+
+fn first(rows: &[ArmEncoding], word: u32) -> Option<Need> {
+    rows.iter()
+        .find(|ArmEncoding(mask, value, ..)| word & mask == *value)
+        .map(|ArmEncoding(_, _, feature, name)| (*feature, *name))
+}
+
+pub fn needs_of_arm(word: u32) -> Option<Need> {
+    match word >> 28 {
+        0xf => first(UNCONDITIONAL, word),
+        0xe => first(CONDITIONAL, word),
+        // A CPU may run an instruction whose condition is false as a no-op.
+        _ => None,
+    }
+}
+
+pub fn needs_of_thumb(instruction: Thumb) -> Option<Need> {
+    match instruction {
+        Thumb::Short(half) if half & 0xf500 == 0xb100 => Some((CpuFeature::Thumb2, "cbz")),
+        Thumb::Short(half) if half & 0xff00 == 0xbf00 && half & 0xf != 0 => Some((CpuFeature::Thumb2, "it")),
+        Thumb::Short(half) if half & 0xff00 == 0xba00 => Some((CpuFeature::Armv6, "rev")),
+        Thumb::Short(half) if half & 0xff00 == 0xb200 => Some((CpuFeature::Armv6, "sxth")),
+        Thumb::Short(_) => None,
+        // BL and BLX are 32 bits long on every CPU.
+        Thumb::Long(word) if word & 0xf800_c000 == 0xf000_c000 => None,
+        Thumb::Long(word) => {
+            let is_vfp = word & 0xfc00_0c00 == 0xec00_0800 || word & 0xff00_0e10 == 0xfe00_0a00;
+            let vfp = is_vfp.then(|| needs_of_arm(word)).flatten();
+            vfp.or_else(|| first(THUMB, word))
+        }
+    }
+}
+
+/// An instruction of the Thumb set: one halfword, or two with the first one in the high bits.
+#[derive(Clone, Copy)]
+pub enum Thumb {
+    Short(u16),
+    Long(u32),
+}
+
+impl Thumb {
+    pub fn read(code: &[u8]) -> Option<Thumb> {
+        let half = |at: usize| Some(u16::from_le_bytes(code.get(at..at + 2)?.try_into().ok()?));
+        let first = half(0)?;
+        if first >> 11 < 0b11101 {
+            Some(Thumb::Short(first))
+        } else {
+            Some(Thumb::Long(u32::from(first) << 16 | u32::from(half(2)?)))
+        }
+    }
+}
+
+/// The word at this offset.
+pub fn word_at(code: &[u8], at: u32) -> Option<u32> {
+    let at = usize::try_from(at).ok()?;
+    Some(u32::from_le_bytes(code.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
