@@ -36,10 +36,15 @@ pub fn is_script(path: Option<&str>) -> bool {
     if name == "entrypoint" && path.is_some_and(|path| path.contains("/bin/")) {
         return false;
     }
-    // s6 and runit name a service's script `run`.
     [".sh", ".bash", ".py", ".rb", ".pl", ".js"].iter().any(|end| name.ends_with(end))
         || name.contains("entrypoint")
-        || matches!(name, "run" | "finish")
+        || matches!(name, "run" | "finish") && path.is_some_and(is_of_service)
+}
+
+/// Whether the file `run` or `finish` is a service's script for s6 or runit, which name it without its directory.
+fn is_of_service(path: &str) -> bool {
+    const DIRECTORIES: &[&str] = &["/s6/", "/s6-", "/service/", "/services.d/", "/sv/", "/runit/"];
+    path.trim_start_matches("./").find('/').is_none() || DIRECTORIES.iter().any(|directory| path.contains(directory))
 }
 
 pub fn is_shell(path: Option<&str>) -> bool {

@@ -48,9 +48,35 @@ const LEADS: &[&str] = &[
     "chore(",
     "grep ",
     "grep -",
+    // Tests of programs that read logs.
+    "_test.go:",
+    "assertionerror",
+    "assertion failed: `(left",
+    "expected: ",
+    "expect(",
+    "assert ",
+    "assert_eq",
     // Queries of logs.
     "|= ",
     "|~ ",
+];
+
+/// Texts after a message that is explained or expected, in lower case.
+const EXPLANATIONS: &[&str] = &[
+    "is expected",
+    "is normal",
+    "is harmless",
+    "are expected",
+    "are harmless",
+    "can be ignored",
+    "may be ignored",
+    "usually means",
+    "often means",
+    "means that",
+    "means the",
+    "means you",
+    "indicates that",
+    "indicates the",
 ];
 
 /// Words directly before the name of an error in a sentence.
@@ -70,7 +96,26 @@ pub fn is_prose(lower: &str, anchor: &str) -> bool {
     let after = &rest[anchor.len()..];
     let is_name = anchor.trim_start_matches([':', ' ']).starts_with("exec format error");
     let is_sentence = is_heading(before) || ends_with_article(before);
-    has_lead(before) || is_access_log(before) || is_code(before, after) || is_question(after) || is_name && is_sentence
+    has_lead(before)
+        || is_access_log(before)
+        || is_code(before, after)
+        || is_question(after)
+        || is_comment(before)
+        || is_name && (is_sentence || is_explained(after))
+}
+
+/// Whether the text directly after the name of an error explains it.
+fn is_explained(after: &str) -> bool {
+    let after = after.trim_start_matches(|c: char| c == ' ' || "\"'`’”*\\".contains(c));
+    EXPLANATIONS.iter().any(|text| after.starts_with(text))
+}
+
+/// A comment in a file or script. The JVM begins the lines of a crash report in the same way, with two spaces, and a
+/// shell of root its commands.
+fn is_comment(before: &str) -> bool {
+    let marks: &[&str] = &["# ", "// ", "<!-- "];
+    let text = before.trim_start();
+    marks.iter().any(|mark| text.strip_prefix(mark).is_some_and(|rest| !rest.is_empty() && !rest.starts_with(' ')))
 }
 
 /// Whether the message is a field after the request and its status: `"GET / HTTP/1.1" 404 153 "-" "agent"`.

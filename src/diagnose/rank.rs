@@ -180,6 +180,8 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::NoCommand => vec![(NothingToStart, Certain)],
         Sign::UserMissing => vec![(MissingUser, Certain)],
         Sign::RootRefused => vec![(RunAsNonRoot, Certain)],
+        // systemd reports it of a unit, which may be the host's.
+        Sign::WorkingDirRefused if symptom.speaker == Speaker::Systemd => vec![(BadWorkingDirectory, Likely)],
         Sign::WorkingDirRefused => vec![(BadWorkingDirectory, Certain)],
         Sign::EntrypointInvalid => {
             vec![
@@ -189,7 +191,8 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
                 (NotAProgram, Possible),
             ]
         }
-        Sign::ScriptMissing => vec![(MissingScript, Certain)],
+        // A volume may hide it.
+        Sign::ScriptMissing => vec![(MissingScript, Likely)],
         Sign::BadJar => vec![(NotAJar, Certain)],
         // A shell that sources a file, or reads from it, reports the same.
         Sign::ShellFileMissing if !path.is_some_and(is_program) && !is_typed(symptom) => Vec::new(),
@@ -258,6 +261,8 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::ModuleVersion => vec![(ModuleVersion, Certain)],
         Sign::AddressSpaceMissing => vec![(NodeLimits, Likely), (PageSize, Possible)],
         Sign::KernelTooOld => vec![(OldKernel, Certain)],
+        // It may be a warning, or about a feature that the program can do without.
+        Sign::CpuLevel if symptom.speaker == Speaker::Program => vec![(CpuLevel, Likely), (ProgramItself, Possible)],
         Sign::CpuLevel => vec![(CpuLevel, Certain)],
         Sign::PageSize => vec![(PageSize, Certain)],
         Sign::EmulatedLoaderMissing => {
@@ -341,6 +346,22 @@ fn of_errno(errno: Errno, symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, L
     }
 }
 
+/// Keywords and commands of bash that dash takes for names of programs.
+const BASH_WORDS: &[&str] = &[
+    "[[",
+    "source",
+    "function",
+    "declare",
+    "typeset",
+    "shopt",
+    "pushd",
+    "popd",
+    "let",
+    "mapfile",
+    "readarray",
+    "compgen",
+];
+
 /// A shell's "not found". PATH decides only for names without a slash; of a path it means that the file, its loader or
 /// its interpreter is missing.
 fn of_not_found(path: Option<&str>) -> Vec<(Suspect, Likelihood)> {
@@ -354,6 +375,10 @@ fn of_not_found(path: Option<&str>) -> Vec<(Suspect, Likelihood)> {
     // A byte order mark before the first line's `#!` makes it a command.
     if path.is_some_and(|path| path.contains("#!")) {
         return vec![(NotAProgram, Likely)];
+    }
+    // A script for bash, which another shell reads.
+    if path.is_some_and(|path| BASH_WORDS.contains(&path)) {
+        return vec![(ProgramItself, Likely)];
     }
     let is_path = path.is_some_and(|path| path.contains('/'));
     match is_path {

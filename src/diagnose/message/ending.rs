@@ -10,10 +10,21 @@ message_table! { UNRELATED:
         "Loaded: bad-setting (Reason: Unit app.service has a bad unit file setting.)";
     Systemd Unrelated, "Failed to load environment files: ",
         "app.service: Failed to load environment files: No such file or directory";
-    Systemd Unrelated, "Failed to start {=unit}.service: Exec format error",
-        "Failed to start app.service: Exec format error";
     Systemd Unrelated, "is not loaded properly: Exec format error",
         "Failed to start app.service: Unit app.service is not loaded properly: Exec format error.";
+    Systemd Unrelated, "Failed to {=verb} {=unit}.service: Exec format error",
+        "Failed to restart app.service: Exec format error";
+    Systemd Unrelated, "Failed to {=verb} unit: {text}: Exec format error",
+        "Failed to enable unit: File app.service: Exec format error";
+    Systemd Unrelated, "Failed to load unit: Exec format error",
+        "Failed to load unit: Exec format error";
+    Systemd Unrelated, "Failed to get unit file state for {=unit}: Exec format error",
+        "Failed to get unit file state for app.service: Exec format error";
+    Systemd Unrelated, ".service:{#line}: {reason}",
+        "systemd[1]: /etc/systemd/system/app.service:3: Exec format error";
+    // A module that was built for another kernel.
+    Kernel Unrelated, "could not insert {module}: Exec format error",
+        "modprobe: ERROR: could not insert 'overlay': Exec format error";
     Systemd Unrelated, "Executable path is not absolute",
         "/lib/systemd/system/app.service:18: Executable path is not absolute: app --serve";
     Runc Unrelated, "Are you trying to mount a directory onto a file (or vice-versa)?",
@@ -54,7 +65,20 @@ message_table! { UNRELATED:
         "Error: cannot set up namespace using \"newuidmap\": exec: \"newuidmap\": executable file not found in $PATH";
     Npm Unrelated, "SKIPPING OPTIONAL DEPENDENCY: ",
         "npm WARN notsup SKIPPING OPTIONAL DEPENDENCY: Unsupported platform for fsevents@1.2.9: wanted {\"os\":\"darwin\",\"arch\":\"any\"} (current: {\"os\":\"linux\",\"arch\":\"x64\"})";
+    // yarn leaves optional packages of other platforms out.
+    Npm Unrelated, "info {=package}: The {text} is incompatible with this module",
+        "info fsevents@1.2.13: The platform \"linux\" is incompatible with this module.";
+    Npm Unrelated, "warning {=package}: The {text} is incompatible with this module",
+        "warning @next/swc-win32-x64-msvc@13.0.0: The CPU architecture \"arm64\" is incompatible with this module.";
+    Npm Unrelated, "npm warn notsup {text}",
+        "npm warn notsup Unsupported platform for fsevents@2.3.3: wanted {\"os\":\"darwin\"}";
     // The libraries of the host's driver.
+    Glibc Unrelated, "libcuda.so: cannot open shared object file",
+        "Could not load library libcudnn_cnn_infer.so.8. Error: libcuda.so: cannot open shared object file: No such file";
+    Glibc Unrelated, "libcuda.so.{#version}: cannot open shared object file",
+        "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory";
+    Glibc Unrelated, "libnvidia-{=name}: cannot open shared object file",
+        "libnvidia-ml.so.1: cannot open shared object file: No such file or directory";
     Runc Unrelated, "nvidia-container-cli: {reason}",
         "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file: no such file or directory";
     Glibc Unrelated, "failed to map segment from shared object: Cannot allocate memory",
