@@ -41,10 +41,10 @@ pub fn is_script(path: Option<&str>) -> bool {
         || matches!(name, "run" | "finish") && path.is_some_and(is_of_service)
 }
 
-/// Whether the file `run` or `finish` is a service's script for s6 or runit, which name it without its directory.
+/// Whether the file `run` or `finish` is a service's script for s6 or runit.
 fn is_of_service(path: &str) -> bool {
     const DIRECTORIES: &[&str] = &["/s6/", "/s6-", "/service/", "/services.d/", "/sv/", "/runit/"];
-    path.trim_start_matches("./").find('/').is_none() || DIRECTORIES.iter().any(|directory| path.contains(directory))
+    DIRECTORIES.iter().any(|directory| path.contains(directory))
 }
 
 pub fn is_shell(path: Option<&str>) -> bool {

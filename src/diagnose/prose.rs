@@ -56,6 +56,13 @@ const LEADS: &[&str] = &[
     "expect(",
     "assert ",
     "assert_eq",
+    // Documents.
+    ".md:",
+    ".rst:",
+    ".adoc:",
+    "search for ",
+    "searched for ",
+    "searching for ",
     // Queries of logs.
     "|= ",
     "|~ ",
@@ -100,8 +107,16 @@ pub fn is_prose(lower: &str, anchor: &str) -> bool {
         || is_access_log(before)
         || is_code(before, after)
         || is_question(after)
-        || is_comment(before)
-        || is_name && (is_sentence || is_explained(after))
+        || is_comment(before, anchor)
+        || is_name && (is_sentence || is_explained(after) || is_listed(before, after))
+}
+
+/// `exclude_lines: ['exec format error']`
+fn is_listed(before: &str, after: &str) -> bool {
+    ["'", "\""].iter().any(|quote| {
+        before.strip_suffix(quote).is_some_and(|before| before.ends_with('['))
+            && after.strip_prefix(quote).is_some_and(|after| after.starts_with([']', ',']))
+    })
 }
 
 /// Whether the text directly after the name of an error explains it.
@@ -110,12 +125,12 @@ fn is_explained(after: &str) -> bool {
     EXPLANATIONS.iter().any(|text| after.starts_with(text))
 }
 
-/// A comment in a file or script. The JVM begins the lines of a crash report in the same way, with two spaces, and a
-/// shell of root its commands.
-fn is_comment(before: &str) -> bool {
+/// A comment in a file or script. The JVM begins the lines of a crash report, which names a signal, in the same way.
+fn is_comment(before: &str, anchor: &str) -> bool {
     let marks: &[&str] = &["# ", "// ", "<!-- "];
     let text = before.trim_start();
-    marks.iter().any(|mark| text.strip_prefix(mark).is_some_and(|rest| !rest.is_empty() && !rest.starts_with(' ')))
+    let is_marked = marks.iter().any(|mark| text.strip_prefix(mark).is_some_and(|rest| !rest.starts_with(' ')));
+    is_marked && !anchor.starts_with("sig")
 }
 
 /// Whether the message is a field after the request and its status: `"GET / HTTP/1.1" 404 153 "-" "agent"`.
@@ -129,7 +144,8 @@ fn is_access_log(before: &str) -> bool {
 }
 
 fn has_lead(before: &str) -> bool {
-    let begins_word = |at: usize| !before[..at].ends_with(|c: char| c.is_ascii_alphabetic());
+    let is_letter = |c: char| c.is_ascii_alphabetic();
+    let begins_word = |at: usize| !before[at..].starts_with(is_letter) || !before[..at].ends_with(is_letter);
     AUTOMATON.find_overlapping_iter(before).any(|lead| begins_word(lead.start()))
 }
 

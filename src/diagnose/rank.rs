@@ -174,6 +174,11 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::FileBusy => vec![(FileBusy, Certain)],
         Sign::ProgramNotFound => vec![(MissingProgram, Certain)],
         // Go's os/exec prints the same of what a program starts.
+        Sign::NotOnPath
+            if symptom.is_programs_own() && all.iter().any(|other| other.sign == Sign::Exec(Errno::ENOEXEC)) =>
+        {
+            vec![(NotOnPath, Possible)]
+        }
         Sign::NotOnPath if symptom.is_programs_own() => vec![(NotOnPath, Likely), (ProgramItself, Possible)],
         Sign::NotOnPath => vec![(NotOnPath, Certain)],
         Sign::NotExecutable => vec![(NotExecutable, Certain)],
@@ -287,6 +292,18 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
     }
 }
 
+/// Whether the message names a script. s6 and runit name a service's script without its directory.
+fn is_script_of(symptom: &Symptom) -> bool {
+    let path = symptom.path.as_deref();
+    let is_supervisor = matches!(symptom.speaker, Speaker::S6 | Speaker::Runit);
+    is_script(path) || is_supervisor && path.is_some_and(|path| matches!(base_name(path), "run" | "finish"))
+}
+
+/// Whether the message names a script, and not one of a base image.
+fn is_own_script(symptom: &Symptom) -> bool {
+    is_script_of(symptom) && !is_base_script(symptom.path.as_deref())
+}
+
 fn of_errno(errno: Errno, symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> {
     use Suspect::*;
     let path = symptom.path.as_deref();
@@ -301,14 +318,14 @@ fn of_errno(errno: Errno, symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, L
         // Ansible and git run text files that have an execute bit.
         Errno::ENOEXEC if path.is_some_and(is_data) => vec![(NotAProgram, Likely), (WrongArchitecture, Unlikely)],
         // Most images of which a runtime reports it are for another architecture: the kernel refuses the interpreter.
-        Errno::ENOEXEC if is_script(path) && !is_base_script(path) && is_from_outside(symptom, all) => vec![
+        Errno::ENOEXEC if is_own_script(symptom) && is_from_outside(symptom, all) => vec![
             (ForeignInterpreter, Likely),
             (NotAProgram, Likely),
             (WrongArchitecture, Possible),
             (PinnedToOne, Possible),
             (NodeCopy, Unlikely),
         ],
-        Errno::ENOEXEC if is_script(path) && !is_base_script(path) => vec![
+        Errno::ENOEXEC if is_own_script(symptom) => vec![
             (NotAProgram, Likely),
             (ForeignInterpreter, Likely),
             (WrongArchitecture, Possible),
@@ -323,7 +340,7 @@ fn of_errno(errno: Errno, symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, L
         ],
         Errno::ENOENT if path.is_some_and(|path| path.ends_with("\\r")) => vec![(CarriageReturn, Certain)],
         // Messages without a path are about scripts more often than about programs.
-        Errno::ENOENT if path.is_none() || is_script(path) => vec![
+        Errno::ENOENT if path.is_none() || is_script_of(symptom) => vec![
             (CarriageReturn, Likely),
             (MissingInterpreter, Likely),
             (MissingLoader, Possible),

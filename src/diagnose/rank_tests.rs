@@ -74,6 +74,7 @@ fn a_missing_file_that_a_volume_may_hide_is_not_certain() {
 #[test]
 fn only_services_have_a_script_named_run() {
     check("fork/exec /opt/solver/bin/run: exec format error", WrongArchitecture, Likely);
+    check("bash: ./run: cannot execute binary file", WrongArchitecture, Likely);
     check("unable to exec ./run: Exec format error", NotAProgram, Likely);
     check("unable to exec /etc/services.d/web/run: Exec format error", NotAProgram, Likely);
 }
@@ -259,6 +260,13 @@ fn ordinary_messages_are_not_blamed_on_the_image() {
         "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory",
         "WARNING: your CPU does not support AVX2, builds are slow\n[INFO] listening on :80\nError: connection reset",
         "Your CPU supports instructions that this TensorFlow binary was not compiled to use: AVX2 FMA",
+        "    exec_test.go:14: got \"exec format error\", want nil",
+        "README.md:42: \"exec format error\" should be in backticks",
+        "level=warn msg=\"exclude_lines: ['exec format error'] is deprecated\"",
+        "Error: crun: mount `/proc` to `proc`: Operation not permitted: OCI permission denied",
+        "Error: crun: cannot stat `/srv/x`: No such file or directory: OCI runtime attempted to invoke a command that was not found",
+        "qemu-img: Could not open 'disk.qcow2': No such file or directory",
+        "runc did not terminate successfully: exit status 127: unknown",
         "    parse_test.go:31: parse(\"exec /app: exec format error\") = nil",
         "    # exec /app: exec format error -> another architecture",
         "level=info msg=\"skipped linux/arm64: exec format error is expected on this host\"",

@@ -20,13 +20,27 @@ message_table! { UNRELATED:
         "Failed to load unit: Exec format error";
     Systemd Unrelated, "Failed to get unit file state for {=unit}: Exec format error",
         "Failed to get unit file state for app.service: Exec format error";
+    Systemd Unrelated, "Executable path is not absolute",
+        "/lib/systemd/system/app.service:18: Executable path is not absolute: app --serve";
     Systemd Unrelated, ".service:{#line}: {reason}",
         "systemd[1]: /etc/systemd/system/app.service:3: Exec format error";
+    // The engine's own runtime.
+    Runc Unrelated, "runc did not terminate successfully: {reason}",
+        "OCI runtime create failed: unable to retrieve OCI runtime error: runc did not terminate successfully: exit status 127: unknown";
+    Gvisor Unrelated, "fork/exec /proc/self/exe: operation not permitted",
+        "runsc: cannot create gofer process: gofer: fork/exec /proc/self/exe: operation not permitted";
+    Runc Unrelated, "fork/exec /proc/self/exe: no such file or directory",
+        "fork/exec /proc/self/exe: no such file or directory";
+    // Virtual machines and their disks.
+    Qemu Unrelated, "qemu-system-{=arch}: {reason}",
+        "qemu-system-x86_64: Could not open 'disk.img': No such file or directory";
+    Qemu Unrelated, "qemu-img: {reason}",
+        "qemu-img: Could not open 'disk.qcow2': No such file or directory";
+    Qemu Unrelated, "qemu-nbd: {reason}",
+        "qemu-nbd: Could not open 'disk.qcow2': No such file or directory";
     // A module that was built for another kernel.
     Kernel Unrelated, "could not insert {module}: Exec format error",
         "modprobe: ERROR: could not insert 'overlay': Exec format error";
-    Systemd Unrelated, "Executable path is not absolute",
-        "/lib/systemd/system/app.service:18: Executable path is not absolute: app --serve";
     Runc Unrelated, "Are you trying to mount a directory onto a file (or vice-versa)?",
         "error mounting \"/a\" to rootfs at \"/b\": not a directory: Are you trying to mount a directory onto a file (or vice-versa)?";
     TensorFlow Unrelated, "Could not load dynamic library '{library}'; dlerror: ",
@@ -59,6 +73,23 @@ message_table! { UNRELATED:
         "contract call failed at 0x2a: illegal instruction 0xfe";
     Program Unrelated, "Program {id} failed: illegal instruction",
         "Program 4Zx1mYb failed: illegal instruction";
+    // Helpers of engines.
+    Program Unrelated, "exec: \"apparmor_parser\": executable file not found",
+        "exec: \"apparmor_parser\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"newuidmap\": executable file not found",
+        "exec: \"newuidmap\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"newgidmap\": executable file not found",
+        "exec: \"newgidmap\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"fuse-overlayfs\": executable file not found",
+        "exec: \"fuse-overlayfs\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"slirp4netns\": executable file not found",
+        "exec: \"slirp4netns\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"conmon\": executable file not found",
+        "exec: \"conmon\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"containerd-shim-runc-v2\": executable file not found",
+        "exec: \"containerd-shim-runc-v2\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"nvidia-container-runtime\": executable file not found",
+        "exec: \"nvidia-container-runtime\": executable file not found in $PATH";
     Docker Unrelated, "failed to start daemon: {reason}",
         "failed to start daemon: Error initializing network controller: exec: \"iptables\": executable file not found in $PATH";
     Podman Unrelated, "cannot set up namespace using {helper}",
@@ -73,14 +104,14 @@ message_table! { UNRELATED:
     Npm Unrelated, "npm warn notsup {text}",
         "npm warn notsup Unsupported platform for fsevents@2.3.3: wanted {\"os\":\"darwin\"}";
     // The libraries of the host's driver.
+    Runc Unrelated, "nvidia-container-cli: {reason}",
+        "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file: no such file or directory";
     Glibc Unrelated, "libcuda.so: cannot open shared object file",
         "Could not load library libcudnn_cnn_infer.so.8. Error: libcuda.so: cannot open shared object file: No such file";
     Glibc Unrelated, "libcuda.so.{#version}: cannot open shared object file",
         "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory";
     Glibc Unrelated, "libnvidia-{=name}: cannot open shared object file",
         "libnvidia-ml.so.1: cannot open shared object file: No such file or directory";
-    Runc Unrelated, "nvidia-container-cli: {reason}",
-        "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file: no such file or directory";
     Glibc Unrelated, "failed to map segment from shared object: Cannot allocate memory",
         "error while loading shared libraries: libx.so.1: failed to map segment from shared object: Cannot allocate memory";
     Jvm Unrelated, "already loaded in another classloader",
