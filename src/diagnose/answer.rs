@@ -257,8 +257,11 @@ impl Settled {
     /// Adds what a finding knows about the file.
     fn with(mut self, platform: &PlatformReport, finding: Option<&Finding>) -> Settled {
         if let Some(finding) = finding {
-            let cause = self.first.why.split_once(": ").map_or("", |(_, cause)| cause);
-            let is_repeated = |line: &String| !cause.is_empty() && line.ends_with(cause);
+            let why = &self.first.why;
+            let cause = why.split_once(": ").map_or("", |(_, cause)| cause);
+            let is_told = |word: &str| !word.starts_with('/') || why.contains(word.trim_end_matches(':'));
+            let is_repeated =
+                |line: &String| !cause.is_empty() && line.ends_with(cause) && line.split_whitespace().all(is_told);
             self.evidence.extend(lines_of(platform, finding).into_iter().filter(|line| !is_repeated(line)));
             // A hint that its code always has is no better than the suspect's.
             if finding.hint != [finding.code.row().cure] {

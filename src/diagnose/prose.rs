@@ -125,12 +125,12 @@ fn is_explained(after: &str) -> bool {
     EXPLANATIONS.iter().any(|text| after.starts_with(text))
 }
 
-/// A comment in a file or script. The JVM begins the lines of a crash report, which names a signal, in the same way.
+/// A comment about an exec error in a file or script. The JVM's report of a crash and Apache begin lines in the same way.
 fn is_comment(before: &str, anchor: &str) -> bool {
     let marks: &[&str] = &["# ", "// ", "<!-- "];
     let text = before.trim_start();
     let is_marked = marks.iter().any(|mark| text.strip_prefix(mark).is_some_and(|rest| !rest.starts_with(' ')));
-    is_marked && !anchor.starts_with("sig")
+    is_marked && anchor.trim_start_matches([':', ' ']).starts_with("exec")
 }
 
 /// Whether the message is a field after the request and its status: `"GET / HTTP/1.1" 404 153 "-" "agent"`.

@@ -73,7 +73,16 @@ message_table! { UNRELATED:
         "contract call failed at 0x2a: illegal instruction 0xfe";
     Program Unrelated, "Program {id} failed: illegal instruction",
         "Program 4Zx1mYb failed: illegal instruction";
+    // The rights of the container, not of the file.
+    Gosu Unrelated, "su-exec: setgroups({=id}): {reason}",
+        "su-exec: setgroups(1000): Operation not permitted";
+    Gosu Unrelated, "su-exec: setgid({=id}): {reason}",
+        "su-exec: setgid(1000): Operation not permitted";
+    Gosu Unrelated, "su-exec: setuid({=id}): {reason}",
+        "su-exec: setuid(1000): Operation not permitted";
     // Helpers of engines.
+    Podman Unrelated, "cannot set up namespace using {helper}",
+        "Error: cannot set up namespace using \"newuidmap\": exec: \"newuidmap\": executable file not found in $PATH";
     Program Unrelated, "exec: \"apparmor_parser\": executable file not found",
         "exec: \"apparmor_parser\": executable file not found in $PATH";
     Program Unrelated, "exec: \"newuidmap\": executable file not found",
@@ -92,8 +101,6 @@ message_table! { UNRELATED:
         "exec: \"nvidia-container-runtime\": executable file not found in $PATH";
     Docker Unrelated, "failed to start daemon: {reason}",
         "failed to start daemon: Error initializing network controller: exec: \"iptables\": executable file not found in $PATH";
-    Podman Unrelated, "cannot set up namespace using {helper}",
-        "Error: cannot set up namespace using \"newuidmap\": exec: \"newuidmap\": executable file not found in $PATH";
     Npm Unrelated, "SKIPPING OPTIONAL DEPENDENCY: ",
         "npm WARN notsup SKIPPING OPTIONAL DEPENDENCY: Unsupported platform for fsevents@1.2.9: wanted {\"os\":\"darwin\",\"arch\":\"any\"} (current: {\"os\":\"linux\",\"arch\":\"x64\"})";
     // yarn leaves optional packages of other platforms out.

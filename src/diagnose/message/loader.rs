@@ -177,7 +177,7 @@ message_table! { TABLE:
         "java.lang.UnsatisfiedLinkError: /tmp/libx.so: wrong ELF class: ELFCLASS32 (Possible cause: architecture word width mismatch)";
     Jvm LibraryForeign, "Possible cause: endianness mismatch",
         "java.lang.UnsatisfiedLinkError: /tmp/libx.so: (Possible cause: endianness mismatch)";
-    Glibc LibraryForeign, "{~path}: wrong ELF class: {class}",
+    Glibc LibraryForeign, "{path}: wrong ELF class: {class}",
         "error while loading shared libraries: libz.so.1: wrong ELF class: ELFCLASS32";
     Glibc LibraryForeign, "{~path}: invalid ELF header",
         "Error: /app/node_modules/bcrypt/lib/binding/bcrypt_lib.node: invalid ELF header";
