@@ -51,6 +51,11 @@ pub fn is_shell(path: Option<&str>) -> bool {
     path.is_some_and(|path| matches!(base_name(path), "sh" | "bash" | "dash" | "ash" | "busybox"))
 }
 
+/// Whether the path is in a directory that a CI service mounts into the containers of its jobs.
+pub fn is_of_job(path: &str) -> bool {
+    ["/__w/", "/__t/", "/github/", "/builds/", "/codebuild/"].iter().any(|directory| path.starts_with(directory))
+}
+
 /// Whether a shell starts the path as a program, rather than reads it.
 pub fn is_program(path: &str) -> bool {
     path.starts_with("./") || path.contains("/bin/") || path.contains("/sbin/")

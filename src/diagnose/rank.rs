@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cause::{Likelihood, Suspect};
 use super::file::is_runtime;
 use super::message::{Sign, Speaker};
-use super::path_kind::{base_name, is_base_script, is_data, is_program, is_script, is_shell};
+use super::path_kind::{base_name, is_base_script, is_data, is_of_job, is_program, is_script, is_shell};
 use super::pattern::Hole;
 use super::symptom::Symptom;
 use crate::exec::Errno;
@@ -196,9 +196,11 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
                 (NotAProgram, Possible),
             ]
         }
+        Sign::ScriptMissing if path.is_some_and(is_of_job) => vec![(ProgramItself, Likely)],
         // A volume may hide it.
         Sign::ScriptMissing => vec![(MissingScript, Likely)],
-        Sign::BadJar => vec![(NotAJar, Certain)],
+        // Java reports the same of a jar that is damaged.
+        Sign::BadJar => vec![(NotAJar, Likely)],
         // A shell that sources a file, or reads from it, reports the same.
         Sign::ShellFileMissing if !path.is_some_and(is_program) && !is_typed(symptom) => Vec::new(),
         Sign::ShellFileMissing => {

@@ -248,6 +248,7 @@ fn ordinary_messages_are_not_blamed_on_the_image() {
         "/entrypoint.sh: line 3: /etc/profile.d/app.sh: No such file or directory",
         "/entrypoint.sh: line 4: /vault/secrets/env: No such file or directory",
         "/start: 3: [[: not found",
+        "sh: can't open '/__w/_temp/4101d4b1.sh': No such file or directory",
         "sh: 1: source: not found",
         "ld.lld: error: undefined symbol: foo",
         "wasm-ld: error: build/main.o: undefined symbol: malloc",
