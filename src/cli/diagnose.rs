@@ -12,7 +12,7 @@ use crate::diagnose::{
     Answer, Circumstances, Evidence, Hole, LIMIT_TEXT, LogContent, Names, Symptom, answer, file, read_log, read_text,
 };
 use crate::files;
-use crate::platform::{Platform, Target, target};
+use crate::platform::{Arch, Platform, Target, target};
 use crate::report::answer as report;
 use crate::scan::{CallOverride, ImageReport, Options};
 
@@ -218,7 +218,7 @@ fn of_log(
     let names = Names {
         image: args.image.clone().or_else(|| log.image.clone()),
         target: target.as_ref().map(target::text),
-        platform: target.as_ref().map(|target| target.platform.to_string()),
+        platform: target.as_ref().map(|target| to_build(target).to_string()),
         path: file::named_path(symptoms),
         pod: log.pod.clone(),
         ..Names::default()
@@ -236,6 +236,12 @@ fn named_target(symptoms: &[Symptom]) -> Option<Target> {
     let platforms =
         named.filter_map(|(_, text)| Platform::parse(&text.split(['"', ',', ' ']).next()?.to_ascii_lowercase()).ok());
     platforms.filter_map(|platform| Target::of_platform(&platform)).next()
+}
+
+/// The platform to build for. The variant of amd64 is the level of the node's CPU, which few images have.
+fn to_build(target: &Target) -> Platform {
+    let is_level = target.node.arch == Arch::Amd64;
+    Platform { variant: target.platform.variant.clone().filter(|_| !is_level), ..target.platform.clone() }
 }
 
 /// Reads and judges one image on these targets. Parts that cannot be read become notes.
@@ -305,5 +311,18 @@ fn of_cluster(
             text: error.to_string(),
             hint: Some("to look in every namespace: imgarch diagnose --failing -A".to_string()),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_is_for_every_cpu_of_its_architecture() {
+        for (node, built) in [("linux/amd64/v4", "linux/amd64"), ("linux/arm/v7", "linux/arm/v7")] {
+            let target = Target::of_platform(&Platform::parse(node).unwrap()).unwrap();
+            assert_eq!(to_build(&target).to_string(), built);
+        }
     }
 }

@@ -256,7 +256,8 @@ fn is_optional(symptom: &Symptom) -> bool {
             | Sign::EmulatedLoaderMissing
             | Sign::PreloadIgnored
     );
-    is_lookup && !is_starter && (symptom.speaker != Speaker::Runc || symptom.is_programs_own())
+    let is_own_check = symptom.sign == Sign::CpuLevel && symptom.speaker == Speaker::Program;
+    is_own_check || is_lookup && !is_starter && (symptom.speaker != Speaker::Runc || symptom.is_programs_own())
 }
 
 /// Whether a line of this stream in `text` reports that a server works.

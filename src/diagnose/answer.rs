@@ -13,6 +13,7 @@ use super::log_source::LogSource;
 use super::message::Sign;
 use super::names::Names;
 use super::rank::{Circumstances, Ranked, rank};
+use super::step::Step;
 use super::symptom::Symptom;
 use crate::exec::{Errno, Outcome};
 use crate::judge::cause;
@@ -93,7 +94,7 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
         Some(running) => running.text.clone(),
         None if has_message => {
             match (&evidence.names.path, evidence.symptoms.iter().find(|symptom| symptom.sign != Sign::BackOff)) {
-                (None, Some(symptom)) => format!("{} reports it; the image was not read", symptom.speaker),
+                (None, Some(symptom)) => format!("according to {}; the image was not read", symptom.speaker),
                 (path, _) => {
                     let path = path.as_deref().unwrap_or("the file");
                     format!("{path}, according to the message; the image was not read")
@@ -103,12 +104,13 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
         None => first.why.clone(),
     };
     let names = named(evidence);
-    let fill = |lines: &[&str]| names.fill_all(lines, &evidence.source);
+    let fill = |steps: &[Step]| names.fill_all(steps, &evidence.source);
     let mut check = fill(row.check);
-    if names.image.is_none()
-        && row.check.iter().chain(row.cure).any(|line| line.contains("{image}") || line.contains("{rebuild}"))
-    {
-        check.push(evidence.source.find_image(names.pod.as_deref()));
+    if names.image.is_none() && row.check.iter().chain(row.cure).any(|step| step.needs_image()) {
+        let find = evidence.source.find_image(names.pod.as_deref());
+        if !check.contains(&find) {
+            check.push(find);
+        }
     }
     let is_certain = first.likelihood == Likelihood::Certain;
     let is_judged = evidence.judged.is_some();
@@ -132,7 +134,7 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
             Some(line) => vec![line],
             None if let Some(running) = &running => vec![running.cure.to_string()],
             // A rebuild's command names the tag, even if the image was read by a digest.
-            None if row.cure.contains(&"{rebuild}") => {
+            None if row.cure.contains(&Step::Rebuild) => {
                 let filled = fill(row.cure);
                 if filled.is_empty() { vec![names.build()] } else { filled }
             }
@@ -255,7 +257,12 @@ impl Settled {
     /// Adds what a finding knows about the file.
     fn with(mut self, platform: &PlatformReport, finding: Option<&Finding>) -> Settled {
         if let Some(finding) = finding {
-            self.evidence.extend(lines_of(platform, finding));
+            let why = &self.first.why;
+            let cause = why.split_once(": ").map_or("", |(_, cause)| cause);
+            let is_told = |word: &str| !word.starts_with('/') || why.contains(word.trim_end_matches(':'));
+            let is_repeated =
+                |line: &String| !cause.is_empty() && line.ends_with(cause) && line.split_whitespace().all(is_told);
+            self.evidence.extend(lines_of(platform, finding).into_iter().filter(|line| !is_repeated(line)));
             // A hint that its code always has is no better than the suspect's.
             if finding.hint != [finding.code.row().cure] {
                 self.cure.clone_from(&finding.hint);

@@ -25,7 +25,7 @@ pub enum LogSource {
 impl LogSource {
     /// How to find the image, for a log that does not name it. `pod`: arguments of kubectl.
     pub fn find_image(&self, pod: Option<&str>) -> String {
-        const GIVE: &str = "add --image to get commands";
+        const GIVE: &str = "add --image for the file, its layer and commands";
         match (self, pod) {
             (_, Some(pod)) => format!("imgarch diagnose {pod}   # reads its image, node and log from the cluster"),
             (LogSource::Kubernetes, None) => {

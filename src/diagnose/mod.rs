@@ -29,6 +29,7 @@ pub mod rank;
 pub mod reader;
 pub mod recognise;
 mod spread;
+mod step;
 pub mod symptom;
 pub mod translation;
 

@@ -1,6 +1,7 @@
 //! Fills the names of a failure into the texts about its cause, so that commands can be pasted.
 
 use super::log_source::LogSource;
+use super::step::Step;
 use crate::scan::rebuild_command;
 use crate::source::{ImageRef, Origin};
 
@@ -42,25 +43,49 @@ impl Names {
         }
     }
 
-    /// Fills in a row's lines, without those that need an unknown name, for the tool that wrote the log. What is run on
-    /// a node of Kubernetes is left out if another line runs it from outside.
-    pub fn fill_all(&self, lines: &[&str], source: &LogSource) -> Vec<String> {
+    /// Fills in a row's steps, without those that need an unknown name, for the tool that wrote the log. What is run on
+    /// a node of Kubernetes is left out if another step reaches it through the cluster.
+    pub fn fill_all(&self, steps: &[Step], source: &LogSource) -> Vec<String> {
         let is_of_cluster = self.node.is_some() || *source == LogSource::Kubernetes;
-        let is_from_outside = is_of_cluster && lines.iter().any(|line| line.contains("{node}"));
-        let is_local = |line: &str| {
-            line.contains("# on the node") || line.starts_with("docker run ") || line.starts_with("imgarch doctor")
-        };
-        let wanted = lines.iter().filter(|line| !(is_from_outside && is_local(line)));
-        let mut filled: Vec<String> = wanted.filter_map(|line| self.fill(line)).collect();
-        if is_from_outside && self.node.is_none() {
+        let is_reached = is_of_cluster && steps.iter().any(|step| matches!(step, Step::ThroughCluster(_)));
+        let mut filled: Vec<String> = steps.iter().filter_map(|step| self.step(*step, source, is_reached)).collect();
+        if is_reached && self.node.is_none() {
             filled.push(source.find_image(self.pod.as_deref()));
         }
-        if *source == LogSource::Podman {
-            for line in &mut filled {
-                *line = line.replace("docker run --privileged --rm ", "sudo podman run --privileged --rm docker.io/");
-            }
-        }
         filled
+    }
+
+    fn step(&self, step: Step, source: &LogSource, is_reached: bool) -> Option<String> {
+        match step {
+            Step::OnMachine(_) | Step::Privileged(..) if is_reached => None,
+            Step::ThroughCluster(_) if !is_reached => None,
+            Step::Anywhere(text) | Step::ThroughCluster(text) | Step::OnMachine(text) => self.fill(text),
+            Step::Privileged(arguments, comment) => {
+                let run = match source {
+                    LogSource::Podman => "sudo podman run --privileged --rm docker.io/",
+                    LogSource::Engine
+                    | LogSource::Kubernetes
+                    | LogSource::Compose
+                    | LogSource::Build
+                    | LogSource::Systemd { .. } => "docker run --privileged --rm ",
+                };
+                Some(format!("{run}{arguments}   # {comment}"))
+            }
+            Step::Rebuild => self.rebuild(),
+        }
+    }
+
+    /// The command that rebuilds the image for the platform that it lacks. `None` for a digest without a tag, which
+    /// cannot be rebuilt in place.
+    fn rebuild(&self) -> Option<String> {
+        let is_tagged = |image: &&String| {
+            image.split_once('@').is_none_or(|(name, _)| name.rsplit('/').next().is_some_and(|last| last.contains(':')))
+        };
+        let image = self.image.as_ref().filter(is_tagged)?;
+        Some(match &self.platform {
+            Some(platform) => rebuild_command(image, &self.origin(image), platform),
+            None => format!("imgarch rebuild {}", image.split('@').next().unwrap_or(image)),
+        })
     }
 
     /// Fills in a row's text. `None` if the text needs an unknown name.
@@ -70,17 +95,8 @@ impl Names {
             None if !text.contains("{target},") => text.replace(" --target {target}", ""),
             _ => text.to_string(),
         };
-        // A digest without a tag cannot be rebuilt in place.
-        let is_tagged = |image: &&String| {
-            image.split_once('@').is_none_or(|(name, _)| name.rsplit('/').next().is_some_and(|last| last.contains(':')))
-        };
-        let rebuild = self.image.as_ref().filter(is_tagged).map(|image| match &self.platform {
-            Some(platform) => rebuild_command(image, &self.origin(image), platform),
-            None => format!("imgarch rebuild {}", image.split('@').next().unwrap_or(image)),
-        });
         let tagged = self.image.as_ref().map(|image| image.split('@').next().unwrap_or(image).to_string());
         let holes = [
-            ("{rebuild}", &rebuild),
             ("{image}", &self.image),
             ("{tagged}", &tagged),
             ("{target}", &self.target),
@@ -128,8 +144,8 @@ mod tests {
             node: some("n1"),
             pod: some("app-1 -n shop"),
         };
-        for line in SUSPECTS.iter().flat_map(|row| row.check.iter().chain(row.cure)) {
-            let filled = names.fill(line).unwrap();
+        for step in SUSPECTS.iter().flat_map(|row| row.check.iter().chain(row.cure)) {
+            let filled = names.step(*step, &LogSource::Engine, matches!(step, Step::ThroughCluster(_))).unwrap();
             let words = filled.split(|c: char| c.is_whitespace() || "'\"`=,:;.()".contains(c));
             let is_placeholder = |word: &&str| word.len() > 2 && word.chars().all(|c| c.is_ascii_uppercase());
             let found: Vec<&str> = words.filter(is_placeholder).filter(|word| !WORDS.contains(word)).collect();
@@ -180,6 +196,14 @@ mod tests {
     }
 
     #[test]
+    fn a_question_to_the_cluster_is_only_for_logs_of_a_cluster() {
+        let check = Suspect::CpuLevel.row().check;
+        let of = |source| Names::default().fill_all(check, &source).join("\n");
+        assert!(of(LogSource::Kubernetes).contains("imgarch nodes") && !of(LogSource::Kubernetes).contains("lscpu"));
+        assert!(of(LogSource::Engine).contains("lscpu") && !of(LogSource::Engine).contains("imgarch nodes"));
+    }
+
+    #[test]
     fn a_line_that_needs_an_unknown_name_is_left_out() {
         let names = Names { image: Some("app:1@sha256:12".into()), ..Names::default() };
         let filled = |text| names.fill(text);
@@ -187,8 +211,8 @@ mod tests {
         assert_eq!(filled("inspect {tagged}").unwrap(), "inspect app:1");
         assert_eq!(filled("imgarch scan {image} --target {target},page=64k"), None);
         assert_eq!(filled("kubectl logs {pod} --previous"), None);
-        assert_eq!(Names::default().fill("{rebuild}"), None);
-        assert_eq!(filled("{rebuild}").unwrap(), "imgarch rebuild app:1");
+        assert_eq!(Names::default().rebuild(), None);
+        assert_eq!(names.rebuild().unwrap(), "imgarch rebuild app:1");
         assert_eq!(Names::default().fill("see its log").unwrap(), "see its log");
     }
 }

@@ -36,14 +36,24 @@ pub fn is_script(path: Option<&str>) -> bool {
     if name == "entrypoint" && path.is_some_and(|path| path.contains("/bin/")) {
         return false;
     }
-    // s6 and runit name a service's script `run`.
     [".sh", ".bash", ".py", ".rb", ".pl", ".js"].iter().any(|end| name.ends_with(end))
         || name.contains("entrypoint")
-        || matches!(name, "run" | "finish")
+        || matches!(name, "run" | "finish") && path.is_some_and(is_of_service)
+}
+
+/// Whether the file `run` or `finish` is a service's script for s6 or runit.
+fn is_of_service(path: &str) -> bool {
+    const DIRECTORIES: &[&str] = &["/s6/", "/s6-", "/service/", "/services.d/", "/sv/", "/runit/"];
+    DIRECTORIES.iter().any(|directory| path.contains(directory))
 }
 
 pub fn is_shell(path: Option<&str>) -> bool {
     path.is_some_and(|path| matches!(base_name(path), "sh" | "bash" | "dash" | "ash" | "busybox"))
+}
+
+/// Whether the path is in a directory that a CI service mounts into the containers of its jobs.
+pub fn is_of_job(path: &str) -> bool {
+    ["/__w/", "/__t/", "/github/", "/builds/", "/codebuild/"].iter().any(|directory| path.starts_with(directory))
 }
 
 /// Whether a shell starts the path as a program, rather than reads it.

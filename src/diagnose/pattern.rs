@@ -54,6 +54,10 @@ enum HoleKind {
     File,
     /// `{=name}`: text without whitespace.
     Word,
+    /// `{~name}`: the name of a library or program that a dynamic loader loads.
+    Loaded,
+    /// `{%name}`: a feature or level of a CPU, such as `AVX2` or `x86-64-v3`.
+    CpuFeature,
 }
 
 impl HoleKind {
@@ -66,6 +70,8 @@ impl HoleKind {
                 path.starts_with('/') || path.starts_with("./") || path.starts_with("../")
             }
             HoleKind::Word => !text.is_empty() && !text.contains(char::is_whitespace),
+            HoleKind::Loaded => is_loaded(text.trim_matches(|c: char| QUOTES.contains(c))),
+            HoleKind::CpuFeature => is_cpu_feature(text),
         }
     }
 }
@@ -77,10 +83,61 @@ impl HoleKind {
         let end = match self {
             HoleKind::Any => STRING_ENDS.iter().filter_map(|end| rest.find(end)).min(),
             HoleKind::Number => rest.find(|c: char| !c.is_ascii_digit()),
-            HoleKind::File | HoleKind::Word => rest.find(char::is_whitespace),
+            HoleKind::File | HoleKind::Word | HoleKind::Loaded => rest.find(char::is_whitespace),
+            HoleKind::CpuFeature => rest.find(|c: char| c.is_whitespace() || ",;:!)\"".contains(c)),
         };
         &rest[..end.unwrap_or(rest.len())]
     }
+}
+
+/// Whether a loader may load a file of that name: a library, or a path without the extension of another kind of file.
+fn is_loaded(path: &str) -> bool {
+    const EXTENSIONS: &[&str] =
+        &["node", "dll", "dylib", "jnilib", "pyd", "rll", "exe", "bin", "tmp", "amd64", "arm64", "i386", "x64"];
+    let name = path.rsplit(['/', '\\']).next().unwrap_or(path).to_ascii_lowercase();
+    let is_kind = |extension: &str| {
+        extension.len() <= 5
+            && extension.starts_with(|c: char| c.is_ascii_alphabetic())
+            && extension.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    match name.rsplit_once('.') {
+        _ if name.ends_with(".so") || name.contains(".so.") => true,
+        Some((_, extension)) if EXTENSIONS.contains(&extension) => true,
+        Some((_, extension)) if is_kind(extension) => false,
+        _ => path.contains('/') && !name.is_empty(),
+    }
+}
+
+/// Whether the text names a feature or level of a CPU.
+fn is_cpu_feature(text: &str) -> bool {
+    const FEATURES: &[&str] = &[
+        "ssse3",
+        "fma",
+        "fma3",
+        "bmi",
+        "bmi1",
+        "bmi2",
+        "popcnt",
+        "f16c",
+        "lzcnt",
+        "movbe",
+        "cx16",
+        "cmov",
+        "aes",
+        "aes-ni",
+        "pclmulqdq",
+        "lse",
+        "rcpc",
+        "neon",
+        "sve",
+        "sve2",
+        "vfpv3",
+    ];
+    let text = text.trim_matches(|c: char| QUOTES.contains(c) || c == '.').to_ascii_lowercase();
+    let is_short = !text.contains(char::is_whitespace);
+    is_short
+        && (FEATURES.contains(&text.as_str())
+            || ["avx", "sse", "x86-64-v", "armv8", "armv9"].iter().any(|start| text.starts_with(start)))
 }
 
 /// Text after the end of a JSON string. A last hole does not match beyond it.
@@ -131,9 +188,12 @@ impl Pattern {
                     Some(b'#') => HoleKind::Number,
                     Some(b'/') => HoleKind::File,
                     Some(b'=') => HoleKind::Word,
+                    Some(b'~') => HoleKind::Loaded,
+                    Some(b'%') => HoleKind::CpuFeature,
                     _ => HoleKind::Any,
                 };
-                parts.push(PatternPart::Hole(Hole::from_name(name.trim_start_matches(['#', '/', '='])), kind));
+                parts
+                    .push(PatternPart::Hole(Hole::from_name(name.trim_start_matches(['#', '/', '=', '~', '%'])), kind));
                 rest = tail;
             } else {
                 let end = rest.find('{').unwrap_or(rest.len());
@@ -275,6 +335,16 @@ mod tests {
         check("code {#exit}", "code 126.", Some(&[(Hole::Exit, "126")]));
         check("{/path}: gone", "it is /a: gone", Some(&[(Hole::Path, "/a")]));
         check("{/path}: gone", "it is a: gone", None);
+        check("{~path}: bad", "no library: bad", None);
+        check("{~path}: bad", "in.wav: bad", None);
+        check("{~path}: bad", "main.o: bad", None);
+        for file in ["libz.so.1", "/app/x.node", "/usr/bin/python3.11", "'/app/server'", "/tmp/jna7.tmp"] {
+            let line = format!("Error: {file}: bad");
+            check("{~path}: bad", &line, Some(&[(Hole::Path, file.trim_matches('\''))]));
+        }
+        check("lacks {%level}", "it lacks memory, it lacks AVX2.", Some(&[(Hole::Detail, "AVX2.")]));
+        check("lacks {%level}", "it lacks AVX2, so", Some(&[(Hole::Detail, "AVX2")]));
+        check("{%level} is missing", "x86-64-v3 is missing", Some(&[(Hole::Detail, "x86-64-v3")]));
         check("{path}: gone", "{\"log\":\"/a: gone", Some(&[(Hole::Path, "/a")]));
         check("{path}: gone", "env: ‘bash -e’: gone", Some(&[(Hole::Path, "bash -e")]));
     }

@@ -48,9 +48,42 @@ const LEADS: &[&str] = &[
     "chore(",
     "grep ",
     "grep -",
+    // Tests of programs that read logs.
+    "_test.go:",
+    "assertionerror",
+    "assertion failed: `(left",
+    "expected: ",
+    "expect(",
+    "assert ",
+    "assert_eq",
+    // Documents.
+    ".md:",
+    ".rst:",
+    ".adoc:",
+    "search for ",
+    "searched for ",
+    "searching for ",
     // Queries of logs.
     "|= ",
     "|~ ",
+];
+
+/// Texts after a message that is explained or expected, in lower case.
+const EXPLANATIONS: &[&str] = &[
+    "is expected",
+    "is normal",
+    "is harmless",
+    "are expected",
+    "are harmless",
+    "can be ignored",
+    "may be ignored",
+    "usually means",
+    "often means",
+    "means that",
+    "means the",
+    "means you",
+    "indicates that",
+    "indicates the",
 ];
 
 /// Words directly before the name of an error in a sentence.
@@ -70,7 +103,34 @@ pub fn is_prose(lower: &str, anchor: &str) -> bool {
     let after = &rest[anchor.len()..];
     let is_name = anchor.trim_start_matches([':', ' ']).starts_with("exec format error");
     let is_sentence = is_heading(before) || ends_with_article(before);
-    has_lead(before) || is_access_log(before) || is_code(before, after) || is_question(after) || is_name && is_sentence
+    has_lead(before)
+        || is_access_log(before)
+        || is_code(before, after)
+        || is_question(after)
+        || is_comment(before, anchor)
+        || is_name && (is_sentence || is_explained(after) || is_listed(before, after))
+}
+
+/// `exclude_lines: ['exec format error']`
+fn is_listed(before: &str, after: &str) -> bool {
+    ["'", "\""].iter().any(|quote| {
+        before.strip_suffix(quote).is_some_and(|before| before.ends_with('['))
+            && after.strip_prefix(quote).is_some_and(|after| after.starts_with([']', ',']))
+    })
+}
+
+/// Whether the text directly after the name of an error explains it.
+fn is_explained(after: &str) -> bool {
+    let after = after.trim_start_matches(|c: char| c == ' ' || "\"'`’”*\\".contains(c));
+    EXPLANATIONS.iter().any(|text| after.starts_with(text))
+}
+
+/// A comment about an exec error in a file or script. The JVM's report of a crash and Apache begin lines in the same way.
+fn is_comment(before: &str, anchor: &str) -> bool {
+    let marks: &[&str] = &["# ", "// ", "<!-- "];
+    let text = before.trim_start();
+    let is_marked = marks.iter().any(|mark| text.strip_prefix(mark).is_some_and(|rest| !rest.starts_with(' ')));
+    is_marked && anchor.trim_start_matches([':', ' ']).starts_with("exec")
 }
 
 /// Whether the message is a field after the request and its status: `"GET / HTTP/1.1" 404 153 "-" "agent"`.
@@ -84,7 +144,8 @@ fn is_access_log(before: &str) -> bool {
 }
 
 fn has_lead(before: &str) -> bool {
-    let begins_word = |at: usize| !before[..at].ends_with(|c: char| c.is_ascii_alphabetic());
+    let is_letter = |c: char| c.is_ascii_alphabetic();
+    let begins_word = |at: usize| !before[at..].starts_with(is_letter) || !before[..at].ends_with(is_letter);
     AUTOMATON.find_overlapping_iter(before).any(|lead| begins_word(lead.start()))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cause::{Likelihood, Suspect};
 use super::file::is_runtime;
 use super::message::{Sign, Speaker};
-use super::path_kind::{base_name, is_base_script, is_data, is_program, is_script, is_shell};
+use super::path_kind::{base_name, is_base_script, is_data, is_of_job, is_program, is_script, is_shell};
 use super::pattern::Hole;
 use super::symptom::Symptom;
 use crate::exec::Errno;
@@ -174,12 +174,19 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::FileBusy => vec![(FileBusy, Certain)],
         Sign::ProgramNotFound => vec![(MissingProgram, Certain)],
         // Go's os/exec prints the same of what a program starts.
+        Sign::NotOnPath
+            if symptom.is_programs_own() && all.iter().any(|other| other.sign == Sign::Exec(Errno::ENOEXEC)) =>
+        {
+            vec![(NotOnPath, Possible)]
+        }
         Sign::NotOnPath if symptom.is_programs_own() => vec![(NotOnPath, Likely), (ProgramItself, Possible)],
         Sign::NotOnPath => vec![(NotOnPath, Certain)],
         Sign::NotExecutable => vec![(NotExecutable, Certain)],
         Sign::NoCommand => vec![(NothingToStart, Certain)],
         Sign::UserMissing => vec![(MissingUser, Certain)],
         Sign::RootRefused => vec![(RunAsNonRoot, Certain)],
+        // systemd reports it of a unit, which may be the host's.
+        Sign::WorkingDirRefused if symptom.speaker == Speaker::Systemd => vec![(BadWorkingDirectory, Likely)],
         Sign::WorkingDirRefused => vec![(BadWorkingDirectory, Certain)],
         Sign::EntrypointInvalid => {
             vec![
@@ -189,8 +196,11 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
                 (NotAProgram, Possible),
             ]
         }
-        Sign::ScriptMissing => vec![(MissingScript, Certain)],
-        Sign::BadJar => vec![(NotAJar, Certain)],
+        Sign::ScriptMissing if path.is_some_and(is_of_job) => vec![(ProgramItself, Likely)],
+        // A volume may hide it.
+        Sign::ScriptMissing => vec![(MissingScript, Likely)],
+        // Java reports the same of a jar that is damaged.
+        Sign::BadJar => vec![(NotAJar, Likely)],
         // A shell that sources a file, or reads from it, reports the same.
         Sign::ShellFileMissing if !path.is_some_and(is_program) && !is_typed(symptom) => Vec::new(),
         Sign::ShellFileMissing => {
@@ -258,6 +268,8 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::ModuleVersion => vec![(ModuleVersion, Certain)],
         Sign::AddressSpaceMissing => vec![(NodeLimits, Likely), (PageSize, Possible)],
         Sign::KernelTooOld => vec![(OldKernel, Certain)],
+        // It may be a warning, or about a feature that the program can do without.
+        Sign::CpuLevel if symptom.speaker == Speaker::Program => vec![(CpuLevel, Likely), (ProgramItself, Possible)],
         Sign::CpuLevel => vec![(CpuLevel, Certain)],
         Sign::PageSize => vec![(PageSize, Certain)],
         Sign::EmulatedLoaderMissing => {
@@ -282,6 +294,18 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
     }
 }
 
+/// Whether the message names a script. s6 and runit name a service's script without its directory.
+fn is_script_of(symptom: &Symptom) -> bool {
+    let path = symptom.path.as_deref();
+    let is_supervisor = matches!(symptom.speaker, Speaker::S6 | Speaker::Runit);
+    is_script(path) || is_supervisor && path.is_some_and(|path| matches!(base_name(path), "run" | "finish"))
+}
+
+/// Whether the message names a script, and not one of a base image.
+fn is_own_script(symptom: &Symptom) -> bool {
+    is_script_of(symptom) && !is_base_script(symptom.path.as_deref())
+}
+
 fn of_errno(errno: Errno, symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> {
     use Suspect::*;
     let path = symptom.path.as_deref();
@@ -296,14 +320,14 @@ fn of_errno(errno: Errno, symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, L
         // Ansible and git run text files that have an execute bit.
         Errno::ENOEXEC if path.is_some_and(is_data) => vec![(NotAProgram, Likely), (WrongArchitecture, Unlikely)],
         // Most images of which a runtime reports it are for another architecture: the kernel refuses the interpreter.
-        Errno::ENOEXEC if is_script(path) && !is_base_script(path) && is_from_outside(symptom, all) => vec![
+        Errno::ENOEXEC if is_own_script(symptom) && is_from_outside(symptom, all) => vec![
             (ForeignInterpreter, Likely),
             (NotAProgram, Likely),
             (WrongArchitecture, Possible),
             (PinnedToOne, Possible),
             (NodeCopy, Unlikely),
         ],
-        Errno::ENOEXEC if is_script(path) && !is_base_script(path) => vec![
+        Errno::ENOEXEC if is_own_script(symptom) => vec![
             (NotAProgram, Likely),
             (ForeignInterpreter, Likely),
             (WrongArchitecture, Possible),
@@ -318,7 +342,7 @@ fn of_errno(errno: Errno, symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, L
         ],
         Errno::ENOENT if path.is_some_and(|path| path.ends_with("\\r")) => vec![(CarriageReturn, Certain)],
         // Messages without a path are about scripts more often than about programs.
-        Errno::ENOENT if path.is_none() || is_script(path) => vec![
+        Errno::ENOENT if path.is_none() || is_script_of(symptom) => vec![
             (CarriageReturn, Likely),
             (MissingInterpreter, Likely),
             (MissingLoader, Possible),
@@ -341,6 +365,22 @@ fn of_errno(errno: Errno, symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, L
     }
 }
 
+/// Keywords and commands of bash that dash takes for names of programs.
+const BASH_WORDS: &[&str] = &[
+    "[[",
+    "source",
+    "function",
+    "declare",
+    "typeset",
+    "shopt",
+    "pushd",
+    "popd",
+    "let",
+    "mapfile",
+    "readarray",
+    "compgen",
+];
+
 /// A shell's "not found". PATH decides only for names without a slash; of a path it means that the file, its loader or
 /// its interpreter is missing.
 fn of_not_found(path: Option<&str>) -> Vec<(Suspect, Likelihood)> {
@@ -354,6 +394,10 @@ fn of_not_found(path: Option<&str>) -> Vec<(Suspect, Likelihood)> {
     // A byte order mark before the first line's `#!` makes it a command.
     if path.is_some_and(|path| path.contains("#!")) {
         return vec![(NotAProgram, Likely)];
+    }
+    // A script for bash, which another shell reads.
+    if path.is_some_and(|path| BASH_WORDS.contains(&path)) {
+        return vec![(ProgramItself, Likely)];
     }
     let is_path = path.is_some_and(|path| path.contains('/'));
     match is_path {

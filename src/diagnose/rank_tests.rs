@@ -66,6 +66,30 @@ fn a_missing_file_that_exists_means_its_loader_or_interpreter() {
 }
 
 #[test]
+fn a_missing_file_that_a_volume_may_hide_is_not_certain() {
+    check("python3: can't open file '/app/main.py': [Errno 2] No such file or directory", MissingScript, Likely);
+    check("app.service: Failed at step CHDIR spawning /app: No such file or directory", BadWorkingDirectory, Likely);
+}
+
+#[test]
+fn only_services_have_a_script_named_run() {
+    check("fork/exec /opt/solver/bin/run: exec format error", WrongArchitecture, Likely);
+    check("bash: ./run: cannot execute binary file", WrongArchitecture, Likely);
+    check("unable to exec ./run: Exec format error", NotAProgram, Likely);
+    check("unable to exec /etc/services.d/web/run: Exec format error", NotAProgram, Likely);
+}
+
+#[test]
+fn a_programs_own_check_of_the_cpu_is_recognised_by_the_features_name() {
+    for line in ["CPU does not support AVX", "AVX2 is not supported by the cpu.", "It needs a CPU with SSE4.2 support"]
+    {
+        check(line, CpuLevel, Likely);
+    }
+    assert_eq!(recognise("this CPU does not support hot plugging"), []);
+    assert_eq!(recognise("TLS 1.3 is not supported by the server"), []);
+}
+
+#[test]
 fn files_that_shells_read_are_not_started() {
     check("bash: /root/.bashrc: Permission denied", ProgramItself, Likely);
     check("bash: /app/server: Permission denied", NotExecutable, Likely);
@@ -223,6 +247,30 @@ fn ordinary_messages_are_not_blamed_on_the_image() {
         "/entrypoint.sh: line 9: /etc/app/config.ini: Permission denied",
         "/entrypoint.sh: line 3: /etc/profile.d/app.sh: No such file or directory",
         "/entrypoint.sh: line 4: /vault/secrets/env: No such file or directory",
+        "/start: 3: [[: not found",
+        "sh: can't open '/__w/_temp/4101d4b1.sh': No such file or directory",
+        "sh: 1: source: not found",
+        "ld.lld: error: undefined symbol: foo",
+        "wasm-ld: error: build/main.o: undefined symbol: malloc",
+        "/data/in.wav: file too short",
+        "WARN symbols: could not parse the file: invalid ELF header; skipping it",
+        "modprobe: ERROR: could not insert 'overlay': Exec format error",
+        "systemd[1]: /etc/systemd/system/app.service:3: Exec format error",
+        "Failed to enable unit: File app.service: Exec format error",
+        "info fsevents@1.2.13: The platform \"linux\" is incompatible with this module.\ninfo \"fsevents@1.2.13\" is an optional dependency and failed compatibility check.",
+        "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory",
+        "WARNING: your CPU does not support AVX2, builds are slow\n[INFO] listening on :80\nError: connection reset",
+        "Your CPU supports instructions that this TensorFlow binary was not compiled to use: AVX2 FMA",
+        "    exec_test.go:14: got \"exec format error\", want nil",
+        "README.md:42: \"exec format error\" should be in backticks",
+        "level=warn msg=\"exclude_lines: ['exec format error'] is deprecated\"",
+        "Error: crun: mount `/proc` to `proc`: Operation not permitted: OCI permission denied",
+        "Error: crun: cannot stat `/srv/x`: No such file or directory: OCI runtime attempted to invoke a command that was not found",
+        "qemu-img: Could not open 'disk.qcow2': No such file or directory",
+        "runc did not terminate successfully: exit status 127: unknown",
+        "    parse_test.go:31: parse(\"exec /app: exec format error\") = nil",
+        "    # exec /app: exec format error -> another architecture",
+        "level=info msg=\"skipped linux/arm64: exec format error is expected on this host\"",
     ] {
         let ranked = rank(&recognise(log), &Circumstances::default());
         let first = ranked.first().map(|first| first.suspect);

@@ -138,7 +138,14 @@ const fn row_of(kind: CauseKind) -> CauseRow {
 
         MissingLoader => CauseRow { blame: BlamedFile::Naming, ..row(Code::EntrypointNoLoader) },
         BadLoader | ForeignLoader | TruncatedLoader | BadLoaderPath => row(Code::EntrypointBadLoader),
-        MissingLibrary | ForeignLibrary | BrokenLibrary | SymbolVersion => row(Code::EntrypointMissingLibrary),
+        MissingLibrary | ForeignLibrary | SymbolVersion => row(Code::EntrypointMissingLibrary),
+        BrokenLibrary => CauseRow {
+            hint: Some(
+                "put the library itself at that path: a failed download, a Git LFS pointer, a linker script or a \
+                 truncated copy may have taken its place",
+            ),
+            ..row(Code::EntrypointMissingLibrary)
+        },
         MissingSymbol => CauseRow {
             hint: Some(
                 "use a build for musl, or packages from this image's own distribution release: a program for glibc \

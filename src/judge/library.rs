@@ -24,7 +24,7 @@ pub fn place_library(finding: &mut Finding, programs: &Programs<'_>, rootfs: &Ro
     }
     let named = rootfs.named(soname.as_bytes());
     let files = named.filter_map(|view| rootfs.resolve(String::from_utf8_lossy(&rootfs.path(view.id)).as_ref()).ok());
-    let no_library = |id: &NodeId| rootfs.view(*id).fact.and_then(others::not_a_program);
+    let no_library = |id: &NodeId| rootfs.view(*id).fact.and_then(others::not_a_library);
     if let Some((id, is)) = files.filter_map(|id| Some((id, no_library(&id)?))).next() {
         finding.path = Some(String::from_utf8_lossy(&rootfs.path(id)).into_owned());
         finding.layer = Some(rootfs.view(id).layer);

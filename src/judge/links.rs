@@ -32,6 +32,10 @@ pub fn explain(finding: &mut Finding, trace: &Trace, path: &str, rootfs: &RootFs
         return;
     };
     finding.message = format!("{}; {}", finding.message, broken.text);
+    if let Some(link) = broken.link {
+        finding.path = Some(link);
+        finding.is = "a link to a file that is not in the image".to_string();
+    }
     finding.layer = Some(broken.layer);
     finding.hint = vec![broken.hint];
 }
@@ -40,6 +44,8 @@ struct BrokenLink {
     text: String,
     hint: String,
     layer: usize,
+    /// The dangling link, which the finding is then about.
+    link: Option<String>,
 }
 
 /// A layer replaced a link on the path with a directory, and the file is still where the link led.
@@ -54,6 +60,7 @@ fn replaced(rootfs: &RootFs<FileKind>, path: &str) -> Option<BrokenLink> {
             text: format!("a layer replaced the link {place} -> {target} with a directory, so {path} is no longer found; the file is at {led}"),
             hint: format!("copy into {} instead of {place}: a layer that contains a directory {place} replaces the base image's link", led_directory(&led, rest)),
             layer: link.layer,
+            link: None,
         })
     })
 }
@@ -86,7 +93,8 @@ fn dangling(rootfs: &RootFs<FileKind>, path: &str) -> Option<BrokenLink> {
         ),
         false => format!("copy what {link} leads to into the image: {led}"),
     };
-    Some(BrokenLink { text: format!("{link} is a link to {led}, which is not in the image"), hint, layer })
+    let text = format!("{link} is a link to {led}, which is not in the image");
+    Some(BrokenLink { text, hint, layer, link: Some(link) })
 }
 
 /// The first symbolic link on the path, with its target and the rest of the path.

@@ -192,7 +192,8 @@ mod tests {
         let at = |label: &str| text.find(label).unwrap_or_else(|| panic!("{text}"));
         assert!(at("  cause ") < at("  then ") && at("  then ") < at("  evidence "), "{text}");
         assert!(
-            text.contains("  check     add --image to get commands") && text.contains("  then      build the image"),
+            text.contains("  check     add --image for the file, its layer and commands")
+                && text.contains("  then      build the image"),
             "{text}"
         );
         assert!(!text.contains("IMAGE") && !text.contains("PLATFORM"), "{text}");

@@ -45,7 +45,9 @@ const COMMANDS: &[&str] = &[
     "git ls-files ",
     "imgarch ",
     "kubectl ",
+    "lscpu ",
     "skopeo ",
+    "sudo ",
     "uname ",
 ];
 

@@ -10,12 +10,37 @@ message_table! { UNRELATED:
         "Loaded: bad-setting (Reason: Unit app.service has a bad unit file setting.)";
     Systemd Unrelated, "Failed to load environment files: ",
         "app.service: Failed to load environment files: No such file or directory";
-    Systemd Unrelated, "Failed to start {=unit}.service: Exec format error",
-        "Failed to start app.service: Exec format error";
     Systemd Unrelated, "is not loaded properly: Exec format error",
         "Failed to start app.service: Unit app.service is not loaded properly: Exec format error.";
+    Systemd Unrelated, "Failed to {=verb} {=unit}.service: Exec format error",
+        "Failed to restart app.service: Exec format error";
+    Systemd Unrelated, "Failed to {=verb} unit: {text}: Exec format error",
+        "Failed to enable unit: File app.service: Exec format error";
+    Systemd Unrelated, "Failed to load unit: Exec format error",
+        "Failed to load unit: Exec format error";
+    Systemd Unrelated, "Failed to get unit file state for {=unit}: Exec format error",
+        "Failed to get unit file state for app.service: Exec format error";
     Systemd Unrelated, "Executable path is not absolute",
         "/lib/systemd/system/app.service:18: Executable path is not absolute: app --serve";
+    Systemd Unrelated, ".service:{#line}: {reason}",
+        "systemd[1]: /etc/systemd/system/app.service:3: Exec format error";
+    // The engine's own runtime.
+    Runc Unrelated, "runc did not terminate successfully: {reason}",
+        "OCI runtime create failed: unable to retrieve OCI runtime error: runc did not terminate successfully: exit status 127: unknown";
+    Gvisor Unrelated, "fork/exec /proc/self/exe: operation not permitted",
+        "runsc: cannot create gofer process: gofer: fork/exec /proc/self/exe: operation not permitted";
+    Runc Unrelated, "fork/exec /proc/self/exe: no such file or directory",
+        "fork/exec /proc/self/exe: no such file or directory";
+    // Virtual machines and their disks.
+    Qemu Unrelated, "qemu-system-{=arch}: {reason}",
+        "qemu-system-x86_64: Could not open 'disk.img': No such file or directory";
+    Qemu Unrelated, "qemu-img: {reason}",
+        "qemu-img: Could not open 'disk.qcow2': No such file or directory";
+    Qemu Unrelated, "qemu-nbd: {reason}",
+        "qemu-nbd: Could not open 'disk.qcow2': No such file or directory";
+    // A module that was built for another kernel.
+    Kernel Unrelated, "could not insert {module}: Exec format error",
+        "modprobe: ERROR: could not insert 'overlay': Exec format error";
     Runc Unrelated, "Are you trying to mount a directory onto a file (or vice-versa)?",
         "error mounting \"/a\" to rootfs at \"/b\": not a directory: Are you trying to mount a directory onto a file (or vice-versa)?";
     TensorFlow Unrelated, "Could not load dynamic library '{library}'; dlerror: ",
@@ -48,15 +73,52 @@ message_table! { UNRELATED:
         "contract call failed at 0x2a: illegal instruction 0xfe";
     Program Unrelated, "Program {id} failed: illegal instruction",
         "Program 4Zx1mYb failed: illegal instruction";
-    Docker Unrelated, "failed to start daemon: {reason}",
-        "failed to start daemon: Error initializing network controller: exec: \"iptables\": executable file not found in $PATH";
+    // The rights of the container, not of the file.
+    Gosu Unrelated, "su-exec: setgroups({=id}): {reason}",
+        "su-exec: setgroups(1000): Operation not permitted";
+    Gosu Unrelated, "su-exec: setgid({=id}): {reason}",
+        "su-exec: setgid(1000): Operation not permitted";
+    Gosu Unrelated, "su-exec: setuid({=id}): {reason}",
+        "su-exec: setuid(1000): Operation not permitted";
+    // Helpers of engines.
     Podman Unrelated, "cannot set up namespace using {helper}",
         "Error: cannot set up namespace using \"newuidmap\": exec: \"newuidmap\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"apparmor_parser\": executable file not found",
+        "exec: \"apparmor_parser\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"newuidmap\": executable file not found",
+        "exec: \"newuidmap\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"newgidmap\": executable file not found",
+        "exec: \"newgidmap\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"fuse-overlayfs\": executable file not found",
+        "exec: \"fuse-overlayfs\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"slirp4netns\": executable file not found",
+        "exec: \"slirp4netns\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"conmon\": executable file not found",
+        "exec: \"conmon\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"containerd-shim-runc-v2\": executable file not found",
+        "exec: \"containerd-shim-runc-v2\": executable file not found in $PATH";
+    Program Unrelated, "exec: \"nvidia-container-runtime\": executable file not found",
+        "exec: \"nvidia-container-runtime\": executable file not found in $PATH";
+    Docker Unrelated, "failed to start daemon: {reason}",
+        "failed to start daemon: Error initializing network controller: exec: \"iptables\": executable file not found in $PATH";
     Npm Unrelated, "SKIPPING OPTIONAL DEPENDENCY: ",
         "npm WARN notsup SKIPPING OPTIONAL DEPENDENCY: Unsupported platform for fsevents@1.2.9: wanted {\"os\":\"darwin\",\"arch\":\"any\"} (current: {\"os\":\"linux\",\"arch\":\"x64\"})";
+    // yarn leaves optional packages of other platforms out.
+    Npm Unrelated, "info {=package}: The {text} is incompatible with this module",
+        "info fsevents@1.2.13: The platform \"linux\" is incompatible with this module.";
+    Npm Unrelated, "warning {=package}: The {text} is incompatible with this module",
+        "warning @next/swc-win32-x64-msvc@13.0.0: The CPU architecture \"arm64\" is incompatible with this module.";
+    Npm Unrelated, "npm warn notsup {text}",
+        "npm warn notsup Unsupported platform for fsevents@2.3.3: wanted {\"os\":\"darwin\"}";
     // The libraries of the host's driver.
     Runc Unrelated, "nvidia-container-cli: {reason}",
         "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file: no such file or directory";
+    Glibc Unrelated, "libcuda.so: cannot open shared object file",
+        "Could not load library libcudnn_cnn_infer.so.8. Error: libcuda.so: cannot open shared object file: No such file";
+    Glibc Unrelated, "libcuda.so.{#version}: cannot open shared object file",
+        "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory";
+    Glibc Unrelated, "libnvidia-{=name}: cannot open shared object file",
+        "libnvidia-ml.so.1: cannot open shared object file: No such file or directory";
     Glibc Unrelated, "failed to map segment from shared object: Cannot allocate memory",
         "error while loading shared libraries: libx.so.1: failed to map segment from shared object: Cannot allocate memory";
     Jvm Unrelated, "already loaded in another classloader",

@@ -83,6 +83,9 @@ message_table! { TABLE:
     // Python.
     Python ModuleMissing, "No module named '{=module}._{=extension}'",
         "[ERROR] Runtime.ImportModuleError: Unable to import module 'app': No module named 'pydantic_core._pydantic_core'";
+    // The directory is there, but its module is for another platform.
+    Python ModuleMissing, "cannot import name '{=name}' from '{=module}._{=extension}' (unknown location)",
+        "cannot import name 'exceptions' from 'cryptography.hazmat.bindings._rust' (unknown location)";
     // Modules of Rust or C that have the name of their package.
     Python ModuleMissing, "No module named 'rpds.rpds'",
         "[ERROR] Runtime.ImportModuleError: Unable to import module 'app': No module named 'rpds.rpds'";

@@ -122,6 +122,25 @@ message_table! { TABLE:
         "Intel oneMKL FATAL ERROR: This system does not meet the minimum requirements for use of the Intel(R) oneAPI Math Kernel Library.";
     CpuCheck CpuLevel, "both the operating system and the processor support Intel(R) {level} instructions",
         "Please verify that both the operating system and the processor support Intel(R) MOVBE, F16C, FMA, BMI, LZCNT and AVX2 instructions.";
+    // Programs that check the CPU themselves.
+    Program CpuLevel, "CPU does not support {%level}",
+        "LLModel ERROR: CPU does not support AVX";
+    Program CpuLevel, "CPU doesn't support {%level}",
+        "Error: your CPU doesn't support AVX2";
+    Program CpuLevel, "processor does not support {%level}",
+        "error: this processor does not support SSE4.2";
+    Program CpuLevel, "processor doesn't support {%level}",
+        "error: this processor doesn't support SSE4.2";
+    Program CpuLevel, "CPU with {%level} support",
+        "This version needs a CPU with AVX2 support.";
+    Program CpuLevel, "CPU lacks {%level}",
+        "fatal: the CPU lacks AVX2";
+    Program CpuLevel, "{%level} is not supported by",
+        "AVX is not supported by the cpu.";
+    Program CpuLevel, "{%level} is not supported on this",
+        "AVX2 is not supported on this CPU";
+    Program CpuLevel, "{%level} is not available on this",
+        "x86-64-v3 is not available on this machine";
     DotNet CpuLevel, "required instruction sets are not supported by the current CPU",
         "The required instruction sets are not supported by the current CPU.";
     Sharp CpuLevel, "Prebuilt binaries for {platform} require {=level} microarchitecture",
@@ -160,11 +179,11 @@ message_table! { TABLE:
         "java.lang.UnsatisfiedLinkError: /tmp/libx.so: (Possible cause: endianness mismatch)";
     Glibc LibraryForeign, "{path}: wrong ELF class: {class}",
         "error while loading shared libraries: libz.so.1: wrong ELF class: ELFCLASS32";
-    Glibc LibraryForeign, "{path}: invalid ELF header",
+    Glibc LibraryForeign, "{~path}: invalid ELF header",
         "Error: /app/node_modules/bcrypt/lib/binding/bcrypt_lib.node: invalid ELF header";
-    Glibc LibraryForeign, "{path}: ELF file data encoding not",
+    Glibc LibraryForeign, "{~path}: ELF file data encoding not",
         "error while loading shared libraries: libz.so.1: ELF file data encoding not little-endian";
-    Glibc LibraryForeign, "{path}: ELF file OS ABI invalid",
+    Glibc LibraryForeign, "{~path}: ELF file OS ABI invalid",
         "error while loading shared libraries: libz.so.1: ELF file OS ABI invalid";
     Jvm LibraryForeign, "missing compatible architecture (have '{found}', need '{node}')",
         "java.lang.UnsatisfiedLinkError: dlopen(/tmp/jna7.tmp, 0x0001): tried: '/tmp/jna7.tmp' (fat file, but missing compatible architecture (have 'i386,x86_64', need 'arm64'))";
@@ -184,21 +203,21 @@ message_table! { TABLE:
         "ld.lld: error: build/foo.o is incompatible with elf64-x86-64";
     Linker LibraryForeign, "{path} is incompatible with aarch64{=output}",
         "ld.lld: error: build/foo.o is incompatible with aarch64linux";
-    Glibc LibraryCorrupt, "{path}: object file has no loadable segments",
+    Glibc LibraryCorrupt, "{~path}: object file has no loadable segments",
         "error while loading shared libraries: libx.so.1: object file has no loadable segments";
-    Glibc LibraryCorrupt, "{path}: object file has no dynamic section",
+    Glibc LibraryCorrupt, "{~path}: object file has no dynamic section",
         "error while loading shared libraries: libx.so.1: object file has no dynamic section";
-    Glibc LibraryCorrupt, "{path}: ELF file's phentsize not the expected size",
+    Glibc LibraryCorrupt, "{~path}: ELF file's phentsize not the expected size",
         "error while loading shared libraries: libx.so.1: ELF file's phentsize not the expected size";
-    Glibc LibraryTruncated, "{path}: ELF load command past end of file",
+    Glibc LibraryTruncated, "{~path}: ELF load command past end of file",
         "ImportError: /app/_x.so: ELF load command past end of file";
-    Glibc LibraryTruncated, "{path}: cannot read file data",
+    Glibc LibraryTruncated, "{~path}: cannot read file data",
         "error while loading shared libraries: libx.so.1: cannot read file data: Input/output error";
     Glibc LibraryNotMapped, "{path}: failed to map segment from shared object",
         "java.lang.UnsatisfiedLinkError: /tmp/libnetty.so: failed to map segment from shared object: Operation not permitted";
     Glibc SymbolVersion, "{path}: ELF file ABI version invalid",
         "/app: error while loading shared libraries: libx.so.1: ELF file ABI version invalid";
-    Glibc LibraryTruncated, "{path}: file too short",
+    Glibc LibraryTruncated, "{~path}: file too short",
         "error while loading shared libraries: /usr/lib/libssl.so.3: file too short";
     Glibc StaticTls, "{path}: cannot allocate memory in static TLS block",
         "ImportError: /usr/lib/aarch64-linux-gnu/libgomp.so.1: cannot allocate memory in static TLS block";
@@ -250,7 +269,7 @@ message_table! { TABLE:
         "/app: error while loading shared libraries: /app: unexpected PLT reloc type 0x27";
     Glibc SymbolMissing, "Inconsistency detected by ld.so: ",
         "Inconsistency detected by ld.so: dl-call-libc-early-init.c: 37: _dl_call_libc_early_init: Assertion `sym != NULL' failed!";
-    Glibc SymbolMissing, "{path}: undefined symbol: {=symbol}",
+    Glibc SymbolMissing, "{~path}: undefined symbol: {=symbol}",
         "ImportError: /app/_x.cpython-312-x86_64-linux-gnu.so: undefined symbol: PyUnicode_Ready";
     Glibc LoaderMissing, "{path}ld-linux{=loader}: No such file or directory",
         "docker: error: /lib64/ld-linux-x86-64.so.2: No such file or directory";

@@ -12,6 +12,8 @@ message_table! { TABLE:
         "no match for current platform linux/arm/v7 in manifest sha256:32efb15c: not found";
     Containerd NoPlatformInIndex, "no match for platform in manifest",
         "Failed to pull image \"app:1\": rpc error: code = NotFound desc = failed to pull and unpack image \"docker.io/library/app:1\": no match for platform in manifest: not found";
+    Containerd NoPlatformInIndex, "image might be filtered out",
+        "ctr: image might be filtered out";
     Containerd NoPlatformInIndex, "no unpack platforms defined",
         "ctr: no unpack platforms defined: invalid argument";
     Containerd NoPlatformInIndex, "snapshotter {=name} does not support platform {=node} for image",

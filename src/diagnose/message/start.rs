@@ -65,9 +65,10 @@ message_table! { TABLE:
         "executable '/app' at path '\"/app\"' does not have correct permissions";
     Youki errno, "failed to execvp: {errno}",
         "ERROR libcontainer::process::init::process: failed to execvp: ENOEXEC: Exec format error";
-    Podman ProgramNotFound, "OCI runtime attempted to invoke a command that was not found",
+    // podman adds the same words to every error of the runtime about a missing file, or about missing rights.
+    Podman ProgramNotFound, "Error: OCI runtime attempted to invoke a command that was not found",
         "Error: OCI runtime attempted to invoke a command that was not found";
-    Podman NotExecutable, "OCI permission denied",
+    Podman NotExecutable, "Error: OCI permission denied",
         "Error: OCI permission denied";
     Docker NoCommand, "Error response from daemon: No command specified",
         "docker: Error response from daemon: No command specified.";

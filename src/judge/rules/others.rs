@@ -179,6 +179,16 @@ fn ends_in_cr(shebang: &Shebang) -> bool {
     shebang.argument.as_deref().unwrap_or(&shebang.interpreter).ends_with(b"\r")
 }
 
+/// Describes a file that no dynamic loader loads.
+pub fn not_a_library(kind: &FileKind) -> Option<String> {
+    match kind {
+        FileKind::Elf(_) => None,
+        FileKind::Text(TextStart::Plain) | FileKind::Config(_) | FileKind::Mentions(_) => Some("a text".to_string()),
+        FileKind::Script(_) => Some("a script".to_string()),
+        _ => not_a_program(kind),
+    }
+}
+
 /// Describes a file that no Linux kernel runs. A text without a shebang is not a fault by itself: shells run it.
 pub fn not_a_program(kind: &FileKind) -> Option<String> {
     let is = match kind {

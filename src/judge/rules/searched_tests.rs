@@ -1,7 +1,7 @@
 //! Libraries in directories that options and variables add to a process's search, and programs of environments: each
 //! fault with its healthy twin, on an image for arm64.
 
-use super::later_tests::{Library, Program, Put, findings, foreign, healthy, image, own, text};
+use super::later_tests::{Library, Link, Program, Put, findings, foreign, healthy, image, own, text};
 use crate::judge::code::Severity;
 
 /// `severity code path` of each finding above a note.
@@ -160,4 +160,14 @@ fn a_preloaded_library_that_is_absent_is_a_warning() {
     assert_eq!(found(&[], &["/app"], &[text("etc/ld.so.preload", "/opt/none.so\n")]), ["warning broken-configured "]);
     // The loader replaces $LIB.
     assert_eq!(found(&["LD_PRELOAD=/usr/$LIB/libx.so"], &["/app"], &[]), [""; 0]);
+}
+
+#[test]
+fn a_start_is_blamed_on_the_library_or_the_link_at_fault() {
+    let needing = own().interp("/lib/ld-linux-aarch64.so.1").needed("libx.so.1").build();
+    let loader = Program("lib/ld-linux-aarch64.so.1", own().soname("ld-linux-aarch64.so.1").build());
+    let puts = [loader, Program("srv/app", needing), text("usr/lib/libx.so.1", &"INPUT(-lx)\n".repeat(10))];
+    assert_eq!(found(&[], &["/srv/app"], &puts)[0], "error entrypoint-missing-library /usr/lib/libx.so.1");
+    let puts = [Link("usr/bin/tool", "/usr/bin/tool3"), Program("srv/start", b"#!/usr/bin/tool\n".to_vec())];
+    assert_eq!(found(&[], &["/srv/start"], &puts)[0], "error entrypoint-bad-script /usr/bin/tool");
 }

@@ -259,7 +259,7 @@ const AGREEMENTS: &[Agreement] = &[
         healthy: &[Link("app/bin/python", "/usr/bin/python3.11")],
         call: &["/app/bin/tool"],
         prints: "No such file or directory",
-        first: ("entrypoint-bad-script", "/app/bin/tool"),
+        first: ("entrypoint-bad-script", "/app/bin/python"),
     },
 ];
 
