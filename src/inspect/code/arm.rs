@@ -7,7 +7,7 @@ mod flags;
 
 use super::steps::{Callee, DecodedStep, InstructionFlow};
 use encodings::{Thumb, needs_of_arm, needs_of_thumb, word_at};
-use flags::{FlagSetter, Flags};
+use flags::{ArmFlags, FlagSetter};
 
 const SP: usize = 13;
 const LR: usize = 14;
@@ -59,7 +59,7 @@ pub struct ArmDecoder {
     values: [ArmValue; 16],
     /// Number of the following instructions that are in an IT block, so that a condition guards them.
     guarded: u32,
-    flags: Flags,
+    flags: ArmFlags,
 }
 
 /// The low `bits` bits of `field` as a signed number, times `unit`.
@@ -94,7 +94,7 @@ impl ArmDecoder {
     /// A call clobbers r0 to r3, r12 and lr. Source: AAPCS32, 6.1.1.
     fn forget_call(&mut self) {
         [0, 1, 2, 3, 12, LR].iter().for_each(|register: &usize| self.values[*register] = ArmValue::Unknown);
-        self.flags = Flags::Doubtful;
+        self.flags = ArmFlags::Doubtful;
     }
 
     /// The flags after an instruction that sets them.
@@ -103,11 +103,13 @@ impl ArmDecoder {
         // A CPU check compares with a number, never two values with each other.
         let is_number = |register: usize| matches!(self.values[register], ArmValue::Constant(_));
         self.flags = match setter {
-            FlagSetter::Number(rn) if !is_tainted(rn) => Flags::Word,
-            FlagSetter::Pair(rn, rm) if ![rn, rm].iter().any(|at| is_tainted(*at) || is_number(*at)) => Flags::Plain,
-            FlagSetter::Count(rn) if !is_tainted(rn) => Flags::Plain,
-            FlagSetter::FloatingPoint => Flags::Plain,
-            FlagSetter::Number(_) | FlagSetter::Pair(..) | FlagSetter::Count(_) | FlagSetter::Other => Flags::Doubtful,
+            FlagSetter::Number(rn) if !is_tainted(rn) => ArmFlags::Word,
+            FlagSetter::Pair(rn, rm) if ![rn, rm].iter().any(|at| is_tainted(*at) || is_number(*at)) => ArmFlags::Plain,
+            FlagSetter::Count(rn) if !is_tainted(rn) => ArmFlags::Plain,
+            FlagSetter::FloatingPoint => ArmFlags::Plain,
+            FlagSetter::Number(_) | FlagSetter::Pair(..) | FlagSetter::Count(_) | FlagSetter::Other => {
+                ArmFlags::Doubtful
+            }
         };
     }
 

@@ -14,15 +14,8 @@ use crate::kit::python;
 const TEST: &str = "published_packages_end_as_imgarch_predicts";
 
 /// The differences between imgarch and QEMU, with reasons: package, CPU model, reason.
-const DIFFERENCES: &[(&str, &str, &str)] = &[
-    ("workerd", "core2duo", "the search does not follow its start code to the hash table that uses POPCNT"),
-    ("litert", "Nehalem", PLUGINS),
-    ("litert", "Haswell", PLUGINS),
-    ("litert", "cortex-a53", PLUGINS),
-    ("numba", "core2duo", "not about the CPU: one of its thread pools, which it tries first, needs libtbb.so.12"),
-];
-
-const PLUGINS: &str = "imgarch also judges its plugins, which it loads only on request";
+const DIFFERENCES: &[(&str, &str, &str)] =
+    &[("workerd", "core2duo", "the search does not follow its start code to the hash table that uses POPCNT")];
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cpu.md");
 /// The line before the table, which is the rest of the document.

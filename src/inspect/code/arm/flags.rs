@@ -2,7 +2,7 @@
 
 /// The kind of instruction that set the flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Flags {
+pub enum ArmFlags {
     /// It may be a CPU check.
     #[default]
     Doubtful,
@@ -12,13 +12,13 @@ pub enum Flags {
     Word,
 }
 
-impl Flags {
+impl ArmFlags {
     /// Whether a branch on this condition may depend on a CPU check. `mi`, `pl`, `ge`, `lt`, `gt` and `le` test the sign.
     pub fn is_guard(self, condition: u32) -> bool {
         match self {
-            Flags::Doubtful => true,
-            Flags::Plain => false,
-            Flags::Word => !matches!(condition, 4 | 5 | 10..=13),
+            ArmFlags::Doubtful => true,
+            ArmFlags::Plain => false,
+            ArmFlags::Word => !matches!(condition, 4 | 5 | 10..=13),
         }
     }
 }
