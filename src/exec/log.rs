@@ -1,7 +1,9 @@
 //! The steps of a call from its first file to the program, and the facts that the model records on the way.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
+use crate::exec::launch::made::MadePaths;
 use crate::exec::{Cause, CauseKind, Errno, Outcome};
 
 /// The outcome of a call and the steps that led to it.
@@ -128,6 +130,8 @@ pub(crate) struct KnownCall {
     pub steps: Vec<OpenedFile>,
     pub says: Vec<String>,
     pub followed: Followed,
+    /// The paths that it made, if it was a script.
+    pub made: Option<Rc<MadePaths>>,
 }
 
 /// Everything that one run of the model records.
@@ -144,6 +148,8 @@ pub(crate) struct Log {
     pub visited: Vec<OpenedFile>,
     /// The cost of following scripts so far.
     pub budget: FollowBudget,
+    /// The paths that the last script made.
+    pub made: Option<Rc<MadePaths>>,
     /// The node properties that were queried.
     pub asked: Asked,
     /// Whether files are opened with CAP_DAC_OVERRIDE, regardless of the user. Set until the first program runs.

@@ -17,6 +17,7 @@ use crate::exec::loader::LoaderFamily;
 use crate::exec::log::{Link, Log, OpenedFile};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Errno, Outcome};
+use crate::image::NodeKind;
 use crate::inspect::FileKind;
 
 /// Maximum number of programs that start one another by their arguments; real chains have two or three.
@@ -246,7 +247,7 @@ impl<'a> ExecMachine<'a> {
         let path = match self.find(log, name, &walk.env) {
             Ok(path) => path,
             Err(Missing { errno: Errno::ENOENT, cause, .. })
-                if let Some(text) = self.lost_on_path(&cause, name, walk) =>
+                if let Some(text) = self.lost_on_path(&cause, name, caller, walk) =>
             {
                 let cause = Cause { text, ..cause };
                 return self.fail(log, name, (Errno::ENOENT, cause), (caller, walk), (argv, SearchResult::Not(None)));
@@ -282,12 +283,21 @@ impl<'a> ExecMachine<'a> {
     }
 
     /// Why a program that the image's PATH has is not on that of a scheduler's job. `None` if it is not so.
-    fn lost_on_path(&self, cause: &Cause, name: &str, walk: &StartWalk) -> Option<String> {
+    fn lost_on_path(&self, cause: &Cause, name: &str, caller: Caller<'_>, walk: &StartWalk) -> Option<String> {
         let image_path = walk.image_path.as_deref().filter(|_| cause.kind == CauseKind::NotInPath)?;
         let own = variable(&walk.env, "PATH").unwrap_or(DEFAULT_PATH);
         let found = image_path.split(':').map(|directory| format!("{}/{name}", directory.trim_end_matches('/')));
-        let found = found.into_iter().find(|path| self.rootfs.resolve(path).is_ok())?;
+        let on_path = found.into_iter().find(|path| self.rootfs.resolve(path).is_ok());
         let cure = "set PATH in the table, or name the program by its path";
+        let Some(found) = on_path else {
+            // The job itself, not a script that it runs, names a program of the image that no PATH has.
+            let is_job =
+                matches!(caller, Caller::Shell { label, .. } if label.starts_with('/') && label.ends_with("sh"));
+            let mut programs = self.rootfs.named(name.as_bytes()).filter(|view| view.mode & 0o111 != 0);
+            let view = programs.find(|view| is_job && view.kind == NodeKind::File && view.fact.is_some())?;
+            let path = lossy(&self.rootfs.path(view.id));
+            return Some(format!("{name} is not in PATH ({own}), but the image has {path}; {cure}"));
+        };
         Some(format!(
             "{name} is not in PATH ({own}): cron does not pass on the image's PATH, which has {found}; {cure}"
         ))

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::outcome::lossy;
+use crate::image::{NodeKind, RootFs};
+use crate::inspect::FileKind;
 
 /// Maximum number of paths that are recorded for one script.
 const MAX_MADE: usize = 256;
@@ -40,7 +41,7 @@ pub(crate) struct MakingCall<'c> {
 
 impl MadePaths {
     /// Records the effect of a command. Returns false if what it makes is not known.
-    pub(crate) fn record(&mut self, machine: &ExecMachine<'_>, call: &MakingCall<'_>) -> bool {
+    pub(crate) fn record(&mut self, rootfs: &RootFs<FileKind>, call: &MakingCall<'_>) -> bool {
         let has = |letter: char| call.options.iter().any(|word| !word.starts_with("--") && word.contains(letter));
         if self.0.len() + call.operands.len() > MAX_MADE {
             return false;
@@ -48,15 +49,15 @@ impl MadePaths {
         match call.name {
             "mkdir" => {
                 for path in call.operands {
-                    self.insert(real(machine, path), None);
+                    self.insert(real(rootfs, path), None);
                 }
             }
             "ln" | "cp" | "mv" => {
                 // `-t DIR` names the directory first.
                 let Some((target, sources)) = call.operands.split_last().filter(|_| !has('t')) else { return false };
                 let is_plain = has('T') || call.name == "ln" && has('n');
-                let is_inside = target.ends_with('/') || self.is_directory(machine, target) && !is_plain;
-                let target = real(machine, target.trim_end_matches('/'));
+                let is_inside = target.ends_with('/') || self.is_directory(rootfs, target) && !is_plain;
+                let target = real(rootfs, target.trim_end_matches('/'));
                 for source in sources {
                     let (path, is_content) = match source.strip_suffix("/.") {
                         Some(path) => (path, true),
@@ -83,27 +84,27 @@ impl MadePaths {
         }
     }
 
-    fn is_directory(&self, machine: &ExecMachine<'_>, path: &str) -> bool {
+    fn is_directory(&self, rootfs: &RootFs<FileKind>, path: &str) -> bool {
         let is_directory = |path: &str| {
-            let found = machine.rootfs.resolve(path);
-            found.is_ok_and(|id| machine.rootfs.view(id).kind == crate::image::NodeKind::Directory)
+            let found = rootfs.resolve(path);
+            found.is_ok_and(|id| rootfs.view(id).kind == NodeKind::Directory)
         };
-        let source = self.0.get(&real(machine, path.trim_end_matches('/'))).map(|made| &made.source);
+        let source = self.0.get(&real(rootfs, path.trim_end_matches('/'))).map(|made| &made.source);
         source.is_some_and(|source| source.as_deref().is_none_or(is_directory)) || is_directory(path)
     }
 
     /// Returns the file of the image that a path is a link to or a copy of.
-    pub(crate) fn source(&self, machine: &ExecMachine<'_>, path: &str) -> Option<&str> {
-        let made = self.0.get(&real(machine, path)).filter(|made| made.is_sure)?;
-        made.source.as_deref().filter(|source| machine.rootfs.resolve(source).is_ok())
+    pub(crate) fn source(&self, rootfs: &RootFs<FileKind>, path: &str) -> Option<&str> {
+        let made = self.0.get(&real(rootfs, path)).filter(|made| made.is_sure)?;
+        made.source.as_deref().filter(|source| rootfs.resolve(source).is_ok())
     }
 
     /// Returns the entries of a directory that were made, and those of the directories that were copied to it.
-    pub(crate) fn entries(&self, machine: &ExecMachine<'_>, directory: &str) -> Vec<MadeEntry> {
+    pub(crate) fn entries(&self, rootfs: &RootFs<FileKind>, directory: &str) -> Vec<MadeEntry> {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let directory = real(machine, directory.trim_end_matches('/'));
+        let directory = real(rootfs, directory.trim_end_matches('/'));
         let mut found = Vec::new();
         for (path, made) in &self.0 {
             let Some(source) = &made.source else { continue };
@@ -118,8 +119,8 @@ impl MadePaths {
             let below = directory.strip_prefix(path.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'));
             let Some(below) = below else { continue };
             let source = format!("{}{below}", source.trim_end_matches('/'));
-            let Ok(id) = machine.rootfs.resolve(&source) else { continue };
-            for child in machine.rootfs.children(id).take(MAX_MADE) {
+            let Ok(id) = rootfs.resolve(&source) else { continue };
+            for child in rootfs.children(id).take(MAX_MADE) {
                 let name = lossy(child.name);
                 found.push(MadeEntry { source: format!("{source}/{name}"), name, is_sure });
             }
@@ -140,8 +141,8 @@ impl MadePaths {
 }
 
 /// Returns a path with the links of its directory followed, as far as the image has it.
-fn real(machine: &ExecMachine<'_>, path: &str) -> String {
-    let of = |path: &str| machine.rootfs.resolve(path).ok().map(|id| lossy(&machine.rootfs.path(id)));
+fn real(rootfs: &RootFs<FileKind>, path: &str) -> String {
+    let of = |path: &str| rootfs.resolve(path).ok().map(|id| lossy(&rootfs.path(id)));
     if let Some(found) = of(path) {
         return found;
     }

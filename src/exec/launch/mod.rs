@@ -10,7 +10,7 @@ mod interpreted;
 mod interpreter;
 mod java;
 pub(crate) mod lookup;
-mod made;
+pub(crate) mod made;
 mod managers;
 mod modules;
 mod perhaps;

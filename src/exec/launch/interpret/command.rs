@@ -249,7 +249,8 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         let machine = self.machine_at(&state);
         let (Some(machine), None) = (machine, &unknown) else {
             let why = unknown.unwrap_or_else(|| format!("starts {name} in a directory that is only known at run time"));
-            if let Some(KnownCall { outcome, steps, says, followed }) = self.perhaps(&state, &argv, &sets, (line, how))
+            if let Some(KnownCall { outcome, steps, says, followed, .. }) =
+                self.perhaps(&state, &argv, &sets, (line, how))
             {
                 if how == StartKind::Exec {
                     self.end(&state, ScriptEnd::Becomes { outcome, steps, says, followed }, line);
@@ -315,6 +316,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 self.spend(START_STEPS);
                 let (steps, says) = (std::mem::take(&mut self.log.steps), std::mem::take(&mut self.log.says));
                 let before = std::mem::take(&mut self.log.followed);
+                self.log.made = None;
                 let doubts = self.log.doubts.len();
                 let file = self.made_program(&state, &name, &walk.env).unwrap_or_else(|| name.clone());
                 let outcome = machine.run_command(self.log, &file, &argv, caller, &walk);
@@ -325,12 +327,16 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                     // It is not in the image, but an earlier command may have created it.
                     self.log.doubts.truncate(doubts);
                 }
-                let known = KnownCall { outcome, steps, says, followed };
+                let known = KnownCall { outcome, steps, says, followed, made: self.log.made.take() };
                 self.log.budget.memo.insert(key, known.clone());
                 known
             }
         };
-        let KnownCall { outcome, steps, says, followed } = followed;
+        let KnownCall { outcome, steps, says, followed, made } = followed;
+        // A script that it waits for has made paths for it.
+        if let Some(made) = made {
+            state.made = made;
+        }
         if tools::adds_accounts(&name) {
             Rc::make_mut(&mut state.written).insert(PASSWD.to_string());
         }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::state::{ExitStatus, FailedStart};
 use super::text::Truth;
 use crate::exec::CauseKind;
+use crate::exec::launch::made::MadePaths;
 use crate::exec::log::{Certainty, Followed, Log, OpenedFile, Risk};
 use crate::exec::outcome::{Death, Outcome};
 
@@ -15,6 +16,7 @@ pub(super) struct Ending {
     pub weight: u64,
     pub output: Option<String>,
     pub is_open: bool,
+    pub made: Rc<MadePaths>,
     pub line: usize,
 }
 
@@ -122,6 +124,13 @@ pub(super) fn combined(log: &mut Log, endings: Vec<Ending>, path: &str) -> Optio
         0 => alive.clone(),
         _ => alive.iter().filter(|ending| ending.weight > 0).copied().collect(),
     };
+    if let Some((first, rest)) = usual.split_first() {
+        let mut made = Rc::clone(&first.made);
+        for ending in rest.iter().filter(|ending| ending.made != first.made) {
+            Rc::make_mut(&mut made).absorb(&ending.made, false);
+        }
+        log.made = Some(made);
+    }
     let becomes = |ending: &&&Ending| matches!(ending.end, ScriptEnd::Becomes { .. });
     log.has_program |=
         usual.iter().any(|ending| matches!(ending.end, ScriptEnd::Becomes { followed: Followed::Full, .. }));

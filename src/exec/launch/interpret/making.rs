@@ -47,7 +47,7 @@ impl ScriptInterpreter<'_, '_, '_> {
             operands.push(path);
         }
         let call = MakingCall { name: base, options: &options, operands: &operands };
-        Rc::make_mut(&mut state.made).record(self.machine, &call);
+        Rc::make_mut(&mut state.made).record(self.machine.rootfs, &call);
         false
     }
 
@@ -56,7 +56,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         if *state.made == MadePaths::default() {
             return None;
         }
-        let source = |path: String| state.made.source(self.machine, &path).map(str::to_string);
+        let source = |path: String| state.made.source(self.machine.rootfs, &path).map(str::to_string);
         if name.contains('/') {
             return source(self.absolute(state, name)?);
         }
@@ -80,7 +80,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         let Some(file) = self.absolute(state, file).filter(|path| !state.written.contains(path)) else { return false };
         let operands = [file, format!("/var/spool/cron/crontabs/{user}")];
         let call = MakingCall { name: "cp", options: &[], operands: &operands };
-        Rc::make_mut(&mut state.made).record(self.machine, &call)
+        Rc::make_mut(&mut state.made).record(self.machine.rootfs, &call)
     }
 
     /// The status of `command -v`, `which` and similar for a program that is not in the image.

@@ -53,7 +53,8 @@ impl ScriptInterpreter<'_, '_, '_> {
 
     pub(super) fn end(&mut self, state: &ShellState, end: ScriptEnd, line: usize) {
         let (weight, output, is_open) = (state.weight, state.output.clone(), state.is_open);
-        self.endings.push(Ending { end, weight, output, is_open, line });
+        let made = Rc::clone(&state.made);
+        self.endings.push(Ending { end, weight, output, is_open, made, line });
     }
 
     /// Ends a branch at the limit of the budget. Nothing after it is known, not even if only a subshell reached it.

@@ -38,6 +38,6 @@ impl ScriptInterpreter<'_, '_, '_> {
         let outcome = machine.may_start(self.log, &words, caller, &walk);
         let steps = std::mem::replace(&mut self.log.steps, steps);
         let says = std::mem::replace(&mut self.log.says, says);
-        Some(KnownCall { outcome: outcome?, steps, says, followed: Followed::Full })
+        Some(KnownCall { outcome: outcome?, steps, says, followed: Followed::Full, made: None })
     }
 }

@@ -50,7 +50,8 @@ fn after_script(script: &str, extra: &[(&str, u16, &str)], expected: &[&str]) {
 
 #[test]
 fn services_that_a_script_links_or_copies_are_started() {
-    let run = |text| [("etc/sv/web/run", 0o755, text)];
+    let boot = ("boot/1", 0o755, "#!/bin/sh\nmkdir -p /service\nln -sf /etc/sv/web /service/web\n");
+    let run = |text| [("etc/sv/web/run", 0o755, text), boot];
     let (good, foreign) = ("#!/bin/sh\nexec /app\n", "#!/bin/sh\nexec /foreign\n");
     let broken = ["/etc/sv/web/run:1 exit 126 foreign-architecture"];
     for script in [
@@ -59,6 +60,8 @@ fn services_that_a_script_links_or_copies_are_started() {
         "mkdir /s; for d in /etc/sv/w*; do ln -s \"$d\" /s/$(basename \"$d\"); done\nexec s6-svscan /s",
         "cp -r /etc/sv /run/scan\nexec s6-svscan /run/scan",
         "mkdir /s\ncp -r /etc/sv/. /s\nexec s6-svscan /s",
+        "/boot/1\nexec runsvdir /service",
+        "for f in /boot/*; do [ -x $f ] && $f; done\nexec runsvdir /service",
         "[ \"${WEB:-1}\" = 1 ] && mkdir /s && ln -s /etc/sv/web /s/web\nexec s6-svscan /s",
     ] {
         after_script(script, &run(good), &[]);
@@ -85,13 +88,19 @@ fn crons_jobs_have_its_path_and_their_users() {
     let job = |line: &str, expected: &[&str]| {
         let table = ("etc/cron.d/web", 0o644, &*format!("{line}\n"));
         let passwd = ("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\nweb:x:9:9::/:/bin/sh\n");
-        check(&["/usr/sbin/cron", "-f"], &[table, passwd, ("usr/sbin/tool", 0o755, "#!/bin/sh\n:\n")], expected);
+        check(
+            &["/usr/sbin/cron", "-f"],
+            &[table, passwd, ("usr/sbin/tool", 0o755, "#!/bin/sh\n:\n"), ("opt/web/server", 0o755, "#!/bin/sh\n:\n")],
+            expected,
+        );
     };
     job("@daily root /usr/sbin/tool", &[]);
     job("@daily root tool", &["/etc/cron.d/web:1 exit 127 not-in-path"]);
     job("PATH=/usr/sbin:/bin\n@daily root tool", &[]);
     job("* * * * * root PATH=/usr/sbin:$PATH; tool", &[]);
     job("@daily root none", &[]);
+    job("@daily root server", &["/etc/cron.d/web:1 exit 127 not-in-path"]);
+    job("PATH=/bin:/opt/web\n@daily root server", &[]);
     job("@daily web /usr/sbin/tool", &[]);
     job("@daily other /usr/sbin/tool", &["/etc/cron.d/web:1 exit 1 unknown-user"]);
     job("@daily /usr/sbin/tool", &["/etc/cron.d/web:1 exit 1 unknown-user"]);

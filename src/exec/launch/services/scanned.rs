@@ -19,7 +19,7 @@ const BUNDLES: &[&str] = &[S6_RC, "/etc/s6-overlay/user-bundles.d"];
 
 /// Returns the services of a scan directory.
 pub(super) fn services(machine: &ExecMachine<'_>, directory: &str, made: &MadePaths) -> Option<Vec<SupervisedService>> {
-    let made = made.entries(machine, directory);
+    let made = made.entries(machine.rootfs, directory);
     if made.is_empty() {
         machine.rootfs.resolve(directory).ok()?;
     }

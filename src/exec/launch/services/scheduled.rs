@@ -37,7 +37,7 @@ pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths)
         );
     }
     for directory in ["/etc/cron.d", "/var/spool/cron/crontabs", "/etc/crontabs"] {
-        let entries = made.entries(machine, directory).into_iter();
+        let entries = made.entries(machine.rootfs, directory).into_iter();
         tables.extend(entries.filter(|entry| entry.is_sure).map(|entry| (entry.source, directory == "/etc/cron.d")));
     }
     tables.push(("/etc/crontab".to_string(), true));
