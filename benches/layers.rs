@@ -77,6 +77,9 @@ fn main() -> io::Result<()> {
 /// Prints the processor time of each step, as a ratio to `igzip -dc` of the same layers.
 fn compare(layout: &str) -> io::Result<()> {
     let layers = layers_of(Path::new(layout))?;
+    if layers.is_empty() {
+        return Err(io::Error::other(format!("{layout}: its first manifest lists no layers")));
+    }
     let this = std::env::current_exe()?.to_string_lossy().into_owned();
     let step = |what: &str| [&[this.clone(), STEP.to_string(), what.to_string()], &layers[..]].concat();
     let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<String>>();

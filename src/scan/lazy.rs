@@ -145,7 +145,7 @@ impl LazyRead {
         let Err(problem) = self.complete_files(source, missed, depth) else { return Ok(()) };
         tracing::debug!(digest = %self.listed.descriptor.digest, why = problem.text, "the layer is read in full");
         let read = read_layer(source, &self.listed, limits, &mut counted(depth, limits)).map_err(Problem::from)?;
-        // No other image completes this layer at the same time.
+        // Another image with this layer may have done the same.
         let _ = self.whole.set(Arc::new(read.contents));
         Ok(())
     }

@@ -189,7 +189,8 @@ fn a_layer_in_plain_gzip_is_judged_through_its_soci_index() {
 #[test]
 fn a_layer_that_does_not_match_its_ztoc_is_read_in_full() {
     let directory = tempfile::tempdir().unwrap();
-    let edits: [(&str, fn(&mut ZtocWriter)); 3] = [
+    type Edit = fn(&mut ZtocWriter);
+    let edits: [(&str, Edit); 3] = [
         ("version", |ztoc| ztoc.version = "1.0"),
         ("digests", |ztoc| ztoc.digests.reverse()),
         ("windows", |ztoc| ztoc.checkpoints.iter_mut().for_each(|own| own.stored += 1)),

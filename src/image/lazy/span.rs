@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_stream_is_read_from_every_bit() {
-        let window: Vec<u8> = (0..WINDOW).map(|at| (at * at >> 7) as u8).collect();
+        let window: Vec<u8> = (0..WINDOW).map(|at| ((at * at) >> 7) as u8).collect();
         for bits in 0..8 {
             let mut writer = DeflateWriter::default();
             // The end of the previous block.

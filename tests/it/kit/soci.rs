@@ -233,7 +233,7 @@ fn entries(tar: &[u8]) -> Vec<ZtocEntry> {
             tar::EntryType::Fifo => "fifo",
             _ => "reg",
         };
-        let entry = ZtocEntry {
+        ZtocEntry {
             name: entry.path_bytes().into_owned(),
             kind,
             offset: entry.raw_file_position() as i64,
@@ -243,8 +243,7 @@ fn entries(tar: &[u8]) -> Vec<ZtocEntry> {
             uid: entry.header().uid().unwrap_or(0) as u32,
             gid: entry.header().gid().unwrap_or(0) as u32,
             records,
-        };
-        entry
+        }
     };
     archive.entries().unwrap().map(read).collect()
 }
