@@ -1,6 +1,6 @@
 //! Finds the file that a missing library is about.
 
-use crate::exec::{Link, Trace};
+use crate::exec::{CauseKind, Link, Outcome, Trace};
 use crate::image::{NodeId, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::code::Code;
@@ -11,7 +11,7 @@ use crate::judge::rules::others;
 
 /// A loader names a library by its soname. The file to replace is the one of that name that the loader skipped: one for
 /// another architecture, else one that is not a library.
-pub fn place_library(finding: &mut Finding, programs: &Programs<'_>, rootfs: &RootFs<FileKind>) {
+pub fn place_library(finding: &mut Finding, trace: &Trace, programs: &Programs<'_>, rootfs: &RootFs<FileKind>) {
     let Some(soname) = finding.path.clone().filter(|path| !path.contains('/')) else { return };
     let is_named = |program: &JudgedProgram<'_>| {
         let own = program.elf.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref());
@@ -24,7 +24,12 @@ pub fn place_library(finding: &mut Finding, programs: &Programs<'_>, rootfs: &Ro
     }
     let named = rootfs.named(soname.as_bytes());
     let files = named.filter_map(|view| rootfs.resolve(String::from_utf8_lossy(&rootfs.path(view.id)).as_ref()).ok());
-    let no_library = |id: &NodeId| rootfs.view(*id).fact.and_then(others::not_a_library);
+    // Of texts and other data, layers keep no facts.
+    let is_refused = matches!(&trace.outcome, Outcome::Fails { cause, .. } | Outcome::Dies { cause, .. } if cause.kind == CauseKind::BrokenLibrary);
+    let no_library = |id: &NodeId| match rootfs.view(*id).fact {
+        Some(fact) => others::not_a_library(fact),
+        None => is_refused.then(|| "not an ELF file".to_string()),
+    };
     if let Some((id, is)) = files.filter_map(|id| Some((id, no_library(&id)?))).next() {
         finding.path = Some(String::from_utf8_lossy(&rootfs.path(id)).into_owned());
         finding.layer = Some(rootfs.view(id).layer);

@@ -69,7 +69,7 @@ pub fn judge(case: &PlatformCase<'_>) -> Judgement {
     if let Some(trace) = &trace {
         let path = search_path(&case.call.env);
         for finding in &mut findings {
-            library::place_library(finding, &programs, case.rootfs);
+            library::place_library(finding, trace, &programs, case.rootfs);
             library::place_need(finding, (trace, &case.call.env), &libraries, &programs);
             links::explain(finding, trace, path, case.rootfs);
         }

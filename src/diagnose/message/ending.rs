@@ -159,6 +159,13 @@ message_table! { TABLE:
         "* thread #1, name = 'app', stop reason = signal SIGILL: illegal instruction";
     Program IllegalInstruction, "signal SIGILL",
         "App [api:0] exited with code [0] via signal SIGILL";
+    Program IllegalInstruction, "signal: SIGILL",
+        "Process exited with signal: SIGILL";
+    // Chromium's crash handler.
+    Program IllegalInstruction, "Received signal 4 ILL_",
+        "Received signal 4 ILL_ILLOPN 55d0c3a4b1c2";
+    Program IllegalInstruction, "signal 4: Illegal instruction",
+        "*** Signal 4: Illegal instruction ***";
     Program IllegalInstruction, "signal [SIGILL]",
         "App name:api id:0 exited with code [132] via signal [SIGILL]";
     Program IllegalInstruction, "signal: 'SIGILL'",

@@ -159,6 +159,8 @@ message_table! { TABLE:
         "Unhandled exception. System.BadImageFormatException: Bad IL format.";
     DotNet LibraryMissing, "Unable to load shared library '{path}'",
         "System.DllNotFoundException: Unable to load shared library 'libSkiaSharp' or one of its dependencies.";
+    DotNet LibraryMissing, "Unable to load DLL '{path}'",
+        "System.DllNotFoundException: Unable to load DLL 'e_sqlite3' or one of its dependencies";
     DotNet LibraryMissing, "The required library {=path} could not be found",
         "A fatal error occurred. The required library libhostfxr.so could not be found.";
     DotNet errno, "An error occurred trying to start process '{path}' with working directory '{directory}'. {errno}",
