@@ -173,11 +173,12 @@ fn of_host(name: &str, path: &str) -> Option<(Versioned, Option<String>)> {
 }
 
 /// The version of the Lua that a program contains, by the functions that it exports to modules. Each is new in its
-/// version. Source: the manuals of Lua 5.1 to 5.4, "The Application Program Interface".
+/// version. Redis contains Lua without `require`, and so without modules. Source: the manuals of Lua 5.1 to 5.4, "The
+/// Application Program Interface".
 fn embedded_lua(dynamic: &Dynamic) -> Option<&'static str> {
     let symbols = dynamic.symbols.as_ref()?;
     let has = |name: &str| symbols.defined.binary_search(&symbol_hash(name.as_bytes())).is_ok();
-    if !has("lua_pushcclosure") {
+    if !has("lua_pushcclosure") || !has("luaopen_package") {
         return None;
     }
     let newest = [("lua_newuserdatauv", "5.4"), ("lua_isinteger", "5.3"), ("lua_callk", "5.2")];
@@ -312,9 +313,11 @@ mod tests {
             let dynamic = Dynamic { symbols: Some(Box::new(symbols)), ..Dynamic::default() };
             assert_eq!(embedded_lua(&dynamic), expected, "{names:?}");
         };
-        check(&["lua_pushcclosure", "luaJIT_setmode"], Some("5.1"));
-        check(&["lua_pushcclosure", "lua_callk", "lua_isinteger", "lua_newuserdatauv"], Some("5.4"));
-        check(&["lua_pushcclosure", "lua_callk", "lua_isinteger"], Some("5.3"));
+        check(&["lua_pushcclosure", "luaopen_package", "luaJIT_setmode"], Some("5.1"));
+        check(&["lua_pushcclosure", "luaopen_table"], None);
+        let newest = ["lua_pushcclosure", "luaopen_package", "lua_callk", "lua_isinteger", "lua_newuserdatauv"];
+        check(&newest, Some("5.4"));
+        check(&newest[..4], Some("5.3"));
         check(&["lua_callk"], None);
     }
 
