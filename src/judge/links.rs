@@ -3,6 +3,7 @@
 use crate::exec::{Outcome, Trace};
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
+use crate::judge::code::Code;
 use crate::judge::finding::Finding;
 
 /// Links that are followed in one path: Linux's limit.
@@ -32,7 +33,8 @@ pub fn explain(finding: &mut Finding, trace: &Trace, path: &str, rootfs: &RootFs
         return;
     };
     finding.message = format!("{}; {}", finding.message, broken.text);
-    if let Some(link) = broken.link {
+    // A program without its loader is named itself: links of loaders belong to a C library that is not there.
+    if let Some(link) = broken.link.filter(|_| finding.code != Code::EntrypointNoLoader) {
         finding.path = Some(link);
         finding.is = "a link to a file that is not in the image".to_string();
     }
