@@ -1,4 +1,4 @@
-//! Text without a telling name that starts programs: files that scripts source, and small programs of Python, Node.js,
+//! Text that starts programs, although its name does not show it: files that scripts source, and small programs of Python, Node.js,
 //! Ruby, Perl, PHP and Lua that start another program by its path.
 
 use super::named::{self, extension};

@@ -8,7 +8,7 @@ use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::reach::{NamedWhat, ReachRoute};
 use crate::judge::files::{FileRuleInput, foreign};
 use crate::judge::finding::Finding;
-use crate::judge::rules::modules::is_plugin;
+use crate::judge::rules::modules::ModulePackages;
 use crate::platform::{Arch, CpuFeature, Fact};
 
 /// A package that is installed in several builds and prefers the one for old CPUs if it is installed.
@@ -38,7 +38,7 @@ const OWN_CHECKS: &[OwnCheck] =
     &[OwnCheck { file: "/jaxlib/cpu_feature_guard.so", arch: Arch::Amd64, feature: CpuFeature::Avx }];
 
 /// One finding for each file that a runtime's module loads and whose code needs a feature that the node's CPU lacks.
-pub fn judge(files: &FileRuleInput<'_>) -> Vec<Finding> {
+pub fn judge<'a>(files: &FileRuleInput<'a>, packages: &mut ModulePackages<'a>) -> Vec<Finding> {
     let is_searched = |program: &JudgedProgram<'_>| program.elf.code.is_some();
     if !files.programs.all.iter().any(is_searched) {
         return Vec::new();
@@ -63,7 +63,7 @@ pub fn judge(files: &FileRuleInput<'_>) -> Vec<Finding> {
                 continue;
             }
             if let Some(lacking) = lacking(needs, files.node) {
-                found.entry(&object.path).or_insert_with(|| finding(files, (&by, module), object, &lacking));
+                found.entry(&object.path).or_insert_with(|| finding(files, packages, (&by, module), object, &lacking));
             } else if is_undecided(needs, files.node) {
                 found.entry(&object.path).or_insert_with(|| undecided(files, &by, object));
             }
@@ -84,7 +84,7 @@ fn sibling(path: &str) -> Option<String> {
 
 fn chooses(files: &FileRuleInput<'_>, module: &JudgedProgram<'_>) -> bool {
     let sibling = sibling(&module.path);
-    if sibling.is_some_and(|sibling| files.programs.all.iter().any(|program| program.path == sibling)) {
+    if sibling.is_some_and(|sibling| files.rootfs.resolve(sibling).is_ok()) {
         return true;
     }
     let has = |part: &str| files.programs.all.iter().any(|program| program.path.contains(part));
@@ -121,15 +121,16 @@ fn undecided(files: &FileRuleInput<'_>, by: &str, object: &JudgedProgram<'_>) ->
     foreign(files, object, Code::ExtensionCpuLevel, message).severity(Severity::Note)
 }
 
-fn finding(
-    files: &FileRuleInput<'_>,
+fn finding<'a>(
+    files: &FileRuleInput<'a>,
+    packages: &mut ModulePackages<'a>,
     (by, module): (&str, &JudgedProgram<'_>),
     object: &JudgedProgram<'_>,
     lacking: &Lacking<'_>,
 ) -> Finding {
     let severity = match lacking.is_certain {
         // A package loads its plug-ins on request.
-        _ if is_plugin(files, module) => Severity::Note,
+        _ if packages.has_plugin(files, module) => Severity::Note,
         true => Severity::Error,
         false => Severity::Warning,
     };

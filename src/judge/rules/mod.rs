@@ -42,7 +42,7 @@ impl FileFindings {
 /// Judges the layers, and every file except those on the chain, which have the entry's own findings.
 pub fn judge(files: &FileRuleInput<'_>) -> FileFindings {
     let siblings = Siblings::from_rootfs(files.rootfs, files.programs, files.libraries, files.node.arch);
-    let mut sound = modules::SoundPackages::default();
+    let mut modules = modules::ModulePackages::default();
     let mut result = FileFindings::default();
     for program in &files.programs.all {
         if program.is_runnable() && program.fit != Fit::Foreign {
@@ -51,14 +51,16 @@ pub fn judge(files: &FileRuleInput<'_>) -> FileFindings {
         let fit = if natives::is_for_no_host(files, program) { Fit::Foreign } else { program.fit };
         match fit {
             Fit::Foreign | Fit::NoLinux => foreign::judge(files, &siblings, program, &mut result),
-            Fit::Native | Fit::Compat => result.findings.extend(natives::judge(files, &siblings, &mut sound, program)),
+            Fit::Native | Fit::Compat => {
+                result.findings.extend(natives::judge(files, &siblings, &mut modules, program))
+            }
             Fit::PerhapsCompat | Fit::Emulated => {}
         }
     }
     result.findings.extend(others::judge(files, &siblings));
     result.findings.extend(archives::judge(files));
     result.findings.extend(archived::judge(files));
-    result.findings.extend(cpu::judge(files));
+    result.findings.extend(cpu::judge(files, &mut modules));
     result.findings.extend(loaded::judge(files));
     let packages = packages::judge(files, &siblings, &result.findings);
     result.findings.extend(packages);

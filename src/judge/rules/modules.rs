@@ -1,7 +1,7 @@
 //! Modules that an installed runtime loads later. They are judged like files that are loaded at start: by missing
 //! libraries, and by symbol versions that the image's libraries lack.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
@@ -27,7 +27,7 @@ const DISTRIBUTION: &[&str] = &["/usr/lib/", "/usr/lib64/", "/usr/share/", "/usr
 const OWN: &[&str] = &["/lib-dynload/", "/erlang/lib/", "/R/library/", "/pgxs/"];
 
 /// A package whose broken modules are this many times its sound ones does not work.
-const MOST: usize = 8;
+pub const MOST: usize = 8;
 /// Libraries of hardware and of threads for which packages have one of several back ends. They try to load each.
 const BACK_ENDS: &[&str] = &[
     "libOpenCL.so",
@@ -43,34 +43,103 @@ const BACK_ENDS: &[&str] = &[
     "libze_loader.so",
 ];
 
-/// How many modules of a package can be loaded, and how many cannot.
-#[derive(Clone, Copy, Debug, Default)]
-struct ModuleCounts {
+/// The files of a package for one platform.
+#[derive(Debug, Default)]
+struct ModulePackage<'a> {
+    /// How many modules can be loaded, and how many cannot.
     sound: usize,
     broken: usize,
+    /// Whether a module that a language imports can be loaded.
+    has_import: bool,
+    /// How many files need each library.
+    needed: HashMap<&'a str, usize>,
+    /// The names of the addons of Node.js that can be loaded in this image.
+    addons: HashSet<&'a str>,
 }
 
-/// The modules of each package, by its directory and their fit; counted on first use.
-#[derive(Default)]
-pub struct SoundPackages(Option<HashMap<(String, Fit), ModuleCounts>>);
-
-impl SoundPackages {
-    /// Whether the package of a module that cannot be loaded has others that can, and not only a few.
-    fn contains(&mut self, files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
-        let Some(package) = package_directory(&program.path) else { return false };
-        let all = self.0.get_or_insert_with(|| {
-            let mut all: HashMap<_, ModuleCounts> = HashMap::new();
-            for other in files.programs.all.iter().filter(|other| is_module(other)) {
-                let Some(package) = package_directory(&other.path) else { continue };
-                let counts = all.entry((package.to_string(), other.fit)).or_default();
-                let is_sound = files.libraries.lack(other).is_none();
-                *(if is_sound { &mut counts.sound } else { &mut counts.broken }) += 1;
-            }
-            all
-        });
-        let counts = all.get(&(package.to_string(), program.fit)).copied().unwrap_or_default();
-        counts.sound > 0 && counts.broken < MOST * counts.sound
+impl ModulePackage<'_> {
+    /// Whether it has modules that can be loaded, and not only a few.
+    fn works(&self) -> bool {
+        self.sound > 0 && self.broken < MOST * self.sound
     }
+
+    fn needing(&self, library: &str) -> usize {
+        self.needed.get(library).copied().unwrap_or_default()
+    }
+}
+
+/// The packages with modules, by their directory and the fit of their files; read on first use.
+#[derive(Default)]
+pub struct ModulePackages<'a>(Option<HashMap<(&'a str, Fit), ModulePackage<'a>>>);
+
+impl<'a> ModulePackages<'a> {
+    fn package<'s>(
+        &'s mut self,
+        files: &FileRuleInput<'a>,
+        program: &'s JudgedProgram<'_>,
+    ) -> Option<&'s ModulePackage<'s>> {
+        let package = package_directory(&program.path)?;
+        let all: &'s HashMap<(&'s str, Fit), ModulePackage<'s>> = self.0.get_or_insert_with(|| read(files));
+        all.get(&(package, program.fit))
+    }
+
+    /// Whether a package has a library as a plug-in: no file of it needs the library, nothing imports it by its name, and
+    /// another module is imported and can be loaded.
+    pub fn has_plugin(&mut self, files: &FileRuleInput<'a>, program: &JudgedProgram<'_>) -> bool {
+        let soname = program.elf.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref());
+        let soname = soname.unwrap_or(program.name());
+        let package = if is_imported(program) { None } else { self.package(files, program) };
+        package.is_some_and(|package| package.needing(soname) == 0 && package.has_import)
+    }
+
+    /// Whether a package works without a module that lacks the library `name`: it is a plug-in, or the only one of
+    /// several back ends that needs the library. Seen with openvino, whose plug-in for GPUs needs libOpenCL.so.1, and
+    /// with numba, which tries three thread pools.
+    fn does_without(&mut self, files: &FileRuleInput<'a>, program: &JudgedProgram<'_>, name: &str) -> bool {
+        let needs = |library: &str| {
+            program.elf.dynamic.as_ref().is_some_and(|dynamic| dynamic.needed.iter().any(|needed| needed == library))
+        };
+        let is_back_end = |package: &ModulePackage<'_>| {
+            BACK_ENDS.iter().any(|start| name.starts_with(start))
+                && needs(name)
+                && package.needing(name) == 1
+                && package.has_import
+        };
+        // If nearly all of a package is broken, its plug-ins are no exceptions.
+        let works = self.package(files, program).is_some_and(ModulePackage::works);
+        works && (self.has_plugin(files, program) || self.package(files, program).is_some_and(is_back_end))
+    }
+
+    /// Whether a package has several builds of an addon, another of which can be loaded: zeromq 6 has one for each C
+    /// library and version of Node.js, and tries them.
+    fn has_another_build(&mut self, files: &FileRuleInput<'a>, program: &JudgedProgram<'_>) -> bool {
+        program.path.ends_with(".node")
+            && self.package(files, program).is_some_and(|package| package.addons.contains(program.name()))
+    }
+}
+
+fn read<'a>(files: &FileRuleInput<'a>) -> HashMap<(&'a str, Fit), ModulePackage<'a>> {
+    let mut all: HashMap<_, ModulePackage<'a>> = HashMap::new();
+    for program in &files.programs.all {
+        let Some(directory) = package_directory(&program.path) else { continue };
+        let package = all.entry((directory, program.fit)).or_default();
+        for library in program.elf.dynamic.iter().flat_map(|dynamic| &dynamic.needed) {
+            *package.needed.entry(library).or_default() += 1;
+        }
+        if !is_module(program) {
+            continue;
+        }
+        if files.libraries.lack(program).is_some() {
+            package.broken += 1;
+            continue;
+        }
+        package.sound += 1;
+        package.has_import |= is_imported(program);
+        if program.path.ends_with(".node") && fits_libc(program, &files.programs.libcs) {
+            package.addons.insert(program.name());
+        }
+    }
+    all
 }
 
 fn is_module(program: &JudgedProgram<'_>) -> bool {
@@ -82,59 +151,10 @@ fn is_imported(program: &JudgedProgram<'_>) -> bool {
     is_module(program) && !program.name().starts_with("lib")
 }
 
-/// The other files of the program's package for its platform.
-fn others<'f>(
-    files: &'f FileRuleInput<'_>,
-    program: &'f JudgedProgram<'_>,
-) -> impl Iterator<Item = &'f JudgedProgram<'f>> {
-    let package = package_directory(&program.path);
-    let is_other = move |other: &&JudgedProgram<'_>| {
-        other.id != program.id && other.fit == program.fit && package_directory(&other.path) == package
-    };
-    files.programs.all.iter().filter(move |_| package.is_some()).filter(is_other)
-}
-
-fn needs(program: &JudgedProgram<'_>, library: &str) -> bool {
-    program.elf.dynamic.as_ref().is_some_and(|dynamic| dynamic.needed.iter().any(|needed| needed == library))
-}
-
-/// Whether a package has a library as a plug-in: no file of it needs the library, nothing imports it by its name, and
-/// another module is imported and can be loaded.
-pub fn is_plugin(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
-    let soname = program.elf.dynamic.as_ref().and_then(|dynamic| dynamic.soname.as_deref()).unwrap_or(program.name());
-    !is_imported(program)
-        && !others(files, program).any(|other| needs(other, soname))
-        && others(files, program).any(|other| is_imported(other) && files.libraries.lack(other).is_none())
-}
-
-/// Whether a package has several builds of an addon, another of which can be loaded: zeromq 6 has one for each C library
-/// and version of Node.js, and tries them.
-fn has_another_build(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
-    let is_build = |other: &JudgedProgram<'_>| {
-        other.name() == program.name()
-            && fits_libc(other, &files.programs.libcs)
-            && files.libraries.lack(other).is_none()
-    };
-    program.path.ends_with(".node") && others(files, program).any(is_build)
-}
-
-/// Whether the package works without a module that lacks the library `name`: it is a plug-in, or the only one of
-/// several back ends that needs the library. Seen with openvino, whose plug-in for GPUs needs libOpenCL.so.1, and with
-/// numba, which tries three thread pools.
-fn is_optional(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, name: &str) -> bool {
-    let is_back_end = || {
-        BACK_ENDS.iter().any(|start| name.starts_with(start))
-            && needs(program, name)
-            && !others(files, program).any(|other| needs(other, name))
-            && others(files, program).any(|other| is_imported(other) && files.libraries.lack(other).is_none())
-    };
-    is_plugin(files, program) || is_back_end()
-}
-
 /// The finding on a module of `runtime`, if it cannot be loaded.
-pub fn judge(
-    files: &FileRuleInput<'_>,
-    sound: &mut SoundPackages,
+pub fn judge<'a>(
+    files: &FileRuleInput<'a>,
+    packages: &mut ModulePackages<'a>,
     program: &JudgedProgram<'_>,
     runtime: RuntimeKind,
 ) -> Option<Finding> {
@@ -143,8 +163,8 @@ pub fn judge(
         Lack::Library { name, .. } if !is_vendored(name) => Some(name.as_str()),
         Lack::Library { .. } | Lack::Unsearched { .. } | Lack::Version { .. } => None,
     };
-    let severity = match severity(files, sound, program, runtime, missing) {
-        Severity::Warning if has_another_build(files, program) => Severity::Note,
+    let severity = match severity(files, packages, program, runtime, missing) {
+        Severity::Warning if packages.has_another_build(files, program) => Severity::Note,
         other => other,
     };
     let severity = match lack {
@@ -255,9 +275,9 @@ fn is_vendored(name: &str) -> bool {
     })
 }
 
-fn severity(
-    files: &FileRuleInput<'_>,
-    sound: &mut SoundPackages,
+fn severity<'a>(
+    files: &FileRuleInput<'a>,
+    packages: &mut ModulePackages<'a>,
     program: &JudgedProgram<'_>,
     runtime: RuntimeKind,
     missing: Option<&str>,
@@ -271,9 +291,13 @@ fn severity(
         ModuleOwner::Distribution => Severity::Note,
         // A plug-in is only loaded if its dependencies are installed.
         ModuleOwner::Application if program.path.contains("/plugins/") => Severity::Note,
-        ModuleOwner::Application if missing.is_some_and(|name| is_optional(files, program, name)) => Severity::Note,
+        ModuleOwner::Application if missing.is_some_and(|name| packages.does_without(files, program, name)) => {
+            Severity::Note
+        }
         // Other modules of the package load: it may work without this one.
-        ModuleOwner::Application if sound.contains(files, program) => Severity::Warning,
+        ModuleOwner::Application if packages.package(files, program).is_some_and(ModulePackage::works) => {
+            Severity::Warning
+        }
         ModuleOwner::Application => Severity::Error,
     }
 }

@@ -15,7 +15,7 @@ use crate::judge::facts::tokens::Libc;
 use crate::judge::facts::{purpose, tokens};
 use crate::judge::files::{FileRuleInput, foreign, suspect};
 use crate::judge::finding::Finding;
-use crate::judge::rules::modules::{self, SoundPackages};
+use crate::judge::rules::modules::{self, ModulePackages};
 use crate::judge::rules::{prebuilds, versions};
 
 /// The program in which Playwright for Python runs. Source: `playwright/_impl/_driver.py`.
@@ -26,10 +26,10 @@ pub const PYTHON_HINT: &str =
     "install the package with the Python that the final stage has, or use one version of Python in all stages";
 
 /// The finding on a program or module of this architecture, if there is one.
-pub fn judge(
-    files: &FileRuleInput<'_>,
+pub fn judge<'a>(
+    files: &FileRuleInput<'a>,
     siblings: &Siblings,
-    sound: &mut SoundPackages,
+    packages: &mut ModulePackages<'a>,
     program: &JudgedProgram<'_>,
 ) -> Option<Finding> {
     if !program.is_runnable() || files.is_reported(&program.path) || files.reach.is_chain(&program.path) {
@@ -46,7 +46,7 @@ pub fn judge(
                 // Builds for another C library are often next to the one for this image's.
                 let is_spare = !fits_libc(program, &files.programs.libcs) && siblings.serve(&program.path);
                 let is_spare = is_spare || siblings.has_engine(&program.path);
-                modules::judge(files, sound, program, runtime).filter(|_| is_module(program) && !is_spare)
+                modules::judge(files, packages, program, runtime).filter(|_| is_module(program) && !is_spare)
             })
             .or_else(|| started(files, program, &route)),
         ReachRoute::Package => libc(files, siblings, program).or_else(|| suffix(files, program)),
@@ -54,7 +54,7 @@ pub fn judge(
             let module = || {
                 let (runtime, _) = files.reach.module_of(&program.path).filter(|(_, is_installed)| *is_installed)?;
                 let version = versions::judge(files, program, runtime);
-                version.or_else(|| modules::judge(files, sound, program, runtime))
+                version.or_else(|| modules::judge(files, packages, program, runtime))
             };
             let library = || named_library(files, program, by, *what);
             libc(files, siblings, program).or_else(module).or_else(library)

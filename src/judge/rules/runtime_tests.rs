@@ -5,6 +5,7 @@ use super::later_tests::{Link, Module, Program, Put, findings, found, found_with
 use crate::inspect::ModuleInterface::{Node, Php, Postgres};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::judge::code::Severity;
+use crate::judge::rules::modules::MOST;
 
 fn leak(text: String) -> &'static str {
     Box::leak(text.into_boxed_str())
@@ -257,4 +258,6 @@ fn a_package_works_without_its_plugins_and_spare_back_ends() {
     let names = ["A", "B", "C", "D", "E", "F", "G", "H"].map(|name| format!("PyQt6/Qt{name}.abi3.so"));
     let qt = names.iter().map(|name| at(name, &["libglib-2.0.so.0"])).chain([at("PyQt6/sip.so", &[])]);
     assert!(found(&qt.collect::<Vec<_>>()).iter().all(|found| found.starts_with("error ")));
+    let libraries = (0..MOST).map(|number| at(&format!("openvino/libs/libreader{number}.so"), &["libprotobuf.so.32"]));
+    assert_eq!(found(&libraries.chain([module()]).collect::<Vec<_>>()).len(), MOST);
 }
