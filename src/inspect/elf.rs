@@ -52,9 +52,6 @@ const PROPERTY_LIMIT: u64 = 1024;
 const UNLOADED_HEAD: u64 = 256 << 10;
 const UNLOADED_TAIL: u64 = 1 << 20;
 
-/// Start of the path of a library in an archive.
-pub const MEMBER: &[u8] = b"!/";
-
 const PF_X: u32 = 1;
 const PF_W: u32 = 2;
 const EM_ARM: u16 = 40;
@@ -72,16 +69,33 @@ struct ElfStart {
     ctx: Ctx,
 }
 
+/// Where a file is: in a tree, or in an archive, from which a runtime loads libraries only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Tree,
+    Archive,
+}
+
 /// Reads the ELF file at the start of `window`.
 pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
+    inspect_at(Place::Tree, path, window)
+}
+
+/// Like [`inspect`], for a library that is the member `name` of an archive.
+pub fn inspect_member(name: &[u8], window: &mut Window<'_>) -> Elf {
+    inspect_at(Place::Archive, name, window)
+}
+
+fn inspect_at(place: Place, path: &[u8], window: &mut Window<'_>) -> Elf {
     let start = ElfStart::new(window.head());
     let segments = program_headers(&start, window);
     let is_program = matches!(start.header.e_type, ET_EXEC | ET_DYN);
     let mut isa = IsaNotes::default();
     let (mut dynamic, mut go, mut is_debug_only, mut interface) = (None, None, false, None);
+    let may_be_loader = place == Place::Tree && is_loader_path(path) && window.size() <= LOADER_LIMIT;
     if is_program {
         interface::want(path, window);
-        if is_loader_path(path) && window.size() <= LOADER_LIMIT {
+        if may_be_loader {
             window.want(0, window.size());
         }
         (dynamic, go) = read_segments(&start, &segments, window);
@@ -92,9 +106,9 @@ pub fn inspect(path: &[u8], window: &mut Window<'_>) -> Elf {
     }
     let has_interp = segments.iter().any(|segment| segment.p_type == PT_INTERP);
     let dynamic = dynamic.map(|table| {
-        let is_module = path.ends_with(b".node") || path.starts_with(MEMBER);
+        let is_module = place == Place::Archive || path.ends_with(b".node");
         let mut dynamic = table.resolve(start.ctx, window, has_interp, is_module);
-        if is_loader_path(path) && window.size() <= LOADER_LIMIT {
+        if may_be_loader {
             dynamic.directories = loader_directories(window.head()).map(Box::new);
         }
         Box::new(dynamic)

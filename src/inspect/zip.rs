@@ -209,8 +209,7 @@ impl<'b> ZipReader<'b> {
             self.libraries += 1;
             let mut whole = BufReader::new(peek.chain(rest));
             let mut window = Window::open(&mut whole, UNKNOWN_SIZE, &mut self.buffers, HEAD_BYTES);
-            let path = [elf::MEMBER, name.as_bytes()].concat();
-            let elf = elf::inspect(&path, &mut window);
+            let elf = elf::inspect_member(name.as_bytes(), &mut window);
             *library = (!window.has_failed()).then(|| Box::new(elf));
         }
         self.zip.natives.push((name, native));

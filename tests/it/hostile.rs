@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use imgarch::oci::Digest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::kit::elf::ElfBuilder;
 use crate::kit::registry::{FakeRegistry, Fault};
-use crate::kit::small::{Small, said, write_layout};
+use crate::kit::small::{LayoutWriter, Small, TAR_GZIP, said, write_layout};
 use crate::kit::soci::{ZtocEntry, ZtocWriter, compress};
 
 /// Seconds of CPU time. Debug builds are several times slower.
@@ -53,24 +53,17 @@ fn gzip(write: impl FnOnce(&mut dyn Write)) -> Vec<u8> {
 
 /// A layout of one layer, whose descriptor states `size`.
 fn layout_of(directory: &Path, layer: &[u8], size: u64) {
-    let blobs = directory.join("blobs/sha256");
-    fs::create_dir_all(&blobs).unwrap();
-    let put = |media_type: &str, bytes: &[u8]| {
-        let digest = Digest::from_bytes(bytes);
-        fs::write(blobs.join(digest.hex()), bytes).unwrap();
-        json!({"mediaType": media_type, "digest": digest.as_str(), "size": bytes.len()})
-    };
-    let rootfs = json!({"type": "layers", "diff_ids": [Digest::from_bytes(b"unknown").as_str()]});
-    let config = json!({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/app"]}, "rootfs": rootfs});
-    let mut layer = put("application/vnd.oci.image.layer.v1.tar+gzip", layer);
+    let layout = LayoutWriter::new(directory);
+    let mut layer = layout.put(TAR_GZIP, layer);
     layer["size"] = json!(size);
-    let manifest_type = "application/vnd.oci.image.manifest.v1+json";
-    let config = put("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
-    let manifest = json!({"schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": [layer]});
-    let manifest = put(manifest_type, manifest.to_string().as_bytes());
-    let index = json!({"schemaVersion": 2, "manifests": [manifest]});
-    fs::write(directory.join("index.json"), index.to_string()).unwrap();
-    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    let config = layout.config("amd64", config_of(b"unknown"));
+    layout.finish(vec![layout.manifest(config, vec![layer], Value::Null)]);
+}
+
+/// The fields of a config that starts /app from one layer.
+fn config_of(tar: &[u8]) -> Value {
+    let rootfs = json!({"type": "layers", "diff_ids": [Digest::from_bytes(tar).as_str()]});
+    json!({"config": {"Cmd": ["/app"]}, "rootfs": rootfs})
 }
 
 #[test]
@@ -138,29 +131,15 @@ fn hostile_layers_end_at_a_named_limit() {
 
 /// A layout of one image whose SOCI index has this ztoc for its layer of `stored` bytes.
 fn layout_with_ztoc(directory: &Path, tar: &[u8], stored: &[u8], ztoc: &[u8]) {
-    let blobs = directory.join("blobs/sha256");
-    fs::create_dir_all(&blobs).unwrap();
-    let put = |media_type: &str, bytes: &[u8]| {
-        let digest = Digest::from_bytes(bytes);
-        fs::write(blobs.join(digest.hex()), bytes).unwrap();
-        json!({"mediaType": media_type, "digest": digest.as_str(), "size": bytes.len()})
-    };
-    let (manifest_type, soci_type) =
-        ("application/vnd.oci.image.manifest.v1+json", "application/vnd.amazon.soci.index.v2+json");
-    let layer = put("application/vnd.oci.image.layer.v1.tar+gzip", stored);
-    let mut entry = put("application/octet-stream", ztoc);
+    let layout = LayoutWriter::new(directory);
+    let layer = layout.put(TAR_GZIP, stored);
+    let mut entry = layout.put("application/octet-stream", ztoc);
     entry["annotations"] = json!({"com.amazon.soci.image-layer-digest": layer["digest"]});
-    let soci = json!({"schemaVersion": 2, "config": put(soci_type, b"{}"), "layers": [entry]});
-    let soci = put(manifest_type, soci.to_string().as_bytes());
-    let rootfs = json!({"type": "layers", "diff_ids": [Digest::from_bytes(tar).as_str()]});
-    let config = json!({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/app"]}, "rootfs": rootfs});
-    let config = put("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
+    let soci_config = layout.put("application/vnd.amazon.soci.index.v2+json", b"{}");
+    let soci = layout.manifest(soci_config, vec![entry], Value::Null);
     let annotations = json!({"com.amazon.soci.index-digest": soci["digest"]});
-    let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer], "annotations": annotations});
-    let manifest = put(manifest_type, manifest.to_string().as_bytes());
-    let index = json!({"schemaVersion": 2, "manifests": [manifest, soci]});
-    fs::write(directory.join("index.json"), index.to_string()).unwrap();
-    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    let config = layout.config("amd64", config_of(tar));
+    layout.finish(vec![layout.manifest(config, vec![layer], annotations), soci]);
 }
 
 #[test]

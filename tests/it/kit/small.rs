@@ -43,41 +43,71 @@ impl Small {
     }
 }
 
+/// An OCI layout that is being written: blobs first, then the index.
+pub struct LayoutWriter<'d>(&'d Path);
+
+impl<'d> LayoutWriter<'d> {
+    pub fn new(directory: &'d Path) -> LayoutWriter<'d> {
+        fs::create_dir_all(directory.join("blobs/sha256")).unwrap();
+        LayoutWriter(directory)
+    }
+
+    /// Writes a blob, and returns its descriptor.
+    pub fn put(&self, media_type: &str, bytes: &[u8]) -> Value {
+        let digest = Digest::from_bytes(bytes);
+        fs::write(self.0.join("blobs/sha256").join(digest.hex()), bytes).unwrap();
+        json!({"mediaType": media_type, "digest": digest.as_str(), "size": bytes.len()})
+    }
+
+    /// Writes a config of linux/`architecture`. `fields` are its other fields.
+    pub fn config(&self, architecture: &str, fields: Value) -> Value {
+        let mut config = json!({"architecture": architecture, "os": "linux"});
+        config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        self.put("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes())
+    }
+
+    /// Writes a manifest. `annotations` may be null.
+    pub fn manifest(&self, config: Value, layers: Vec<Value>, annotations: Value) -> Value {
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST,
+            "config": config, "layers": layers, "annotations": annotations,
+        });
+        self.put(MANIFEST, manifest.to_string().as_bytes())
+    }
+
+    /// Writes the index, which ends the layout.
+    pub fn finish(&self, manifests: Vec<Value>) {
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests});
+        fs::write(self.0.join("index.json"), index.to_string()).unwrap();
+        fs::write(self.0.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    }
+}
+
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
+pub const TAR_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
 /// Writes images as one index to an OCI layout.
 pub fn write_layout(directory: &Path, images: &[Small]) {
-    let blobs = directory.join("blobs/sha256");
-    fs::create_dir_all(&blobs).unwrap();
-    let put = |media_type: &str, bytes: &[u8]| {
-        let digest = Digest::from_bytes(bytes);
-        fs::write(blobs.join(digest.hex()), bytes).unwrap();
-        json!({"mediaType": media_type, "digest": digest.as_str(), "size": bytes.len()})
-    };
-    let mut manifests: Vec<Value> = Vec::new();
-    for image in images {
+    let layout = LayoutWriter::new(directory);
+    let written = images.iter().map(|image| {
         let layer = image.layer();
         let entrypoint: Vec<&str> = [image.entrypoint].into_iter().filter(|word| !word.is_empty()).collect();
-        let config = json!({
-            "architecture": image.architecture, "os": "linux",
+        let fields = json!({
             "config": {"Entrypoint": entrypoint},
             "rootfs": {"type": "layers", "diff_ids": [Digest::from_bytes(&layer).as_str()]},
             "history": [{"created_by": image.created_by}],
         });
-        let manifest = json!({
-            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": put("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes()),
-            "layers": [put("application/vnd.oci.image.layer.v1.tar", &layer)],
-        });
-        let mut entry = put("application/vnd.oci.image.manifest.v1+json", manifest.to_string().as_bytes());
+        let config = layout.config(image.architecture, fields);
+        let mut entry = layout.manifest(config, vec![layout.put(TAR, &layer)], Value::Null);
         entry["platform"] = json!({"os": "linux", "architecture": image.architecture});
-        manifests.push(entry);
-    }
-    let index_type = "application/vnd.oci.image.index.v1+json";
-    let index = json!({"schemaVersion": 2, "mediaType": index_type, "manifests": manifests});
-    let mut entry = put(index_type, index.to_string().as_bytes());
+        entry
+    });
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": written.collect::<Vec<_>>()});
+    let mut entry = layout.put(INDEX, index.to_string().as_bytes());
     entry["annotations"] = json!({"org.opencontainers.image.ref.name": "v1"});
-    let top = json!({"schemaVersion": 2, "mediaType": index_type, "manifests": [entry]});
-    fs::write(directory.join("index.json"), top.to_string()).unwrap();
-    fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    layout.finish(vec![entry]);
 }
 
 /// Runs the built binary in `directory`, with only `env` as its environment.

@@ -26,7 +26,7 @@ mod text;
 mod tools;
 mod unknown;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::exec::kernel::access::{self, Who};
@@ -41,7 +41,7 @@ pub(crate) use text::HOLE as UNKNOWN_TEXT;
 
 use ending::Ending;
 pub(crate) use files::kept_text;
-use state::{ExitStatus, ScriptFlow, ShellState, ShellValue, Var, WHOLE};
+use state::{ShellState, ShellValue, Var};
 use text::{HOLE, Truth};
 pub(crate) use text::{clean, is_known};
 pub(crate) use tools::is_harmless;
@@ -157,28 +157,12 @@ impl ExecMachine<'_> {
             vars: Rc::new(vars),
             zero: call.arguments.first().map_or("", String::as_str).into(),
             args: Rc::new(args),
-            functions: Rc::new(BTreeMap::new()),
             cwd: Some(String::from_utf8_lossy(&self.cwd.path(self.rootfs)).as_ref().into()),
-            pushed: Rc::default(),
             ends_on_error: call.ends_on_error,
             is_open: walk.is_open,
-            has_unknown_commands: false,
-            has_unknown_variables: false,
-            survives_exec: false,
-            aliases: Rc::default(),
             expands_aliases: !call.kind.is_bash(),
-            globs_to_nothing: false,
-            ignores_case: false,
-            written: Rc::new(BTreeSet::new()),
             made: Rc::clone(&walk.made),
-            status: ExitStatus::from_truth(Truth::Yes),
-            flow: ScriptFlow::Next,
-            output: None,
-            input: None,
-            background: None,
-            trouble: None,
-            locals: Vec::new(),
-            weight: WHOLE,
+            ..ShellState::default()
         }
     }
 }

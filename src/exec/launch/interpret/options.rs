@@ -3,9 +3,6 @@
 use super::state::{ExitStatus, ShellState};
 use super::text::{self, HOLE, MANY, Truth};
 
-/// Stands for the position in a word of several options. No script can name it.
-const OFFSET: &str = "OPTIND of one word";
-
 /// Runs `getopts OPTIONS NAME [WORD...]`.
 pub(super) fn getopts(state: &mut ShellState, words: &[String]) {
     let [options, name, own @ ..] = words else {
@@ -21,7 +18,7 @@ pub(super) fn getopts(state: &mut ShellState, words: &[String]) {
         return;
     };
     state.set_text("OPTIND", found.index.to_string());
-    state.set_text(OFFSET, found.offset.to_string());
+    state.option_offset = Some(found.offset);
     state.set_text(name, found.letter.unwrap_or('?').to_string());
     match found.value {
         Some(value) => state.set_text("OPTARG", value),
@@ -33,7 +30,7 @@ pub(super) fn getopts(state: &mut ShellState, words: &[String]) {
 struct NextOption {
     letter: Option<char>,
     value: Option<String>,
-    /// The values of OPTIND and of the position in its word.
+    /// The values of OPTIND and of [`ShellState::option_offset`].
     index: usize,
     offset: usize,
     is_end: bool,
@@ -41,12 +38,12 @@ struct NextOption {
 
 /// `None` if the arguments are not known.
 fn next_option(state: &ShellState, options: &str, args: &[String]) -> Option<NextOption> {
-    let number = |name: &str| match state.var(name).and_then(|var| var.value.as_ref()) {
-        Some(super::ShellValue::Text(text)) => text::plain(text).parse::<usize>().ok().filter(|number| *number > 0),
-        Some(super::ShellValue::List(_) | super::ShellValue::Map(_)) => None,
-        None => Some(1),
+    let index = match state.var("OPTIND").and_then(|var| var.value.as_ref()) {
+        Some(super::ShellValue::Text(text)) => text::plain(text).parse::<usize>().ok().filter(|index| *index > 0)?,
+        Some(super::ShellValue::List(_) | super::ShellValue::Map(_)) => return None,
+        None => 1,
     };
-    let (index, offset) = (number("OPTIND")?, number(OFFSET)?);
+    let offset = state.option_offset?;
     let is_certain = |word: &&String| text::is_known(word) && !text::is_soft(word) && !word.starts_with(MANY);
     let end = |index| NextOption { letter: None, value: None, index, offset: 1, is_end: true };
     let Some(word) = args.get(index - 1) else { return Some(end(index)) };

@@ -51,6 +51,8 @@ pub struct ShellState {
     pub output: Option<String>,
     /// The lines that `read` has not read yet. `None` if not known.
     pub input: Option<Rc<Vec<String>>>,
+    /// Where `getopts` is in a word of several options: the character that it reads next. `None` if not known.
+    pub option_offset: Option<usize>,
     /// The failure of a background job.
     pub background: Option<Rc<FailedStart>>,
     /// The program whose failure leads to this branch.
@@ -58,6 +60,40 @@ pub struct ShellState {
     /// The earlier values of the running functions' local variables, one frame for each function.
     pub locals: Vec<Vec<(String, Option<Var>)>>,
     pub weight: u64,
+}
+
+impl Default for ShellState {
+    /// A shell without variables and arguments, before its first command.
+    fn default() -> ShellState {
+        ShellState {
+            vars: Rc::default(),
+            zero: "sh".into(),
+            args: Rc::default(),
+            functions: Rc::default(),
+            cwd: None,
+            pushed: Rc::default(),
+            ends_on_error: false,
+            is_open: false,
+            has_unknown_commands: false,
+            has_unknown_variables: false,
+            survives_exec: false,
+            aliases: Rc::default(),
+            expands_aliases: false,
+            globs_to_nothing: false,
+            ignores_case: false,
+            written: Rc::default(),
+            made: Rc::default(),
+            status: ExitStatus::from_truth(Truth::Yes),
+            flow: ScriptFlow::Next,
+            output: None,
+            input: None,
+            option_offset: Some(1),
+            background: None,
+            trouble: None,
+            locals: Vec::new(),
+            weight: WHOLE,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -303,6 +339,9 @@ impl ShellState {
         }
         if self.input != other.input {
             self.input = None;
+        }
+        if self.option_offset != other.option_offset && !is_rare {
+            self.option_offset = None;
         }
         self.background = self.background.take().or_else(|| other.background.clone());
     }

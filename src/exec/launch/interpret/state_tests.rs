@@ -7,30 +7,10 @@ fn state(vars: &[(&str, &str, bool)]) -> ShellState {
     };
     ShellState {
         vars: Rc::new(vars.iter().map(var).collect()),
-        zero: "sh".into(),
         args: Rc::new(vec!["a".to_string(), "b".to_string()]),
-        functions: Rc::new(BTreeMap::new()),
         cwd: Some("/srv".into()),
-        pushed: Rc::default(),
-        ends_on_error: false,
-        is_open: false,
-        has_unknown_commands: false,
-        has_unknown_variables: false,
-        survives_exec: false,
-        aliases: Rc::default(),
-        expands_aliases: false,
-        globs_to_nothing: false,
-        ignores_case: false,
-        written: Rc::new(BTreeSet::new()),
-        made: Rc::default(),
-        status: ExitStatus::from_truth(Truth::Yes),
-        flow: ScriptFlow::Next,
-        output: None,
-        input: None,
-        background: None,
-        trouble: None,
-        locals: Vec::new(),
         weight: WHOLE / 2,
+        ..ShellState::default()
     }
 }
 
