@@ -1,6 +1,7 @@
 //! Detects a layer's compression from its first bytes, never from its media type.
 
 use crate::image::error::LayerError;
+use crate::source::tar::header::is_checksum_right;
 
 /// How a layer's tar is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,5 +34,5 @@ impl Compression {
 /// Whether this may be the first block of a tar.
 pub fn looks_like_tar(start: &[u8]) -> bool {
     let Some(block) = start.get(..MAGIC_BYTES) else { return false };
-    block.iter().all(|byte| *byte == 0) || &block[257..262] == b"ustar" || crate::image::tar::is_checksum_right(block)
+    block.iter().all(|byte| *byte == 0) || &block[257..262] == b"ustar" || is_checksum_right(block)
 }

@@ -14,7 +14,6 @@ use crate::image::limits::Limits;
 use crate::image::note::LayerNote;
 use crate::platform::FileCapabilities;
 use crate::source::tar::header::BLOCK;
-pub use crate::source::tar::header::is_checksum_right;
 use crate::source::tar::pax::MapPlace;
 
 pub use blocks::{Blocks, TarEnd, TarMember, padding};
