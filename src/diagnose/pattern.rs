@@ -66,11 +66,11 @@ impl HoleKind {
             HoleKind::Any => !text.is_empty(),
             HoleKind::Number => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
             HoleKind::File => {
-                let path = text.trim_start_matches(|c: char| QUOTES.contains(c));
+                let path = text.trim_start_matches(is_quote);
                 path.starts_with('/') || path.starts_with("./") || path.starts_with("../")
             }
             HoleKind::Word => !text.is_empty() && !text.contains(char::is_whitespace),
-            HoleKind::Loaded => is_loaded(text.trim_matches(|c: char| QUOTES.contains(c))),
+            HoleKind::Loaded => is_loaded(text.trim_matches(is_quote)),
             HoleKind::CpuFeature => is_cpu_feature(text),
         }
     }
@@ -133,7 +133,7 @@ fn is_cpu_feature(text: &str) -> bool {
         "sve2",
         "vfpv3",
     ];
-    let text = text.trim_matches(|c: char| QUOTES.contains(c) || c == '.').to_ascii_lowercase();
+    let text = text.trim_matches(|c: char| is_quote(c) || c == '.').to_ascii_lowercase();
     let is_short = !text.contains(char::is_whitespace);
     is_short
         && (FEATURES.contains(&text.as_str())
@@ -143,8 +143,10 @@ fn is_cpu_feature(text: &str) -> bool {
 /// Text after the end of a JSON string. A last hole does not match beyond it.
 const STRING_ENDS: &[&str] = &["\",\"", "\", \"", "\"}"];
 
-/// Quotes of all languages that occur around names. A quote of a Windows code page is decoded as U+FFFD.
-pub const QUOTES: &str = "\"'`‘’“”«»„「」\u{fffd}";
+/// Whether this is a quote around names, in any language. A quote of a Windows code page is decoded as U+FFFD.
+pub fn is_quote(c: char) -> bool {
+    matches!(c, '"' | '\'' | '`' | '‘' | '’' | '“' | '”' | '«' | '»' | '„' | '「' | '」' | '\u{fffd}')
+}
 
 #[derive(Debug)]
 enum PatternPart {
@@ -174,6 +176,7 @@ pub fn continues_word(rest: &str) -> bool {
 #[derive(Debug)]
 pub struct Pattern {
     parts: Vec<PatternPart>,
+    anchor: String,
     is_anchored: bool,
 }
 
@@ -201,19 +204,12 @@ impl Pattern {
                 rest = &rest[end..];
             }
         }
-        Pattern { parts, is_anchored }
+        Pattern { anchor: anchor(&parts).to_string(), parts, is_anchored }
     }
 
     /// The longest literal that no quoting, escaping or colour can interrupt. Every matching line contains it.
     pub fn anchor(&self) -> &str {
-        let texts = self.parts.iter().filter_map(|part| match part {
-            PatternPart::Text(text) => Some(text.as_str()),
-            PatternPart::Hole(..) => None,
-        });
-        // `\r` is a carriage return in a log that did not escape it.
-        let texts = texts.flat_map(|text| text.split("\\r"));
-        let runs = texts.flat_map(|text| text.split(|c: char| QUOTES.contains(c) || "\\<>&".contains(c)));
-        runs.max_by_key(|run| run.len()).unwrap_or("")
+        &self.anchor
     }
 
     /// Finds the first match in `line` whose holes `accept` accepts. `lower` is `line` in ASCII lower case.
@@ -243,6 +239,18 @@ impl Pattern {
             _ => None,
         }
     }
+}
+
+/// See [`Pattern::anchor`].
+fn anchor(parts: &[PatternPart]) -> &str {
+    let texts = parts.iter().filter_map(|part| match part {
+        PatternPart::Text(text) => Some(text.as_str()),
+        PatternPart::Hole(..) => None,
+    });
+    // `\r` is a carriage return in a log that did not escape it.
+    let texts = texts.flat_map(|text| text.split("\\r"));
+    let runs = texts.flat_map(|text| text.split(|c: char| is_quote(c) || "\\<>&".contains(c)));
+    runs.max_by_key(|run| run.len()).unwrap_or("")
 }
 
 /// Matches `parts` from `at` and returns where they end.
@@ -290,7 +298,6 @@ fn occurrences<'a>(lower: &'a str, text: &'a str, from: usize) -> impl Iterator<
 /// The match of a pattern's first hole: the last word before the literal, or the quoted text that ends there.
 fn last_word(text: &str) -> &str {
     let text = text.trim();
-    let is_quote = |c: char| QUOTES.contains(c);
     let inner = text.trim_end_matches(is_quote);
     if inner.len() < text.len() {
         return inner.rfind(is_quote).map_or(inner, |at| inner[at..].trim_start_matches(is_quote));

@@ -12,7 +12,7 @@ use super::aftermath::{self, Aftermath};
 use super::image_name::{self, IMAGE_NAMES, NameKind};
 use super::line::{self, LINE_BYTES};
 use super::message::{ERRNO_TEXTS, Message, Sign, messages};
-use super::pattern::{Hole, Pattern, QUOTES, continues_word};
+use super::pattern::{Hole, Pattern, continues_word, is_quote};
 use super::probe;
 use super::prose;
 use super::spread::spread_messages;
@@ -345,7 +345,7 @@ fn recognise_line(line: &SearchedLine<'_>, shown: &str) -> Option<(Symptom, &'st
 fn symptom((pattern, message): &(Pattern, &Message), text: &str, lower: &str, shown: &str) -> Option<Symptom> {
     let errno = |holes: &[(Hole, &str)]| {
         let printed = holes.iter().find(|(hole, _)| *hole == Hole::Errno)?.1.to_ascii_lowercase();
-        let printed = printed.trim_start_matches(|c: char| QUOTES.contains(c));
+        let printed = printed.trim_start_matches(is_quote);
         let is_it = |text: &str| printed.strip_prefix(text).is_some_and(|rest| !continues_word(rest));
         ERRNO_TEXTS.iter().find(|(text, _)| is_it(text)).map(|(_, sign)| *sign)
     };
@@ -367,7 +367,7 @@ const PATH_MAX: usize = 4096;
 /// The program in a hole: the text after the last colon and space ("line 1: ./app"), without quotes.
 fn program(text: &str) -> Option<String> {
     let tail = text.rsplit_once(": ").map_or(text, |(_, tail)| tail);
-    let path = tail.trim_matches(|c: char| c.is_whitespace() || QUOTES.contains(c));
+    let path = tail.trim_matches(|c: char| c.is_whitespace() || is_quote(c));
     // `app[812]` is a prefix of the journal.
     (!path.is_empty() && path.len() < PATH_MAX && !path.ends_with(']')).then(|| path.to_string())
 }
