@@ -15,13 +15,17 @@ const LINE_BYTES: usize = 4096;
 
 /// Caches that list plugins by path. Source: gdk-pixbuf-query-loaders(1), gtk-query-immodules-3.0(1).
 const CACHES: [&[u8]; 3] = [b"/loaders.cache", b"/immodules.cache", b"/giomodule.cache"];
-/// Text below `usr/share` is data, except in these directories.
-const SHARED: [&[u8]; 6] = [b"vulkan/", b"glvnd/", b"OpenCL/", b"applications/", b"php/", b"nginx/"];
+/// Text below `usr/share` is data, except in these directories,
+const SHARED: [&[u8]; 8] =
+    [b"vulkan/", b"glvnd/", b"OpenCL/", b"applications/", b"php/", b"nginx/", b"p11-kit/modules/", b"dbus-1/"];
+/// and in these of a program that is installed there, such as Elasticsearch.
+const SHARED_CONFIG: [&[u8]; 2] = [b"/config/", b"/conf/"];
 /// Directories whose text describes packages and does not configure the system.
 const PACKAGED: [&[u8]; 5] = [b"/node_modules/", b"/site-packages/", b"/dist-packages/", b"/gems/", b"/.git/"];
 /// Directories of data whose text does not configure programs.
-const DATA: [&[u8]; 7] = [
-    b"etc/ssl/",
+const DATA: [&[u8]; 8] = [
+    b"etc/ssl/certs/",
+    b"etc/ssl/private/",
     b"etc/fonts/",
     b"etc/ca-certificates",
     b"usr/include/",
@@ -30,15 +34,18 @@ const DATA: [&[u8]; 7] = [
     b"var/lib/apt/",
 ];
 /// Lists of plug-ins whose readers print a message and continue without those that cannot be loaded: gdk-pixbuf, GTK,
-/// GIO, glibc's NSS and Vulkan's layers.
-/// Source: gdk-pixbuf-io.c, gtkimmodule.c, giomodule.c, glibc's nss/nss_module.c, Vulkan-Loader's LoaderLayerInterface.md.
-const OPTIONAL: [&[u8]; 6] = [
+/// GIO, glibc's NSS, Vulkan's layers and p11-kit.
+/// Source: gdk-pixbuf-io.c, gtkimmodule.c, giomodule.c, glibc's nss/nss_module.c, Vulkan-Loader's LoaderLayerInterface.md,
+/// pkcs11.conf(5) `critical`.
+const OPTIONAL: [&[u8]; 8] = [
     b"/loaders.cache",
     b"/immodules.cache",
     b"/giomodule.cache",
     b"/nsswitch.conf",
     b"/vulkan/implicit_layer.d/",
     b"/vulkan/explicit_layer.d/",
+    b"/p11-kit/modules/",
+    b"/pkcs11/modules/",
 ];
 
 /// Directories that never contain programs or libraries.
@@ -49,7 +56,7 @@ pub fn is_mention_path(path: &[u8]) -> bool {
     let is_in = |place: &[u8]| path.starts_with(place);
     let is_settings = match extension(path) {
         b".conf" | b".ini" | b".cfg" | b".cnf" | b".json" | b".toml" | b".yaml" | b".yml" | b".service"
-        | b".properties" | b".desktop" | b".icd" => true,
+        | b".properties" | b".desktop" | b".icd" | b".module" => true,
         b".cache" => CACHES.iter().any(|end| path.ends_with(end)),
         _ => false,
     };
@@ -57,7 +64,8 @@ pub fn is_mention_path(path: &[u8]) -> bool {
         return false;
     }
     if let Some(rest) = path.strip_prefix(b"usr/share/") {
-        return SHARED.iter().any(|place| rest.starts_with(place));
+        let has = |place: &&[u8]| rest.windows(place.len()).any(|part| part == *place);
+        return SHARED.iter().any(|place| rest.starts_with(place)) || SHARED_CONFIG.iter().any(has);
     }
     let is_data = DATA.iter().any(|place| is_in(place));
     !is_data && !PACKAGED.iter().any(|place| path.windows(place.len()).any(|part| part == *place))
@@ -228,15 +236,25 @@ mod tests {
         assert_eq!(optional("usr/lib/x/gdk-pixbuf-2.0/2.10.0/loaders.cache", "\"/usr/lib/x/a.so\"\n"), [true]);
         assert_eq!(optional("etc/vulkan/icd.d/a.json", "{\"library_path\": \"/opt/a.so\"}\n"), [false]);
         assert_eq!(optional("etc/odbcinst.ini", "Driver=/opt/a.so\n"), [false]);
+        assert_eq!(optional("usr/share/p11-kit/modules/a.module", "module: /opt/a.so\n"), [true]);
     }
 
     #[test]
     fn text_of_packages_and_data_is_not_configuration() {
-        for path in ["etc/odbcinst.ini", "etc/pam.d/login", "srv/app.json", "usr/lib/systemd/system/a.service"] {
+        for path in [
+            "etc/odbcinst.ini",
+            "etc/pam.d/login",
+            "srv/app.json",
+            "usr/lib/systemd/system/a.service",
+            "etc/ssl/openssl.cnf",
+            "usr/share/p11-kit/modules/a.module",
+            "usr/share/dbus-1/system-services/a.service",
+            "usr/share/elasticsearch/config/elasticsearch.yml",
+        ] {
             assert!(is_mention_path(path.as_bytes()), "{path}");
         }
         for path in
-            ["srv/node_modules/a/x.json", "usr/share/doc/a.conf", "etc/ssl/a.cnf", "srv/a.txt", "usr/src/a.conf"]
+            ["srv/node_modules/a/x.json", "usr/share/doc/a.conf", "etc/ssl/certs/a.cnf", "srv/a.txt", "usr/src/a.conf"]
         {
             assert!(!is_mention_path(path.as_bytes()), "{path}");
         }
