@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::apt;
+use super::compiler_flags;
 use super::dockerfile::{BuildStep, BuildVariable, Dockerfile, RunStep, StepKind};
 use super::download::{declaration, mapping};
 use super::finding::{Edit, LintFinding, Safety};
 use super::flow::{self, BuildMachine, StageFlow};
+use super::one_branch;
 use super::outside::Outside;
 use super::rule::{RuleName, Severity};
 use super::shell::{ConditionKind, PlainWord, SimpleCommand};
@@ -191,14 +193,24 @@ impl ToolchainSite<'_> {
         sources.retain(|finding| !chosen.iter().any(|span| span.contains(&finding.span.start)));
         let is_one = sources.iter().all(|finding| finding.right_for == sources[0].right_for);
         findings.extend(sources.into_iter().filter(|_| is_one));
-        findings.extend(self.cpu_flags(step.span.clone()));
+        let known = self.file.variables_at(self.stage, self.index);
+        let is_known = |name: &str| known.get(name).is_some_and(|variable| variable.value.is_some());
+        findings.extend(one_branch::check(run, is_known).into_iter().map(|finding| self.weakened(finding)));
+        findings.extend(compiler_flags::native(self.file, step.span.clone()));
+        if self.flow.places[self.stage].machine == BuildMachine::Target {
+            findings.extend(commands.iter().filter_map(|command| self.refused(compiler_flags::in_command(command)?)));
+        }
         findings
     }
 
     fn variable(&self, pair: &BuildVariable) -> Option<LintFinding> {
         let (value, span) = pair.value.as_ref()?;
         if self.file.text[span.clone()].contains("=native") {
-            return self.cpu_flags(span.clone()).into_iter().next();
+            return compiler_flags::native(self.file, span.clone()).into_iter().next();
+        }
+        let refused = compiler_flags::in_variable(self.file, pair).and_then(|finding| self.refused(finding));
+        if refused.is_some() && self.flow.places[self.stage].machine == BuildMachine::Target {
+            return refused;
         }
         let code = rule_of_variable(&pair.name)?;
         if self.file.is_argument(&pair.name) && (self.outside.passes)(&pair.name) {
@@ -230,6 +242,12 @@ impl ToolchainSite<'_> {
         let declare = declaration(self.file, self.stage, self.index, "TARGETARCH");
         let edits = [Edit::replace(span, "${TARGETARCH}")].into_iter().chain(declare).collect();
         finding.fix("compile for the target", Safety::Safe, edits)
+    }
+
+    /// An option that other compilers refuse, unless the stage has the compiler that knows it.
+    fn refused(&self, finding: LintFinding) -> Option<LintFinding> {
+        let is_cross = finding.right_for.is_some_and(|arch| self.flow.places[self.stage].cross.contains(&arch));
+        (!is_cross).then_some(finding)
     }
 
     /// A stage that does not reach the image breaks none.
@@ -400,18 +418,5 @@ impl ToolchainSite<'_> {
         edits.push(mapping);
         edits.extend(declaration(self.file, self.stage, self.index, "TARGETARCH"));
         Some(edits)
-    }
-
-    fn cpu_flags(&self, range: Range<usize>) -> Vec<LintFinding> {
-        let text = &self.file.text[range.clone()];
-        let flags = ["-march=native", "-mcpu=native", "target-cpu=native"];
-        let found = flags.iter().flat_map(|flag| text.match_indices(flag));
-        found
-            .map(|(at, flag)| {
-                let start = range.start + at;
-                let message = "the program needs CPU features of the build machine".to_string();
-                LintFinding::new(RuleName::NativeCpuFlags, start..start + flag.len(), message, "the CPU that builds it")
-            })
-            .collect()
     }
 }
