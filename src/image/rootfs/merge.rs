@@ -62,7 +62,7 @@ impl<T> RootFs<T> {
         self.other_bytes += contents.used_bytes();
         self.has_preliminary |= contents.has_preliminary();
         let spare = self.memory_limit.saturating_sub(self.used_bytes());
-        let room = contents.len().min(MAX_NODES).min(spare / size_of::<FsNode>());
+        let room = (contents.names() as usize).min(MAX_NODES).min(spare / size_of::<FsNode>());
         self.nodes.reserve(room);
         let (nodes, names, layers) = (&self.nodes, &*self.names, &*self.layers);
         self.table.reserve(room, |id| nodes[id as usize].key(Texts { names, layers }));
