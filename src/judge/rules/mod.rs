@@ -62,6 +62,7 @@ pub fn judge(files: &FileRuleInput<'_>) -> FileFindings {
     result.findings.extend(archived::judge(files));
     result.findings.extend(cpu::judge(files, &mut modules));
     result.findings.extend(loaded::judge(files));
+    result.findings.extend(prebuilds::elsewhere(files, &siblings));
     let packages = packages::judge(files, &siblings, &result.findings);
     result.findings.extend(packages);
     result.findings.extend(layers::judge(files.rootfs));
