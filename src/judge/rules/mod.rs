@@ -11,6 +11,7 @@ mod natives;
 pub mod others;
 mod packages;
 mod prebuilds;
+mod stranded;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -65,6 +66,8 @@ pub fn judge(files: &FileRuleInput<'_>) -> FileFindings {
     result.findings.extend(prebuilds::elsewhere(files, &siblings));
     let packages = packages::judge(files, &siblings, &result.findings);
     result.findings.extend(packages);
+    let stranded = stranded::judge(files, &result.findings);
+    result.findings.extend(stranded);
     result.findings.extend(layers::judge(files.rootfs));
     result
 }
