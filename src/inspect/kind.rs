@@ -243,6 +243,8 @@ pub enum ModuleInterface {
     Postgres(u32),
     /// nginx's version, of a module or of nginx itself: 1022001 for 1.22.1.
     Nginx(u32),
+    /// The minor version of Perl 5.
+    Perl(u32),
 }
 
 impl Elf {
