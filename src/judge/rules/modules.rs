@@ -328,7 +328,13 @@ fn owner(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: Runtim
     match runtime {
         RuntimeKind::DotNet if files.reach.is_application(path) => return ModuleOwner::Application,
         // Tools that freeze a program copy modules that it may not load.
-        RuntimeKind::Python if files.reach.is_application(path) => return ModuleOwner::Distribution,
+        // They always load Python itself.
+        RuntimeKind::Python if files.reach.is_application(path) => {
+            return match program.name().starts_with("libpython") {
+                true => ModuleOwner::Application,
+                false => ModuleOwner::Distribution,
+            };
+        }
         _ => {}
     }
     // An OTP release contains its own virtual machine, and only the modules that its application needs.
