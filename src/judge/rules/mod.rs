@@ -12,6 +12,7 @@ pub mod others;
 mod packages;
 mod prebuilds;
 mod stranded;
+mod undefined;
 mod versions;
 
 use std::collections::BTreeMap;

@@ -16,7 +16,7 @@ use crate::judge::facts::{purpose, tokens};
 use crate::judge::files::{FileRuleInput, foreign, suspect};
 use crate::judge::finding::Finding;
 use crate::judge::rules::modules::{self, ModulePackages};
-use crate::judge::rules::{prebuilds, versions};
+use crate::judge::rules::{prebuilds, undefined, versions};
 
 /// The program in which Playwright for Python runs. Source: `playwright/_impl/_driver.py`.
 const PLAYWRIGHT: &str = "/playwright/driver/node";
@@ -42,6 +42,7 @@ pub fn judge<'a>(
             .or_else(|| version(files, program))
             .or_else(|| prebuilds::judge(files, siblings, program))
             .or_else(|| versions::judge(files, program, runtime))
+            .or_else(|| undefined::judge(files, program, runtime))
             .or_else(|| {
                 // Builds for another C library are often next to the one for this image's.
                 let is_spare = !fits_libc(program, &files.programs.libcs) && siblings.serve(&program.path);
@@ -160,7 +161,15 @@ fn version(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> Option<Fin
     let finding = foreign(files, program, Code::PackageOtherPlatform, message);
     let mut finding = finding.is(format!("for {named}"), "this image's Python");
     finding.hint = vec![PYTHON_HINT.to_string()];
-    Some(finding)
+    Some(if has_source(files, program) { finding.severity(Severity::Warning) } else { finding })
+}
+
+/// Whether Python imports the source next to a module whose suffix is not its own: `x.py` next to
+/// `x.cpython-311-aarch64-linux-gnu.so`. mypyc's shared library is only loaded by such modules.
+/// Source: CPython's importlib, `FileFinder`; mypyc's documentation, "group_name".
+pub fn has_source(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
+    let source = program.path.split_once(".cpython-").filter(|(_, suffix)| !suffix.contains('/'));
+    source.is_some_and(|(stem, _)| stem.ends_with("__mypyc") || files.rootfs.resolve(format!("{stem}.py")).is_ok())
 }
 
 /// A program that configuration or a script starts, or that the application put on PATH, whose libraries are not in the
