@@ -61,6 +61,7 @@ pub fn judge<'a>(
             libc(files, siblings, program).or_else(module).or_else(library)
         }
         ReachRoute::Named { .. } if !program.is_executable() => libc(files, siblings, program),
+        ReachRoute::Loose if files.reach.java_library(&program.path).is_some() => java_library(files, program),
         _ => no_loader(files, program, &route).or_else(|| started(files, program, &route)),
     }?;
     let is_data = purpose::purpose(&suspect(program), siblings, files.rules_off).is_some();
@@ -217,6 +218,16 @@ fn named_library(
     let mut finding = modules::lacking(files, program, &lack, (Code::ExtensionMissingLibrary, &what));
     finding.reached_by = vec![by.place.clone(), program.path.clone()];
     Some(finding.severity(severity))
+}
+
+/// A library in a directory that a property of Java names. Java loads it on use.
+fn java_library(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> Option<Finding> {
+    let by = files.reach.java_library(&program.path)?;
+    let lack = modules::lack(files, program)?;
+    let what = format!("a library in a directory that {by} names");
+    let mut finding = modules::lacking(files, program, &lack, (Code::ExtensionMissingLibrary, &what));
+    finding.reached_by = vec![by.to_string(), program.path.clone()];
+    Some(finding.severity(Severity::Warning))
 }
 
 /// A program whose loader is not in the image: built for another C library. It fails with ENOENT, as if it did not

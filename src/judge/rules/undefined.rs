@@ -43,13 +43,7 @@ pub fn judge(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: Ru
     if !modules::is_applications(files, program, runtime) {
         return None;
     }
-    let hosts = hosts(files, api)?;
-    let is_defined = |name: &str| {
-        let hash = symbol_hash(name.as_bytes());
-        hosts.iter().any(|host| host.defined.binary_search(&hash).is_ok())
-    };
-    let is_its = |name: &&str| api.starts.iter().any(|start| name.starts_with(start));
-    let name = undefined.lines().filter(is_its).find(|name| !is_defined(name))?;
+    let name = missing(api, undefined, &hosts(files, api)?)?;
     let message = format!(
         "a module of {runtime} needs {name}, which this image's {runtime} does not define: it is for another version"
     );
@@ -62,6 +56,16 @@ pub fn judge(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: Ru
     finding.reached_by.extend(files.interpreter(runtime));
     finding.reached_by.push(program.path.clone());
     Some(finding)
+}
+
+/// The first function of the interface in `undefined` that no host defines.
+fn missing<'n>(api: &ModuleApi, undefined: &'n str, hosts: &[&Symbols]) -> Option<&'n str> {
+    let is_defined = |name: &str| {
+        let hash = symbol_hash(name.as_bytes());
+        hosts.iter().any(|host| host.defined.binary_search(&hash).is_ok())
+    };
+    let is_its = |name: &&str| api.starts.iter().any(|start| name.starts_with(start));
+    undefined.lines().filter(is_its).find(|name| !is_defined(name))
 }
 
 /// The symbols of everything in the image that modules may be loaded into. `None` if those of one host are not known.
@@ -89,4 +93,29 @@ fn hosts<'a>(files: &FileRuleInput<'a>, api: &ModuleApi) -> Option<Vec<&'a Symbo
     }
     let has_anchor = hosts.iter().any(|host| host.defined.binary_search(&anchor).is_ok());
     has_anchor.then_some(hosts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn symbols(names: &[&str]) -> Symbols {
+        let mut defined: Vec<u32> = names.iter().map(|name| symbol_hash(name.as_bytes())).collect();
+        defined.sort_unstable();
+        Symbols { defined: defined.into(), ..Symbols::default() }
+    }
+
+    #[test]
+    fn a_function_that_no_host_defines_is_missing() {
+        let (python, lua) = (&APIS[0], &APIS[1]);
+        // Python 3.9 has no `_Py_IncRef`.
+        let (old, new) = (symbols(&["PyObject_Call"]), symbols(&["PyObject_Call", "_Py_IncRef"]));
+        let wanted = "memcpy\nPyObject_Call\n_Py_IncRef\n";
+        assert_eq!(missing(python, wanted, &[&old]), Some("_Py_IncRef"));
+        assert_eq!(missing(python, wanted, &[&new]), None);
+        assert_eq!(missing(python, wanted, &[&old, &new]), None);
+        assert_eq!(missing(python, "memcpy\nSSL_new\n", &[&old]), None);
+        let host = symbols(&["lua_pushcclosure", "lua_rawlen"]);
+        assert_eq!(missing(lua, "lua_pushcclosure\nlua_objlen\n", &[&host]), Some("lua_objlen"));
+    }
 }
