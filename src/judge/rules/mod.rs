@@ -4,6 +4,7 @@ mod archived;
 mod archives;
 mod cpu;
 mod foreign;
+mod gems;
 mod layers;
 mod loaded;
 mod modules;

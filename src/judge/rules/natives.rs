@@ -16,7 +16,7 @@ use crate::judge::facts::{purpose, tokens};
 use crate::judge::files::{FileRuleInput, foreign, suspect};
 use crate::judge::finding::Finding;
 use crate::judge::rules::modules::{self, ModulePackages};
-use crate::judge::rules::{prebuilds, undefined, versions};
+use crate::judge::rules::{gems, prebuilds, undefined, versions};
 
 /// The program in which Playwright for Python runs. Source: `playwright/_impl/_driver.py`.
 const PLAYWRIGHT: &str = "/playwright/driver/node";
@@ -42,6 +42,7 @@ pub fn judge<'a>(
             .or_else(|| version(files, program))
             .or_else(|| prebuilds::judge(files, siblings, program))
             .or_else(|| versions::judge(files, program, runtime))
+            .or_else(|| gems::judge(files, program, runtime))
             .or_else(|| undefined::judge(files, program, runtime))
             .or_else(|| {
                 // Builds for another C library are often next to the one for this image's.
