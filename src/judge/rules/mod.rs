@@ -3,6 +3,7 @@
 mod archived;
 mod archives;
 mod cpu;
+mod dlopened;
 mod foreign;
 mod gems;
 mod layers;
@@ -66,6 +67,7 @@ pub fn judge(files: &FileRuleInput<'_>) -> FileFindings {
     result.findings.extend(cpu::judge(files, &mut modules));
     result.findings.extend(loaded::judge(files));
     result.findings.extend(prebuilds::elsewhere(files, &siblings));
+    result.findings.extend(dlopened::judge(files));
     let packages = packages::judge(files, &siblings, &result.findings);
     result.findings.extend(packages);
     let stranded = stranded::judge(files, &result.findings);
