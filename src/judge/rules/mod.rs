@@ -14,6 +14,7 @@ pub mod others;
 mod packages;
 mod prebuilds;
 mod stranded;
+mod unbuilt;
 mod undefined;
 mod versions;
 
@@ -70,6 +71,8 @@ pub fn judge(files: &FileRuleInput<'_>) -> FileFindings {
     result.findings.extend(dlopened::judge(files));
     let packages = packages::judge(files, &siblings, &result.findings);
     result.findings.extend(packages);
+    let unbuilt = unbuilt::judge(files, &siblings, &result.findings);
+    result.findings.extend(unbuilt);
     let stranded = stranded::judge(files, &result.findings);
     result.findings.extend(stranded);
     result.findings.extend(layers::judge(files.rootfs));
