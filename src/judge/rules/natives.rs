@@ -221,14 +221,22 @@ fn named_library(
     Some(finding.severity(severity))
 }
 
-/// A library in a directory that a property of Java names. Java loads it on use.
+/// A library in a directory that a property of Java names. If Java can load another one from there, the application may
+/// not use this one: JavaFX has one for each version of GTK.
 fn java_library(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> Option<Finding> {
     let by = files.reach.java_library(&program.path)?;
     let lack = modules::lack(files, program)?;
     let what = format!("a library in a directory that {by} names");
     let mut finding = modules::lacking(files, program, &lack, (Code::ExtensionMissingLibrary, &what));
     finding.reached_by = vec![by.to_string(), program.path.clone()];
-    Some(finding.severity(Severity::Warning))
+    let directory =
+        |program: &JudgedProgram<'_>| program.path.rsplit_once('/').map(|(directory, _)| directory.to_string());
+    let is_sound = |other: &JudgedProgram<'_>| {
+        other.fit <= Fit::Compat && is_library(&other.path) && directory(other) == directory(program)
+    };
+    let has_sound = files.programs.runnable().any(|other| is_sound(other) && files.libraries.lack(other).is_none());
+    let is_certain = !has_sound && !matches!(lack, Lack::Unsearched { .. });
+    Some(finding.severity(if is_certain { Severity::Error } else { Severity::Warning }))
 }
 
 /// A program whose loader is not in the image: built for another C library. It fails with ENOENT, as if it did not

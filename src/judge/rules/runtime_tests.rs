@@ -164,8 +164,10 @@ fn an_image_of_one_layer_still_has_modules_of_the_application() {
 fn a_library_that_java_searches_lacks_another() {
     let library = || Program("opt/native/libsnappyjava.so", own().needed("libsnappy.so.1").build());
     let env = ["JAVA_TOOL_OPTIONS=-Dorg.xerial.snappy.lib.path=/opt/native"];
-    let warning = ["warning extension-missing-library /opt/native/libsnappyjava.so"];
-    assert_eq!(found_with(&env, &[library()]), warning);
+    let finding = |severity: &str| [format!("{severity} extension-missing-library /opt/native/libsnappyjava.so")];
+    assert_eq!(found_with(&env, &[library()]), finding("error"));
+    let other = Program("opt/native/libother.so", own().build());
+    assert_eq!(found_with(&env, &[library(), other]), finding("warning"));
     assert_eq!(found(&[library()]), NONE);
     let snappy = Program("usr/lib/libsnappy.so.1", own().build());
     assert_eq!(found_with(&env, &[library(), snappy]), NONE);
