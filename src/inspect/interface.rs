@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(nginx("usr/sbin/nginx", b"\0nginx/x\0"), None);
         let perl =
             |bytes: &[u8]| of("opt/perl5/lib/perl5/x86_64-linux/auto/Clone/Clone.so", b"\0Perl_xs_handshake\0", bytes);
-        assert_eq!(perl(b"Clone.c\0v5.36.0\00.46\0"), Some(ModuleInterface::Perl(36)));
+        assert_eq!(perl(b"Clone.c\0v5.36.0\0Clone\0"), Some(ModuleInterface::Perl(36)));
         assert_eq!((perl(b"\0v5.36.0\0v5.10.1\0"), perl(b"\0v5.x\0"), perl(b"\0v5.36\0")), (None, None, None));
         assert_eq!(of("usr/lib/libx.so", b"\0Pg_magic_func\0", &block(1500)), None);
     }

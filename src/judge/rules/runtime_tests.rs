@@ -138,6 +138,15 @@ fn the_python_library_of_a_frozen_program_is_always_loaded() {
 }
 
 #[test]
+fn nuitkas_programs_contain_python() {
+    let app = |path: &'static str| Program(path, own().build());
+    let module = || Program("opt/app.dist/_bz2.so", ElfBuilder::amd64().build());
+    let finding = "error foreign-extension /opt/app.dist/_bz2.so";
+    assert_eq!(found(&[app("opt/app.dist/app.bin"), module()]), [finding]);
+    assert_ne!(found(&[app("opt/app.dist/other.bin"), module()]), [finding]);
+}
+
+#[test]
 fn a_foreign_module_that_no_configuration_names_is_a_warning() {
     let php = || Program("usr/bin/php8.2", own().build());
     let module = || Program("usr/lib/php/20220829/redis.so", ElfBuilder::amd64().build());
