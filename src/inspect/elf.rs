@@ -106,14 +106,27 @@ fn inspect_at(place: Place, path: &[u8], window: &mut Window<'_>) -> Elf {
     }
     let has_interp = segments.iter().any(|segment| segment.p_type == PT_INTERP);
     let dynamic = dynamic.map(|table| {
-        let is_module = place == Place::Archive || path.ends_with(b".node");
-        let mut dynamic = table.resolve(start.ctx, window, has_interp, is_module);
+        let is_module = place == Place::Archive || is_module(path);
+        let mut dynamic = table.resolve(start.ctx, window, has_interp || is_host(path), is_module);
         if may_be_loader {
             dynamic.directories = loader_directories(window.head()).map(Box::new);
         }
         Box::new(dynamic)
     });
     Elf { isa, is_debug_only, go: go.map(Box::new), dynamic, interface, ..basics(start, segments, window) }
+}
+
+/// Whether rules compare the symbols that a module needs with those of its runtime: addons of Node.js, modules for
+/// Python's stable ABI and modules of Lua. Libraries in archives count too.
+fn is_module(path: &[u8]) -> bool {
+    let is_in_lua = path.ends_with(b".so") && path.windows(5).any(|part| part == b"/lua/");
+    path.ends_with(b".node") || path.ends_with(b".abi3.so") || is_in_lua
+}
+
+/// Whether a library is the runtime that such modules are loaded into.
+fn is_host(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    [&b"libpython3."[..], b"liblua5", b"libluajit"].iter().any(|start| name.starts_with(start))
 }
 
 /// Reads only the head of a file that is at the start of `window`. Its dynamic section is not read and marked as

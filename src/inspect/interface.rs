@@ -1,6 +1,6 @@
 //! Finds the interface that a native module was built for: Node.js's in the name of a symbol or in the module's
 //! structure (see [`super::node_module`]), PHP's in its build ID,
-//! PostgreSQL's in its magic block, nginx's in its module structure.
+//! PostgreSQL's in its magic block, nginx's in its module structure, Perl's in a constant.
 
 use super::kind::ModuleInterface;
 use super::node_module;
@@ -20,6 +20,7 @@ fn runtime(path: &[u8]) -> Option<ModuleRuntime> {
         _ if has(b"/php") => Some(ModuleRuntime::Php),
         _ if has(b"/postgresql") => Some(ModuleRuntime::Postgres),
         _ if has(b"/nginx") || has(b"/ngx_") => Some(ModuleRuntime::Nginx),
+        _ if has(b"/perl") && has(b"/auto/") => Some(ModuleRuntime::Perl),
         _ => None,
     }
 }
@@ -31,6 +32,7 @@ enum ModuleRuntime {
     Postgres,
     Nginx,
     NginxItself,
+    Perl,
 }
 
 /// Requests the whole file if the interface may be anywhere in its data.
@@ -48,6 +50,7 @@ pub fn read(path: &[u8], strings: &[u8], bytes: &[u8], endian: Endian) -> Option
         ModuleRuntime::Postgres => postgres(strings, bytes, endian),
         ModuleRuntime::Nginx => nginx_module(bytes, endian),
         ModuleRuntime::NginxItself => nginx(bytes),
+        ModuleRuntime::Perl => perl(strings, bytes),
     }
 }
 
@@ -146,6 +149,20 @@ fn nginx(bytes: &[u8]) -> Option<ModuleInterface> {
     })
 }
 
+/// `v5.36.0`, which a module passes to `Perl_xs_handshake`. `None` if there are several. Source: perl's XSUB.h
+/// `XS_APIVERSION_BOOTCHECK`.
+fn perl(strings: &[u8], bytes: &[u8]) -> Option<ModuleInterface> {
+    const START: &[u8] = b"\0v5.";
+    find(strings, b"\0Perl_xs_handshake\0")?;
+    let mut versions = find_each(bytes, START).filter_map(|at| {
+        let (minor, rest) = number(&bytes[at + START.len()..])?;
+        let (_, rest) = number(rest.strip_prefix(b".")?)?;
+        rest.starts_with(b"\0").then_some(minor)
+    });
+    let minor = versions.next()?;
+    versions.all(|other| other == minor).then_some(ModuleInterface::Perl(minor))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +192,10 @@ mod tests {
         assert_eq!(nginx(path, &module(7)), None);
         assert_eq!(nginx("usr/sbin/nginx", b"\0nginx/1.22.1\0"), Some(ModuleInterface::Nginx(1_022_001)));
         assert_eq!(nginx("usr/sbin/nginx", b"\0nginx/x\0"), None);
+        let perl =
+            |bytes: &[u8]| of("opt/perl5/lib/perl5/x86_64-linux/auto/Clone/Clone.so", b"\0Perl_xs_handshake\0", bytes);
+        assert_eq!(perl(b"Clone.c\0v5.36.0\0Clone\0"), Some(ModuleInterface::Perl(36)));
+        assert_eq!((perl(b"\0v5.36.0\0v5.10.1\0"), perl(b"\0v5.x\0"), perl(b"\0v5.36\0")), (None, None, None));
         assert_eq!(of("usr/lib/libx.so", b"\0Pg_magic_func\0", &block(1500)), None);
     }
 }

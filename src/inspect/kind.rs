@@ -138,6 +138,8 @@ pub struct NpmPackage {
     pub libc: Vec<String>,
     /// Names in optionalDependencies that contain a platform (`@esbuild/linux-x64`).
     pub optional: Vec<String>,
+    /// The other names in optionalDependencies.
+    pub soft: Vec<String>,
     /// The first file in `bin`, relative to the package.
     pub bin: Option<String>,
     /// Names and texts of the `scripts` in a project's own `package.json`.
@@ -243,6 +245,8 @@ pub enum ModuleInterface {
     Postgres(u32),
     /// nginx's version, of a module or of nginx itself: 1022001 for 1.22.1.
     Nginx(u32),
+    /// The minor version of Perl 5.
+    Perl(u32),
 }
 
 impl Elf {

@@ -107,7 +107,7 @@ fn zip_bytes(zip: &Zip) -> usize {
 }
 
 fn npm_bytes(package: &NpmPackage) -> usize {
-    let lists = [&package.os, &package.cpu, &package.libc, &package.optional];
+    let lists = [&package.os, &package.cpu, &package.libc, &package.optional, &package.soft];
     size_of::<NpmPackage>()
         + package.name.len()
         + optional(&package.bin)

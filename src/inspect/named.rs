@@ -213,8 +213,9 @@ pub fn npm_project(text: &[u8]) -> Option<NpmPackage> {
     let scripts: Vec<(String, String)> =
         wire.scripts.into_iter().filter_map(|(name, text)| Some((name, text.as_str()?.to_string()))).collect();
     let bytes: usize = scripts.iter().map(|(name, text)| name.len() + text.len()).sum();
-    let is_kept = !scripts.is_empty() && scripts.len() <= SCRIPTS && bytes <= SCRIPTS_BYTES;
-    is_kept.then(|| NpmPackage { name: wire.name.unwrap_or_default(), scripts, ..NpmPackage::default() })
+    let soft: Vec<String> = wire.optional_dependencies.into_keys().collect();
+    let is_kept = !(scripts.is_empty() && soft.is_empty()) && scripts.len() <= SCRIPTS && bytes <= SCRIPTS_BYTES;
+    is_kept.then(|| NpmPackage { name: wire.name.unwrap_or_default(), soft, scripts, ..NpmPackage::default() })
 }
 
 /// The `Tag:` values of a WHEEL file. Source: the Python binary distribution format (PEP 427).
@@ -236,13 +237,14 @@ pub fn npm_package(text: &[u8]) -> Option<NpmPackage> {
         Some(OneOrMany::One(text)) => vec![text],
         Some(OneOrMany::Many(texts)) => texts,
     };
-    let named = wire.optional_dependencies.into_keys().filter(|name| names_platform(name));
+    let (optional, soft) = wire.optional_dependencies.into_keys().partition(|name| names_platform(name));
     let package = NpmPackage {
         name: wire.name.unwrap_or_default(),
         os: strings(wire.os),
         cpu: strings(wire.cpu),
         libc: strings(wire.libc),
-        optional: named.collect(),
+        optional,
+        soft,
         bin: match wire.bin {
             Some(Bin::One(path)) => Some(path),
             Some(Bin::Named(paths)) => paths.into_values().next(),
@@ -250,8 +252,9 @@ pub fn npm_package(text: &[u8]) -> Option<NpmPackage> {
         },
         scripts: Vec::new(),
     };
-    let has_platform =
-        [&package.os, &package.cpu, &package.libc, &package.optional].iter().any(|list| !list.is_empty());
+    let has_platform = [&package.os, &package.cpu, &package.libc, &package.optional, &package.soft]
+        .iter()
+        .any(|list| !list.is_empty());
     has_platform.then_some(package)
 }
 
@@ -287,6 +290,8 @@ struct PackageScripts {
     name: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     scripts: std::collections::BTreeMap<String, serde_json::Value>,
+    #[serde(default, rename = "optionalDependencies", deserialize_with = "lenient")]
+    optional_dependencies: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
 /// Source: npm's package.json(5), "bin".
@@ -370,13 +375,15 @@ mod tests {
         };
         assert_eq!(package, expected);
         let text = br#"{"name":"esbuild","optionalDependencies":{"@esbuild/linux-x64":"1","fsevents":"2","x-win32-arm64-msvc":"1"}}"#;
-        assert_eq!(npm_package(text).unwrap().optional, ["@esbuild/linux-x64", "x-win32-arm64-msvc"]);
+        let package = npm_package(text).unwrap();
+        assert_eq!(package.optional, ["@esbuild/linux-x64", "x-win32-arm64-msvc"]);
+        assert_eq!(package.soft, ["fsevents"]);
     }
 
     #[test]
     fn a_package_without_a_platform_is_skipped() {
         assert_eq!(npm_package(br#"{"name":"left-pad","dependencies":{}}"#), None);
-        assert_eq!(npm_package(br#"{"name":"x","optionalDependencies":{"fsevents":"2"}}"#), None);
+        assert_eq!(npm_package(br#"{"name":"x","optionalDependencies":{}}"#), None);
         assert_eq!(npm_package(br#"{"os": ["linux"#), None);
     }
 }

@@ -234,6 +234,11 @@ impl ReachFacts {
         self.called.get(path).map(String::as_str)
     }
 
+    /// The setting that names the directory of `path` as one of Java's native libraries.
+    pub fn java_library(&self, path: &str) -> Option<&str> {
+        self.places.java_library(path)
+    }
+
     /// Whether `path` is on the entry chain.
     pub fn is_chain(&self, path: &str) -> bool {
         self.chain.contains(path)

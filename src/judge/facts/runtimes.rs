@@ -239,7 +239,8 @@ pub fn installed(programs: &Programs<'_>) -> Vec<(RuntimeKind, String)> {
     let mut found: Vec<(RuntimeKind, String)> = Vec::new();
     for program in programs.runnable().filter(|program| program.fit <= Fit::Compat) {
         for runtime in RUNTIMES {
-            let is_host = runtime.hosts.iter().any(|host| is_named(program.name(), host));
+            let is_host = runtime.hosts.iter().any(|host| is_named(program.name(), host))
+                || (runtime.kind == RuntimeKind::Python && is_standalone(&program.path));
             let is_usable = is_library(program.name()) || program.is_executable();
             if is_host && is_usable && !found.iter().any(|(other, _)| *other == runtime.kind) {
                 found.push((runtime.kind, program.path.clone()));
@@ -254,7 +255,10 @@ pub fn installed(programs: &Programs<'_>) -> Vec<(RuntimeKind, String)> {
 pub fn architectures(programs: &Programs<'_>) -> BTreeSet<(RuntimeKind, Arch)> {
     let mut found = BTreeSet::new();
     for program in programs.runnable().filter(|program| program.fit <= Fit::Emulated) {
-        let hosts = RUNTIMES.iter().filter(|row| row.hosts.iter().any(|host| is_named(program.name(), host)));
+        let hosts = RUNTIMES.iter().filter(|row| {
+            row.hosts.iter().any(|host| is_named(program.name(), host))
+                || (row.kind == RuntimeKind::Python && is_standalone(&program.path))
+        });
         found.extend(hosts.filter_map(|row| Some((row.kind, program.elf.arch()?))));
     }
     found
@@ -265,6 +269,14 @@ fn is_named(name: &str, host: &str) -> bool {
     let Some(rest) = name.strip_prefix(host) else { return false };
     let rest = rest.split_once(".so").map_or(rest, |(before, _)| before);
     rest.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '-'))
+}
+
+/// Whether a program is one that Nuitka made, which contains Python itself: `app.dist/app.bin`. Source: Nuitka's
+/// documentation, "Standalone".
+fn is_standalone(path: &str) -> bool {
+    let Some((directory, name)) = path.rsplit_once('/') else { return false };
+    let directory = directory.rsplit('/').next().and_then(|directory| directory.strip_suffix(".dist"));
+    name.strip_suffix(".bin").is_some_and(|stem| Some(stem) == directory)
 }
 
 /// Library directories of runtimes that can be anywhere, detected by the library that each has: `jlink` and
@@ -288,7 +300,7 @@ pub fn homes(programs: &Programs<'_>) -> Vec<(RuntimeKind, String)> {
 /// "runtimeconfig.json" files; Nuitka's documentation, "Standalone"; PyInstaller's, "What PyInstaller Does".
 pub fn applications(rootfs: &RootFs<FileKind>) -> Vec<(RuntimeKind, String)> {
     let is_record = |name: &[u8]| name.ends_with(b".deps.json") || name.ends_with(b".runtimeconfig.json");
-    let is_python = |name: &[u8]| name.starts_with(b"libpython");
+    let is_python = |name: &[u8]| name.starts_with(b"libpython") || name.ends_with(b".bin");
     let (mut published, mut frozen) = (BTreeSet::new(), BTreeSet::new());
     for view in rootfs.matching(NodeKind::File, |name| is_record(name) || is_python(name)) {
         let (is_record, is_python) = (is_record(view.name), is_python(view.name));
@@ -296,7 +308,11 @@ pub fn applications(rootfs: &RootFs<FileKind>) -> Vec<(RuntimeKind, String)> {
         if is_record && directory != "/" {
             published.insert(format!("{directory}/"));
         }
-        if is_python && (directory.ends_with(".dist") || directory.ends_with("/_internal")) {
+        let is_frozen = match view.name.strip_suffix(b".bin") {
+            Some(_) => is_standalone(&format!("{directory}/{}", String::from_utf8_lossy(view.name))),
+            None => directory.ends_with(".dist") || directory.ends_with("/_internal"),
+        };
+        if is_python && is_frozen {
             frozen.insert(format!("{directory}/"));
         }
     }

@@ -237,6 +237,7 @@ pub fn wanted(runtime: Versioned, path: &str, interface: Option<ModuleInterface>
         (Versioned::Php, Some(ModuleInterface::Php { api, .. })) => return Some(api.to_string()),
         (Versioned::Postgres, Some(ModuleInterface::Postgres(version))) => return Some(version.to_string()),
         (Versioned::Nginx, Some(ModuleInterface::Nginx(version))) => return Some(version.to_string()),
+        (Versioned::Perl, Some(ModuleInterface::Perl(minor))) => return Some(format!("5.{minor}")),
         _ => {}
     }
     let directories: Vec<&str> = path.rsplit_once('/').map_or("", |(directory, _)| directory).split('/').collect();

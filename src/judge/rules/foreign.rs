@@ -5,12 +5,12 @@ use crate::judge::entry::article;
 use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::purpose::{self, PurposeRule};
 use crate::judge::facts::reach::{NamedWhat, ReachRoute};
-use crate::judge::facts::runtimes::is_library;
+use crate::judge::facts::runtimes::{RuntimeKind, is_library};
 use crate::judge::facts::siblings::{self, Siblings};
 use crate::judge::facts::tokens;
 use crate::judge::files::{FileRuleInput, foreign, purposeful, suspect};
 use crate::judge::finding::Finding;
-use crate::judge::rules::FileFindings;
+use crate::judge::rules::{FileFindings, natives};
 
 /// Judges a program that this platform does not run.
 pub fn judge(files: &FileRuleInput<'_>, siblings: &Siblings, program: &JudgedProgram<'_>, result: &mut FileFindings) {
@@ -109,7 +109,15 @@ fn reached(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, route: &Reach
             let mut finding = report(Code::ForeignExtension, message);
             finding.reached_by.extend(files.interpreter(*runtime));
             finding.reached_by.push(program.path.clone());
-            finding
+            // Their configuration names every module that they load.
+            let is_configured =
+                matches!(runtime, RuntimeKind::Php | RuntimeKind::Apache | RuntimeKind::Nginx | RuntimeKind::Redis);
+            let is_unnamed = is_configured && !files.reach.names_module(&program.path);
+            if is_unnamed || natives::has_source(files, program) {
+                finding.severity(Severity::Warning)
+            } else {
+                finding
+            }
         }
         ReachRoute::Package => {
             let message = format!("a package's native part is {arch}; this platform is {here}");

@@ -3,7 +3,9 @@
 mod archived;
 mod archives;
 mod cpu;
+mod dlopened;
 mod foreign;
+mod gems;
 mod layers;
 mod loaded;
 mod modules;
@@ -11,6 +13,9 @@ mod natives;
 pub mod others;
 mod packages;
 mod prebuilds;
+mod stranded;
+mod unbuilt;
+mod undefined;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -62,8 +67,14 @@ pub fn judge(files: &FileRuleInput<'_>) -> FileFindings {
     result.findings.extend(archived::judge(files));
     result.findings.extend(cpu::judge(files, &mut modules));
     result.findings.extend(loaded::judge(files));
+    result.findings.extend(prebuilds::elsewhere(files, &siblings));
+    result.findings.extend(dlopened::judge(files));
     let packages = packages::judge(files, &siblings, &result.findings);
     result.findings.extend(packages);
+    let unbuilt = unbuilt::judge(files, &siblings, &result.findings);
+    result.findings.extend(unbuilt);
+    let stranded = stranded::judge(files, &result.findings);
+    result.findings.extend(stranded);
     result.findings.extend(layers::judge(files.rootfs));
     result
 }

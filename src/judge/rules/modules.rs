@@ -328,24 +328,37 @@ fn owner(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: Runtim
     match runtime {
         RuntimeKind::DotNet if files.reach.is_application(path) => return ModuleOwner::Application,
         // Tools that freeze a program copy modules that it may not load.
-        RuntimeKind::Python if files.reach.is_application(path) => return ModuleOwner::Distribution,
+        // They always load Python itself.
+        RuntimeKind::Python if files.reach.is_application(path) => {
+            return match program.name().starts_with("libpython") {
+                true => ModuleOwner::Application,
+                false => ModuleOwner::Distribution,
+            };
+        }
         _ => {}
     }
     // An OTP release contains its own virtual machine, and only the modules that its application needs.
     if files.reach.interpreter(runtime).is_some_and(|host| files.reach.release_of(host).is_some()) {
         return ModuleOwner::Application;
     }
-    // Modules from the layer of the runtime itself are its optional parts.
-    let host = files.reach.interpreter(runtime).and_then(|path| files.rootfs.resolve(path).ok());
-    let host_layer = host.map(|id| files.rootfs.view(id).layer);
+    // Modules from the layer and the prefix of the runtime itself are its optional parts: `/usr/local` of
+    // `/usr/local/bin/php`. Images of one layer contain all else in it, too.
+    let interpreter = files.reach.interpreter(runtime);
+    let prefix = interpreter.and_then(|path| Some(path.rsplit_once('/')?.0.rsplit_once('/')?.0));
+    let is_outside = prefix.is_some_and(|prefix| !prefix.is_empty() && !is_below(path, prefix));
+    let host_layer = interpreter.and_then(|path| files.rootfs.resolve(path).ok()).map(|id| files.rootfs.view(id).layer);
     let is_packaged = ["/gems/", "/bundle/", "/site-library/", "/perl5/", "/usr/local/lib/lua/"]
         .iter()
         .any(|place| path.contains(place));
-    if is_packaged || host_layer.is_some_and(|layer| program.layer > layer) {
+    if is_packaged || is_outside || host_layer.is_some_and(|layer| program.layer > layer) {
         ModuleOwner::Application
     } else {
         ModuleOwner::Distribution
     }
+}
+
+fn is_below(path: &str, directory: &str) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Whether the package of a module has a `RECORD`, which pip and uv write. Source: PEP 376, 627.

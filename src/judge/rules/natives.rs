@@ -16,7 +16,7 @@ use crate::judge::facts::{purpose, tokens};
 use crate::judge::files::{FileRuleInput, foreign, suspect};
 use crate::judge::finding::Finding;
 use crate::judge::rules::modules::{self, ModulePackages};
-use crate::judge::rules::{prebuilds, versions};
+use crate::judge::rules::{gems, prebuilds, undefined, versions};
 
 /// The program in which Playwright for Python runs. Source: `playwright/_impl/_driver.py`.
 const PLAYWRIGHT: &str = "/playwright/driver/node";
@@ -42,6 +42,8 @@ pub fn judge<'a>(
             .or_else(|| version(files, program))
             .or_else(|| prebuilds::judge(files, siblings, program))
             .or_else(|| versions::judge(files, program, runtime))
+            .or_else(|| gems::judge(files, program, runtime))
+            .or_else(|| undefined::judge(files, program, runtime))
             .or_else(|| {
                 // Builds for another C library are often next to the one for this image's.
                 let is_spare = !fits_libc(program, &files.programs.libcs) && siblings.serve(&program.path);
@@ -60,6 +62,7 @@ pub fn judge<'a>(
             libc(files, siblings, program).or_else(module).or_else(library)
         }
         ReachRoute::Named { .. } if !program.is_executable() => libc(files, siblings, program),
+        ReachRoute::Loose if files.reach.java_library(&program.path).is_some() => java_library(files, program),
         _ => no_loader(files, program, &route).or_else(|| started(files, program, &route)),
     }?;
     let is_data = purpose::purpose(&suspect(program), siblings, files.rules_off).is_some();
@@ -160,7 +163,15 @@ fn version(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> Option<Fin
     let finding = foreign(files, program, Code::PackageOtherPlatform, message);
     let mut finding = finding.is(format!("for {named}"), "this image's Python");
     finding.hint = vec![PYTHON_HINT.to_string()];
-    Some(finding)
+    Some(if has_source(files, program) { finding.severity(Severity::Warning) } else { finding })
+}
+
+/// Whether Python imports the source next to a module whose suffix is not its own: `x.py` next to
+/// `x.cpython-311-aarch64-linux-gnu.so`. mypyc's shared library is only loaded by such modules.
+/// Source: CPython's importlib, `FileFinder`; mypyc's documentation, "group_name".
+pub fn has_source(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> bool {
+    let source = program.path.split_once(".cpython-").filter(|(_, suffix)| !suffix.contains('/'));
+    source.is_some_and(|(stem, _)| stem.ends_with("__mypyc") || files.rootfs.resolve(format!("{stem}.py")).is_ok())
 }
 
 /// A program that configuration or a script starts, or that the application put on PATH, whose libraries are not in the
@@ -208,6 +219,24 @@ fn named_library(
     let mut finding = modules::lacking(files, program, &lack, (Code::ExtensionMissingLibrary, &what));
     finding.reached_by = vec![by.place.clone(), program.path.clone()];
     Some(finding.severity(severity))
+}
+
+/// A library in a directory that a property of Java names. If Java can load another one from there, the application may
+/// not use this one: JavaFX has one for each version of GTK.
+fn java_library(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>) -> Option<Finding> {
+    let by = files.reach.java_library(&program.path)?;
+    let lack = modules::lack(files, program)?;
+    let what = format!("a library in a directory that {by} names");
+    let mut finding = modules::lacking(files, program, &lack, (Code::ExtensionMissingLibrary, &what));
+    finding.reached_by = vec![by.to_string(), program.path.clone()];
+    let directory =
+        |program: &JudgedProgram<'_>| program.path.rsplit_once('/').map(|(directory, _)| directory.to_string());
+    let is_sound = |other: &JudgedProgram<'_>| {
+        other.fit <= Fit::Compat && is_library(&other.path) && directory(other) == directory(program)
+    };
+    let has_sound = files.programs.runnable().any(|other| is_sound(other) && files.libraries.lack(other).is_none());
+    let is_certain = !has_sound && !matches!(lack, Lack::Unsearched { .. });
+    Some(finding.severity(if is_certain { Severity::Error } else { Severity::Warning }))
 }
 
 /// A program whose loader is not in the image: built for another C library. It fails with ENOENT, as if it did not

@@ -63,6 +63,9 @@ fn installed_wheel(
     // Modules for other systems are proof as well, if the package has no others.
     let has_modules = foreign_modules(files, &is_its);
     let is_installed = files.reach.module_of(path).is_some_and(|(_, is_installed)| is_installed);
+    // Functions and zipped programs keep packages next to their code: `pip install --target .`.
+    let is_started = files.reach.interpreter(RuntimeKind::Python).is_some_and(|host| files.reach.is_chain(host));
+    let is_installed = is_installed || (is_started && !has_fitting(files, path, name));
     let message = format!("the Python package {package} was built for {platforms}");
     let mut finding = Finding::new(Code::PackageOtherPlatform, message)
         .at(path, view.layer)
@@ -80,6 +83,19 @@ fn installed_wheel(
         true => finding,
         false if is_of_other_libc => finding.severity(Severity::Note),
         false => finding.severity(Severity::Warning),
+    })
+}
+
+/// Whether another installation of the same package is for this platform. `info`: `psutil-7.2.2.dist-info`.
+fn has_fitting(files: &FileRuleInput<'_>, path: &str, info: &str) -> bool {
+    let package = info.split('-').next().unwrap_or(info);
+    files.rootfs.files_with_facts().any(|view| {
+        let Some(FileKind::Wheel(tags)) = view.fact else { return false };
+        let other = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
+        let own = other.strip_suffix("/WHEEL").and_then(|info| info.rsplit('/').next()).unwrap_or_default();
+        other != path
+            && own.split('-').next() == Some(package)
+            && foreign_tags(tags, files.node.arch, &files.programs.libcs).is_none()
     })
 }
 

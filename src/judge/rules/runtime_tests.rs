@@ -2,7 +2,7 @@
 //! starts `/app`. What each runtime does was seen with Debian 12's builds.
 
 use super::later_tests::{Link, Module, Program, Put, findings, found, found_with, image, own, text};
-use crate::inspect::ModuleInterface::{Node, Php, Postgres};
+use crate::inspect::ModuleInterface::{Node, Perl, Php, Postgres};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::judge::code::Severity;
 use crate::judge::rules::modules::MOST;
@@ -51,6 +51,135 @@ fn node_gyp_build_takes_a_prebuilt_module_that_fits() {
     assert_eq!(found(&[of("node.abi93")]), NONE);
     let built = Program("srv/node_modules/a/build/Release/a.node", own().build());
     assert_eq!(found_with(NODE_20, &[of("node.abi93"), built]), NONE);
+}
+
+#[test]
+fn a_package_takes_a_prebuilt_module_from_any_of_its_directories() {
+    // @datadog/pprof 5 names its modules so.
+    let of = |name: &str| Program(leak(format!("srv/node_modules/a/prebuilds/{name}.node")), own().build());
+    let puts = [of("linuxglibc-arm64/node-83"), of("linuxglibc-arm64/node-115"), of("linuxmusl-arm64/node-83")];
+    assert_eq!(found_with(NODE_20, &puts), NONE);
+    let broken = ["error package-other-platform /srv/node_modules/a/prebuilds/linuxglibc-arm64/node-83.node"];
+    assert_eq!(found_with(NODE_20, &[of("linuxglibc-arm64/node-83"), of("linuxmusl-arm64/node-115")]), broken);
+    assert_eq!(found_with(NODE_20, &[of("linuxglibc-arm64/node-napi"), of("linuxglibc-arm64/node-83")]), NONE);
+}
+
+#[test]
+fn a_package_that_is_prebuilt_for_other_systems_only_is_to_be_built() {
+    let mach_o: Vec<u8> =
+        [0xfeed_facfu32, 0x0100_000c, 0, 8, 0, 0, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let mac = || Program("srv/node_modules/node-pty/prebuilds/darwin-arm64/pty.node", mach_o.clone());
+    let gyp = || text("srv/node_modules/node-pty/binding.gyp", "{}");
+    let broken = ["error package-other-platform /srv/node_modules/node-pty/prebuilds"];
+    assert_eq!(found(&[mac(), gyp()]), broken);
+    assert_eq!(found(&[mac()]), NONE);
+    let built = Program("srv/node_modules/node-pty/build/Release/pty.node", own().build());
+    assert_eq!(found(&[mac(), gyp(), built]), NONE);
+    let linux = Program("srv/node_modules/node-pty/prebuilds/linux-arm64/pty.node", own().build());
+    assert_eq!(found(&[mac(), gyp(), linux]), NONE);
+    let fallback = text("srv/node_modules/node-pty/fallback.js", "");
+    assert_eq!(found(&[mac(), gyp(), fallback]), NONE);
+}
+
+#[test]
+fn perl_refuses_modules_of_another_version_in_any_directory() {
+    let path = "opt/perl5/lib/perl5/aarch64-linux-gnu-thread-multi/auto/Clone/Clone.so";
+    let perl = |path: &'static str| Program(path, own().build());
+    let error = [format!("error package-other-platform /{path}")];
+    assert_eq!(found(&[perl("usr/bin/perl5.36.0"), Module(path, Perl(40))]), error);
+    assert_eq!(found(&[perl("usr/bin/perl5.40.1"), Module(path, Perl(40))]), NONE);
+    assert_eq!(found(&[perl("usr/bin/perl"), Module(path, Perl(40))]), NONE);
+    // Debian's own modules are in a directory that only one version searches.
+    let debian = "usr/lib/aarch64-linux-gnu/perl5/5.40/auto/Clone/Clone.so";
+    assert_eq!(found(&[perl("usr/bin/perl5.36.0"), Module(debian, Perl(40))]), NONE);
+}
+
+#[test]
+fn python_imports_the_source_next_to_a_foreign_module() {
+    let site = "usr/local/lib/python3.11/site-packages/black";
+    let module = |name: &str| {
+        Program(leak(format!("{site}/{name}.cpython-311-x86_64-linux-gnu.so")), ElfBuilder::amd64().build())
+    };
+    let finding =
+        |severity: &str| [format!("{severity} foreign-extension /{site}/mode.cpython-311-x86_64-linux-gnu.so")];
+    assert_eq!(found(&[module("mode")]), finding("error"));
+    let source = || text(leak(format!("{site}/mode.py")), "");
+    assert_eq!(found(&[module("mode"), source()]), finding("warning"));
+    assert_eq!(
+        found(&[module("mode"), source(), module("a__mypyc")]).iter().filter(|f| f.starts_with("error")).count(),
+        0
+    );
+}
+
+#[test]
+fn a_wheel_for_another_system_next_to_its_application_is_an_error() {
+    let info = "var/task/psutil-7.0.dist-info/WHEEL";
+    let tag = || text(info, "Tag: cp36-abi3-macosx_11_0_arm64\n");
+    let mach_o: Vec<u8> =
+        [0xfeed_facfu32, 0x0100_000c, 0, 8, 0, 0, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let module = || Program("var/task/psutil/_psutil_osx.abi3.so", mach_o.clone());
+    let wheel = |puts: &[Put]| found(puts).into_iter().filter(|found| found.contains("/WHEEL")).collect::<Vec<_>>();
+    assert_eq!(wheel(&[tag(), module()]), [format!("warning package-other-platform /{info}")]);
+    let script = || Program("app", b"#!/usr/bin/python3.11\nimport psutil\n".to_vec());
+    assert_eq!(wheel(&[tag(), module(), script()]), [format!("error package-other-platform /{info}")]);
+}
+
+#[test]
+fn the_python_library_of_a_frozen_program_is_always_loaded() {
+    let library = |version: &str| {
+        Program(
+            "opt/app/_internal/libpython3.11.so.1.0",
+            own().wants("libc.so.6", version, false).needed("libc.so.6").build(),
+        )
+    };
+    let path = "/opt/app/_internal/libpython3.11.so.1.0";
+    assert_eq!(found(&[library("GLIBC_2.35")]), [format!("error extension-missing-library {path}")]);
+    assert_eq!(found(&[library("GLIBC_2.31")]), NONE);
+}
+
+#[test]
+fn nuitkas_programs_contain_python() {
+    let app = |path: &'static str| Program(path, own().build());
+    let module = || Program("opt/app.dist/_bz2.so", ElfBuilder::amd64().build());
+    let finding = "error foreign-extension /opt/app.dist/_bz2.so";
+    assert_eq!(found(&[app("opt/app.dist/app.bin"), module()]), [finding]);
+    assert_ne!(found(&[app("opt/app.dist/other.bin"), module()]), [finding]);
+}
+
+#[test]
+fn a_foreign_module_that_no_configuration_names_is_a_warning() {
+    let php = || Program("usr/bin/php8.2", own().build());
+    let module = || Program("usr/lib/php/20220829/redis.so", ElfBuilder::amd64().build());
+    let ini = |line: &str| text("etc/php/8.2/cli/conf.d/20-redis.ini", line);
+    assert_eq!(
+        found(&[php(), module(), ini(";extension=redis\n")]),
+        ["warning foreign-extension /usr/lib/php/20220829/redis.so"]
+    );
+    assert_eq!(found(&[php(), module(), ini("extension=redis\n")]).len(), 1);
+    assert!(found(&[php(), module(), ini("extension=redis\n")])[0].starts_with("error "));
+}
+
+#[test]
+fn an_image_of_one_layer_still_has_modules_of_the_application() {
+    // `image` adds a layer, and Lua is in the same one as the modules.
+    let lua = || Program("usr/bin/lua5.4", own().build());
+    let module = |path: &'static str| Program(path, own().needed("libyaml-0.so.2").build());
+    let path = "srv/app/lua/yaml.so";
+    assert_eq!(found(&[lua(), module(path)]), [format!("error extension-missing-library /{path}")]);
+    assert_eq!(found(&[lua(), module("usr/lib/lua/5.4/yaml.so")]), NONE);
+}
+
+#[test]
+fn a_library_that_java_searches_lacks_another() {
+    let library = || Program("opt/native/libsnappyjava.so", own().needed("libsnappy.so.1").build());
+    let env = ["JAVA_TOOL_OPTIONS=-Dorg.xerial.snappy.lib.path=/opt/native"];
+    let finding = |severity: &str| [format!("{severity} extension-missing-library /opt/native/libsnappyjava.so")];
+    assert_eq!(found_with(&env, &[library()]), finding("error"));
+    let other = Program("opt/native/libother.so", own().build());
+    assert_eq!(found_with(&env, &[library(), other]), finding("warning"));
+    assert_eq!(found(&[library()]), NONE);
+    let snappy = Program("usr/lib/libsnappy.so.1", own().build());
+    assert_eq!(found_with(&env, &[library(), snappy]), NONE);
 }
 
 #[test]
