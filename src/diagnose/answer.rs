@@ -175,12 +175,13 @@ impl Running {
                 "run a command that the image has (sh instead of bash), or use kubectl debug or docker debug, which bring \
                  their own tools",
             ),
-            _ if symptom.goes_on => {
+            Sign::PolicyDenied => (
+                format!("a policy of SELinux or AppArmor on the node refused to execute {command}"),
+                "label the file or the mount for containers (:Z), or fix the profile that the log names",
+            ),
+            _ if symptom.outcome.is_over() => {
                 let without = symptom.path.as_deref().map_or_else(String::new, |path| format!(" about {path}"));
-                (
-                    format!("the program went on after the message{without}, which did not end it"),
-                    "see the last lines of its log",
-                )
+                (format!("{}{without}, which did not end it", symptom.outcome.text()), "see the last lines of its log")
             }
             _ => return None,
         };
