@@ -142,6 +142,8 @@ enum Proof {
 #[derive(Debug)]
 pub struct Aftermath {
     proof: Proof,
+    /// The command that a shell did not find. Errors without it are of the program that started afterwards.
+    command: Option<String>,
     /// The prefix of its lines, if the log has lines of several.
     stream: Vec<u8>,
     /// Whether the program served before its first occurrence. A program that restarts serves again.
@@ -169,7 +171,8 @@ impl Aftermath {
         let is_warning = has_level(&shown, WARNING, 'W');
         let proof = match symptom.sign {
             _ if is_optional(symptom) => Proof::Work,
-            Sign::PackageForeign if is_warning || does_without(&shown) => Proof::Work,
+            _ if does_without(&shown) => Proof::Work,
+            Sign::PackageForeign if is_warning => Proof::Work,
             Sign::PackageForeign => Proof::Serving,
             _ => Proof::Retry,
         };
@@ -178,6 +181,7 @@ impl Aftermath {
         let work = lines(nearest).filter(|(line, _)| proof == Proof::Work && is_work(line));
         Aftermath {
             proof,
+            command: symptom.path.clone().filter(|_| symptom.sign == Sign::CommandNotFound),
             has_served: serves(before, stream),
             before: work.map(|(line, _)| shape(line)).collect(),
             stream: stream.to_vec(),
@@ -237,6 +241,9 @@ impl Aftermath {
             if stream(line) != self.stream {
                 continue;
             }
+            if self.command.as_deref().is_some_and(|command| is_other_exception(line, command)) {
+                return true;
+            }
             if is_end(line) {
                 self.missing = None;
             } else if is_work(line) && !self.before.contains(&shape(line)) {
@@ -248,6 +255,14 @@ impl Aftermath {
         }
         false
     }
+}
+
+/// Whether a program reports an exception, `ValueError: text`, that is not about the command.
+fn is_other_exception(line: &[u8], command: &str) -> bool {
+    let line = String::from_utf8_lossy(line);
+    let name = line.split_once(": ").map_or("", |(name, _)| name.rsplit(char::is_whitespace).next().unwrap_or(name));
+    let is_kind = ["Error", "Exception"].iter().any(|end| name.len() > end.len() && name.ends_with(end));
+    is_kind && !line.contains(command) && !line.contains("127") && !line.contains("command")
 }
 
 /// Whether the message itself says that the program does without.

@@ -21,6 +21,9 @@ fn a_program_that_went_on_did_not_end_at_the_message() {
         "{\"level\":\"warn\",\"msg\":\"exec: \\\"nvidia-smi\\\": executable file not found in $PATH\"}\n{\"level\":\"info\",\"msg\":\"14 targets\"}",
         "W1101 10:00:00.1  1 gpu.go:31] exec: \"nvidia-smi\": executable file not found in $PATH\nI1101 10:00:00.2  1 server.go:88] acquiring the lease",
         "web-1  | sh: git: not found\nweb-1  |  ✓ Ready in 412ms\nweb-1  |  ⨯ Error: connect ECONNREFUSED 172.18.0.2:5432",
+        // The program that a script starts afterwards.
+        "/start.sh: line 3: nvidia-smi: command not found\nRuntimeError: No CUDA GPUs are available",
+        "[WARN] plugin auth: exec format error, skipping plugin\n[INFO] ready\n[INFO] listening on port 8080",
         // Normal work of a job.
         "rosetta error: failed to open elf at /lib64/ld-linux-x86-64.so.2\n Trace/breakpoint trap\nINFO:crawler:page 1\nINFO:crawler:next page\nERROR:crawler:429 Too Many Requests",
         // Each container by itself.
@@ -41,6 +44,7 @@ fn a_program_that_ended_at_the_message_is_blamed() {
         format!("level=error msg=\"{GIT}\"\nlevel=info msg=\"shutting down\"\nlevel=info msg=\"bye\""),
         format!("level=warning msg=\"{GIT}\"\nlevel=info msg=\"exiting\""),
         format!("[ERROR] {GIT}\n[INFO] BUILD FAILURE\n[INFO] Total time: 3 s\n[INFO] Finished at: 10:00"),
+        "app: line 1: wkhtmltopdf: command not found\nRuntimeError: wkhtmltopdf exited with 127".to_string(),
         // Another service works.
         format!("web-1  | {GIT}\ndb-1   | ready for connections"),
         format!("[pod/web-1/app] {GIT}\n[pod/db-1/db] listening on 5432"),

@@ -45,6 +45,8 @@ const LEADS: &[&str] = &[
     "previous failure: ",
     "previous error: ",
     "previously: ",
+    "subject: ",
+    "pattern not found",
     "head is now at",
     "merge pull request",
     "merge branch",
@@ -160,6 +162,7 @@ pub fn is_prose(lower: &str, pattern: &str, anchor: &str) -> bool {
         || is_question(after)
         || is_marked_up(after)
         || is_defined(before, anchor, after)
+        || is_result(before)
         || is_comment(before, anchor)
         || is_name && (is_sentence || is_explained(after) || is_listed(before, after))
 }
@@ -168,7 +171,11 @@ pub fn is_prose(lower: &str, pattern: &str, anchor: &str) -> bool {
 fn is_listed(before: &str, after: &str) -> bool {
     let is_pattern = ["*\"", "*'", "*", "/", "~ \"", "~ '"].iter().any(|mark| before.ends_with(mark))
         && after.starts_with(['*', '/', '"', '\'']);
+    // The parameter of a test: `test_start[exec format error]`.
+    let is_parameter =
+        before.strip_suffix('[').is_some_and(|name| name.ends_with(is_of_word)) && after.starts_with(']');
     is_pattern
+        || is_parameter
         || ["'", "\""].iter().any(|quote| {
             before.strip_suffix(quote).is_some_and(|before| before.ends_with('['))
                 && after.strip_prefix(quote).is_some_and(|after| after.starts_with([']', ',']))
@@ -180,10 +187,28 @@ fn is_marked_up(after: &str) -> bool {
     ["</code>", "</td>", "</th>", "</li>", "</strong>", "</em>", "</a>"].iter().any(|tag| after.contains(tag))
 }
 
-/// Whether a table of errors lists the name: `ENOEXEC 8 Exec format error`.
+/// Whether the line is the result of a test, or the old line of a diff.
+fn is_result(before: &str) -> bool {
+    let text = before.trim_start();
+    let is_number = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    let is_tap = |result: &str| text.strip_prefix(result).is_some_and(is_number);
+    ["✓ ", "✕ ", "✗ ", "--- pass", "--- fail", "=== run"].iter().any(|mark| text.starts_with(mark))
+        || is_tap("ok ")
+        || is_tap("not ok ")
+        || before.starts_with("< ")
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Whether a table of errors lists the name: `ENOEXEC 8 Exec format error`, `error.ENOEXEC=Exec format error`.
 fn is_defined(before: &str, anchor: &str, after: &str) -> bool {
     let text = format!("{before}{anchor}{after}");
     let rest = text.trim().strip_prefix("enoexec").map(str::trim_start);
+    if before.replace(' ', "").ends_with("enoexec=") {
+        return true;
+    }
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
@@ -257,6 +282,8 @@ fn is_mention(lead: &str, anchor: &str, tail: &str) -> bool {
     match () {
         // The label of a metric: `{error="text"} 0`.
         () if text.ends_with('=') && rest.ends_with('{') && tail.starts_with('}') => true,
+        () if text.ends_with('=') && rest.strip_suffix('{').is_some_and(|metric| metric.ends_with(is_of_word)) => true,
+        () if text.ends_with('{') => is_mapped(tail),
         // `src/errors.go:88: "text": Architecture`
         () if is_key && word.bytes().all(|byte| byte.is_ascii_digit()) => is_mapped(tail),
         () if is_key => NOT_REPORTED.contains(&word),
@@ -304,7 +331,7 @@ fn number(line: &[u8]) -> Option<u64> {
 
 /// `"exec format error"?`
 fn is_question(after: &str) -> bool {
-    ["\"?", "'?", "`?", "”?"].iter().any(|end| after.contains(end))
+    ["\"?", "'?", "`?", "”?", "exec format error?"].iter().any(|end| after.contains(end)) || after.starts_with('?')
 }
 
 fn ends_with_article(before: &str) -> bool {
@@ -343,6 +370,13 @@ mod tests {
             "notify: posting \"Deploy failed: exec format error on arm64 nodes\" to #ops",
             "User: my pod says \"exec /bin/api: exec format error\", what now?",
             "<li><code>exec user process caused: exec format error</code> - the image is for another platform.</li>",
+            "error.ENOEXEC=Exec format error",
+            "test_message[exec format error] PASSED",
+            "ok 11 - reports \"Exec format error\" for foreign ELF",
+            "-    {\"exec format error\", \"wrong_arch\"},",
+            "failures_total{reason=\"exec format error\",pod=\"x\"} 0",
+            "{\"role\":\"user\",\"content\":\"Why does docker print exec /bin/sh: exec format error?\"}",
+            "< exec /app: exec format error",
             "ENOEXEC 8 Exec format error",
             "       ENOEXEC",
             "{\"event\":\"ticket\",\"subject\":\"exec format error on Pi 4\",\"body\":\"I get exec /app: exec format error.\"}",

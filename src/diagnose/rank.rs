@@ -153,7 +153,12 @@ fn has_policy(all: &[Symptom]) -> bool {
 fn is_tool(symptom: &Symptom, all: &[Symptom]) -> bool {
     let is_name = symptom.path.as_deref().is_some_and(|path| !path.contains('/') && path.is_ascii());
     let is_build = all.iter().any(|other| matches!(other.sign, Sign::BuildStepFailed | Sign::EmulatedStepFailed));
-    is_name && (is_build || is_of_job_script(&symptom.line))
+    // A client of an engine runs on a machine of its own.
+    const CLIENTS: &[&str] = &["docker", "docker-compose", "podman", "kubectl", "helm", "nerdctl"];
+    is_name
+        && (symptom.path.as_deref().is_some_and(|path| CLIENTS.contains(&path))
+            || is_build
+            || is_of_job_script(&symptom.line))
 }
 
 fn refuses_cpu(speaker: Speaker, all: &[Symptom]) -> bool {
