@@ -328,6 +328,11 @@ fn settle_file(
         && let Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } = &started.outcome
     {
         let suspect = Suspect::from_cause(cause.kind);
+        // What the file contains decides about a library, and not what becomes of it as a program.
+        let is_library = evidence.symptoms.iter().any(|symptom| file::is_of_content(symptom, name));
+        if is_library && !matches!(suspect, Suspect::NotAProgram | Suspect::Truncated | Suspect::WrongArchitecture) {
+            return None;
+        }
         // A missing file is not the cause, unless the message reports it as missing.
         let is_lookup = matches!(suspect, Suspect::MissingProgram | Suspect::NotOnPath);
         if !is_lookup || ranked.iter().any(|entry| entry.suspect == suspect) {
