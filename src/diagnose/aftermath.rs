@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
+use super::conclusion;
 use super::message::{Sign, Speaker};
-use super::symptom::Symptom;
+use super::symptom::{Outcome, Symptom};
 use crate::exec::Errno;
 
 /// Texts with which servers report that they work, in lower case.
@@ -102,6 +103,16 @@ const WARNING: &[&str] = &[
     " WRN ",
 ];
 
+/// How logs say that something is tried once more, in lower case.
+const RETRYING: &[&str] = &["retry", "attempt", "trying again", "try again"];
+
+/// How a message itself says that the program does without, in lower case.
+const WITHOUT: &[&str] =
+    &["fallback", "falling back", "skipping", "skipped", "ignoring", "ignored", "continuing without"];
+
+/// How many lines after a message may report a retry.
+const RETRY_LINES: usize = 3;
+
 static SERVING_TEXTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(SERVING);
     automaton.expect("a few short texts make a small automaton")
@@ -116,9 +127,23 @@ const WORK: usize = 2;
 /// Bytes before a message that are searched for the lines that a restarted program repeats.
 const BEFORE: usize = 64 << 10;
 
+/// What shows that the failure in a message was not the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// The program serves or works normally.
+    Work,
+    /// The program serves.
+    Serving,
+    /// It serves after a retry.
+    Retry,
+}
+
 /// What follows a message, in the lines of the program or container that printed it.
 #[derive(Debug)]
 pub struct Aftermath {
+    proof: Proof,
+    /// The command that a shell did not find. Errors without it are of the program that started afterwards.
+    command: Option<String>,
     /// The prefix of its lines, if the log has lines of several.
     stream: Vec<u8>,
     /// Whether the program served before its first occurrence. A program that restarts serves again.
@@ -131,22 +156,32 @@ pub struct Aftermath {
     lines: usize,
     /// Where its last occurrence in the current piece of the log ends.
     from: usize,
-    pub goes_on: bool,
+    goes_on: bool,
+    has_retried: bool,
+    ends_well: bool,
 }
 
 impl Aftermath {
-    /// Begins after the first occurrence of `symptom`, in `line` of `text`. `None`: what follows does not matter.
-    pub fn new(symptom: &Symptom, text: &[u8], line: &Range<usize>) -> Option<Aftermath> {
-        if !is_optional(symptom) {
-            return None;
-        }
+    /// Begins after the first occurrence of `symptom`, in `line` of `text`.
+    pub fn new(symptom: &Symptom, text: &[u8], line: &Range<usize>) -> Aftermath {
         let line = whole_line(text, line);
         let before = &text[..line.start];
         let stream = stream(&text[line.clone()]);
         let shown = String::from_utf8_lossy(&text[line.clone()]);
-        let needed = if has_level(&shown, WARNING, 'W') { 1 } else { WORK };
-        let work = lines(&before[before.len().saturating_sub(BEFORE)..]).filter(|(line, _)| is_work(line));
-        Some(Aftermath {
+        let is_warning = has_level(&shown, WARNING, 'W');
+        let proof = match symptom.sign {
+            _ if is_optional(symptom) => Proof::Work,
+            _ if does_without(&shown) => Proof::Work,
+            Sign::PackageForeign if is_warning => Proof::Work,
+            Sign::PackageForeign => Proof::Serving,
+            _ => Proof::Retry,
+        };
+        let needed = if is_warning { 1 } else { WORK };
+        let nearest = &before[before.len().saturating_sub(BEFORE)..];
+        let work = lines(nearest).filter(|(line, _)| proof == Proof::Work && is_work(line));
+        Aftermath {
+            proof,
+            command: symptom.path.clone().filter(|_| symptom.sign == Sign::CommandNotFound),
             has_served: serves(before, stream),
             before: work.map(|(line, _)| shape(line)).collect(),
             stream: stream.to_vec(),
@@ -155,17 +190,48 @@ impl Aftermath {
             lines: 0,
             from: line.end,
             goes_on: false,
-        })
+            has_retried: false,
+            ends_well: false,
+        }
     }
 
     /// The message occurs again, in a line that ends at `end`.
     pub fn again(&mut self, end: usize) {
         (self.goes_on, self.missing, self.lines, self.from) = (false, Some(self.needed), 0, end);
+        (self.has_retried, self.ends_well) = (false, false);
+    }
+
+    pub fn outcome(&self) -> Outcome {
+        match (self.goes_on, self.ends_well) {
+            (true, _) => Outcome::WentOn,
+            (false, true) => Outcome::Succeeded,
+            (false, false) => Outcome::Open,
+        }
     }
 
     /// Whether what follows is not known to be normal work.
     fn is_open(&self) -> bool {
-        !self.goes_on && !self.has_served
+        !self.goes_on && !self.has_served && (self.proof != Proof::Retry || self.has_retried)
+    }
+
+    fn read(&mut self, text: &[u8]) {
+        let text = text.get(self.from..).unwrap_or_default();
+        self.ends_well = conclusion::ends_well(text, &self.stream).unwrap_or(self.ends_well);
+        match self.proof {
+            Proof::Work => self.goes_on = self.goes_on || self.works(text),
+            Proof::Serving => {}
+            Proof::Retry => {
+                self.has_retried = self.has_retried || self.retries(text);
+                self.goes_on = self.goes_on || (self.has_retried && self.works(text));
+            }
+        }
+    }
+
+    /// Whether one of the next lines reports another attempt.
+    fn retries(&self, text: &[u8]) -> bool {
+        let next = lines(text).map(|(line, _)| line).filter(|line| stream(line) == self.stream).take(RETRY_LINES);
+        next.map(|line| String::from_utf8_lossy(line).to_ascii_lowercase())
+            .any(|line| RETRYING.iter().chain(WITHOUT).any(|text| line.contains(text)))
     }
 
     fn works(&mut self, text: &[u8]) -> bool {
@@ -174,6 +240,9 @@ impl Aftermath {
             self.lines += 1;
             if stream(line) != self.stream {
                 continue;
+            }
+            if self.command.as_deref().is_some_and(|command| is_other_exception(line, command)) {
+                return true;
             }
             if is_end(line) {
                 self.missing = None;
@@ -188,28 +257,41 @@ impl Aftermath {
     }
 }
 
+/// Whether a program reports an exception, `ValueError: text`, that is not about the command.
+fn is_other_exception(line: &[u8], command: &str) -> bool {
+    let line = String::from_utf8_lossy(line);
+    let name = line.split_once(": ").map_or("", |(name, _)| name.rsplit(char::is_whitespace).next().unwrap_or(name));
+    let is_kind = ["Error", "Exception"].iter().any(|end| name.len() > end.len() && name.ends_with(end));
+    is_kind && !line.contains(command) && !line.contains("127") && !line.contains("command")
+}
+
+/// Whether the message itself says that the program does without.
+fn does_without(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    WITHOUT.iter().any(|text| lower.contains(text))
+}
+
 /// Reads a piece of the log, of which each message has seen the part before its last occurrence.
-pub fn read_on(aftermaths: &mut [Option<Aftermath>], text: &[u8]) {
-    let mut following: Vec<&mut Aftermath> = aftermaths.iter_mut().flatten().collect();
-    for one in &mut following {
-        one.goes_on = one.goes_on || one.works(text.get(one.from..).unwrap_or_default());
+pub fn read_on(aftermaths: &mut [Aftermath], text: &[u8]) {
+    for one in aftermaths.iter_mut() {
+        one.read(text);
     }
-    let mut from = following.iter().filter(|one| one.is_open()).map(|one| one.from).min();
+    let mut from = aftermaths.iter().filter(|one| one.is_open()).map(|one| one.from).min();
     while let Some(hit) = from.and_then(|from| Some((from, SERVING_TEXTS.find(text.get(from..)?)?))) {
         let (at, hit) = hit;
         let line = whole_line(text, &(at + hit.start()..at + hit.end()));
         let (shown, end) = (&text[line.clone()], line.end);
         let stream = stream(shown);
-        let mut open = following.iter_mut().filter(|one| one.is_open() && one.from < end && one.stream == stream);
+        let mut open = aftermaths.iter_mut().filter(|one| one.is_open() && one.from < end && one.stream == stream);
         if let Some(first) = open.next()
             && !is_end(shown)
         {
             first.goes_on = true;
             open.for_each(|one| one.goes_on = true);
         }
-        from = following.iter().any(|one| one.is_open()).then_some(end);
+        from = aftermaths.iter().any(Aftermath::is_open).then_some(end);
     }
-    for one in following {
+    for one in aftermaths {
         one.from = 0;
     }
 }
@@ -273,7 +355,7 @@ fn serves(text: &[u8], of: &[u8]) -> bool {
     false
 }
 
-fn is_end(line: &[u8]) -> bool {
+pub fn is_end(line: &[u8]) -> bool {
     let lower = String::from_utf8_lossy(line).to_ascii_lowercase();
     ENDING.iter().any(|word| lower.contains(word))
 }
@@ -297,7 +379,7 @@ fn shape(line: &[u8]) -> Vec<u8> {
 }
 
 /// The lines of `text` and their ends.
-fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
+pub fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
     let mut end = 0;
     text.split_inclusive(|byte| *byte == b'\n').map(move |line| {
         end += line.len();
@@ -317,7 +399,7 @@ fn whole_line(text: &[u8], part: &Range<usize>) -> Range<usize> {
 
 /// The part of a line that names the container or process that printed it, in logs of several: Compose's service,
 /// kubectl's and stern's pod, the journal's process, a collector's field, CloudWatch's stream.
-fn stream(line: &[u8]) -> &[u8] {
+pub fn stream(line: &[u8]) -> &[u8] {
     const HEAD: usize = 200;
     const FIELDS: &[&[u8]] = &[b"\"pod_name\":\"", b"\"pod\":\"", b"\"container_name\":\"", b"\"container\":\""];
     let head = &line[..line.len().min(HEAD)];
@@ -345,88 +427,14 @@ fn stream(line: &[u8]) -> &[u8] {
     };
     // The journal's `app[812]:`, and `ecs/app/1f8bb2`.
     let is_process = |word: &&[u8]| word.ends_with(b"]:") && word[0] != b'[';
-    let is_path = |word: &&[u8]| word[0].is_ascii_alphabetic() && word.iter().filter(|byte| **byte == b'/').count() > 1;
+    let is_path = |word: &&[u8]| {
+        let slashes = word.iter().filter(|byte| **byte == b'/').count();
+        word[0].is_ascii_alphabetic() && slashes > 1 && !word.contains(&b':')
+    };
     let named = words().filter(|word| !word.is_empty()).take(5).find(|word| is_process(word) || is_path(word));
     named.or_else(|| words().next().filter(|word| !word.is_empty()).filter(is_pod)).unwrap_or_default()
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::diagnose::cause::Suspect;
-    use crate::diagnose::rank::{Circumstances, rank};
-    use crate::diagnose::reader::read_text;
-
-    fn first(log: &str) -> Option<Suspect> {
-        let content = read_text(log);
-        rank(&content.symptoms, &Circumstances::default()).first().map(|first| first.suspect)
-    }
-
-    #[test]
-    fn a_program_that_went_on_did_not_end_at_the_message() {
-        for log in [
-            // Servers, with and without a level.
-            "time=\"10:00\" level=error msg=\"no revision: exec: \\\"git\\\": executable file not found in $PATH\"\nlevel=info msg=\"listening on :8080\"\nlevel=error msg=\"upstream timeout\"",
-            "exec: \"git\": executable file not found in $PATH\nserver listening on :80\npanic: dial tcp 10.0.0.1:5432: connect: connection refused",
-            "/app/start.sh: line 3: lscpu: command not found\n[2026] [1] [INFO] Starting gunicorn 20.1.0\n[CRITICAL] WORKER TIMEOUT (pid:12)",
-            "2026 WARN epoll: /tmp/libnetty.so: Error loading shared library libcrypt.so.1: No such file or directory; using NIO\nStarted Shop in 4.1 seconds (JVM running for 5.0)",
-            // Warnings of programs that do not serve.
-            "{\"level\":\"warn\",\"msg\":\"exec: \\\"nvidia-smi\\\": executable file not found in $PATH\"}\n{\"level\":\"info\",\"msg\":\"14 targets\"}",
-            "W1101 10:00:00.1  1 gpu.go:31] exec: \"nvidia-smi\": executable file not found in $PATH\nI1101 10:00:00.2  1 server.go:88] acquiring the lease",
-            "web-1  | sh: git: not found\nweb-1  |  ✓ Ready in 412ms\nweb-1  |  ⨯ Error: connect ECONNREFUSED 172.18.0.2:5432",
-            // Normal work of a job.
-            "rosetta error: failed to open elf at /lib64/ld-linux-x86-64.so.2\n Trace/breakpoint trap\nINFO:crawler:page 1\nINFO:crawler:next page\nERROR:crawler:429 Too Many Requests",
-            // Each container by itself.
-            "web-1  | exec: \"git\": executable file not found in $PATH\ndb-1   | stopping\nweb-1  | listening on :80",
-            // The same warning at every start.
-            "exec: \"git\": executable file not found in $PATH\nlistening on :80\nexec: \"git\": executable file not found in $PATH\nlistening on :80\n",
-        ] {
-            assert_eq!(first(log), Some(Suspect::ProgramItself), "{log}");
-        }
-    }
-
-    #[test]
-    fn a_program_that_ended_at_the_message_is_blamed() {
-        const GIT: &str = "exec: \"git\": executable file not found in $PATH";
-        for log in [
-            GIT.to_string(),
-            format!("panic: {GIT}\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:31 +0x1a5\nexit status 2"),
-            format!("level=error msg=\"{GIT}\"\nlevel=info msg=\"shutting down\"\nlevel=info msg=\"bye\""),
-            format!("level=warning msg=\"{GIT}\"\nlevel=info msg=\"exiting\""),
-            format!("[ERROR] {GIT}\n[INFO] BUILD FAILURE\n[INFO] Total time: 3 s\n[INFO] Finished at: 10:00"),
-            // Another service works.
-            format!("web-1  | {GIT}\ndb-1   | ready for connections"),
-            format!("[pod/web-1/app] {GIT}\n[pod/db-1/db] listening on 5432"),
-            format!("web-7d4b9c-abcde app {GIT}\ndb-0 db listening on 5432"),
-            format!("Nov 2 10:00:00 host web[812]: {GIT}\nNov 2 10:00:00 host systemd[1]: Listening on D-Bus Socket"),
-            format!(
-                "{{\"pod\":\"web-1\",\"log\":\"{}\"}}\n{{\"pod\":\"db-0\",\"log\":\"listening on 5432\"}}",
-                GIT.replace('"', "\\\"")
-            ),
-            format!("2026-11-02T10:00:00Z ecs/web/1f8bb2 {GIT}\n2026-11-02T10:00:00Z ecs/db/77aa listening on 5432"),
-            // A restarted program serves, as it did before, until it needs the tool again.
-            format!("listening on :80\n{GIT}\nlistening on :80\n{GIT}\nlistening on :80\n"),
-            format!("INFO starting 1.2\nINFO reading 7 files\n{GIT}\nINFO starting 1.2\nINFO reading 8 files\n"),
-            format!("{GIT}\nerror: not listening on :80"),
-        ] {
-            assert_eq!(first(&log), Some(Suspect::NotOnPath), "{log}");
-        }
-    }
-
-    #[test]
-    fn a_file_of_another_architecture_is_blamed_even_if_the_program_goes_on() {
-        let log =
-            "level=warning msg=\"fork/exec /plugins/auth: exec format error\"\nlevel=info msg=\"listening on :80\"";
-        assert_eq!(first(log), Some(Suspect::WrongArchitecture));
-        let log = "supervisord: INFO spawnerr: can't find command '/app/web'\nINFO success: nginx entered RUNNING state\nINFO serving on 80";
-        assert_ne!(first(log), Some(Suspect::ProgramItself));
-    }
-
-    #[test]
-    fn what_follows_is_read_in_every_piece_of_a_long_log() {
-        let filler = "request served by the worker\n".repeat(40_000);
-        let git = "exec: \"git\": executable file not found in $PATH\n";
-        assert_eq!(first(&format!("{git}{filler}listening on :80\n{filler}")), Some(Suspect::ProgramItself));
-        assert_eq!(first(&format!("{git}{filler}")), Some(Suspect::NotOnPath));
-        assert_eq!(first(&format!("{filler}{git}listening on :80\n{filler}{git}")), Some(Suspect::NotOnPath));
-    }
-}
+#[path = "aftermath_tests.rs"]
+mod tests;

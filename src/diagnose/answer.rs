@@ -175,12 +175,13 @@ impl Running {
                 "run a command that the image has (sh instead of bash), or use kubectl debug or docker debug, which bring \
                  their own tools",
             ),
-            _ if symptom.goes_on => {
+            Sign::PolicyDenied => (
+                format!("a policy of SELinux or AppArmor on the node refused to execute {command}"),
+                "label the file or the mount for containers (:Z), or fix the profile that the log names",
+            ),
+            _ if symptom.outcome.is_over() => {
                 let without = symptom.path.as_deref().map_or_else(String::new, |path| format!(" about {path}"));
-                (
-                    format!("the program went on after the message{without}, which did not end it"),
-                    "see the last lines of its log",
-                )
+                (format!("{}{without}, which did not end it", symptom.outcome.text()), "see the last lines of its log")
             }
             _ => return None,
         };
@@ -327,6 +328,11 @@ fn settle_file(
         && let Outcome::Fails { at, cause, .. } | Outcome::Dies { at, cause, .. } = &started.outcome
     {
         let suspect = Suspect::from_cause(cause.kind);
+        // What the file contains decides about a library, and not what becomes of it as a program.
+        let is_library = evidence.symptoms.iter().any(|symptom| file::is_of_content(symptom, name));
+        if is_library && !matches!(suspect, Suspect::NotAProgram | Suspect::Truncated | Suspect::WrongArchitecture) {
+            return None;
+        }
         // A missing file is not the cause, unless the message reports it as missing.
         let is_lookup = matches!(suspect, Suspect::MissingProgram | Suspect::NotOnPath);
         if !is_lookup || ranked.iter().any(|entry| entry.suspect == suspect) {

@@ -308,3 +308,21 @@ fn every_kind_of_cause_has_a_suspect_and_only_foreign_programs_are_for_another_a
     let foreign = CauseKind::ALL.iter().filter(|kind| Suspect::from_cause(**kind) == Suspect::WrongArchitecture);
     assert_eq!(foreign.collect::<Vec<_>>(), [&CauseKind::ForeignArchitecture]);
 }
+
+#[test]
+fn a_library_that_is_not_one_is_judged_by_its_content() {
+    let image = started("/usr/bin/python3");
+    let log = "ImportError: /app/_x.so: file too short";
+    assert_eq!(file::to_judge(&recognise(log), &image, Some("m7g.large")).as_deref(), Some("/app/_x.so"));
+    let fails = |kind| {
+        let cause = Cause { kind, text: "a text".into() };
+        Outcome::Fails { errno: Errno::ENOEXEC, at: "/app/_x.so".into(), cause }
+    };
+    // Whether it starts as a program does not matter.
+    let alone = report(fails(CauseKind::NotExecutable), Vec::new());
+    assert_eq!(answered_with_file(log, &image, Some(&alone)).suspect, Suspect::Truncated);
+    let alone = report(fails(CauseKind::LfsPointer), Vec::new());
+    let answer = answered_with_file(log, &image, Some(&alone));
+    assert_eq!(answer.suspect, Suspect::NotAProgram);
+    assert!(answer.cause.contains(" in sha256:"), "{}", answer.cause);
+}

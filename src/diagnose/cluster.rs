@@ -303,6 +303,11 @@ fn answer_case(
             found.now.splice(0..0, good.now);
         }
     }
+    // The condition of a rollback whose revision is not known.
+    let is_unsure = |line: &String| line.contains("rollout undo") && line.contains("# if");
+    if found.now.iter().any(is_unsure) && last_good::is_first(sources.cluster, pod) {
+        found.now.retain(|line| !is_unsure(line));
+    }
     Some(found)
 }
 

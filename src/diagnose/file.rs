@@ -65,6 +65,12 @@ fn is_of_library(sign: Sign) -> bool {
     )
 }
 
+/// Whether the message is that the content of the library `name` is not what the loader reads.
+pub fn is_of_content(symptom: &Symptom, name: &str) -> bool {
+    let is_content = matches!(symptom.sign, Sign::LibraryForeign | Sign::LibraryCorrupt | Sign::LibraryTruncated);
+    is_content && symptom.path.as_deref() == Some(name)
+}
+
 /// Whether the speaker starts the container's own program, so that its messages are about the entrypoint.
 pub fn is_runtime(speaker: Speaker) -> bool {
     matches!(
@@ -100,7 +106,11 @@ pub fn to_judge(symptoms: &[Symptom], report: &ImageReport, target: Option<&str>
         let is_call = is_of_start(symptom.sign) && symptom.sign != Sign::LibraryTruncated;
         symptom.path.as_deref() == Some(name) && (is_call || is_of_lookup(symptom.sign))
     });
+    let is_content = name.starts_with('/') && symptoms.iter().any(|symptom| is_of_content(symptom, name));
     let (platform, judged) = judged(report, target)?;
+    if is_content && finding(platform, name).is_none() {
+        return Some(name.to_string());
+    }
     if !is_program || (start_path(judged, name) != StartPath::Elsewhere && !is_elsewhere_by_path(judged, name)) {
         return None;
     }

@@ -32,6 +32,19 @@ pub struct FailedPod<'a> {
     pub report: &'a ImageReport,
 }
 
+/// Whether the pod is of the first revision of its owner, so that no rollback is possible. False if that is unknown.
+pub fn is_first(cluster: &Cluster, pod: &PodObject) -> bool {
+    let owner = owner(pod);
+    let Some((kind @ ("deployment" | "statefulset" | "daemonset"), name)) = owner.split_once('/') else {
+        return false;
+    };
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
+    let Ok(values) = cluster.revisions(namespace, kind) else { return false };
+    let all = revisions(kind, name, &values);
+    let own = all.iter().find(|one| one.made(pod));
+    own.is_some_and(|own| all.iter().all(|one| one.number >= own.number))
+}
+
 /// Finds the latest older revision that starts. A forbidden request is noted and ends the search, because the result
 /// only adds to an answer.
 pub fn find(

@@ -9,6 +9,8 @@ pub mod case;
 pub mod cause;
 #[cfg(feature = "kube")]
 pub mod cluster;
+mod conclusion;
+mod exit_code;
 pub mod file;
 #[cfg(feature = "kube")]
 pub mod group;

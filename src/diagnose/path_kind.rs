@@ -56,6 +56,13 @@ pub fn is_of_job(path: &str) -> bool {
     ["/__w/", "/__t/", "/github/", "/builds/", "/codebuild/"].iter().any(|directory| path.starts_with(directory))
 }
 
+/// Whether a message is of a script that a CI service, a workflow engine or git wrote for a step, rather than of a file in
+/// the image.
+pub fn is_of_job_script(line: &str) -> bool {
+    const SCRIPTS: &[&str] = &["/_temp/", "@tmp/durable-", "/durable-", ".command.sh", "hooks/", "postinstall: "];
+    SCRIPTS.iter().any(|script| line.contains(script))
+}
+
 /// Whether a shell starts the path as a program, rather than reads it.
 pub fn is_program(path: &str) -> bool {
     path.starts_with("./") || path.contains("/bin/") || path.contains("/sbin/")

@@ -1,29 +1,17 @@
 //! Ranks the suspects for symptoms and circumstances, the likeliest first. Pure.
 
-use std::time::Duration;
-
 use super::cause::{Likelihood, Suspect};
+use super::exit_code::{of_build, of_emulated_build, of_exit, of_reported_exit};
 use super::file::is_runtime;
 use super::message::{Sign, Speaker};
-use super::path_kind::{base_name, is_base_script, is_data, is_of_job, is_program, is_script, is_shell};
-use super::pattern::Hole;
+use super::path_kind::{
+    base_name, is_base_script, is_data, is_of_job, is_of_job_script, is_program, is_script, is_shell,
+};
 use super::symptom::Symptom;
 use crate::exec::Errno;
 use Likelihood::{Certain, Likely, Possible, Unlikely};
 
-/// Facts in addition to the messages. Each may be missing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Circumstances {
-    pub exit_code: Option<i32>,
-    /// From the container's start to its end.
-    pub lifetime: Option<Duration>,
-    /// Whether the container wrote any output. `None` if the log was not read.
-    pub has_output: Option<bool>,
-    /// Whether the program printed something after an engine's warning that image and machine differ.
-    pub goes_on: bool,
-    /// The kubelet's reason: `OOMKilled`, `StartError`, `Error`.
-    pub reason: Option<String>,
-}
+pub use super::exit_code::Circumstances;
 
 /// A suspect, how likely it is, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +21,6 @@ pub struct Ranked {
     /// Why it is suspected, in lower case.
     pub why: String,
 }
-
-/// A container that ends within this time may not have reached its own code: runtimes report a failed execve within it,
-/// and kubelets report whole seconds.
-const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// The suspects for `symptoms` and `circumstances`, each once and the likeliest first.
 pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> {
@@ -66,13 +50,14 @@ pub fn rank(symptoms: &[Symptom], circumstances: &Circumstances) -> Vec<Ranked> 
     {
         let why = format!("{} reports {:?}", symptom.speaker, cut(&symptom.line));
         for (suspect, likelihood) in of_symptom(symptom, symptoms) {
-            let limit = if symptom.goes_on { Possible } else { Certain };
+            let limit = if symptom.outcome.is_over() { Possible } else { Certain };
             add(suspect, likelihood.min(limit), why.clone());
         }
     }
     // What the program did without is not why it failed.
-    if has_reason && symptoms.iter().filter(is_reason).all(|symptom| symptom.goes_on) {
-        add(Suspect::ProgramItself, Likely, "the program went on after its message".to_string());
+    let last = symptoms.iter().rfind(is_reason);
+    if let Some(last) = last.filter(|_| symptoms.iter().filter(is_reason).all(|symptom| symptom.outcome.is_over())) {
+        add(Suspect::ProgramItself, Likely, last.outcome.text().to_string());
     }
     // The container's own exit code counts only where no message gave the reason.
     if !has_reason {
@@ -159,6 +144,23 @@ fn is_builders(line: &str) -> bool {
     false
 }
 
+/// Whether SELinux or AppArmor refused to execute a file.
+fn has_policy(all: &[Symptom]) -> bool {
+    all.iter().any(|other| other.sign == Sign::PolicyDenied)
+}
+
+/// Whether a job's script or a build's step calls a tool by its name.
+fn is_tool(symptom: &Symptom, all: &[Symptom]) -> bool {
+    let is_name = symptom.path.as_deref().is_some_and(|path| !path.contains('/') && path.is_ascii());
+    let is_build = all.iter().any(|other| matches!(other.sign, Sign::BuildStepFailed | Sign::EmulatedStepFailed));
+    // A client of an engine runs on a machine of its own.
+    const CLIENTS: &[&str] = &["docker", "docker-compose", "podman", "kubectl", "helm", "nerdctl"];
+    is_name
+        && (symptom.path.as_deref().is_some_and(|path| CLIENTS.contains(&path))
+            || is_build
+            || is_of_job_script(&symptom.line))
+}
+
 fn refuses_cpu(speaker: Speaker, all: &[Symptom]) -> bool {
     all.iter().any(|other| other.speaker == speaker && other.sign == Sign::CpuLevel)
 }
@@ -169,6 +171,9 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
     match symptom.sign {
         Sign::Exec(Errno::ENOEXEC) if is_given_to_shell(symptom) => {
             vec![(BinaryAsScript, Likely), (WrongArchitecture, Possible)]
+        }
+        Sign::NotExecutable | Sign::ShellDenied | Sign::Exec(Errno::EACCES) if has_policy(all) => {
+            vec![(NotExecutable, Possible)]
         }
         Sign::Exec(errno) => of_errno(errno, symptom, all),
         Sign::FileBusy => vec![(FileBusy, Certain)],
@@ -181,7 +186,10 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         }
         Sign::NotOnPath if symptom.is_programs_own() => vec![(NotOnPath, Likely), (ProgramItself, Possible)],
         Sign::NotOnPath => vec![(NotOnPath, Certain)],
+        // systemd reports it of a unit, which may be the host's.
+        Sign::NotExecutable if symptom.speaker == Speaker::Systemd => vec![(NotExecutable, Likely)],
         Sign::NotExecutable => vec![(NotExecutable, Certain)],
+        Sign::PolicyDenied => vec![(ProgramItself, Likely)],
         Sign::NoCommand => vec![(NothingToStart, Certain)],
         Sign::UserMissing => vec![(MissingUser, Certain)],
         Sign::RootRefused => vec![(RunAsNonRoot, Certain)],
@@ -206,6 +214,8 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::ShellFileMissing => {
             vec![(MissingProgram, Likely), (MissingLoader, Likely), (MissingInterpreter, Possible)]
         }
+        // Of Windows' release, which Hyper-V isolation does not need to match.
+        Sign::NoPlatformInIndex if symptom.speaker == Speaker::Windows => vec![(NoPlatform, Likely)],
         Sign::NoPlatformInIndex => vec![(NoPlatform, Certain)],
         Sign::PlatformMismatch | Sign::PlatformRefused => vec![(WrongArchitecture, Likely), (PinnedToOne, Possible)],
         Sign::UnpackSkipped => vec![(MetadataDisagrees, Likely), (NodeCopy, Possible)],
@@ -244,6 +254,8 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::CommandNotFound if all.iter().any(|other| matches!(other.sign, Sign::Exec(_) | Sign::NotExecutable)) => {
             of_not_found(path).into_iter().map(|(suspect, likelihood)| (suspect, likelihood.min(Possible))).collect()
         }
+        // A tool that a job or a build lacks.
+        Sign::CommandNotFound if is_tool(symptom, all) => vec![(ProgramItself, Likely), (NotOnPath, Possible)],
         Sign::CommandNotFound => of_not_found(path),
         Sign::ProbeCommandMissing | Sign::ExecCommandMissing => vec![(ProgramItself, Likely)],
         // The loader itself is missing: a glibc library on musl, or one for another architecture.
@@ -253,6 +265,8 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::LibraryMissing => vec![(MissingLibrary, Likely), (ForeignLibrary, Possible)],
         Sign::LoaderMissing => vec![(MissingLoader, Likely), (WrongArchitecture, Possible)],
         Sign::LoaderRefuses => vec![(WrongArchitecture, Likely), (BadLoader, Possible)],
+        // Options of the compiler, such as -m32, have the same effect.
+        Sign::LibraryForeign if symptom.speaker == Speaker::Linker => vec![(ForeignLibrary, Likely)],
         Sign::LibraryForeign => vec![(ForeignLibrary, Certain)],
         Sign::PreloadIgnored => vec![(ForeignLibrary, Possible), (MissingLibrary, Possible)],
         Sign::LibraryCorrupt => vec![(CorruptProgram, Likely), (Truncated, Possible)],
@@ -407,71 +421,6 @@ fn of_not_found(path: Option<&str>) -> Vec<(Suspect, Likelihood)> {
         true => vec![(MissingLoader, Likely), (MissingProgram, Likely), (MissingInterpreter, Possible)],
         false => vec![(NotOnPath, Likely), (MissingLoader, Possible)],
     }
-}
-
-fn exit_code(symptom: &Symptom) -> Option<i32> {
-    symptom.named.iter().find(|(hole, _)| *hole == Hole::Exit).and_then(|(_, code)| code.parse().ok())
-}
-
-/// Suspects for a failed build step, of which BuildKit only reports the exit code.
-fn of_build(symptom: &Symptom) -> Vec<(Suspect, Likelihood)> {
-    match exit_code(symptom) {
-        Some(255) => vec![(Suspect::EmulatorMissing, Possible), (Suspect::ProgramItself, Possible)],
-        Some(132) => vec![(Suspect::CpuLevel, Possible), (Suspect::Emulator, Possible)],
-        Some(134 | 139) => vec![(Suspect::Emulator, Possible), (Suspect::ProgramItself, Possible)],
-        _ => vec![(Suspect::ProgramItself, Likely)],
-    }
-}
-
-/// Suspects for a build step under the emulator. Only a death by signal or a failed exec points to the emulator.
-fn of_emulated_build(symptom: &Symptom) -> Vec<(Suspect, Likelihood)> {
-    match exit_code(symptom) {
-        Some(132..=139) => vec![(Suspect::Emulator, Likely), (Suspect::ProgramItself, Possible)],
-        Some(255) => vec![(Suspect::Emulator, Possible), (Suspect::ProgramItself, Possible)],
-        _ => vec![(Suspect::ProgramItself, Likely)],
-    }
-}
-
-/// Suspects for an exit code that a supervisor or an engine reports for a process. It is weaker evidence than the
-/// container's own exit code.
-fn of_reported_exit(symptom: &Symptom) -> Vec<(Suspect, Likelihood)> {
-    use Suspect::*;
-    match exit_code(symptom) {
-        Some(0) => Vec::new(),
-        Some(126) => vec![(NotExecutable, Possible), (WrongArchitecture, Possible)],
-        Some(127) => vec![(NotOnPath, Possible), (MissingLibrary, Possible), (MissingLoader, Possible)],
-        Some(132) => vec![(CpuLevel, Likely), (ProgramItself, Possible)],
-        Some(137) => vec![(ProgramItself, Possible), (OutOfMemory, Possible)],
-        _ => vec![(ProgramItself, Possible)],
-    }
-}
-
-/// Suspects for an exit code without a message. Source: 128 + signal; runc `os.Exit(255)` since 1.2, 1 before; glibc
-/// ld.so `_exit(127)`; containerd CRI's StartError 128.
-fn of_exit(circumstances: &Circumstances) -> Vec<(Suspect, Likelihood, String)> {
-    use Suspect::*;
-    if circumstances.reason.as_deref() == Some("OOMKilled") {
-        return vec![(OutOfMemory, Certain, "the kubelet's reason is OOMKilled".to_string())];
-    }
-    let Some(code) = circumstances.exit_code else { return Vec::new() };
-    let is_quick = circumstances.lifetime.is_none_or(|lifetime| lifetime <= AT_ONCE);
-    let is_silent = circumstances.has_output != Some(true);
-    let suspects: &[(Suspect, Likelihood)] = match (code, is_quick && is_silent) {
-        (0, _) => &[],
-        (1 | 255, true) => &[(WrongArchitecture, Possible), (MissingLoader, Possible), (ProgramItself, Possible)],
-        (2, true) => &[(WrapperFallback, Possible), (ProgramItself, Possible)],
-        (126, _) => &[(NotExecutable, Likely), (WrongArchitecture, Possible)],
-        (127, _) => &[(NotOnPath, Likely), (MissingLibrary, Possible), (CpuLevel, Possible)],
-        (128, _) => &[(MissingProgram, Likely), (NotExecutable, Possible)],
-        (132, _) => &[(CpuLevel, Likely), (ProgramItself, Possible)],
-        (133 | 134, _) => &[(ProgramItself, Likely), (PageSize, Possible)],
-        (137, _) => &[(OutOfMemory, Possible), (ProgramItself, Possible)],
-        (139, true) => &[(PageSize, Likely), (Truncated, Possible), (ProgramItself, Possible)],
-        (139, false) => &[(ProgramItself, Likely), (PageSize, Unlikely)],
-        _ => &[(ProgramItself, Likely)],
-    };
-    let how = if is_quick && is_silent { ", immediately and without output" } else { "" };
-    suspects.iter().map(|(suspect, likelihood)| (*suspect, *likelihood, format!("exit code {code}{how}"))).collect()
 }
 
 #[cfg(test)]

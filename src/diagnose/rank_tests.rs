@@ -1,5 +1,7 @@
 //! Symptoms and circumstances with the expected order of suspects.
 
+use std::time::Duration;
+
 use super::*;
 use crate::diagnose::message::messages;
 use crate::diagnose::recognise::recognise;

@@ -9,6 +9,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use rayon::prelude::*;
 
 use super::aftermath::{self, Aftermath};
+use super::conclusion;
 use super::image_name::{self, IMAGE_NAMES, NameKind};
 use super::line::{self, LINE_BYTES};
 use super::message::{ERRNO_TEXTS, Message, Sign, messages};
@@ -16,7 +17,7 @@ use super::pattern::{Hole, Pattern, continues_word, is_quote};
 use super::probe;
 use super::prose;
 use super::spread::spread_messages;
-use super::symptom::Symptom;
+use super::symptom::{Outcome, Symptom};
 use super::translation;
 
 /// Maximum number of different symptoms that are kept for one sign.
@@ -86,11 +87,13 @@ pub fn recognise(log: &str) -> Vec<Symptom> {
 pub struct Recogniser {
     pub symptoms: Vec<Symptom>,
     /// What follows each symptom, if that matters.
-    aftermaths: Vec<Option<Aftermath>>,
+    aftermaths: Vec<Aftermath>,
     /// The first failing image that the text names.
     image: Option<String>,
     /// The first images that the text mentions, failing or not.
     mentioned: Vec<String>,
+    /// Whether it has read the first piece of the text.
+    has_read: bool,
     /// Whether an engine warned that image and machine differ.
     is_warned: bool,
     /// Whether a program printed something after that warning.
@@ -128,8 +131,10 @@ impl Recogniser {
             self.keep(content, text, &(text.len()..text.len()));
         });
         aftermath::read_on(&mut self.aftermaths, text);
+        let is_closed = !self.has_read && !self.symptoms.is_empty() && conclusion::is_closed(text);
+        self.has_read = true;
         for (symptom, aftermath) in self.symptoms.iter_mut().zip(&self.aftermaths) {
-            symptom.goes_on = aftermath.as_ref().is_some_and(|aftermath| aftermath.goes_on);
+            symptom.outcome = if is_closed { Outcome::Closed } else { aftermath.outcome() };
         }
     }
 
@@ -150,12 +155,11 @@ impl Recogniser {
 
     /// Reads the symptom of a line, which is `shown` as printed, and `whole` in the log.
     fn read_symptom(&self, line: &SearchedLine<'_>, (shown, whole): (&str, &str), content: &mut LineContent) {
-        let Some((symptom, anchor)) = recognise_line(line, shown) else { return };
+        let Some((symptom, pattern, anchor)) = recognise_line(line, shown) else { return };
         let symptom = Symptom { sign: probe::sign_of(symptom.sign, whole), ..symptom };
         match self.known(&symptom) {
-            Some(known) if self.aftermaths[known].is_some() => content.repeated.push(known),
-            Some(_) => {}
-            None if symptom.sign == Sign::Unrelated || prose::is_prose(&line.lower, anchor) => {}
+            Some(known) => content.repeated.push(known),
+            None if symptom.sign == Sign::Unrelated || prose::is_prose(&line.lower, pattern, anchor) => {}
             None => content.symptoms.push(symptom),
         }
     }
@@ -180,7 +184,7 @@ impl Recogniser {
         for symptom in content.symptoms {
             match self.known(&symptom) {
                 Some(known) => self.repeat(known, line.end),
-                None if self.is_full_of(symptom.sign) => {}
+                None if self.is_full_of(symptom.sign) || prose::is_listing(text, line) => {}
                 None => {
                     self.is_warned |= symptom.sign == Sign::PlatformMismatch;
                     self.aftermaths.push(Aftermath::new(&symptom, text, line));
@@ -191,9 +195,7 @@ impl Recogniser {
     }
 
     fn repeat(&mut self, known: usize, end: usize) {
-        if let Some(aftermath) = &mut self.aftermaths[known] {
-            aftermath.again(end);
-        }
+        self.aftermaths[known].again(end);
     }
 
     /// The image that the text names as the one that fails, or the only one that it names.
@@ -327,8 +329,8 @@ fn image_name(line: &SearchedLine<'_>) -> Option<(NameKind, String)> {
     })
 }
 
-/// The symptom of the first row that matches a line, and the row's anchor. `shown` is the line as printed.
-fn recognise_line(line: &SearchedLine<'_>, shown: &str) -> Option<(Symptom, &'static str)> {
+/// The symptom of the first row that matches a line, and the row's pattern and anchor. `shown` is the line as printed.
+fn recognise_line(line: &SearchedLine<'_>, shown: &str) -> Option<(Symptom, &'static str, &'static str)> {
     let owned = line.owners.iter().filter_map(|owner| match *owner {
         AnchorOwner::Row(row) => Some(row),
         AnchorOwner::Translation | AnchorOwner::ImageName(_) => None,
@@ -337,8 +339,8 @@ fn recognise_line(line: &SearchedLine<'_>, shown: &str) -> Option<(Symptom, &'st
     rows.sort_unstable();
     rows.dedup();
     rows.into_iter().find_map(|row| {
-        let (pattern, _) = &PATTERNS.rows[row];
-        Some((symptom(&PATTERNS.rows[row], line.text, &line.lower, shown)?, pattern.anchor()))
+        let (pattern, message) = &PATTERNS.rows[row];
+        Some((symptom(&PATTERNS.rows[row], line.text, &line.lower, shown)?, message.pattern, pattern.anchor()))
     })
 }
 
@@ -357,7 +359,7 @@ fn symptom((pattern, message): &(Pattern, &Message), text: &str, lower: &str, sh
         path: holes.iter().find(|(hole, _)| *hole == Hole::Path).and_then(|(_, path)| program(path)),
         named: named.map(|(hole, value)| (*hole, value.to_string())).collect(),
         line: shown.trim().to_string(),
-        goes_on: false,
+        outcome: Outcome::Open,
     })
 }
 

@@ -14,8 +14,40 @@ pub struct Symptom {
     pub named: Vec<(Hole, String)>,
     /// The line, trimmed.
     pub line: String,
-    /// Whether the program that printed it went on afterwards, without what it lacks.
-    pub goes_on: bool,
+    pub outcome: Outcome,
+}
+
+/// What the rest of the log reports after a failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing, or more failures.
+    #[default]
+    Open,
+    /// The program went on, without what it lacks.
+    WentOn,
+    /// The job or build of which it was a part succeeded.
+    Succeeded,
+    /// An alert was closed.
+    Closed,
+}
+
+impl Outcome {
+    pub fn is_over(self) -> bool {
+        match self {
+            Outcome::Open => false,
+            Outcome::WentOn | Outcome::Succeeded | Outcome::Closed => true,
+        }
+    }
+
+    /// Why the message is not the failure, in lower case.
+    pub fn text(self) -> &'static str {
+        match self {
+            Outcome::Open => "nothing followed the message",
+            Outcome::WentOn => "the program went on after the message",
+            Outcome::Succeeded => "the log ends with a success after the message",
+            Outcome::Closed => "the text reports that the failure is over",
+        }
+    }
 }
 
 impl Symptom {

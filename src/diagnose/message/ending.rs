@@ -31,6 +31,8 @@ message_table! { UNRELATED:
         "runsc: cannot create gofer process: gofer: fork/exec /proc/self/exe: operation not permitted";
     Runc Unrelated, "fork/exec /proc/self/exe: no such file or directory",
         "fork/exec /proc/self/exe: no such file or directory";
+    Program Unrelated, "OS error code {#code}: {text}",
+        "OS error code   8:  Exec format error";
     // Virtual machines and their disks.
     Qemu Unrelated, "qemu-system-{=arch}: {reason}",
         "qemu-system-x86_64: Could not open 'disk.img': No such file or directory";
@@ -41,6 +43,28 @@ message_table! { UNRELATED:
     // A module that was built for another kernel.
     Kernel Unrelated, "could not insert {module}: Exec format error",
         "modprobe: ERROR: could not insert 'overlay': Exec format error";
+    Kernel Unrelated, "insert module {module}: {reason}",
+        "systemd-modules-load[580]: Failed to insert module 'nvhda': Exec format error";
+    Kernel Unrelated, "insmod: can't insert {module}: {reason}",
+        "insmod: can't insert '/lib/modules/5.10.110/wireguard.ko': Exec format error";
+    // A program on a machine with Windows.
+    Windows Unrelated, "executable file not found in %PATH%",
+        "exec: \"avr-gcc\": executable file not found in %PATH%";
+    // The tools of a build, which make and the scripts of packages call.
+    Program Unrelated, "make: {command}: Command not found",
+        "make: cmake: Command not found";
+    Program Unrelated, "make[{#level}]: {command}: Command not found",
+        "make[2]: /opt/rh/devtoolset-9/root/usr/bin/gcc: Command not found";
+    Npm Unrelated, "npm ERR! sh: {command}: not found",
+        "npm ERR! sh: husky: not found";
+    Npm Unrelated, "npm error sh: {command}: not found",
+        "npm error sh: husky: not found";
+    Ci Unrelated, "remote: {=hook}: line {#line}: {command}: command not found",
+        "remote: hooks/pre-receive: line 7: shellcheck: command not found";
+    Go Unrelated, "C compiler {=compiler} not found: {reason}",
+        "cgo: C compiler \"aarch64-linux-gnu-gcc\" not found: exec: \"aarch64-linux-gnu-gcc\": executable file not found in $PATH";
+    Npm Unrelated, "npm warn EBADPLATFORM {text}",
+        "npm warn EBADPLATFORM Unsupported platform for @rollup/rollup-darwin-arm64@4.22.0: wanted {\"os\":\"darwin\",\"cpu\":\"arm64\"}";
     Runc Unrelated, "Are you trying to mount a directory onto a file (or vice-versa)?",
         "error mounting \"/a\" to rootfs at \"/b\": not a directory: Are you trying to mount a directory onto a file (or vice-versa)?";
     TensorFlow Unrelated, "Could not load dynamic library '{library}'; dlerror: ",
@@ -140,6 +164,12 @@ message_table! { TABLE:
         "{\"errorType\":\"Runtime.InvalidEntrypoint\",\"errorMessage\":\"RequestId: 1 Error: ProcessSpawnFailed\"}";
     Kernel Exec(ENOEXEC), "request_module: runaway loop modprobe binfmt-464c",
         "request_module: runaway loop modprobe binfmt-464c";
+    Kernel PolicyDenied, "avc:  denied  { execute } {text} name=\"{path}\" ",
+        "type=AVC msg=audit(1665420973.105:11631): avc:  denied  { execute } for  pid=87017 comm=\"runc:[2:INIT]\" name=\"app\" dev=\"sda1\" tclass=file permissive=0";
+    Kernel PolicyDenied, "avc:  denied  { execute_no_trans } {text} path=\"{path}\" ",
+        "avc:  denied  { execute_no_trans } for  pid=1 comm=\"sh\" path=\"/usr/local/bin/app\" dev=\"overlay\" tclass=file permissive=0";
+    Kernel PolicyDenied, "apparmor=\"DENIED\" operation=\"exec\" {text} name=\"{path}\" ",
+        "audit: type=1400 audit(1.033:9): apparmor=\"DENIED\" operation=\"exec\" profile=\"docker-default\" name=\"/usr/bin/app\" pid=894 comm=\"bash\"";
     Kernel IllegalInstruction, "trap invalid opcode",
         "traps: app[4711] trap invalid opcode ip:55d0c3a4 sp:7ffd0 error:0 in app[55d0c000+1000]";
     Kernel IllegalInstruction, "unhandled signal 4 code",

@@ -71,6 +71,8 @@ pub enum Sign {
     ProbeCommandMissing,
     /// A command that was to run in a running container, by `docker exec` or `kubectl exec`, is not in it.
     ExecCommandMissing,
+    /// SELinux or AppArmor refused to execute a file.
+    PolicyDenied,
     LibraryMissing,
     /// The dynamic loader itself is missing.
     LoaderMissing,

@@ -46,6 +46,8 @@ message_table! { TABLE:
         "failed to create containerd container: error unpacking image: parent snapshot sha256:51e0 does not exist: not found";
     Docker PlatformMismatch, "requested image's platform ({image}) does not match the detected host platform ({node})",
         "WARNING: The requested image's platform (linux/amd64) does not match the detected host platform (linux/arm64/v8) and no specific platform was requested";
+    Docker NoPlatformInIndex, "was found but its platform ({image}) does not provide the specified platform ({node})",
+        "image with reference app:1 was found but its platform (linux/amd64) does not provide the specified platform (linux/arm64)";
     Docker PlatformRefused, "was found but its platform ({image}) does not match the specified platform ({node})",
         "image with reference app:1 was found but its platform (linux/amd64) does not match the specified platform (linux/arm64)";
     Docker PlatformRefused, "was found but does not match the specified platform: wanted {=node}, actual: {=image}",
@@ -72,6 +74,8 @@ message_table! { TABLE:
         "(ImageOsTypeNotMatchContainerGroup) The OS type 'null' of image 'app:1' does not match the OS type 'Linux' of the container group.";
     Azure NoPlatformInIndex, "does not match the OS type '{os}' of the container group",
         "The OS type 'null' of image 'app:1' does not match the OS type 'Linux' of the container group.";
+    Azure NoPlatformInIndex, "must support specified '{os}' OS type",
+        "The image 'app:1' must support specified 'Linux' Os type.";
     CloudRun NoPlatformInIndex, "must support amd64/linux",
         "Cloud Run does not support image 'app:1': Container manifest type 'application/vnd.oci.image.index.v1+json' must support amd64/linux.";
     CloudRun NoPlatformInIndex, "must support arm64/linux",
