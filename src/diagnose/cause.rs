@@ -324,7 +324,7 @@ impl Suspect {
             ShebangOption => Suspect::ShebangOptions,
             BadOption => Suspect::RefusedOption,
             CauseKind::BinaryAsScript => Suspect::BinaryAsScript,
-            CauseKind::MissingInterpreter => Suspect::MissingInterpreter,
+            CauseKind::MissingInterpreter | ShellDialect => Suspect::MissingInterpreter,
             CauseKind::MissingScript | MissingModule => Suspect::MissingScript,
             BadScript => Suspect::NotAJar,
             TooManyInterpreters | TooManyHandlers => Suspect::ScriptNesting,

@@ -174,6 +174,8 @@ causes! {
     MissingScript "missing-script";
     /// A module that a Python script imports at startup does not exist.
     MissingModule "missing-module";
+    /// The script uses constructs of bash, and its shell is dash or BusyBox's.
+    ShellDialect "shell-dialect";
     /// The file passed to java is not a jar.
     BadScript "bad-script";
     /// A shell was given a binary to run as a script.

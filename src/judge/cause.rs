@@ -131,6 +131,12 @@ const fn row_of(kind: CauseKind) -> CauseRow {
             ),
             ..row(Code::EntrypointBadScript)
         },
+        ShellDialect => CauseRow {
+            hint: Some(
+                "run the script with bash (`#!/bin/bash`, and install it), or write it in the language of POSIX",
+            ),
+            ..row(Code::EntrypointBadScript)
+        },
         BinaryAsScript => CauseRow {
             hint: Some("start the program directly, not as an argument of a shell"),
             ..row(Code::EntrypointBadScript)

@@ -9,8 +9,10 @@ use super::run::lines;
 use super::state::{ExitStatus, FailedStart, ProgramStart, ScriptFlow, ShellState, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
 use super::{START_STEPS, ScriptInterpreter, tools};
+use crate::exec::CauseKind;
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::cwd::Cwd;
+use crate::exec::launch::shells::Shell;
 use crate::exec::launch::walk::{Caller, StartWalk};
 use crate::exec::log::{Followed, KnownCall, OpenedFile};
 use crate::exec::outcome::{Death, Outcome};
@@ -47,6 +49,15 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                     discards |= is_output && target == "/dev/null";
                     hides_errors |= redirect.fd == Some(2) && target == "/dev/null";
                     if let Some(path) = self.absolute(&state, &target) {
+                        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory).to_string();
+                        if self.is_certainly_absent(&state, &directory) {
+                            let text = format!(
+                                "line {} writes {path}, but the directory {directory} is not in the image",
+                                command.line
+                            );
+                            let error = (CauseKind::MissingDirectory, text);
+                            return self.refused_file(state, command, error, is_tested);
+                        }
                         Rc::make_mut(&mut state.written).insert(path);
                     }
                 }
@@ -57,6 +68,14 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 RedirectKind::ReadWrite => {}
                 RedirectKind::Input if redirect.fd.is_none_or(|fd| fd == 0) => {
                     let target = self.text(&mut state, &redirect.target);
+                    let path = self.absolute(&state, &target);
+                    if let Some(path) = path
+                        && self.find_node(&path, true).is_none()
+                        && self.is_lost_file(&state, &path)
+                    {
+                        let text = format!("line {} reads {path}, which is not in the image", command.line);
+                        return self.refused_file(state, command, (CauseKind::MissingFile, text), is_tested);
+                    }
                     input = Some(self.file_text(&state, &target).and_then(|text| lines(&text)));
                 }
                 RedirectKind::Input => {}
@@ -102,6 +121,26 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         states
     }
 
+    /// The end of a command whose file could not be opened: it does not run. In dash and BusyBox, an error of a special
+    /// builtin ends the shell. Seen with bash 5.2, dash 0.5.12 and BusyBox 1.35.
+    fn refused_file(
+        &mut self,
+        state: ShellState,
+        command: &ShellCommand,
+        (kind, text): (CauseKind, String),
+        is_tested: bool,
+    ) -> Vec<ShellState> {
+        let is_special = matches!(&command.kind, CommandKind::Simple(simple)
+            if simple.words.first().and_then(|word| word.bare()).is_some_and(|name| matches!(name, "exec" | ":" | "." | "eval" | "set" | "export")));
+        let code = if self.kind.is_bash() || self.kind == Shell::Busybox { 1 } else { 2 };
+        if is_special && !self.kind.is_bash() {
+            self.refuse(&state, (code, kind, text), command.line);
+            return Vec::new();
+        }
+        let status = self.own_failure((code, kind, text), command.line, is_tested);
+        vec![ShellState { status, ..state }]
+    }
+
     pub(super) fn simple(
         &mut self,
         mut state: ShellState,
@@ -111,10 +150,23 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
     ) -> Vec<ShellState> {
         // Without a command name, the status is that of a substitution.
         let before = state.status.clone();
+        let scalars =
+            simple.assignments.iter().chain(&simple.declared).filter_map(|assignment| match &assignment.value {
+                AssignedValue::Scalar(word) => Some(word),
+                AssignedValue::Array(_) => None,
+            });
+        if self.refuses_words(&state, simple.words.iter().chain(scalars), line) {
+            return Vec::new();
+        }
+        if simple.assignments.iter().any(|assignment| assignment.appends)
+            && let Some(status) = self.lacks_builtin("+=", &[], line, is_tested)
+        {
+            return vec![ShellState { status, ..state }];
+        }
         state.status = ExitStatus::from_truth(Truth::Yes);
         let mut fields = self.with_status(&mut state, &before, |own, state| own.fields(state, &simple.words));
         // Words that are usually absent, as in `$WRAPPER app`.
-        while fields.len() > 1 && fields[0].starts_with(MANY) {
+        while fields.len() > 1 && fields[0].chars().eq([MANY]) {
             fields.remove(0);
         }
         if fields.is_empty() {
@@ -304,7 +356,13 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             ..self.walk.clone()
         };
         let label = self.source.path.clone();
-        let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == StartKind::Exec };
+        let caller = Caller::Shell {
+            kind: self.kind,
+            label: &label,
+            line,
+            is_exec: how == StartKind::Exec,
+            text: self.source.from,
+        };
         let new = (has_new_accounts, has_new_directories, has_new_modes, has_new_environment);
         let flags = (walk.is_open, new, walk.depth, how as u8, line);
         let call = (&argv, &walk.env, flags, &walk.user, &state.cwd, &label, &walk.made, &walk.stdin);

@@ -7,6 +7,7 @@ mod builtin;
 mod command;
 mod compound;
 mod conditions;
+mod dialect;
 mod directories;
 mod ending;
 mod expand;
@@ -32,7 +33,7 @@ use std::rc::Rc;
 use crate::exec::kernel::access::{self, Who};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::shells::Shell;
-use crate::exec::launch::walk::StartWalk;
+use crate::exec::launch::walk::{ShellText, StartWalk};
 use crate::exec::log::Log;
 use crate::exec::outcome::Outcome;
 use crate::shell;
@@ -89,6 +90,9 @@ const MAX_NESTING: usize = 48;
 pub(crate) struct ScriptSource {
     script: shell::ShellScript,
     path: String,
+    from: ShellText,
+    /// The line of the first syntax error, if CRLF line ends cause it.
+    line_ends: Option<usize>,
 }
 
 /// The start of a shell on a text.
@@ -100,6 +104,7 @@ pub(crate) struct ShellCall<'c> {
     /// The shell's name in messages.
     pub label: &'c str,
     pub ends_on_error: bool,
+    pub from: ShellText,
 }
 
 struct ScriptInterpreter<'m, 'a, 'l> {
@@ -121,7 +126,9 @@ impl ExecMachine<'_> {
             return log.open_end(call.label.to_string(), "its scripts are nested too deeply to follow");
         }
         log.budget.bytes += call.text.len();
-        let source = Rc::new(ScriptSource { script: shell::parse(call.text), path: call.label.to_string() });
+        let script = shell::parse(call.text);
+        let line_ends = dialect::line_ends_fault(call.text, &script);
+        let source = Rc::new(ScriptSource { script, path: call.label.to_string(), from: call.from, line_ends });
         let state = self.first_state(call, walk);
         let endings = {
             let mut interpreter = ScriptInterpreter {
