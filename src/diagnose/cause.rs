@@ -322,7 +322,7 @@ impl Suspect {
             CauseKind::Truncated | TruncatedLoader => Suspect::Truncated,
             ScriptCrlf | CauseKind::CarriageReturn => Suspect::CarriageReturn,
             ShebangOption => Suspect::ShebangOptions,
-            BadOption => Suspect::RefusedOption,
+            BadOption | BadConfiguration => Suspect::RefusedOption,
             CauseKind::BinaryAsScript => Suspect::BinaryAsScript,
             CauseKind::MissingInterpreter | ShellDialect => Suspect::MissingInterpreter,
             CauseKind::MissingScript | MissingModule => Suspect::MissingScript,

@@ -55,6 +55,9 @@ causes! {
     /// A supervisor's configuration names a directory that does not exist: of a log, a socket or a service.
     MissingDirectory "missing-directory";
 
+    /// A supervisor or scheduler rejects its configuration, or ignores a part of it.
+    BadConfiguration "bad-configuration";
+
     // Finding and opening a file.
     /// A program that the call or a command names by its path does not exist.
     MissingProgram "missing-program";

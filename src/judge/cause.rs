@@ -73,6 +73,11 @@ const fn row_of(kind: CauseKind) -> CauseRow {
             blame: BlamedFile::Nothing,
             ..plain()
         },
+        BadConfiguration => CauseRow {
+            hint: Some("fix the configuration at that line, and start the supervisor once in the build's tests"),
+            blame: BlamedFile::Nothing,
+            ..plain()
+        },
         MountedOver => CauseRow {
             hint: Some("copy it to a directory that engines do not mount over: /usr/local/bin"),
             ..row(Code::EntrypointNotFound)

@@ -2,6 +2,8 @@
 //! and their scripts, interpreters and their files, as far as the image determines them. Stops where the rest depends
 //! on run time, and records why.
 
+use std::borrow::Cow;
+
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::access::config;
 use crate::exec::kernel::binfmt::ExecMachine;
@@ -97,7 +99,7 @@ impl Caller<'_> {
 
     /// The environment in which the caller searches for a command. Without PATH, execvp has a default of its C library.
     /// Source: glibc's confstr(3), `_CS_PATH`; musl's src/process/execvp.c.
-    fn search_env<'w>(self, walk: &'w StartWalk) -> std::borrow::Cow<'_, [String]> {
+    fn search_env<'w>(self, walk: &'w StartWalk) -> Cow<'w, [String]> {
         let path = match self {
             Caller::Shell { .. } => None,
             Caller::Wrapper { falls_back: true, .. } => Some("PATH=/bin:/usr/bin"),

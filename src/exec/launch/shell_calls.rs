@@ -7,6 +7,7 @@ use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
 use crate::exec::launch::follow::{has_known_options, is_binary, is_shebangs_word};
 use crate::exec::launch::interpret::{self, ShellCall, is_known};
+use crate::exec::launch::services;
 use crate::exec::launch::shells::Shell;
 use crate::exec::launch::walk::{Ran, ShellText, StartWalk};
 use crate::exec::log::Log;
@@ -86,6 +87,10 @@ impl ExecMachine<'_> {
         walk: &StartWalk,
     ) -> Option<Outcome> {
         let (path, (kind, label)) = (operands.first()?, by);
+        if let Some(file) = walk.made.written(self.rootfs, &services::from_cwd(self, path)) {
+            let outcome = self.read_written(log, (path, &file), operands, (kind, start.ends_on_error), walk);
+            return Some(outcome).filter(|outcome| *outcome != Outcome::Runs);
+        }
         if !is_known(path) {
             return log.open_end(label, "it reads a script whose name is only known at run time");
         }

@@ -431,7 +431,8 @@ impl ScriptInterpreter<'_, '_, '_> {
                 })
             }
         };
-        let is_there = path.as_ref().is_some_and(|path| self.find_node(path, true).is_some());
+        let is_there =
+            path.as_ref().is_some_and(|path| state.written.contains(path) || self.find_node(path, true).is_some());
         let text = path.as_ref().and_then(|path| self.file_text(&state, path));
         match (path, text) {
             (Some(path), Some(text)) if text::is_known(&text) => {

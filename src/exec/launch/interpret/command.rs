@@ -27,6 +27,17 @@ const MODES: &str = "/*mode";
 /// Stands for all directories that a script creates, in the set of the paths that it writes.
 pub(super) const DIRECTORIES: &str = "/*/";
 
+/// How a shell ends whose command the kernel refuses.
+fn refused_by_shell(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Fails { errno, at, cause } => {
+            let code = if errno == crate::exec::Errno::ENOENT { 127 } else { 126 };
+            Outcome::Dies { death: Death::Exit(code), at, cause }
+        }
+        outcome => outcome,
+    }
+}
+
 impl<'a> ScriptInterpreter<'_, 'a, '_> {
     /// Runs a command with its redirections.
     pub(super) fn redirected(
@@ -39,6 +50,8 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             return self.kind(state, command, is_tested);
         }
         let (mut hides_output, mut hides_errors, mut discards, mut input) = (false, false, false, None);
+        // The file that receives the output, and whether it is appended to.
+        let mut target_file: Option<(String, bool)> = None;
         for redirect in &command.redirects {
             let is_output = redirect.fd.is_none_or(|fd| fd == 1);
             match redirect.kind {
@@ -57,6 +70,9 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                             );
                             let error = (CauseKind::MissingDirectory, text);
                             return self.refused_file(state, command, error, is_tested);
+                        }
+                        if is_output {
+                            target_file = Some((path.clone(), redirect.kind == RedirectKind::Append));
                         }
                         Rc::make_mut(&mut state.written).insert(path);
                     }
@@ -101,6 +117,10 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             return vec![state];
         }
         let saved_output = if hides_output { state.output.take() } else { None };
+        let target_file = target_file.filter(|(path, _)| hides_output && !path.starts_with("/dev/"));
+        if target_file.is_some() {
+            state.output = Some(String::new());
+        }
         let saved_input = state.input.clone();
         let has_input = input.is_some();
         if let Some(input) = input {
@@ -110,6 +130,10 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         for state in &mut states {
             if hides_errors && let Some(blame) = &mut state.status.blame {
                 Rc::make_mut(blame).is_tested = true;
+            }
+            if let Some((path, appends)) = &target_file {
+                let text = state.output.take().unwrap_or_else(|| HOLE.to_string());
+                Rc::make_mut(&mut state.made).write(self.machine.rootfs, path, &text, *appends);
             }
             if hides_output {
                 state.output.clone_from(&saved_output);
@@ -183,6 +207,12 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         }
         let name = text::plain(&fields[0]);
         if !simple.words.is_empty() && !simple.declared.is_empty() {
+            if let Some(status) = self.lacks_builtin(&name, &fields[1..], line, is_tested) {
+                return vec![ShellState { status, ..state }];
+            }
+            if self.refuses_options(&state, &name, &fields[1..], line) {
+                return Vec::new();
+            }
             return self.declare(state, &name, &fields[1..], &simple.declared);
         }
         let mut sets = Vec::new();
@@ -330,7 +360,8 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             *entry = text::plain(entry);
         }
         let is_written = |path: &str| self.absolute(&state, path).is_some_and(|path| state.written.contains(&path));
-        if name.contains('/') && is_written(&name) {
+        let written = self.written_program(&state, &name, &env);
+        if name.contains('/') && is_written(&name) && written.is_none() {
             let why = format!("starts {name}, which the script itself writes");
             if how == StartKind::Exec {
                 self.end(&state, ScriptEnd::Unknown(why), line);
@@ -377,7 +408,13 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 self.log.made = None;
                 let doubts = self.log.doubts.len();
                 let file = self.made_program(&state, &name, &walk.env).unwrap_or_else(|| name.clone());
-                let outcome = machine.run_command(self.log, &file, &argv, caller, &walk);
+                let outcome = match &written {
+                    Some((path, file)) => {
+                        let outcome = machine.run_written(self.log, (path, file), &argv, Some(self.kind), &walk);
+                        refused_by_shell(outcome)
+                    }
+                    None => machine.run_command(self.log, &file, &argv, caller, &walk),
+                };
                 let steps = std::mem::replace(&mut self.log.steps, steps);
                 let says = std::mem::replace(&mut self.log.says, says);
                 let followed = std::mem::replace(&mut self.log.followed, before);

@@ -52,6 +52,11 @@ pub(crate) fn may_be(holed: &str, text: &str) -> bool {
     text::equal(holed, text) != Truth::No
 }
 
+/// Returns a text without the marks of its parts.
+pub(crate) fn plain_text(text: &str) -> String {
+    text::plain(text)
+}
+
 /// Whether a text has its value only if the user sets no variable that the image leaves unset.
 pub(crate) fn is_changeable(text: &str) -> bool {
     text::is_soft(text)

@@ -354,5 +354,6 @@ pub(super) fn lines(text: &str) -> Option<Rc<Vec<String>>> {
     if text.contains(HOLE) {
         return None;
     }
-    Some(Rc::new(text.lines().map(str::to_string).collect()))
+    // A carriage return is a part of its line.
+    Some(Rc::new(text.split_terminator('\n').map(str::to_string).collect()))
 }
