@@ -55,6 +55,9 @@ causes! {
     /// A supervisor's configuration names a directory that does not exist: of a log, a socket or a service.
     MissingDirectory "missing-directory";
 
+    /// A supervisor or scheduler rejects its configuration, or ignores a part of it.
+    BadConfiguration "bad-configuration";
+
     // Finding and opening a file.
     /// A program that the call or a command names by its path does not exist.
     MissingProgram "missing-program";
@@ -174,6 +177,8 @@ causes! {
     MissingScript "missing-script";
     /// A module that a Python script imports at startup does not exist.
     MissingModule "missing-module";
+    /// The script uses constructs of bash, and its shell is dash or BusyBox's.
+    ShellDialect "shell-dialect";
     /// The file passed to java is not a jar.
     BadScript "bad-script";
     /// A shell was given a binary to run as a script.

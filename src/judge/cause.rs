@@ -73,6 +73,11 @@ const fn row_of(kind: CauseKind) -> CauseRow {
             blame: BlamedFile::Nothing,
             ..plain()
         },
+        BadConfiguration => CauseRow {
+            hint: Some("fix the configuration at that line, and start the supervisor once in the build's tests"),
+            blame: BlamedFile::Nothing,
+            ..plain()
+        },
         MountedOver => CauseRow {
             hint: Some("copy it to a directory that engines do not mount over: /usr/local/bin"),
             ..row(Code::EntrypointNotFound)
@@ -128,6 +133,12 @@ const fn row_of(kind: CauseKind) -> CauseRow {
             hint: Some(
                 "set options in the script itself (set -eu), or use an interpreter that accepts the argument as \
                  written: env -S works with GNU env, not with BusyBox",
+            ),
+            ..row(Code::EntrypointBadScript)
+        },
+        ShellDialect => CauseRow {
+            hint: Some(
+                "run the script with bash (`#!/bin/bash`, and install it), or write it in the language of POSIX",
             ),
             ..row(Code::EntrypointBadScript)
         },

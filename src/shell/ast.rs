@@ -100,11 +100,23 @@ pub enum CommandKind {
     Function {
         name: String,
         body: Rc<ShellCommand>,
+        style: FunctionStyle,
     },
     /// `[[ ... ]]`
     Test(Condition),
     /// `(( ... ))`
     Arithmetic(ShellWord),
+}
+
+/// How a function is defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FunctionStyle {
+    /// `name()`
+    Parentheses,
+    /// `function name`
+    Keyword,
+    /// `function name()`
+    KeywordAndParentheses,
 }
 
 /// Assignments followed by words. Either may be empty.

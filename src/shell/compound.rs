@@ -38,26 +38,37 @@ impl Parser<'_> {
                 let name =
                     self.word()?.literal().filter(|name| !name.is_empty()).ok_or(Stop("function without a name"))?;
                 self.blanks();
+                let mut style = FunctionStyle::Keyword;
                 if self.take("(") {
                     self.blanks();
                     if !self.take(")") {
                         return Err(Stop("( without )"));
                     }
+                    style = FunctionStyle::KeywordAndParentheses;
                 }
-                self.function_body(name)?
+                self.function_body(name, style)?
             }
             _ => return Ok(None),
         };
         Ok(Some(kind))
     }
 
-    pub fn function_body(&mut self, name: String) -> Read<CommandKind> {
+    pub fn function_body(&mut self, name: String, style: FunctionStyle) -> Read<CommandKind> {
         self.lines()?;
         let start = self.at;
         let line = self.line_at(start);
         let kind = self.nest(Self::compound)?.ok_or(Stop("function without a body"))?;
-        let body = Rc::new(ShellCommand { kind, redirects: Vec::new(), span: start..self.at, line });
-        Ok(CommandKind::Function { name, body })
+        // They apply each time that the function is called.
+        let mut redirects = Vec::new();
+        loop {
+            self.blanks();
+            match self.redirect()? {
+                Some(redirect) => redirects.push(redirect),
+                None => break,
+            }
+        }
+        let body = Rc::new(ShellCommand { kind, redirects, span: start..self.at, line });
+        Ok(CommandKind::Function { name, body, style })
     }
 
     fn if_command(&mut self) -> Read<CommandKind> {

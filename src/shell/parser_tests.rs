@@ -59,7 +59,7 @@ fn command(command: &ShellCommand) -> String {
                 .collect();
             format!("case[{}: {}]", word(subject), arms.join(", "))
         }
-        CommandKind::Function { name, body } => format!("{name}(){}", self::command(body)),
+        CommandKind::Function { name, body, .. } => format!("{name}(){}", self::command(body)),
         CommandKind::Test(_) => "[[".to_string(),
         CommandKind::Arithmetic(_) => "((".to_string(),
     }

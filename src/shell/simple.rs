@@ -44,7 +44,7 @@ impl Parser<'_> {
                     if !self.take(")") {
                         return Err(Stop("unexpected ("));
                     }
-                    let kind = self.function_body(name)?;
+                    let kind = self.function_body(name, FunctionStyle::Parentheses)?;
                     return Ok(ShellCommand { kind, redirects, span: start..self.at, line });
                 }
                 Some(_) => {

@@ -2,6 +2,8 @@
 //! and their scripts, interpreters and their files, as far as the image determines them. Stops where the rest depends
 //! on run time, and records why.
 
+use std::borrow::Cow;
+
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::access::config;
 use crate::exec::kernel::binfmt::ExecMachine;
@@ -10,8 +12,8 @@ use crate::exec::launch::by_loader::is_loader;
 use crate::exec::launch::interpret;
 use crate::exec::launch::interpreter::FileInterpreter;
 use crate::exec::launch::services;
-use crate::exec::launch::shells;
-use crate::exec::launch::walk::{Caller, Ran, StartWalk};
+use crate::exec::launch::shells::{self, Shell};
+use crate::exec::launch::walk::{Caller, Ran, ShellText, StartWalk};
 use crate::exec::launch::wrapper::{self, FailureStyle};
 use crate::exec::loader::LoaderFamily;
 use crate::exec::log::{Link, Log, OpenedFile};
@@ -92,6 +94,20 @@ impl Caller<'_> {
         match self {
             Caller::Wrapper { name, .. } => name.to_string(),
             Caller::Shell { label, .. } => label.to_string(),
+        }
+    }
+
+    /// The environment in which the caller searches for a command. Without PATH, execvp has a default of its C library.
+    /// Source: glibc's confstr(3), `_CS_PATH`; musl's src/process/execvp.c.
+    fn search_env<'w>(self, walk: &'w StartWalk) -> Cow<'w, [String]> {
+        let path = match self {
+            Caller::Shell { .. } => None,
+            Caller::Wrapper { falls_back: true, .. } => Some("PATH=/bin:/usr/bin"),
+            Caller::Wrapper { falls_back: false, .. } => Some("PATH=/usr/local/bin:/bin:/usr/bin"),
+        };
+        match path.filter(|_| variable(&walk.env, "PATH").is_none()) {
+            Some(path) => vec![path.to_string()].into(),
+            None => (&walk.env[..]).into(),
         }
     }
 
@@ -244,7 +260,7 @@ impl<'a> ExecMachine<'a> {
                 .open_end(by, "it starts a program whose name is only known at run time")
                 .unwrap_or(Outcome::Runs);
         }
-        let path = match self.find(log, name, &walk.env) {
+        let path = match self.find(log, name, &caller.search_env(walk)) {
             Ok(path) => path,
             Err(Missing { errno: Errno::ENOENT, cause, .. })
                 if let Some(text) = self.lost_on_path(&cause, name, caller, walk) =>
@@ -266,11 +282,32 @@ impl<'a> ExecMachine<'a> {
                 return self.fail(log, name, (missing.errno, missing.cause), (caller, walk), (argv, found));
             }
         };
+        self.run_found(log, (name, &path), argv, caller, walk)
+    }
+
+    /// Runs a command whose file was found.
+    fn run_found(
+        &self,
+        log: &mut Log,
+        (name, path): (&str, &[u8]),
+        argv: &[String],
+        caller: Caller<'_>,
+        walk: &StartWalk,
+    ) -> Outcome {
         let bytes: Vec<Vec<u8>> = argv.iter().map(|word| word.clone().into_bytes()).collect();
-        match self.walk(log, &path, &bytes, walk, Link::Command(by)) {
+        let (steps, says) = (log.steps.len(), log.says.len());
+        match self.walk(log, path, &bytes, walk, Link::Command(caller.name())) {
+            Outcome::Fails { cause, .. }
+                if !TEXTS.contains(&cause.kind)
+                    && let Some(later) = self.later_on_path(log, (name, path), caller, &walk.env) =>
+            {
+                log.steps.truncate(steps);
+                log.says.truncate(says);
+                self.run_found(log, (name, &later), argv, caller, walk)
+            }
             Outcome::Fails { errno, at, cause } => {
                 let is_missing_program = at.as_bytes() == path;
-                let found = SearchResult::At(&lossy(&path));
+                let found = SearchResult::At(&lossy(path));
                 let outcome = self.fail(log, name, (errno, cause), (caller, walk), (argv, found));
                 match outcome {
                     Outcome::Dies { death, cause, .. } if !is_missing_program => Outcome::Dies { death, at, cause },
@@ -282,6 +319,30 @@ impl<'a> ExecMachine<'a> {
         }
     }
 
+    /// Returns the next file of PATH for a command whose file the kernel refused: dash goes on there. Seen with dash
+    /// 0.5.12; bash and BusyBox do not.
+    fn later_on_path(
+        &self,
+        log: &mut Log,
+        (name, path): (&str, &[u8]),
+        caller: Caller<'_>,
+        env: &[String],
+    ) -> Option<Vec<u8>> {
+        if name.contains('/') || !matches!(caller, Caller::Shell { kind: Shell::Dash, .. }) {
+            return None;
+        }
+        let directories = variable(env, "PATH").unwrap_or(DEFAULT_PATH).split(':');
+        let candidates = directories.map(|directory| {
+            let directory = if directory.is_empty() { "." } else { directory };
+            format!("{}/{name}", directory.trim_end_matches('/')).into_bytes()
+        });
+        candidates
+            .skip_while(|other| other != path)
+            .skip(1)
+            .filter(|other| other != path)
+            .find(|other| self.open(log, other).is_ok())
+    }
+
     /// Why a program that the image's PATH has is not on that of a scheduler's job. `None` if it is not so.
     fn lost_on_path(&self, cause: &Cause, name: &str, caller: Caller<'_>, walk: &StartWalk) -> Option<String> {
         let image_path = walk.image_path.as_deref().filter(|_| cause.kind == CauseKind::NotInPath)?;
@@ -291,8 +352,7 @@ impl<'a> ExecMachine<'a> {
         let cure = "set PATH in the table, or name the program by its path";
         let Some(found) = on_path else {
             // The job itself, not a script that it runs, names a program of the image that no PATH has.
-            let is_job =
-                matches!(caller, Caller::Shell { label, .. } if label.starts_with('/') && label.ends_with("sh"));
+            let is_job = matches!(caller, Caller::Shell { text: ShellText::Argument, .. });
             let mut programs = self.rootfs.named(name.as_bytes()).filter(|view| view.mode & 0o111 != 0);
             let view = programs.find(|view| is_job && view.kind == NodeKind::File && view.fact.is_some())?;
             let path = lossy(&self.rootfs.path(view.id));
@@ -369,7 +429,7 @@ impl<'a> ExecMachine<'a> {
                 }
                 (line, code, cause.text)
             }
-            Caller::Shell { kind, label, line, is_exec } => {
+            Caller::Shell { kind, label, line, is_exec, .. } => {
                 let is_directory = cause.kind == CauseKind::IsDirectory;
                 let interpreter = self.first_line_program(path).filter(|_| !is_search);
                 let interpreter = interpreter.as_deref();

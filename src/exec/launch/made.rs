@@ -2,13 +2,17 @@
 //! that the script starts finds the services in them.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use crate::exec::launch::interpret::{UNKNOWN, kept_text};
 use crate::exec::outcome::lossy;
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
 
 /// Maximum number of paths that are recorded for one script.
 const MAX_MADE: usize = 256;
+/// Maximum number of bytes of a written file that is kept.
+const MAX_WRITTEN: usize = 64 << 10;
 
 /// The paths that a script made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -18,8 +22,18 @@ pub(crate) struct MadePaths(BTreeMap<String, MadePath>);
 struct MadePath {
     /// What it is a link to or a copy of. `None` for a new directory.
     source: Option<String>,
+    /// The text of a file that the script wrote. It may have unknown parts.
+    text: Option<Rc<str>>,
+    is_executable: bool,
     /// Whether all branches of the script make it.
     is_sure: bool,
+}
+
+/// A file that a script wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WrittenFile {
+    pub text: Rc<str>,
+    pub is_executable: bool,
 }
 
 /// An entry of a directory that a script made.
@@ -77,11 +91,67 @@ impl MadePaths {
         true
     }
 
+    /// Records the text that a script writes to a file, or appends to it. A text that is not known has unknown parts.
+    pub(crate) fn write(&mut self, rootfs: &RootFs<FileKind>, path: &str, text: &str, appends: bool) {
+        let path = real(rootfs, path);
+        let old = self.0.get(&path);
+        let in_image = rootfs.resolve(&path).ok().map(|id| rootfs.view(id));
+        let is_executable = match (old, &in_image) {
+            (Some(old), _) => old.is_executable,
+            (None, Some(view)) => view.mode & 0o111 != 0,
+            (None, None) => false,
+        };
+        let before = match (appends, old.and_then(|old| old.text.as_deref())) {
+            (false, _) => String::new(),
+            (true, Some(text)) => text.to_string(),
+            (true, None) => match in_image.map(|view| view.fact.and_then(kept_text)) {
+                Some(Some(text)) => text,
+                Some(None) => UNKNOWN.to_string(),
+                None => String::new(),
+            },
+        };
+        if self.0.len() >= MAX_MADE && old.is_none() || before.len() + text.len() > MAX_WRITTEN {
+            return;
+        }
+        let text = Some(format!("{before}{text}").into());
+        self.0.insert(path, MadePath { source: None, text, is_executable, is_sure: true });
+    }
+
+    /// Records that `chmod` made a written file executable, or not.
+    pub(crate) fn set_executable(&mut self, rootfs: &RootFs<FileKind>, path: &str, is_executable: bool) {
+        if let Some(made) = self.0.get_mut(&real(rootfs, path)) {
+            made.is_executable = is_executable;
+        }
+    }
+
+    /// Returns a file that the script wrote, on all of its branches.
+    pub(crate) fn written(&self, rootfs: &RootFs<FileKind>, path: &str) -> Option<WrittenFile> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let made = self.0.get(&real(rootfs, path)).filter(|made| made.is_sure)?;
+        Some(WrittenFile { text: made.text.clone()?, is_executable: made.is_executable })
+    }
+
+    /// Returns the files that were written, and whose path matches.
+    pub(crate) fn matching(&self, is_it: impl Fn(&str) -> bool) -> Vec<String> {
+        let written = self.0.iter().filter(|(path, made)| made.is_sure && made.text.is_some() && is_it(path));
+        written.map(|(path, _)| path.clone()).collect()
+    }
+
     fn insert(&mut self, path: String, source: Option<String>) {
         // A new directory does not replace what is already there.
         if source.is_some() || !self.0.contains_key(&path) {
-            self.0.insert(path, MadePath { source, is_sure: true });
+            self.0.insert(path, MadePath { source, text: None, is_executable: false, is_sure: true });
         }
+    }
+
+    /// Whether a path was made, or may be below one that was.
+    pub(crate) fn may_have(&self, path: &str) -> bool {
+        let is_in = |made: &String| {
+            path.strip_prefix(made.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.0.keys().any(is_in)
     }
 
     fn is_directory(&self, rootfs: &RootFs<FileKind>, path: &str) -> bool {
@@ -107,8 +177,18 @@ impl MadePaths {
         let directory = real(rootfs, directory.trim_end_matches('/'));
         let mut found = Vec::new();
         for (path, made) in &self.0 {
-            let Some(source) = &made.source else { continue };
             let is_sure = made.is_sure;
+            if made.text.is_some() {
+                let name = path.strip_prefix(&directory).and_then(|rest| rest.strip_prefix('/'));
+                let name = name.and_then(|name| name.split('/').next()).filter(|name| !name.is_empty());
+                // The file itself, or the new directory that it is in.
+                if let Some(name) = name.filter(|name| !found.iter().any(|entry: &MadeEntry| entry.name == *name)) {
+                    let source = format!("{}/{name}", directory.trim_end_matches('/'));
+                    found.push(MadeEntry { name: name.to_string(), source, is_sure });
+                }
+                continue;
+            }
+            let Some(source) = &made.source else { continue };
             if let Some(name) = path.strip_prefix(&directory).and_then(|rest| rest.strip_prefix('/')) {
                 if !name.contains('/') && !name.is_empty() {
                     found.push(MadeEntry { name: name.to_string(), source: source.clone(), is_sure });

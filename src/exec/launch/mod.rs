@@ -20,3 +20,4 @@ pub(crate) mod shells;
 mod texts;
 pub(crate) mod walk;
 pub(crate) mod wrapper;
+mod written;

@@ -7,8 +7,9 @@ use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
 use crate::exec::launch::follow::{has_known_options, is_binary, is_shebangs_word};
 use crate::exec::launch::interpret::{self, ShellCall, is_known};
+use crate::exec::launch::services;
 use crate::exec::launch::shells::Shell;
-use crate::exec::launch::walk::{Ran, StartWalk};
+use crate::exec::launch::walk::{Ran, ShellText, StartWalk};
 use crate::exec::log::Log;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 use crate::image::ResolveError;
@@ -20,6 +21,7 @@ struct ShellStart {
     is_login: bool,
     /// `-e`
     ends_on_error: bool,
+    text: ShellText,
 }
 
 impl ExecMachine<'_> {
@@ -28,7 +30,8 @@ impl ExecMachine<'_> {
         let kind = self.shell_of(&ran.file, ran.id);
         let mut words = ran.argv.iter().skip(1).peekable();
         let (mut is_text, mut reads_stdin) = (false, false);
-        let mut start = ShellStart { is_login: ran.argv[0].starts_with('-'), ends_on_error: false };
+        let mut start =
+            ShellStart { is_login: ran.argv[0].starts_with('-'), ends_on_error: false, text: ShellText::Script };
         while let Some(word) = words.next_if(|word| word.starts_with(['-', '+']) && word.len() > 1) {
             if word == "--" {
                 break;
@@ -68,6 +71,7 @@ impl ExecMachine<'_> {
             };
             // `$0`, which is the first word after the text.
             let label = arguments[0].clone();
+            start.text = ShellText::Argument;
             return self.follow_text(log, first, &arguments, (kind, &label), start, walk);
         }
         self.follow_script(log, &operands, (kind, &ran.argv[0]), start, walk)
@@ -83,6 +87,10 @@ impl ExecMachine<'_> {
         walk: &StartWalk,
     ) -> Option<Outcome> {
         let (path, (kind, label)) = (operands.first()?, by);
+        if let Some(file) = walk.made.written(self.rootfs, &services::from_cwd(self, path)) {
+            let outcome = self.read_written(log, (path, &file), operands, (kind, start.ends_on_error), walk);
+            return Some(outcome).filter(|outcome| *outcome != Outcome::Runs);
+        }
         if !is_known(path) {
             return log.open_end(label, "it reads a script whose name is only known at run time");
         }
@@ -162,7 +170,14 @@ impl ExecMachine<'_> {
             files.iter().map(|file| format!(". '{}' </dev/null; ", file.replace('\'', r"'\''"))).collect();
         // They are read before the first line.
         let text = format!("{first}{text}");
-        let call = ShellCall { text: &text, arguments, kind: by.0, label: by.1, ends_on_error: start.ends_on_error };
+        let call = ShellCall {
+            text: &text,
+            arguments,
+            kind: by.0,
+            label: by.1,
+            ends_on_error: start.ends_on_error,
+            from: start.text,
+        };
         self.interpret(log, &call, walk)
     }
 }

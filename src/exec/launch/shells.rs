@@ -10,6 +10,8 @@ pub(crate) enum Shell {
     Bash(BashRelease),
     Dash,
     Busybox,
+    /// zsh, ksh and others. They count as dash, except for their language.
+    Other,
 }
 
 /// The releases of bash whose errors differ. Before 5.2 and since 5.3, bash names an interpreter that does not exist,
@@ -61,7 +63,8 @@ impl Shell {
             "bash" | "sh.distrib" => Shell::Bash(BashRelease::from_elf(elf)),
             "ash" => Shell::Busybox,
             name if name.starts_with("busybox") => Shell::Busybox,
-            _ => Shell::Dash,
+            "dash" => Shell::Dash,
+            _ => Shell::Other,
         }
     }
 
@@ -74,7 +77,7 @@ impl Shell {
     pub(crate) fn profiles(self) -> [&'static [&'static str]; 2] {
         match self {
             Shell::Bash(_) => [&["/etc/profile"], &["~/.bash_profile", "~/.bash_login", "~/.profile"]],
-            Shell::Dash | Shell::Busybox => [&["/etc/profile"], &["~/.profile"]],
+            Shell::Dash | Shell::Other | Shell::Busybox => [&["/etc/profile"], &["~/.profile"]],
         }
     }
 
@@ -86,14 +89,14 @@ impl Shell {
         let names_interpreter = match self {
             Shell::Bash(BashRelease::V52) => errno != Errno::ENOENT,
             Shell::Bash(BashRelease::Before52 | BashRelease::Since53) => true,
-            Shell::Dash | Shell::Busybox => false,
+            Shell::Dash | Shell::Other | Shell::Busybox => false,
         };
         let interpreter = failed.interpreter.filter(|_| names_interpreter && errno != Errno::ENOEXEC);
         let code = match (self, errno) {
             _ if interpreter.is_some() => 126,
             // dash does not find a path that goes through a file.
-            (_, Errno::ENOENT) | (Shell::Dash, Errno::ENOTDIR) => 127,
-            (Shell::Dash, Errno::EACCES) if is_search && !is_exec && !name.contains('/') => 127,
+            (_, Errno::ENOENT) | (Shell::Dash | Shell::Other, Errno::ENOTDIR) => 127,
+            (Shell::Dash | Shell::Other, Errno::EACCES) if is_search && !is_exec && !name.contains('/') => 127,
             _ => 126,
         };
         let bash = |text: String| format!("{label}: line {line}: {text}");
@@ -123,8 +126,10 @@ impl Shell {
                 [refused, bash(format!("exec: {path}: cannot execute: {strerror}"))].join("\n")
             }
             (Shell::Bash(_), _) => bash(format!("{path}: {strerror}")),
-            (Shell::Dash, Errno::ENOENT | Errno::ENOTDIR) => format!("{label}: {line}: {exec}{name}: not found"),
-            (Shell::Dash, _) => format!("{label}: {line}: {exec}{name}: {}", errno.strerror()),
+            (Shell::Dash | Shell::Other, Errno::ENOENT | Errno::ENOTDIR) => {
+                format!("{label}: {line}: {exec}{name}: not found")
+            }
+            (Shell::Dash | Shell::Other, _) => format!("{label}: {line}: {exec}{name}: {}", errno.strerror()),
             (Shell::Busybox, Errno::ENOEXEC) => return self.reads_binary(name),
             (Shell::Busybox, Errno::ENOENT) if is_exec => format!("{label}: exec: line {line}: {name}: not found"),
             (Shell::Busybox, Errno::ENOENT) => format!("{label}: {name}: not found"),
@@ -137,7 +142,7 @@ impl Shell {
     pub(crate) fn reads_binary(self, name: &str) -> (String, u8) {
         match self {
             Shell::Bash(_) => (format!("{name}: {name}: cannot execute binary file"), 126),
-            Shell::Dash => (format!("{name}: 1: Syntax error: \"(\" unexpected"), 2),
+            Shell::Dash | Shell::Other => (format!("{name}: 1: Syntax error: \"(\" unexpected"), 2),
             Shell::Busybox => (format!("{name}: line 1: syntax error: unexpected \"(\""), 2),
         }
     }
@@ -150,10 +155,10 @@ impl Shell {
         let letter = word[blank..].chars().next()?;
         Some(match (self, word.starts_with("--"), before.contains('o')) {
             (Shell::Bash(_), true, _) => (format!("{label}: {word}: invalid option"), 2),
-            (Shell::Dash, true, _) => (format!("{label}: 0: Illegal option --"), 2),
+            (Shell::Dash | Shell::Other, true, _) => (format!("{label}: 0: Illegal option --"), 2),
             (Shell::Busybox, true, _) => return None,
             (Shell::Bash(_), _, true) => (format!("{label}: line 0: {label}: {next}: invalid option name"), 2),
-            (Shell::Dash, _, true) => (format!("{label}: 0: Illegal option {sign}o {next}"), 2),
+            (Shell::Dash | Shell::Other, _, true) => (format!("{label}: 0: Illegal option {sign}o {next}"), 2),
             // It exits without setting a status.
             (Shell::Busybox, _, true) => (format!("{label}: illegal option {sign}o {next}"), 0),
             (Shell::Bash(_), ..) => {
@@ -161,7 +166,7 @@ impl Shell {
                 let ends_at_error = sign == "-" && before.contains('e');
                 (format!("{label}: {sign}{letter}: invalid option"), if ends_at_error { 1 } else { 2 })
             }
-            (Shell::Dash, ..) => (format!("{label}: 0: Illegal option -{letter}"), 2),
+            (Shell::Dash | Shell::Other, ..) => (format!("{label}: 0: Illegal option -{letter}"), 2),
             (Shell::Busybox, ..) => (format!("{label}: illegal option {sign}{letter}"), 2),
         })
     }
@@ -170,7 +175,7 @@ impl Shell {
     pub(crate) fn cannot_open(self, label: &str, path: &str) -> (String, u8) {
         match self {
             Shell::Bash(_) => (format!("{label}: {path}: No such file or directory"), 127),
-            Shell::Dash => (format!("{label}: 0: cannot open {path}: No such file"), 2),
+            Shell::Dash | Shell::Other => (format!("{label}: 0: cannot open {path}: No such file"), 2),
             Shell::Busybox => (format!("{label}: can't open '{path}': No such file or directory"), 2),
         }
     }

@@ -6,7 +6,7 @@ use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::interpret::{self, ShellCall};
 use crate::exec::launch::services;
 use crate::exec::launch::shells::Shell;
-use crate::exec::launch::walk::{Caller, Ran, StartWalk};
+use crate::exec::launch::walk::{Caller, Ran, ShellText, StartWalk};
 use crate::exec::launch::wrapper::FailureStyle;
 use crate::exec::log::Log;
 use crate::exec::outcome::lossy;
@@ -78,7 +78,14 @@ impl ExecMachine<'_> {
         };
         let mut arguments = argv.to_vec();
         arguments[0] = path.to_string();
-        let call = ShellCall { text: &text, arguments: &arguments, kind, label: path, ends_on_error: false };
+        let call = ShellCall {
+            text: &text,
+            arguments: &arguments,
+            kind,
+            label: path,
+            ends_on_error: false,
+            from: ShellText::Script,
+        };
         let walk = StartWalk { depth: walk.depth + 1, ..walk.clone() };
         self.interpret(log, &call, &walk).unwrap_or(Outcome::Runs)
     }

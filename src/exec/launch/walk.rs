@@ -46,6 +46,14 @@ pub(crate) struct StartWalk {
     pub image_path: Option<Rc<str>>,
 }
 
+/// Where a shell's commands come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShellText {
+    /// `sh -c TEXT`
+    Argument,
+    Script,
+}
+
 /// The program that starts a command: it decides how the command is searched for and how a failure is reported.
 #[derive(Clone, Copy)]
 pub(crate) enum Caller<'c> {
@@ -60,5 +68,6 @@ pub(crate) enum Caller<'c> {
         label: &'c str,
         line: usize,
         is_exec: bool,
+        text: ShellText,
     },
 }

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use crate::exec::launch::interpret::UNKNOWN;
 use crate::exec::{Death, Errno};
 
 /// A program that runs the rest of its arguments as a command.
@@ -244,7 +245,7 @@ pub(crate) fn parse(wrapper: &Wrapper, style: FailureStyle, argv: &[String]) -> 
     let is_env = wrapper.names.contains(&"env");
     let mut words = argv.iter().skip(1).cloned().collect::<VecDeque<String>>();
     // The program that start-stop-daemon starts is an option's value.
-    let (mut program, mut startas) = (None, None);
+    let (mut program, mut startas, mut replaced) = (None, None, None);
     while let Some(word) = words.front().cloned() {
         if word == "--" {
             words.pop_front();
@@ -290,6 +291,12 @@ pub(crate) fn parse(wrapper: &Wrapper, style: FailureStyle, argv: &[String]) -> 
             }
             _ => {}
         }
+        if wrapper.names.contains(&"xargs") && (name == "--replace" || word.starts_with("-I") || word.starts_with("-i"))
+        {
+            let own = word.strip_prefix("-I").or(word.strip_prefix("-i")).filter(|own| !own.is_empty());
+            let next = words.front().cloned().filter(|_| word == "-I");
+            replaced = own.map(str::to_string).or(next).or(Some("{}".to_string()));
+        }
         if wrapper.valued.contains(&word.as_str()) {
             words.pop_front();
         }
@@ -302,6 +309,12 @@ pub(crate) fn parse(wrapper: &Wrapper, style: FailureStyle, argv: &[String]) -> 
     let mut words = words.into_iter();
     let between: Vec<String> = words.by_ref().take(wrapper.words).collect();
     wrapped.command = startas.or(program).into_iter().chain(words).collect();
+    // It replaces this text by each line of its input.
+    if let Some(replaced) = replaced {
+        for word in &mut wrapped.command {
+            *word = word.replace(&replaced, &UNKNOWN.to_string());
+        }
+    }
     match (wrapper.names[0], between.first(), wrapped.command.first().map(String::as_str)) {
         ("chroot", Some(root), _) if root != "/" => wrapped.chdir = Some(root.clone()),
         ("gosu" | "su-exec" | "s6-setuidgid" | "setuidgid", Some(user), _) => wrapped.user = Some(user.clone()),

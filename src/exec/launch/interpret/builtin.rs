@@ -6,7 +6,8 @@ use super::ending::ScriptEnd;
 use super::print::{echoed, printed};
 use super::state::{ExitStatus, ProgramStart, ScriptFlow, ShellState, ShellValue, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{ScriptInterpreter, ScriptSource, options, tools};
+use super::{ScriptInterpreter, ScriptSource, dialect, lines, options, tools};
+use crate::exec::CauseKind;
 use crate::exec::environment::DEFAULT_PATH;
 use crate::shell;
 
@@ -32,6 +33,13 @@ impl ScriptInterpreter<'_, '_, '_> {
             state.status = ExitStatus::from_truth(truth);
             vec![state]
         };
+        if let Some(status) = self.lacks_builtin(name, words, line, is_tested) {
+            state.status = status;
+            return vec![state];
+        }
+        if self.refuses_options(&state, name, words, line) {
+            return Vec::new();
+        }
         match name {
             "exec" => {
                 let mut argv: &[String] = words;
@@ -77,6 +85,7 @@ impl ScriptInterpreter<'_, '_, '_> {
                 return done(state, truth);
             }
             "false" => return done(state, Truth::No),
+            "test" | "[" if self.refuses_operator(words) => return done(state, Truth::No),
             "test" => {
                 let truth = self.test(&mut state, words);
                 return done(state, truth);
@@ -194,7 +203,7 @@ impl ScriptInterpreter<'_, '_, '_> {
                 state.flow = if name == "break" { ScriptFlow::Break(levels) } else { ScriptFlow::Continue(levels) };
                 return vec![state];
             }
-            "read" => return self.read(state, words),
+            "read" => return self.read(state, words, &sets),
             "mapfile" | "readarray" => {
                 let target = words.iter().rfind(|word| !word.starts_with('-')).map_or("MAPFILE", String::as_str);
                 let items = state.input.take().map_or(vec![MANY.to_string()], |lines| lines.to_vec());
@@ -281,7 +290,8 @@ impl ScriptInterpreter<'_, '_, '_> {
         (if state.is_open { Truth::Usually(false) } else { Truth::No }, None)
     }
 
-    fn read(&mut self, mut state: ShellState, words: &[String]) -> Vec<ShellState> {
+    /// `sets` are the variables that are set for this command only.
+    fn read(&mut self, mut state: ShellState, words: &[String], sets: &[(String, String)]) -> Vec<ShellState> {
         let mut names: Vec<String> = Vec::new();
         let mut rest = words.iter();
         let mut is_list = false;
@@ -316,27 +326,19 @@ impl ScriptInterpreter<'_, '_, '_> {
         };
         let line = line.clone();
         state.input = Some(Rc::new(after.to_vec()));
-        let has_own_separator = state
-            .var("IFS")
-            .is_some_and(|var| var.value.as_ref().is_some_and(|value| *value != ShellValue::Text(" \t\n".into())));
-        match names.as_slice() {
-            [name] if is_list => {
-                let items = line.split_whitespace().map(str::to_string).collect();
-                state.set(name, ShellValue::List(items));
-            }
-            [name] => state.set_text(name, line.trim().to_string()),
-            names if has_own_separator => names.iter().for_each(|name| state.set_text(name, HOLE.to_string())),
-            names => {
-                let mut rest = line.trim();
-                for (at, name) in names.iter().enumerate() {
-                    let (word, after) = match (at + 1 < names.len(), rest.split_once(char::is_whitespace)) {
-                        (true, Some((word, after))) => (word, after.trim_start()),
-                        _ => (rest, ""),
-                    };
-                    state.set_text(name, word.to_string());
-                    rest = after;
-                }
-            }
+        let own = sets.iter().rev().find(|(name, _)| name == "IFS").map(|(_, value)| value.clone());
+        let separators = own.unwrap_or_else(|| match state.var("IFS").and_then(|var| var.value.as_ref()) {
+            Some(ShellValue::Text(text)) => text.clone(),
+            _ => " \t\n".to_string(),
+        });
+        if !text::is_known(&separators) {
+            names.iter().for_each(|name| state.set_text(name, HOLE.to_string()));
+        } else if is_list {
+            let items = lines::words_of_line(&line, &text::plain(&separators), usize::MAX);
+            state.set(&names[0], ShellValue::List(items));
+        } else {
+            let mut items = lines::words_of_line(&line, &text::plain(&separators), names.len()).into_iter();
+            names.iter().for_each(|name| state.set_text(name, items.next().unwrap_or_default()));
         }
         state.status = ExitStatus::from_truth(Truth::Yes);
         vec![state]
@@ -355,18 +357,33 @@ impl ScriptInterpreter<'_, '_, '_> {
         let text = text::plain(&text);
         self.log.budget.bytes += text.len();
         let path = format!("{} (line {line})", self.source.path);
-        self.within(state, shell::parse(&text), path, line, is_tested)
+        self.within(state, (&text, path), line, is_tested)
     }
 
     /// Runs the commands of another text in this shell.
     fn within(
         &mut self,
         state: ShellState,
-        script: shell::ShellScript,
-        path: String,
+        (text, path): (&str, String),
         line: usize,
         is_tested: bool,
     ) -> Vec<ShellState> {
+        let script = shell::parse(text);
+        let line_ends = dialect::line_ends_fault(text, &script);
+        let from = self.source.from;
+        if let Some(at) = line_ends {
+            let reason = format!("line {at} of {path} ends in a carriage return, which is a syntax error here");
+            let outer = Rc::clone(&self.source);
+            self.source = Rc::new(ScriptSource { script, path, from, line_ends });
+            // bash returns from the file.
+            let status = self.own_failure((2, CauseKind::CarriageReturn, reason), at, is_tested);
+            self.source = outer;
+            if self.kind.is_bash() {
+                return vec![ShellState { status, ..state }];
+            }
+            self.end(&state, ScriptEnd::Quits(status), line);
+            return Vec::new();
+        }
         if !script.errors.is_empty() {
             let mut state = state;
             state.is_open = true;
@@ -379,14 +396,14 @@ impl ScriptInterpreter<'_, '_, '_> {
             self.give_up(&state, "it runs too many commands to follow", line);
             return Vec::new();
         }
-        let source = Rc::new(ScriptSource { script, path });
+        let source = Rc::new(ScriptSource { script, path, from, line_ends });
         let outer = std::mem::replace(&mut self.source, Rc::clone(&source));
         self.log.budget.nesting += 1;
         let states = if self.log.budget.nesting > super::MAX_NESTING {
             self.give_up(&state, "its scripts are nested too deeply to follow", line);
             Vec::new()
         } else {
-            self.list(vec![state], &source.script.list, is_tested)
+            self.whole(vec![state], &source.script.list, is_tested)
         };
         self.log.budget.nesting -= 1;
         self.source = outer;
@@ -414,13 +431,14 @@ impl ScriptInterpreter<'_, '_, '_> {
                 })
             }
         };
-        let is_there = path.as_ref().is_some_and(|path| self.find_node(path, true).is_some());
+        let is_there =
+            path.as_ref().is_some_and(|path| state.written.contains(path) || self.find_node(path, true).is_some());
         let text = path.as_ref().and_then(|path| self.file_text(&state, path));
         match (path, text) {
             (Some(path), Some(text)) if text::is_known(&text) => {
                 self.log.visit_file(&path);
                 let outer = (words.len() > 1).then(|| std::mem::replace(&mut state.args, Rc::new(words[1..].to_vec())));
-                let mut states = self.within(state, shell::parse(&text), path, line, is_tested);
+                let mut states = self.within(state, (&text, path), line, is_tested);
                 for state in &mut states {
                     if state.flow == ScriptFlow::Return {
                         state.flow = ScriptFlow::Next;
@@ -430,6 +448,17 @@ impl ScriptInterpreter<'_, '_, '_> {
                     }
                 }
                 states
+            }
+            (Some(path), None) if !is_there && self.is_lost_file(&state, &path) => {
+                let code = if self.kind.is_bash() { 1 } else { 2 };
+                let text = format!("line {line} reads {path}, which is not in the image");
+                let error = (code, CauseKind::MissingScript, text);
+                if self.kind.is_bash() {
+                    state.status = self.own_failure(error, line, is_tested);
+                    return vec![state];
+                }
+                self.refuse(&state, error, line);
+                Vec::new()
             }
             _ => {
                 // The variables and functions that it sets are not known. If it does not exist, it may be mounted.

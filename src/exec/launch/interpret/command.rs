@@ -9,8 +9,10 @@ use super::run::lines;
 use super::state::{ExitStatus, FailedStart, ProgramStart, ScriptFlow, ShellState, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
 use super::{START_STEPS, ScriptInterpreter, tools};
+use crate::exec::CauseKind;
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::cwd::Cwd;
+use crate::exec::launch::shells::Shell;
 use crate::exec::launch::walk::{Caller, StartWalk};
 use crate::exec::log::{Followed, KnownCall, OpenedFile};
 use crate::exec::outcome::{Death, Outcome};
@@ -25,6 +27,17 @@ const MODES: &str = "/*mode";
 /// Stands for all directories that a script creates, in the set of the paths that it writes.
 pub(super) const DIRECTORIES: &str = "/*/";
 
+/// How a shell ends whose command the kernel refuses.
+fn refused_by_shell(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Fails { errno, at, cause } => {
+            let code = if errno == crate::exec::Errno::ENOENT { 127 } else { 126 };
+            Outcome::Dies { death: Death::Exit(code), at, cause }
+        }
+        outcome => outcome,
+    }
+}
+
 impl<'a> ScriptInterpreter<'_, 'a, '_> {
     /// Runs a command with its redirections.
     pub(super) fn redirected(
@@ -37,6 +50,8 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             return self.kind(state, command, is_tested);
         }
         let (mut hides_output, mut hides_errors, mut discards, mut input) = (false, false, false, None);
+        // The file that receives the output, and whether it is appended to.
+        let mut target_file: Option<(String, bool)> = None;
         for redirect in &command.redirects {
             let is_output = redirect.fd.is_none_or(|fd| fd == 1);
             match redirect.kind {
@@ -47,6 +62,18 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                     discards |= is_output && target == "/dev/null";
                     hides_errors |= redirect.fd == Some(2) && target == "/dev/null";
                     if let Some(path) = self.absolute(&state, &target) {
+                        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory).to_string();
+                        if self.is_certainly_absent(&state, &directory) {
+                            let text = format!(
+                                "line {} writes {path}, but the directory {directory} is not in the image",
+                                command.line
+                            );
+                            let error = (CauseKind::MissingDirectory, text);
+                            return self.refused_file(state, command, error, is_tested);
+                        }
+                        if is_output {
+                            target_file = Some((path.clone(), redirect.kind == RedirectKind::Append));
+                        }
                         Rc::make_mut(&mut state.written).insert(path);
                     }
                 }
@@ -57,6 +84,14 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 RedirectKind::ReadWrite => {}
                 RedirectKind::Input if redirect.fd.is_none_or(|fd| fd == 0) => {
                     let target = self.text(&mut state, &redirect.target);
+                    let path = self.absolute(&state, &target);
+                    if let Some(path) = path
+                        && self.find_node(&path, true).is_none()
+                        && self.is_lost_file(&state, &path)
+                    {
+                        let text = format!("line {} reads {path}, which is not in the image", command.line);
+                        return self.refused_file(state, command, (CauseKind::MissingFile, text), is_tested);
+                    }
                     input = Some(self.file_text(&state, &target).and_then(|text| lines(&text)));
                 }
                 RedirectKind::Input => {}
@@ -82,6 +117,10 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             return vec![state];
         }
         let saved_output = if hides_output { state.output.take() } else { None };
+        let target_file = target_file.filter(|(path, _)| hides_output && !path.starts_with("/dev/"));
+        if target_file.is_some() {
+            state.output = Some(String::new());
+        }
         let saved_input = state.input.clone();
         let has_input = input.is_some();
         if let Some(input) = input {
@@ -91,6 +130,10 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         for state in &mut states {
             if hides_errors && let Some(blame) = &mut state.status.blame {
                 Rc::make_mut(blame).is_tested = true;
+            }
+            if let Some((path, appends)) = &target_file {
+                let text = state.output.take().unwrap_or_else(|| HOLE.to_string());
+                Rc::make_mut(&mut state.made).write(self.machine.rootfs, path, &text, *appends);
             }
             if hides_output {
                 state.output.clone_from(&saved_output);
@@ -102,6 +145,26 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         states
     }
 
+    /// The end of a command whose file could not be opened: it does not run. In dash and BusyBox, an error of a special
+    /// builtin ends the shell. Seen with bash 5.2, dash 0.5.12 and BusyBox 1.35.
+    fn refused_file(
+        &mut self,
+        state: ShellState,
+        command: &ShellCommand,
+        (kind, text): (CauseKind, String),
+        is_tested: bool,
+    ) -> Vec<ShellState> {
+        let is_special = matches!(&command.kind, CommandKind::Simple(simple)
+            if simple.words.first().and_then(|word| word.bare()).is_some_and(|name| matches!(name, "exec" | ":" | "." | "eval" | "set" | "export")));
+        let code = if self.kind.is_bash() || self.kind == Shell::Busybox { 1 } else { 2 };
+        if is_special && !self.kind.is_bash() {
+            self.refuse(&state, (code, kind, text), command.line);
+            return Vec::new();
+        }
+        let status = self.own_failure((code, kind, text), command.line, is_tested);
+        vec![ShellState { status, ..state }]
+    }
+
     pub(super) fn simple(
         &mut self,
         mut state: ShellState,
@@ -111,10 +174,23 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
     ) -> Vec<ShellState> {
         // Without a command name, the status is that of a substitution.
         let before = state.status.clone();
+        let scalars =
+            simple.assignments.iter().chain(&simple.declared).filter_map(|assignment| match &assignment.value {
+                AssignedValue::Scalar(word) => Some(word),
+                AssignedValue::Array(_) => None,
+            });
+        if self.refuses_words(&state, simple.words.iter().chain(scalars), line) {
+            return Vec::new();
+        }
+        if simple.assignments.iter().any(|assignment| assignment.appends)
+            && let Some(status) = self.lacks_builtin("+=", &[], line, is_tested)
+        {
+            return vec![ShellState { status, ..state }];
+        }
         state.status = ExitStatus::from_truth(Truth::Yes);
         let mut fields = self.with_status(&mut state, &before, |own, state| own.fields(state, &simple.words));
         // Words that are usually absent, as in `$WRAPPER app`.
-        while fields.len() > 1 && fields[0].starts_with(MANY) {
+        while fields.len() > 1 && fields[0].chars().eq([MANY]) {
             fields.remove(0);
         }
         if fields.is_empty() {
@@ -131,6 +207,12 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         }
         let name = text::plain(&fields[0]);
         if !simple.words.is_empty() && !simple.declared.is_empty() {
+            if let Some(status) = self.lacks_builtin(&name, &fields[1..], line, is_tested) {
+                return vec![ShellState { status, ..state }];
+            }
+            if self.refuses_options(&state, &name, &fields[1..], line) {
+                return Vec::new();
+            }
             return self.declare(state, &name, &fields[1..], &simple.declared);
         }
         let mut sets = Vec::new();
@@ -278,7 +360,8 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             *entry = text::plain(entry);
         }
         let is_written = |path: &str| self.absolute(&state, path).is_some_and(|path| state.written.contains(&path));
-        if name.contains('/') && is_written(&name) {
+        let written = self.written_program(&state, &name, &env);
+        if name.contains('/') && is_written(&name) && written.is_none() {
             let why = format!("starts {name}, which the script itself writes");
             if how == StartKind::Exec {
                 self.end(&state, ScriptEnd::Unknown(why), line);
@@ -304,7 +387,13 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             ..self.walk.clone()
         };
         let label = self.source.path.clone();
-        let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == StartKind::Exec };
+        let caller = Caller::Shell {
+            kind: self.kind,
+            label: &label,
+            line,
+            is_exec: how == StartKind::Exec,
+            text: self.source.from,
+        };
         let new = (has_new_accounts, has_new_directories, has_new_modes, has_new_environment);
         let flags = (walk.is_open, new, walk.depth, how as u8, line);
         let call = (&argv, &walk.env, flags, &walk.user, &state.cwd, &label, &walk.made, &walk.stdin);
@@ -319,7 +408,13 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 self.log.made = None;
                 let doubts = self.log.doubts.len();
                 let file = self.made_program(&state, &name, &walk.env).unwrap_or_else(|| name.clone());
-                let outcome = machine.run_command(self.log, &file, &argv, caller, &walk);
+                let outcome = match &written {
+                    Some((path, file)) => {
+                        let outcome = machine.run_written(self.log, (path, file), &argv, Some(self.kind), &walk);
+                        refused_by_shell(outcome)
+                    }
+                    None => machine.run_command(self.log, &file, &argv, caller, &walk),
+                };
                 let steps = std::mem::replace(&mut self.log.steps, steps);
                 let says = std::mem::replace(&mut self.log.says, says);
                 let followed = std::mem::replace(&mut self.log.followed, before);

@@ -6,8 +6,9 @@ use super::ending::ScriptEnd;
 use super::state::{ExitStatus, FailedStart, ScriptFlow, ShellFunction, ShellState, joined};
 use super::text::{self, HOLE, MANY, Truth};
 use super::{MAX_BRANCHES, MAX_NESTING, ScriptInterpreter};
+use crate::exec::launch::shells::Shell;
 use crate::shell::{
-    self, Arm, ArmEnd, CommandKind, CommandList, Condition, ShellCommand, ShellWord, UnaryTest, WordPart,
+    self, Arm, ArmEnd, CommandKind, CommandList, Condition, FunctionStyle, ShellCommand, ShellWord, UnaryTest, WordPart,
 };
 
 /// Number of iterations of a loop with an unknown condition, after which the values that it changes are unknown.
@@ -37,6 +38,9 @@ impl ScriptInterpreter<'_, '_, '_> {
             CommandKind::Loop { is_until, condition, body } => {
                 self.repeat(state, *is_until, condition, body, command.line, is_tested)
             }
+            CommandKind::For { words: Some(words), .. } if self.refuses_words(&state, words, command.line) => {
+                Vec::new()
+            }
             CommandKind::For { name, words, body } => {
                 let values = match words {
                     Some(words) => self.fields(&mut state, words),
@@ -49,15 +53,24 @@ impl ScriptInterpreter<'_, '_, '_> {
                 self.number(&mut state, &shell::expression(&format!("{text} ++")));
                 self.for_each(state, "", vec![MANY.to_string()], body, is_tested)
             }
+            CommandKind::Case { word, .. } if self.refuses_words(&state, [word], command.line) => Vec::new(),
             CommandKind::Case { word, arms } => {
                 let subject = self.text(&mut state, word);
                 self.case(state, &subject, arms, is_tested)
             }
-            CommandKind::Function { name, body } => {
+            CommandKind::Function { body, style: FunctionStyle::Keyword, .. } if self.kind == Shell::Dash => {
+                self.runs_function_now(state, body, command.line, is_tested)
+            }
+            CommandKind::Function { name, body, .. } => {
                 let function = ShellFunction { body: Rc::clone(body), script: Rc::clone(&self.source) };
                 Rc::make_mut(&mut state.functions).insert(name.clone(), function);
                 state.status = ExitStatus::from_truth(Truth::Yes);
                 vec![state]
+            }
+            CommandKind::Test(_) | CommandKind::Arithmetic(_)
+                if let Some(status) = self.lacks_keyword(&command.kind, command.line, is_tested) =>
+            {
+                vec![ShellState { status, ..state }]
             }
             CommandKind::Test(condition) => {
                 let truth = self.condition(&mut state, condition);

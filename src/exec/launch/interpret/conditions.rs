@@ -123,7 +123,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let is_run_time =
             ["/proc", "/dev", "/sys"].iter().any(|top| path == *top || path.starts_with(&format!("{top}/")));
-        if is_run_time || state.written.contains(&path) {
+        if is_run_time || state.written.contains(&path) || state.made.may_have(&path) {
             return Truth::Maybe;
         }
         let Some(id) = self.find_node(&path, test != UnaryTest::IsLink) else {

@@ -122,13 +122,24 @@ impl ScriptInterpreter<'_, '_, '_> {
     }
 
     /// Whether nothing before creates a directory that is not in the image.
-    fn is_certainly_absent(&self, state: &ShellState, path: &str) -> bool {
+    pub(super) fn is_certainly_absent(&self, state: &ShellState, path: &str) -> bool {
         let walk = StartWalk {
             is_open: state.is_open,
             has_new_directories: self.walk.has_new_directories || state.written.contains(DIRECTORIES),
             ..self.walk.clone()
         };
         self.machine.lacks(path, &walk)
+    }
+
+    /// Whether a file that a script reads is certain not to be there: its directory is in the image, the file is not, and
+    /// it does not look like settings, which users mount.
+    pub(super) fn is_lost_file(&self, state: &ShellState, path: &str) -> bool {
+        const SETTINGS: [&str; 7] = ["env", "conf", "cfg", "secret", "setting", "var", "local"];
+        let Some((directory, name)) = path.rsplit_once('/') else { return false };
+        let is_setting = SETTINGS.iter().any(|part| path.to_ascii_lowercase().contains(part));
+        let has_directory = !directory.is_empty() && self.find_node(directory, true).is_some();
+        let is_made = state.written.contains(path) || crate::exec::kernel::mounts::is_made(self.machine.rootfs, path);
+        has_directory && !state.is_open && !is_made && !is_setting && !name.is_empty()
     }
 
     /// The status of `cd` to a directory that does not exist.
@@ -139,7 +150,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         let outcome = Outcome::Dies { death: Death::Exit(code), at: self.source.path.clone(), cause };
         let says = match self.kind {
             Shell::Bash(_) => format!("{}: line {line}: cd: {path}: No such file or directory", self.source.path),
-            Shell::Dash => format!("{}: {line}: cd: can't cd to {path}", self.source.path),
+            Shell::Dash | Shell::Other => format!("{}: {line}: cd: can't cd to {path}", self.source.path),
             Shell::Busybox => {
                 format!("{}: cd: line {line}: can't cd to {path}: No such file or directory", self.source.path)
             }

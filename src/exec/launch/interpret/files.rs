@@ -41,6 +41,9 @@ impl ScriptInterpreter<'_, '_, '_> {
     /// Returns the text of a file, if all of it was kept.
     pub(super) fn file_text(&mut self, state: &ShellState, path: &str) -> Option<String> {
         let path = self.absolute(state, path)?;
+        if let Some(file) = state.made.written(self.machine.rootfs, &path) {
+            return text::is_known(&file.text).then(|| file.text.to_string());
+        }
         if state.written.contains(&path) {
             return None;
         }

@@ -58,18 +58,18 @@ fn image(extra: &[(&str, u16, &str)], words: &[&str], env: &[&str]) -> (RootFs<F
     (tree(&files), Exec { argv, env, working_dir: "/".into(), ..Exec::default() })
 }
 
-fn run_with(extra: &[(&str, u16, &str)], words: &[&str], env: &[&str]) -> Trace {
+pub(super) fn run_with(extra: &[(&str, u16, &str)], words: &[&str], env: &[&str]) -> Trace {
     let (rootfs, call) = image(extra, words, env);
     trace(&rootfs, &call, &Node::plain(Arch::Amd64))
 }
 
-fn run(script: &str, args: &[&str]) -> Trace {
+pub(super) fn run(script: &str, args: &[&str]) -> Trace {
     let words: Vec<&str> = std::iter::once("/e").chain(args.iter().copied()).collect();
     run_with(&[("e", 0o755, script)], &words, &[])
 }
 
 /// The outcome, and where following stopped.
-fn summary(trace: &Trace) -> String {
+pub(super) fn summary(trace: &Trace) -> String {
     let risks: Vec<String> =
         trace.risks.iter().map(|risk| format!(" risk {}:{}", risk.line, short(&risk.outcome))).collect();
     let partial = match &trace.followed {
@@ -79,17 +79,17 @@ fn summary(trace: &Trace) -> String {
     format!("{}{partial}{}", short(&trace.outcome), risks.concat())
 }
 
-fn sh(script: &str, args: &[&str], expected: &str) {
+pub(super) fn sh(script: &str, args: &[&str], expected: &str) {
     let trace = run(&format!("#!/bin/sh\n{script}\n"), args);
     assert_eq!(summary(&trace), expected, "{script}\n{trace:#?}");
 }
 
-fn bash(script: &str, args: &[&str], expected: &str) {
+pub(super) fn bash(script: &str, args: &[&str], expected: &str) {
     let trace = run(&format!("#!/bin/bash\n{script}\n"), args);
     assert_eq!(summary(&trace), expected, "{script}\n{trace:#?}");
 }
 
-const FOREIGN: &str = "exit 126 foreign-architecture";
+pub(super) const FOREIGN: &str = "exit 126 foreign-architecture";
 
 #[test]
 fn arrays_have_names_as_keys() {

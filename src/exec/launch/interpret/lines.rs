@@ -137,6 +137,29 @@ pub(super) fn version_key(text: &str) -> Vec<(String, u64)> {
     key
 }
 
+/// Splits a line as `read` does for so many variables. The last one receives the rest. Source: POSIX XCU 2.6.5, read.
+pub(super) fn words_of_line(line: &str, separators: &str, count: usize) -> Vec<String> {
+    let is_blank = |c: char| c.is_whitespace() && separators.contains(c);
+    let mut rest = line.trim_matches(is_blank);
+    let mut words = Vec::new();
+    while !rest.is_empty() {
+        let end = if words.len() + 1 == count { None } else { rest.find(|c| separators.contains(c)) };
+        let Some(end) = end else {
+            words.push(rest.to_string());
+            break;
+        };
+        words.push(rest[..end].to_string());
+        let after = rest[end..].trim_start_matches(is_blank);
+        // One separator that is not a blank belongs to the blanks around it.
+        let mut chars = after.chars();
+        rest = match chars.next().filter(|c| separators.contains(*c)) {
+            Some(_) => chars.as_str().trim_start_matches(is_blank),
+            None => after,
+        };
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::{ends, sorted};

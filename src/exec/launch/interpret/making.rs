@@ -6,7 +6,7 @@ use super::ScriptInterpreter;
 use super::state::{ExitStatus, FailedStart, ShellState};
 use super::text::{self, Truth};
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::launch::made::{MadePaths, MakingCall};
+use crate::exec::launch::made::{MadePaths, MakingCall, WrittenFile};
 use crate::exec::outcome::Outcome;
 use crate::exec::{Cause, CauseKind, Death};
 
@@ -23,7 +23,7 @@ impl ScriptInterpreter<'_, '_, '_> {
     /// else.
     pub(super) fn make_paths(&self, state: &mut ShellState, name: &str, argv: &[String]) -> bool {
         let base = name.rsplit('/').next().unwrap_or(name);
-        if !matches!(base, "mkdir" | "ln" | "cp" | "mv" | "crontab") {
+        if !matches!(base, "mkdir" | "ln" | "cp" | "mv" | "crontab" | "install" | "chmod" | "tee") {
             return false;
         }
         let is_option = |word: &&String| word.starts_with('-') && word.len() > 1;
@@ -36,7 +36,21 @@ impl ScriptInterpreter<'_, '_, '_> {
         let options: Vec<&str> = argv.iter().skip(1).filter(is_option).map(String::as_str).collect();
         let words: Vec<String> =
             argv.iter().skip(1).filter(|word| !is_option(word)).map(|word| text::plain(word)).collect();
+        if matches!(base, "chmod" | "tee") {
+            self.change_written(state, base, &options, &words);
+            return false;
+        }
         let is_link = base == "ln";
+        let is_install = base == "install";
+        if is_install && (options.iter().any(|option| option.contains('d')) || words.len() < 2) {
+            return false;
+        }
+        // The mode of `install -m 755 SOURCE TARGET` is not an operand.
+        let words = match is_install && options.contains(&"-m") {
+            true => words[1..].to_vec(),
+            false => words,
+        };
+        let base = if is_install { "cp" } else { base };
         let mut operands = Vec::new();
         for (at, word) in words.iter().enumerate() {
             // A link's source is relative to the link's own directory.
@@ -47,8 +61,61 @@ impl ScriptInterpreter<'_, '_, '_> {
             operands.push(path);
         }
         let call = MakingCall { name: base, options: &options, operands: &operands };
-        Rc::make_mut(&mut state.made).record(self.machine.rootfs, &call);
-        false
+        let is_recorded = Rc::make_mut(&mut state.made).record(self.machine.rootfs, &call);
+        is_recorded && is_link
+    }
+
+    /// `chmod MODE FILE...` and `tee FILE...`, on files that the script writes.
+    fn change_written(&self, state: &mut ShellState, base: &str, options: &[&str], words: &[String]) {
+        let rootfs = self.machine.rootfs;
+        if base == "tee" {
+            let text = state.input.as_ref().map(|lines| lines.iter().map(|line| format!("{line}\n")).collect());
+            let text: String = text.unwrap_or_else(|| text::HOLE.to_string());
+            for path in words.iter().filter_map(|word| self.absolute(state, word)).collect::<Vec<_>>() {
+                Rc::make_mut(&mut state.written).insert(path.clone());
+                Rc::make_mut(&mut state.made).write(rootfs, &path, &text, options.contains(&"-a"));
+            }
+            return;
+        }
+        // `-x` is an option for the parser of words, and a mode for chmod.
+        let taken = options.iter().find(|option| option.contains('x')).map(|option| option.to_string());
+        let (mode, files) = match (taken, words.split_first()) {
+            (Some(mode), _) => (mode, words),
+            (None, Some((mode, files))) => (mode.clone(), files),
+            (None, None) => return,
+        };
+        let is_executable = match u32::from_str_radix(&mode, 8) {
+            Ok(bits) => bits & 0o111 != 0,
+            Err(_) if !mode.contains(['x', 'X']) => return,
+            Err(_) => mode.contains('+') || mode.contains('='),
+        };
+        for path in files.iter().filter_map(|word| self.absolute(state, word)).collect::<Vec<_>>() {
+            Rc::make_mut(&mut state.made).set_executable(rootfs, &path, is_executable);
+        }
+    }
+
+    /// Returns the file that a program's name stands for if the script wrote it, with its path.
+    pub(super) fn written_program(
+        &self,
+        state: &ShellState,
+        name: &str,
+        env: &[String],
+    ) -> Option<(String, WrittenFile)> {
+        if *state.made == MadePaths::default() {
+            return None;
+        }
+        let written = |path: String| state.made.written(self.machine.rootfs, &path).map(|file| (path, file));
+        if name.contains('/') {
+            return written(self.absolute(state, name)?);
+        }
+        let path = text::plain(variable(env, "PATH").unwrap_or(DEFAULT_PATH));
+        let directories = path.split(':').filter(|directory| text::is_known(directory));
+        let paths = directories.map(|directory| format!("{}/{name}", directory.trim_end_matches('/')));
+        let first = paths.into_iter().find_map(|path| match written(path.clone()) {
+            Some(file) if file.1.is_executable => Some(Some(file)),
+            _ => self.find_node(&path, true).map(|_| None),
+        });
+        first.flatten()
     }
 
     /// Returns the file that a program's name stands for if the script linked or copied it.
@@ -72,6 +139,14 @@ impl ScriptInterpreter<'_, '_, '_> {
 
     /// `crontab FILE` and `crontab -u USER FILE`
     fn install_table(&self, state: &mut ShellState, argv: &[String]) -> bool {
+        if let ([_, word], Some(lines)) = (argv, &state.input)
+            && word == "-"
+        {
+            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let path = "/var/spool/cron/crontabs/root";
+            Rc::make_mut(&mut state.made).write(self.machine.rootfs, path, &text, false);
+            return true;
+        }
         let (user, file) = match argv {
             [_, file] if !file.starts_with('-') => ("root", file),
             [_, option, user, file] if option == "-u" && !file.starts_with('-') => (user.as_str(), file),

@@ -7,6 +7,7 @@ mod builtin;
 mod command;
 mod compound;
 mod conditions;
+mod dialect;
 mod directories;
 mod ending;
 mod expand;
@@ -32,7 +33,7 @@ use std::rc::Rc;
 use crate::exec::kernel::access::{self, Who};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::shells::Shell;
-use crate::exec::launch::walk::StartWalk;
+use crate::exec::launch::walk::{ShellText, StartWalk};
 use crate::exec::log::Log;
 use crate::exec::outcome::Outcome;
 use crate::shell;
@@ -49,6 +50,11 @@ pub(crate) use tools::is_harmless;
 /// Whether a text with unknown parts may be equal to this one.
 pub(crate) fn may_be(holed: &str, text: &str) -> bool {
     text::equal(holed, text) != Truth::No
+}
+
+/// Returns a text without the marks of its parts.
+pub(crate) fn plain_text(text: &str) -> String {
+    text::plain(text)
 }
 
 /// Whether a text has its value only if the user sets no variable that the image leaves unset.
@@ -89,6 +95,9 @@ const MAX_NESTING: usize = 48;
 pub(crate) struct ScriptSource {
     script: shell::ShellScript,
     path: String,
+    from: ShellText,
+    /// The line of the first syntax error, if CRLF line ends cause it.
+    line_ends: Option<usize>,
 }
 
 /// The start of a shell on a text.
@@ -100,6 +109,7 @@ pub(crate) struct ShellCall<'c> {
     /// The shell's name in messages.
     pub label: &'c str,
     pub ends_on_error: bool,
+    pub from: ShellText,
 }
 
 struct ScriptInterpreter<'m, 'a, 'l> {
@@ -121,7 +131,9 @@ impl ExecMachine<'_> {
             return log.open_end(call.label.to_string(), "its scripts are nested too deeply to follow");
         }
         log.budget.bytes += call.text.len();
-        let source = Rc::new(ScriptSource { script: shell::parse(call.text), path: call.label.to_string() });
+        let script = shell::parse(call.text);
+        let line_ends = dialect::line_ends_fault(call.text, &script);
+        let source = Rc::new(ScriptSource { script, path: call.label.to_string(), from: call.from, line_ends });
         let state = self.first_state(call, walk);
         let endings = {
             let mut interpreter = ScriptInterpreter {

@@ -8,6 +8,7 @@ use super::pattern::{self, PatternToken};
 use super::state::{ExitStatus, ScriptFlow, ShellState, WHOLE, joined};
 use super::text::{HOLE, Truth};
 use super::{MAX_BRANCHES, MAX_BYTES, MAX_STEPS, MAX_TURNS, STEP_COMPARISONS, ScriptInterpreter};
+use crate::exec::CauseKind;
 use crate::exec::log::FollowBudget;
 use crate::exec::outcome::Outcome;
 use crate::shell::{CommandList, Item, Joint, ShellCommand, ShellPipeline};
@@ -30,12 +31,17 @@ impl ScriptInterpreter<'_, '_, '_> {
     pub(super) fn source(&mut self, state: ShellState) -> Vec<ShellState> {
         let source = Rc::clone(&self.source);
         let Some(error) = source.script.errors.first() else {
-            return self.list(vec![state], &source.script.list, false);
+            return self.whole(vec![state], &source.script.list, false);
         };
         // A shell runs the commands before text that it cannot parse.
         let before = CommandList { items: source.script.list.items[..error.items_before].to_vec() };
-        let states = self.list(vec![state], &before, false);
+        let states = self.whole(vec![state], &before, false);
         for state in states {
+            if let Some(line) = source.line_ends {
+                let text = format!("line {line} ends in a carriage return, which is a syntax error here");
+                self.refuse(&state, (2, CauseKind::CarriageReturn, text), line);
+                continue;
+            }
             let why = format!("its text could not be parsed: {}", error.what);
             self.end(&state, ScriptEnd::Unknown(why), error.line);
         }
@@ -348,5 +354,6 @@ pub(super) fn lines(text: &str) -> Option<Rc<Vec<String>>> {
     if text.contains(HOLE) {
         return None;
     }
-    Some(Rc::new(text.lines().map(str::to_string).collect()))
+    // A carriage return is a part of its line.
+    Some(Rc::new(text.split_terminator('\n').map(str::to_string).collect()))
 }

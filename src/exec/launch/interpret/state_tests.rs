@@ -82,8 +82,12 @@ fn what_either_branch_did_may_have_been_done() {
     let plain = state(&[]);
     let written = |path: &str| Rc::new(BTreeSet::from([path.to_string()]));
     let function = |name: &str| {
-        let script =
-            Rc::new(super::super::ScriptSource { script: crate::shell::parse("f() { :; }"), path: "e".into() });
+        let script = Rc::new(super::super::ScriptSource {
+            script: crate::shell::parse("f() { :; }"),
+            path: "e".into(),
+            from: crate::exec::launch::walk::ShellText::Script,
+            line_ends: None,
+        });
         let body = Rc::new(script.script.list.items[0].first.commands[0].clone());
         Rc::new(BTreeMap::from([(name.to_string(), ShellFunction { body, script })]))
     };

@@ -285,6 +285,10 @@ impl ScriptInterpreter<'_, '_, '_> {
             ("true", _) => String::new(),
             ("sed" | "gsed", _) if edits_files(&words) => {
                 let paths: Vec<String> = operands.iter().filter_map(|path| self.absolute(state, path)).collect();
+                let made: Vec<&String> = paths.iter().filter(|path| state.made.may_have(path)).collect();
+                for path in made {
+                    Rc::make_mut(&mut state.made).write(self.machine.rootfs, path, &HOLE.to_string(), false);
+                }
                 Rc::make_mut(&mut state.written).extend(paths);
                 String::new()
             }
@@ -294,6 +298,14 @@ impl ScriptInterpreter<'_, '_, '_> {
                 state.status = ExitStatus::from_truth(truth);
                 return true;
             }
+            ("envsubst", []) => match state.input.as_deref() {
+                Some(lines) => substituted(&lines.join("\n"), &state.environment()) + "\n",
+                None => return false,
+            },
+            ("tee", _) => match state.input.as_deref() {
+                Some(lines) => lines.iter().map(|line| format!("{line}\n")).collect(),
+                None => return false,
+            },
             ("ls", _) => return self.list_directory(state, &words, &operands),
             ("find", _) => return self.find(state, &words, line),
             ("run-parts", _) => return self.run_parts(state, &operands, &words, line),
@@ -311,6 +323,30 @@ impl ScriptInterpreter<'_, '_, '_> {
             None => None,
         }
     }
+}
+
+/// Replaces `$NAME` and `${NAME}` as gettext's envsubst does. Unset variables are empty.
+fn substituted(text: &str, env: &[String]) -> String {
+    let (mut result, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('$') {
+        result.push_str(before);
+        let is_braced = after.starts_with('{');
+        let name = after.strip_prefix('{').unwrap_or(after);
+        let length = name.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        let (name, tail) = name.split_at(length);
+        let tail = if is_braced { tail.strip_prefix('}') } else { Some(tail) };
+        rest = match tail.filter(|_| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())) {
+            Some(tail) => {
+                result.push_str(crate::exec::environment::variable(env, name).unwrap_or_default());
+                tail
+            }
+            None => {
+                result.push('$');
+                after
+            }
+        };
+    }
+    result + rest
 }
 
 /// Whether sed changes its files instead of printing them.

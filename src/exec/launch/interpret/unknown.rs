@@ -33,7 +33,13 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let walk = StartWalk { env, is_open: true, ..self.walk.clone() };
         let label = self.source.path.clone();
-        let caller = Caller::Shell { kind: self.kind, label: &label, line, is_exec: how == StartKind::Exec };
+        let caller = Caller::Shell {
+            kind: self.kind,
+            label: &label,
+            line,
+            is_exec: how == StartKind::Exec,
+            text: self.source.from,
+        };
         let (steps, says) = (std::mem::take(&mut self.log.steps), std::mem::take(&mut self.log.says));
         let outcome = machine.may_start(self.log, &words, caller, &walk);
         let steps = std::mem::replace(&mut self.log.steps, steps);

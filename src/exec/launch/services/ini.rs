@@ -1,10 +1,12 @@
 //! supervisord's and monit's configuration. Source: supervisord's documentation, "Configuration File"; monit(1).
 
+use super::refusals::refused_value;
 use super::supervisord::{CheckedDirectory, Configuration, DIRECTORIES};
-use super::{MAX_FILES, SupervisedService, entries, from_cwd, matching, option, text_of, words_of};
+use super::{MAX_FILES, SupervisedService, entries, from_cwd, matching, option, text_at, text_of, words_of};
 use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::ExecMachine;
-use crate::exec::launch::interpret::UNKNOWN;
+use crate::exec::launch::interpret::{UNKNOWN, fits};
+use crate::exec::launch::made::MadePaths;
 
 /// The paths where supervisord looks for its file. Source: supervisor/options.py `default_configfile`.
 const CONFIG_PATHS: &[&str] =
@@ -16,23 +18,30 @@ const MAX_PROCESSES: usize = 8;
 const MAX_WIDTH: usize = 16;
 
 /// One `[section]` with its keys, values and line numbers.
-struct IniSection {
-    name: String,
-    /// The file that it is in.
-    path: String,
-    keys: Vec<(String, String, usize)>,
+pub(super) struct IniSection {
+    pub name: String,
+    /// The file that it is in, and the line of its name.
+    pub path: String,
+    pub line: usize,
+    pub keys: Vec<(String, String, usize)>,
 }
 
-pub(super) fn supervisord(machine: &ExecMachine<'_>, argv: &[String], env: &[String]) -> Option<Configuration> {
+pub(super) fn supervisord(
+    machine: &ExecMachine<'_>,
+    argv: &[String],
+    env: &[String],
+    made: &MadePaths,
+) -> Option<Configuration> {
     let main = match option(argv, &["--configuration", "-c"]) {
         Some(path) => from_cwd(machine, &path),
         None => {
             let local = ["supervisord.conf", "etc/supervisord.conf"].map(|name| from_cwd(machine, name));
             let paths = local.into_iter().chain(CONFIG_PATHS.iter().map(|path| path.to_string()));
-            paths.into_iter().find(|path| machine.rootfs.resolve(path).is_ok())?
+            let exists = |path: &String| made.may_have(path) || machine.rootfs.resolve(path).is_ok();
+            paths.into_iter().find(exists)?
         }
     };
-    let mut sections = sections(&text_of(machine, &main)?, &main);
+    let mut sections = sections(&text_at(machine, made, &main)?, &main);
     let directory = main.rsplit_once('/').map_or("", |(directory, _)| directory);
     let of_file = Expansions::of_section(env, directory, None);
     let (mut included, mut unread) = (Vec::new(), Vec::new());
@@ -40,8 +49,11 @@ pub(super) fn supervisord(machine: &ExecMachine<'_>, argv: &[String], env: &[Str
         for (_, value, _) in section.keys.iter().filter(|(key, ..)| key == "files") {
             for pattern in of_file.expand(value).split_whitespace() {
                 let pattern = if pattern.starts_with('/') { pattern.into() } else { format!("{directory}/{pattern}") };
-                for (path, _) in matching(machine, &pattern) {
-                    match text_of(machine, &path) {
+                let written = made.matching(|path| fits_path(&pattern, path));
+                let found = matching(machine, &pattern).into_iter().map(|(path, _)| path);
+                let found: Vec<String> = found.filter(|path| !written.contains(path)).chain(written.clone()).collect();
+                for path in found {
+                    match text_at(machine, made, &path) {
                         Some(text) => included.extend(self::sections(&text, &path)),
                         // What it starts is not known.
                         None => unread.push(SupervisedService::of_words(vec![UNKNOWN.to_string()], &path, 1)),
@@ -54,7 +66,15 @@ pub(super) fn supervisord(machine: &ExecMachine<'_>, argv: &[String], env: &[Str
     let of_all = sections.iter().find(|section| section.name == "supervisord");
     let shared = of_all.map_or_else(Vec::new, |section| section.environment(&of_file));
     unread.extend(programs(&sections, env, &shared));
-    Some(Configuration { services: unread, directories: directories(&sections, argv, env) })
+    let refused = refused_value(&sections, env);
+    Some(Configuration { services: unread, directories: directories(&sections, argv, env), refused })
+}
+
+/// Whether a path matches a pattern whose wildcards match no slash.
+fn fits_path(pattern: &str, path: &str) -> bool {
+    let parts = || pattern.split('/').zip(path.split('/'));
+    pattern.split('/').count() == path.split('/').count()
+        && parts().all(|(part, name)| part == name || fits(part, name))
 }
 
 /// The directories that supervisord needs when it reads its configuration, also those of services that it does not
@@ -82,7 +102,7 @@ fn directories(sections: &[IniSection], argv: &[String], env: &[String]) -> Vec<
 }
 
 /// The values of `%(NAME)s`. Source: supervisord's documentation, "Configuration File".
-struct Expansions<'e> {
+pub(super) struct Expansions<'e> {
     env: &'e [String],
     /// The directory of the file.
     here: &'e str,
@@ -103,7 +123,7 @@ fn padded(value: &str, width: &str) -> String {
 }
 
 impl<'e> Expansions<'e> {
-    fn of_section(env: &'e [String], here: &'e str, program: Option<&'e str>) -> Expansions<'e> {
+    pub(super) fn of_section(env: &'e [String], here: &'e str, program: Option<&'e str>) -> Expansions<'e> {
         Expansions { env, here, program, number: 0, count: 1 }
     }
 }
@@ -134,7 +154,7 @@ impl Expansions<'_> {
         expanded + rest
     }
 
-    fn value(&self, name: &str) -> Option<String> {
+    pub(super) fn value(&self, name: &str) -> Option<String> {
         match (name, self.program) {
             ("here", _) => Some(self.here.to_string()),
             ("program_name" | "group_name", Some(program)) => Some(program.to_string()),
@@ -146,7 +166,7 @@ impl Expansions<'_> {
 }
 
 impl IniSection {
-    fn value(&self, name: &str) -> Option<&(String, String, usize)> {
+    pub(super) fn value(&self, name: &str) -> Option<&(String, String, usize)> {
         self.keys.iter().rfind(|(key, ..)| key == name)
     }
 
@@ -190,7 +210,7 @@ fn programs(sections: &[IniSection], env: &[String], shared: &[String]) -> Vec<S
 }
 
 /// Splits at the commas that are not in quotes.
-fn split_outside_quotes(text: &str) -> Vec<&str> {
+pub(super) fn split_outside_quotes(text: &str) -> Vec<&str> {
     let (mut parts, mut start, mut open) = (Vec::new(), 0, None);
     for (at, c) in text.char_indices() {
         match (c, open) {
@@ -216,7 +236,8 @@ fn sections(text: &str, path: &str) -> Vec<IniSection> {
             continue;
         }
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            sections.push(IniSection { name: name.trim().to_string(), path: path.to_string(), keys: Vec::new() });
+            let (name, path) = (name.trim().to_string(), path.to_string());
+            sections.push(IniSection { name, path, line: at + 1, keys: Vec::new() });
             continue;
         }
         let Some(section) = sections.last_mut() else { continue };

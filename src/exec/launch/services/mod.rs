@@ -6,6 +6,7 @@ mod execline;
 mod ini;
 mod inits;
 mod pm2;
+mod refusals;
 mod scanned;
 mod scheduled;
 mod schedulers;
@@ -14,14 +15,17 @@ mod units;
 
 use arguments::{option, words_of};
 pub(super) use execline::{commands as execline_commands, is_script as is_execline_script};
+use refusals::ServiceFault;
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
 use crate::exec::launch::accounts::Account;
 use crate::exec::launch::interpret::{self, is_known, kept_text};
+use crate::exec::launch::made::MadePaths;
 use crate::exec::launch::perhaps::plain;
 use crate::exec::launch::walk::StartWalk;
+use crate::exec::launch::written::known_text;
 use crate::exec::log::{Certainty, Followed, Link, Log, Risk};
 use crate::exec::outcome::{Outcome, lossy};
 use crate::exec::{Cause, CauseKind, Death, Errno};
@@ -149,6 +153,8 @@ pub(super) struct SupervisedService {
     /// Whether it fails if its program does not exist, although services of this kind of supervisor need not be
     /// installed: a service of the image's author.
     pub missing: Option<Certainty>,
+    /// Why it does not start, whatever its program is.
+    pub fault: Option<ServiceFault>,
 }
 
 /// How long a service runs, as seen from the services after it.
@@ -189,6 +195,7 @@ impl SupervisedService {
             runs: Runs::Alongside,
             start: Certainty::Certain,
             missing: None,
+            fault: None,
         }
     }
 
@@ -245,7 +252,7 @@ impl ExecMachine<'_> {
         walk: &StartWalk,
     ) -> Option<Outcome> {
         let services = match kind {
-            Supervisor::Supervisord => match ini::supervisord(self, argv, &walk.env) {
+            Supervisor::Supervisord => match ini::supervisord(self, argv, &walk.env, &walk.made) {
                 Some(configuration) => match self.refuses(log, &configuration, walk) {
                     Some(outcome) => return Some(outcome),
                     None => Some(configuration.services),
@@ -258,7 +265,7 @@ impl ExecMachine<'_> {
             }
             Supervisor::Runsvdir => scanned::runit(self, argv, &walk.made),
             Supervisor::S6Overlay => scanned::s6_overlay(self, argv, walk),
-            Supervisor::One => argv.last().map(|directory| scanned::supervised(self, directory)),
+            Supervisor::One => argv.last().map(|directory| scanned::supervised(self, directory, &walk.made)),
             Supervisor::RunParts => scheduled::run_parts(self, argv),
             Supervisor::Systemd => units::systemd(self),
             Supervisor::OpenRc => inits::openrc(self),
@@ -274,7 +281,7 @@ impl ExecMachine<'_> {
                 .open_end(argv.first().map_or("", String::as_str), "its configuration was not found in the image");
         };
         let services = match kind {
-            Supervisor::Cron => self.with_users(log, services, walk),
+            Supervisor::Cron | Supervisor::Systemd => self.with_users(log, kind, services, walk),
             _ => services,
         };
         let mut walk = StartWalk { depth: walk.depth + 1, user: None, stdin: None, ..walk.clone() };
@@ -302,6 +309,12 @@ impl ExecMachine<'_> {
     }
 
     fn follow_service(&self, log: &mut Log, kind: Supervisor, service: SupervisedService, walk: &StartWalk) {
+        if let Some(ServiceFault { cause, code }) = service.fault {
+            let outcome = Outcome::Dies { death: Death::Exit(code), at: service.by.clone(), cause };
+            let (by, line, certainty) = (service.by, service.line, service.start);
+            log.risks.push(Risk { outcome, steps: Vec::new(), by, line, certainty });
+            return;
+        }
         let moved = service.working_dir.as_deref().filter(|directory| is_known(directory));
         let moved = moved.and_then(|directory| self.machine_in(directory));
         let machine = moved.as_ref().unwrap_or(self);
@@ -344,6 +357,13 @@ impl ExecMachine<'_> {
             }
             return;
         }
+        let full = if name.contains('/') { from_cwd(machine, &name) } else { name.clone() };
+        if let Some(file) = walk.made.written(self.rootfs, &full).filter(|_| name.contains('/')) {
+            let mut own = Log { budget: std::mem::take(&mut log.budget), ..Log::default() };
+            let outcome = machine.run_written(&mut own, (&full, &file), &argv, None, &walk);
+            self.conclude(log, own, outcome, (by, line, service.start));
+            return;
+        }
         // supervisord looks for the program in its own directory before it changes to the service's directory, with the
         // PATH of the service. Seen with supervisord 4.2.
         let is_there = kind != Supervisor::Supervisord || self.on_path(&name, &walk.env).is_some();
@@ -374,6 +394,11 @@ impl ExecMachine<'_> {
         let mut own = Log { budget: std::mem::take(&mut log.budget), ..Log::default() };
         let bytes: Vec<Vec<u8>> = argv.iter().map(|word| word.clone().into_bytes()).collect();
         let outcome = machine.walk(&mut own, path.as_bytes(), &bytes, &walk, Link::Command(by.clone()));
+        self.conclude(log, own, outcome, (by, line, service.start));
+    }
+
+    /// Records the outcome of a service.
+    fn conclude(&self, log: &mut Log, own: Log, outcome: Outcome, (by, line, certainty): (String, usize, Certainty)) {
         log.budget = own.budget;
         log.visited.extend(own.steps.iter().cloned());
         log.visited.extend(own.visited);
@@ -386,7 +411,7 @@ impl ExecMachine<'_> {
                 }
             }
             Outcome::Fails { .. } | Outcome::Dies { .. } | Outcome::Unknown { .. } => {
-                log.risks.push(Risk { outcome, steps: own.steps, by, line, certainty: service.start });
+                log.risks.push(Risk { outcome, steps: own.steps, by, line, certainty });
             }
         }
     }
@@ -408,6 +433,14 @@ impl ExecMachine<'_> {
 pub(super) fn text_of(machine: &ExecMachine<'_>, path: &str) -> Option<String> {
     let id = machine.rootfs.resolve(path).ok()?;
     kept_text(machine.kind(id)?)
+}
+
+/// Returns the text of a file that a script wrote, or of the image's.
+pub(super) fn text_at(machine: &ExecMachine<'_>, made: &MadePaths, path: &str) -> Option<String> {
+    match made.written(machine.rootfs, path) {
+        Some(file) => known_text(&file),
+        None => text_of(machine, path),
+    }
 }
 
 /// Returns a directory's entries, sorted by name: their paths, and the nodes that these resolve to.

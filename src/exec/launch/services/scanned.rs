@@ -19,6 +19,7 @@ const BUNDLES: &[&str] = &[S6_RC, "/etc/s6-overlay/user-bundles.d"];
 
 /// Returns the services of a scan directory.
 pub(super) fn services(machine: &ExecMachine<'_>, directory: &str, made: &MadePaths) -> Option<Vec<SupervisedService>> {
+    let made_paths = made;
     let made = made.entries(machine.rootfs, directory);
     if made.is_empty() {
         machine.rootfs.resolve(directory).ok()?;
@@ -34,7 +35,7 @@ pub(super) fn services(machine: &ExecMachine<'_>, directory: &str, made: &MadePa
         if machine.rootfs.resolve(format!("{path}/down")).is_ok() {
             continue;
         }
-        let mut own = supervised(machine, &path);
+        let mut own = supervised(machine, &path, made_paths);
         let run = format!("{path}/run");
         if own.iter().all(|service| service.by != from_cwd(machine, &run)) && is_service(machine, &path) {
             own.insert(0, SupervisedService::of_words(vec![run.clone()], &run, 1));
@@ -96,11 +97,12 @@ fn names(machine: &ExecMachine<'_>, directory: &str) -> Vec<String> {
 
 /// Returns the programs of one service directory: its own, its logger's, and those that run when these end. Source:
 /// s6's servicedir.html; runsv(8).
-pub(super) fn supervised(machine: &ExecMachine<'_>, directory: &str) -> Vec<SupervisedService> {
+pub(super) fn supervised(machine: &ExecMachine<'_>, directory: &str, made: &MadePaths) -> Vec<SupervisedService> {
     let directory = from_cwd(machine, directory.trim_end_matches('/'));
     let runs = [format!("{directory}/run"), format!("{directory}/log/run")].into_iter();
     let mut services = Vec::new();
-    for run in runs.filter(|run| machine.rootfs.resolve(run).is_ok()) {
+    let is_there = |run: &String| made.may_have(run) || machine.rootfs.resolve(run).is_ok();
+    for run in runs.filter(is_there) {
         let Some(working_dir) = run.strip_suffix("/run").map(str::to_string) else { continue };
         let finish = format!("{working_dir}/finish");
         let of = |path: &String| {

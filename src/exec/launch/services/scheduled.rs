@@ -1,6 +1,7 @@
 //! Reads cron's tables and Procfiles. Source: crontab(5); Procfile as foreman reads it.
 
-use super::{SupervisedService, entries, from_cwd, is_executable, is_file, option, text_of};
+use super::refusals::{ServiceFault, ignored_table, with_fault};
+use super::{SupervisedService, entries, from_cwd, is_executable, is_file, option, text_at, text_of};
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::made::MadePaths;
@@ -42,8 +43,12 @@ pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths)
     }
     tables.push(("/etc/crontab".to_string(), true));
     for (path, has_user) in tables {
-        let Some(text) = text_of(machine, &path) else { continue };
-        services.extend(table(&text, &path, has_user));
+        let Some(text) = text_at(machine, made, &path) else { continue };
+        let jobs = table(&text, &path, has_user);
+        let is_spool = path.starts_with("/var/spool/cron/");
+        // Other crons are less strict.
+        let fault = if name == "cron" { ignored_table(machine, &path, is_spool) } else { None };
+        services.extend(with_fault(jobs, fault));
     }
     // A table starts these, with its own PATH. Source: Debian's and Alpine's tables.
     let text = text_of(machine, "/etc/crontab").unwrap_or_default();
@@ -103,12 +108,27 @@ pub(super) fn run_parts(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Ve
     Some(found.map(|path| SupervisedService::of_words(vec![path.clone()], &path, 1).before()).collect())
 }
 
+/// Splits a job's command at the first `%` that is not escaped. What follows is the command's input. Source: crontab(5).
+fn command_of(text: &str) -> (String, Option<String>) {
+    let mut command = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if chars.peek() == Some(&'%') => command.extend(chars.next()),
+            '%' => return (command.trim_end_matches(' ').to_string(), Some(chars.collect())),
+            c => command.push(c),
+        }
+    }
+    (command, None)
+}
+
 fn table(text: &str, path: &str, has_user: bool) -> Vec<SupervisedService> {
     let mut services = Vec::new();
     let mut env = Vec::new();
-    for (at, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+    // A carriage return is a part of the command.
+    for (at, line) in text.split_terminator('\n').enumerate() {
+        let line = line.trim_matches([' ', '\t']);
+        if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
         let first = line.split_whitespace().next().unwrap_or("");
@@ -125,8 +145,8 @@ fn table(text: &str, path: &str, has_user: bool) -> Vec<SupervisedService> {
             rest = rest.find(char::is_whitespace).map_or("", |end| &rest[end..]);
         }
         let user = line.split_whitespace().nth(fields - 1).filter(|_| has_user);
-        // An unescaped % ends the command.
-        let command = rest.trim().split('%').next().unwrap_or("");
+        let (command, input) = command_of(rest.trim_matches([' ', '\t']));
+        let command = command.as_str();
         // Without a user, the program is taken for one, and nothing is left.
         if !command.is_empty() || user.is_some_and(|user| user.starts_with('/')) {
             let mut service = SupervisedService::of_shell(command, path, at + 1);
@@ -135,6 +155,10 @@ fn table(text: &str, path: &str, has_user: bool) -> Vec<SupervisedService> {
             // cron does not check the shell that the table names.
             let has_shell = env.iter().any(|line| line.starts_with("SHELL="));
             service.missing = has_shell.then_some(Certainty::Certain);
+            if input.is_some_and(|input| input.contains("&&") || input.contains('/') || input.contains(';')) {
+                let text = format!("the command at line {} ends at its first %, which is not written \\%", at + 1);
+                service.fault = Some(ServiceFault::of_configuration(text));
+            }
             services.push(service);
         }
     }

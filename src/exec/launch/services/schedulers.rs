@@ -1,6 +1,6 @@
 //! What cron gives its jobs: their users and its own PATH. Seen with Debian's cron 3.0, cronie 1.7 and BusyBox 1.35.
 
-use super::{SupervisedService, text_of};
+use super::{SupervisedService, Supervisor, entries, text_of};
 use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::accounts::Account;
@@ -13,10 +13,19 @@ use crate::exec::{Cause, CauseKind, Death, Outcome};
 const CRON_PATH: &str = "/usr/bin:/bin";
 
 impl ExecMachine<'_> {
-    /// Returns the jobs whose users are in the image. cron ignores the whole table of another one.
+    /// Whether systemd-sysusers creates a user. Source: sysusers.d(5).
+    fn is_made_at_boot(&self, user: &str) -> bool {
+        let directories = ["/usr/lib/sysusers.d", "/etc/sysusers.d", "/run/sysusers.d"];
+        let files = directories.into_iter().flat_map(|directory| entries(self, directory));
+        let texts = files.filter_map(|(path, _)| text_of(self, &path));
+        texts.into_iter().any(|text| text.split_whitespace().any(|word| word.trim_matches('"') == user))
+    }
+
+    /// Returns the services whose users are in the image. cron ignores the whole table of another one.
     pub(super) fn with_users(
         &self,
         log: &mut Log,
+        kind: Supervisor,
         services: Vec<SupervisedService>,
         walk: &StartWalk,
     ) -> Vec<SupervisedService> {
@@ -27,12 +36,20 @@ impl ExecMachine<'_> {
                 kept.push(service);
                 continue;
             };
-            let text = match user.starts_with('/') {
-                true => format!("the job names no user, so cron takes {user} for one"),
-                false => format!("the job runs as {user}: {why}"),
+            if kind == Supervisor::Systemd && self.is_made_at_boot(user) {
+                kept.push(service);
+                continue;
+            }
+            let (text, code) = match (kind == Supervisor::Systemd, user.starts_with('/')) {
+                // systemd's EXIT_USER. Source: systemd.exec(5), "Process Exit Codes".
+                (true, _) => (format!("the unit runs as {user}: {why}"), 217),
+                (false, true) => {
+                    (format!("the job names no user, so cron takes {user} for one; cron ignores the table"), 1)
+                }
+                (false, false) => (format!("the job runs as {user}: {why}; cron ignores the table"), 1),
             };
-            let cause = Cause { kind: CauseKind::UnknownUser, text: format!("{text}; cron ignores the table") };
-            let outcome = Outcome::Dies { death: Death::Exit(1), at: service.by.clone(), cause };
+            let cause = Cause { kind: CauseKind::UnknownUser, text };
+            let outcome = Outcome::Dies { death: Death::Exit(code), at: service.by.clone(), cause };
             let certainty = Certainty::Certain;
             log.risks.push(Risk { outcome, steps: Vec::new(), by: service.by, line: service.line, certainty });
         }

@@ -1,6 +1,7 @@
 //! What makes supervisord refuse its configuration: users and directories that do not exist. Seen with supervisord 4.2.
 
 use super::SupervisedService;
+use super::refusals::RefusedValue;
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
 use crate::exec::launch::accounts::Account;
@@ -30,7 +31,7 @@ enum DirectoryKind {
     OfSocket,
 }
 
-const PROGRAMS: &[&str] = &["program", "eventlistener", "fcgi-program"];
+pub(super) const PROGRAMS: &[&str] = &["program", "eventlistener", "fcgi-program"];
 
 pub(super) const DIRECTORIES: &[DirectoryKey] = &[
     row(&["supervisord"], "logfile", &["--logfile", "-l"], DirectoryKind::OfFile),
@@ -55,6 +56,7 @@ const fn row(
 pub(super) struct Configuration {
     pub services: Vec<SupervisedService>,
     pub directories: Vec<CheckedDirectory>,
+    pub refused: Option<RefusedValue>,
 }
 
 /// A value of such a key.
@@ -104,6 +106,14 @@ impl ExecMachine<'_> {
             let cause = Cause { kind, text };
             Some(Outcome::Dies { death: Death::Exit(2), at: at.to_string(), cause })
         };
+        if let Some(refused) = configuration.refused.as_ref().filter(|_| !walk.is_open) {
+            log.says.push(format!("Error: {} (file: '{}')", refused.text, refused.by));
+            return ends(
+                &refused.by,
+                CauseKind::BadConfiguration,
+                format!("supervisord refuses its configuration: {}", refused.text),
+            );
+        }
         let lacks = |directory: &&CheckedDirectory| directory.path().is_some_and(|path| self.lacks(path, walk));
         if let Some(directory) = configuration.directories.iter().find(lacks) {
             log.says.push(directory.message());

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::refusals::ServiceFault;
 use super::{MAX_FILES, ServiceCommand, SupervisedService, entries, text_of, words_of};
+use crate::exec::CauseKind;
 use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::log::Certainty;
 use crate::exec::outcome::lossy;
+use crate::image::ResolveError;
 
 const UNIT_DIRECTORIES: &[&str] = &["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 /// Targets whose services a booted container starts.
@@ -103,6 +106,12 @@ struct Unit {
     env: Vec<String>,
     /// Files with further variables.
     env_files: Vec<String>,
+    /// Those without which it does not start, and the lines.
+    needed_files: Vec<(String, usize)>,
+    /// It does not start without its working directory.
+    needs_directory: bool,
+    /// The units without which it does not start.
+    requires: Vec<String>,
     working_dir: Option<String>,
     user: Option<String>,
     /// The units that it starts: `Requires=` and similar.
@@ -123,6 +132,9 @@ impl Unit {
             main: Vec::new(),
             env: Vec::new(),
             env_files: Vec::new(),
+            needed_files: Vec::new(),
+            needs_directory: false,
+            requires: Vec::new(),
             working_dir: None,
             user: None,
             pulls: Vec::new(),
@@ -171,15 +183,31 @@ impl Unit {
 
     fn set(&mut self, key: &str, value: &str, path: &str, line: usize) {
         match key {
-            "WorkingDirectory" => self.working_dir = Some(value.trim_start_matches('-').to_string()),
+            "WorkingDirectory" => {
+                self.needs_directory = !value.starts_with(['-', '~']);
+                self.working_dir = Some(value.trim_start_matches('-').to_string());
+            }
             "User" => self.user = Some(value.to_string()).filter(|user| !user.is_empty()),
             "DynamicUser" => self.user = None,
-            "Requires" | "Wants" | "BindsTo" | "Upholds" => {
+            "Requires" | "BindsTo" | "Requisite" => {
+                self.requires.extend(value.split_whitespace().map(str::to_string));
+                self.pulls.extend(value.split_whitespace().map(str::to_string));
+            }
+            "Wants" | "Upholds" => {
                 self.pulls.extend(value.split_whitespace().map(str::to_string));
             }
             key if key.starts_with("Condition") || key.starts_with("Assert") => self.has_condition = true,
             "Unit" | "Service" => self.names = Some(value.to_string()),
-            "EnvironmentFile" => self.env_files.push(value.trim_start_matches('-').to_string()),
+            "EnvironmentFile" if value.is_empty() => {
+                self.env_files.clear();
+                self.needed_files.clear();
+            }
+            "EnvironmentFile" => {
+                if !value.starts_with('-') {
+                    self.needed_files.push((value.to_string(), line));
+                }
+                self.env_files.push(value.trim_start_matches('-').to_string());
+            }
             "Environment" => self.env.extend(words_of(&format!("x {value}")).into_iter().skip(1)),
             "ExecStart" | "ExecStartPre" => {
                 // `-` ignores its failure; the others change how it is executed.
@@ -193,6 +221,11 @@ impl Unit {
                 // An empty value removes the earlier ones of its key.
                 if words.is_empty() {
                     commands.clear();
+                } else if let Some(program) = words.first().filter(|word| is_no_program(word)) {
+                    let text =
+                        format!("{key} at line {line} names {program}: not an absolute path, nor a name in PATH");
+                    let fault = Some(ServiceFault::of_configuration(text));
+                    commands.push(SupervisedService { fault, ..SupervisedService::of_words(words, path, line) });
                 } else if is_known && !prefix.contains('-') {
                     commands.push(SupervisedService::of_words(words, path, line));
                 }
@@ -201,7 +234,45 @@ impl Unit {
         }
     }
 
+    /// Why a unit of the image's author does not start. Seen with systemd 252.
+    fn fault(&self, machine: &ExecMachine<'_>) -> Option<ServiceFault> {
+        if !self.is_own || self.has_condition {
+            return None;
+        }
+        // Programs that run before may create files, and other units mount and create what is below these.
+        let is_absent = |path: &str| {
+            let is_late = ["/run/", "/tmp/", "/var/run/", "/proc/", "/sys/", "/dev/", "/var/lib/private/"];
+            let is_plain = path.starts_with('/') && !path.contains(['%', '$', '*']);
+            is_plain
+                && self.before.is_empty()
+                && !is_late.iter().any(|start| path.starts_with(start))
+                && matches!(machine.rootfs.resolve(path), Err(ResolveError::Missing(_)))
+        };
+        if let Some((path, line)) = self.needed_files.iter().find(|(path, _)| is_absent(path)) {
+            let text = format!("EnvironmentFile at line {line} names {path}, which is not in the image");
+            return Some(ServiceFault::of_configuration(text));
+        }
+        // systemd's EXIT_CHDIR. Source: systemd.exec(5), "Process Exit Codes".
+        if let Some(directory) = self.working_dir.as_deref().filter(|path| self.needs_directory && is_absent(path)) {
+            let text = format!("it cannot change to the directory {directory}, which is not in the image");
+            return Some(ServiceFault::new(CauseKind::MissingDirectory, 200, text));
+        }
+        let is_lost = |name: &&String| {
+            let is_plain = name.ends_with(".service") && !name.contains(['@', '%']);
+            let exists = |directory: &&str| {
+                machine
+                    .rootfs
+                    .walk(machine.rootfs.root(), format!("{directory}/{name}").as_bytes(), false, &|_| true)
+                    .is_ok()
+            };
+            is_plain && !UNIT_DIRECTORIES.iter().any(|directory| exists(&directory))
+        };
+        let name = self.requires.iter().find(is_lost)?;
+        Some(ServiceFault::of_configuration(format!("it requires {name}, a unit that is not in the image")))
+    }
+
     fn into_services(self, machine: &ExecMachine<'_>) -> Vec<SupervisedService> {
+        let fault = self.fault(machine);
         let Unit { before, main, mut env, env_files, working_dir, user, is_own, has_condition, .. } = self;
         // Programs that run before may create files.
         let certainty = if before.is_empty() { Certainty::Certain } else { Certainty::Possible };
@@ -219,10 +290,16 @@ impl Unit {
                 *words = std::mem::take(words).into_iter().flat_map(|word| expanded(word, &env)).collect();
             }
             let (env, working_dir, user) = (env.clone(), working_dir.clone(), user.clone());
-            SupervisedService { env, working_dir, user, missing, ..service }
+            let fault = service.fault.take().filter(|_| is_own).or_else(|| fault.clone());
+            SupervisedService { env, working_dir, user, missing, fault, ..service }
         };
         before.into_iter().chain(main).map(with).collect()
     }
+}
+
+/// Whether systemd refuses a word as a program: it is a path that is not absolute, or it starts with a variable.
+fn is_no_program(word: &str) -> bool {
+    word.starts_with('$') || word.contains('/') && !word.starts_with(['/', '%'])
 }
 
 /// Expands the variables of a word: `$NAME` is split into words, `${NAME}` is not. Source: systemd.service(5), "Command
