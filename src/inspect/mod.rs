@@ -113,9 +113,17 @@ pub enum Depth {
 }
 
 /// Like [`inspect`]. At [`Depth::Code`] the code of programs and libraries is searched too, which reads the whole file.
+/// GCC's compilers are not searched: they are large, and no image starts them directly.
 pub fn inspect_to(depth: Depth, path: &[u8], size: u64, is_executable: bool, reader: &mut dyn BufRead) -> FileKind {
     match depth {
         Depth::Headers => inspect(path, size, is_executable, reader),
+        Depth::Code if named::is_gcc_compiler(path) => {
+            let mut kind = inspect(path, size, is_executable, reader);
+            if let FileKind::Elf(elf) = &mut kind {
+                elf.code = Some(Box::new(code::CodeNeeds { is_partial: true, ..code::CodeNeeds::default() }));
+            }
+            kind
+        }
         Depth::Code => {
             let mut kept = code::KeptCode::new(reader);
             let mut kind = inspect(path, size, is_executable, &mut kept);

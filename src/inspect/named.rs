@@ -315,9 +315,32 @@ fn lenient<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned + De
     Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
+/// The programs of GCC that compile a language, which only its drivers start. Source: GCC's `COMPILER_NAMES`.
+const GCC_COMPILERS: &[&[u8]] =
+    &[b"cc1", b"cc1plus", b"cc1obj", b"cc1objplus", b"d21", b"f951", b"gnat1", b"go1", b"lto1"];
+
+/// Whether a path is that of one of GCC's compilers, or of its `lto-dump`, which contains one.
+pub(crate) fn is_gcc_compiler(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    let is_in_gcc = || path.windows(5).any(|part| part == b"/gcc/");
+    let dump = b"lto-dump";
+    GCC_COMPILERS.contains(&name) && is_in_gcc() || name.windows(dump.len()).any(|part| part == dump)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_compilers_of_gcc_are_recognised_by_their_names() {
+        for path in ["usr/lib/gcc/x86_64-linux-gnu/12/cc1plus", "usr/libexec/gcc/x86_64-redhat-linux/14/lto1"] {
+            assert!(is_gcc_compiler(path.as_bytes()), "{path}");
+        }
+        assert!(is_gcc_compiler(b"usr/bin/x86_64-linux-gnu-lto-dump-12"));
+        for path in ["usr/lib/gcc/x86_64-pc-linux-gnu/13/libstdc++.so.6", "opt/app/cc1", "usr/bin/gcc-12"] {
+            assert!(!is_gcc_compiler(path.as_bytes()), "{path}");
+        }
+    }
 
     #[test]
     fn only_files_that_affect_loading_and_users_are_kept_whole() {

@@ -14,6 +14,8 @@ pub enum Since {
     X86(u8),
     /// Armv8.N or Armv9.0, where it is mandatory. Source: Arm ARM, A2.
     Arm64(u8, u8),
+    /// An extension that versions below Armv8.N lack. CPUs from this version on differ.
+    Arm64Extension(u8, u8),
     /// Version N of 32-bit Arm.
     Arm(u8),
     /// An extension of 32-bit Arm that versions below the first lack, and versions from the second on have. CPUs in
@@ -88,7 +90,7 @@ features! {
     Crc32 Arm64 "CRC32" "crc32" Since::Arm64(8, 1);
     Lse Arm64 "LSE" "atomics" Since::Arm64(8, 1);
     Rdm Arm64 "RDM" "asimdrdm" Since::Arm64(8, 1);
-    Fp16 Arm64 "FP16" "fphp" Since::Never;
+    Fp16 Arm64 "FP16" "fphp" Since::Arm64Extension(8, 2);
     Rcpc Arm64 "RCpc" "lrcpc" Since::Arm64(8, 3);
     Pauth Arm64 "PAuth" "paca" Since::Arm64(8, 3);
     Jscvt Arm64 "JSCVT" "jscvt" Since::Arm64(8, 3);
@@ -194,7 +196,16 @@ impl CpuFeatures {
                 } else {
                     (node_major, node_minor) >= (major, minor)
                 };
-                Fact::Known(reached)
+                match feature {
+                    // Arm's cores for Armv9.0 have them, although only Armv9.1 requires them.
+                    CpuFeature::Bf16 | CpuFeature::I8mm if !reached && node_major >= 9 => Fact::Unknown,
+                    _ => Fact::Known(reached),
+                }
+            }
+            (Since::Arm64Extension(major, minor), Fact::Known(Isa::Arm64(node_major, node_minor)))
+                if (node_major, node_minor) < (major, minor) =>
+            {
+                Fact::Known(false)
             }
             (Since::Arm(since), Fact::Known(Isa::Arm(version))) => Fact::Known(version >= since),
             (Since::ArmExtension(first, _), Fact::Known(Isa::Arm(version))) if version < first => Fact::Known(false),
@@ -248,6 +259,18 @@ mod tests {
         let without_avx = CpuFeatures::from_lists(&[], &[CpuFeature::Avx]);
         assert_eq!(without_avx.has(CpuFeature::Avx512vl, Fact::Known(Isa::X86(4))), Fact::Known(false));
         assert_eq!(without_avx.has(CpuFeature::Sse42, Fact::Known(Isa::X86(4))), Fact::Known(true));
+    }
+
+    #[test]
+    fn cpus_before_armv8_2_lack_half_precision_and_later_ones_differ() {
+        let has = |isa: Isa| CpuFeatures::default().has(CpuFeature::Fp16, Fact::Known(isa));
+        assert_eq!(has(Isa::Arm64(8, 1)), Fact::Known(false));
+        assert_eq!([Isa::Arm64(8, 2), Isa::Arm64(9, 0)].map(has), [Fact::Unknown, Fact::Unknown]);
+        let has = |isa: Isa| CpuFeatures::default().has(CpuFeature::I8mm, Fact::Known(isa));
+        assert_eq!(
+            [(8, 4), (9, 0), (9, 1)].map(|(major, minor)| has(Isa::Arm64(major, minor))),
+            [Fact::Known(false), Fact::Unknown, Fact::Known(true)]
+        );
     }
 
     #[test]

@@ -14,18 +14,23 @@ enum Arm64Value {
     Slot(u64),
     /// Read from memory outside the stack.
     Memory,
+    /// What a call returned, perhaps a CPU flag.
+    Returned,
+    /// What a call returned that never depends on the CPU, or the number of arguments of `main`.
+    Handle,
 }
 
 impl Arm64Value {
-    fn is_memory(self) -> bool {
-        matches!(self, Arm64Value::Slot(_) | Arm64Value::Memory)
+    /// Whether it may be a CPU flag, or computed from one.
+    fn is_doubtful(self) -> bool {
+        matches!(self, Arm64Value::Slot(_) | Arm64Value::Memory | Arm64Value::Returned)
     }
 
     fn pointer(self) -> Callee {
         match self {
             Arm64Value::Constant(address) => Callee::At(address),
             Arm64Value::Slot(slot) => Callee::Slot(slot),
-            Arm64Value::Unknown | Arm64Value::Memory => Callee::Unknown,
+            Arm64Value::Unknown | Arm64Value::Memory | Arm64Value::Returned | Arm64Value::Handle => Callee::Unknown,
         }
     }
 }
@@ -37,6 +42,8 @@ pub struct Arm64Decoder {
     has_plain_flags: bool,
     /// The same for a 32-bit comparison.
     has_word_flags: bool,
+    /// Whether a comparison with zero of what a call returned did, so that the sign bit is an error's.
+    has_sign_flags: bool,
 }
 
 /// An encoding: a mask of fixed bits, and their values.
@@ -97,7 +104,7 @@ const ROWS: &[Arm64Encoding] = &[
     row(0xbf20_fc00, 0x2e00_9400, "udot", Suffix::Nothing, CpuFeature::DotProd),
     row(0xbf00_f400, 0x0f00_e000, "sdot", Suffix::Nothing, CpuFeature::DotProd),
     row(0xbf00_f400, 0x2f00_e000, "udot", Suffix::Nothing, CpuFeature::DotProd),
-    row(0xbf20_f400, 0x2e00_e400, "fcadd", Suffix::Nothing, CpuFeature::Fcma),
+    row(0xbf20_ec00, 0x2e00_e400, "fcadd", Suffix::Nothing, CpuFeature::Fcma),
     row(0xbf20_e400, 0x2e00_c400, "fcmla", Suffix::Nothing, CpuFeature::Fcma),
     // Half precision: ftype 11 of the scalar floating-point classes, and the three-same class of vectors.
     row(0xffe0_fc00, 0x1ee0_0800, "fmul", Suffix::Nothing, CpuFeature::Fp16),
@@ -106,7 +113,7 @@ const ROWS: &[Arm64Encoding] = &[
     row(0xffe0_fc00, 0x1ee0_3800, "fsub", Suffix::Nothing, CpuFeature::Fp16),
     row(0xffe0_0c00, 0x1ee0_0800, "fp16", Suffix::Nothing, CpuFeature::Fp16),
     row(0xffe0_fc00, 0x1ee0_2000, "fcmp", Suffix::Nothing, CpuFeature::Fp16),
-    row(0xbf60_c400, 0x0e40_0400, "fp16", Suffix::Nothing, CpuFeature::Fp16),
+    row(0x9f60_c400, 0x0e40_0400, "fp16", Suffix::Nothing, CpuFeature::Fp16),
     row(0xffff_fc00, 0x1e7e_0000, "fjcvtzs", Suffix::Nothing, CpuFeature::Jscvt),
     row(0xffff_fc00, 0x4e28_4800, "aese", Suffix::Nothing, CpuFeature::ArmCrypto),
     row(0xffff_fc00, 0x4e28_5800, "aesd", Suffix::Nothing, CpuFeature::ArmCrypto),
@@ -118,8 +125,13 @@ const ROWS: &[Arm64Encoding] = &[
     row(0xffff_fc00, 0x5e28_0800, "sha1h", Suffix::Nothing, CpuFeature::ArmCrypto),
     row(0xffff_cc00, 0x5e28_0800, "sha", Suffix::Nothing, CpuFeature::ArmCrypto),
     row(0xbfe0_fc00, 0x0ee0_e000, "pmull", Suffix::Nothing, CpuFeature::ArmCrypto),
-    row(0xbf20_fc00, 0x0e80_a400, "smmla", Suffix::Nothing, CpuFeature::I8mm),
-    row(0xbf20_fc00, 0x2e40_ec00, "bfmmla", Suffix::Nothing, CpuFeature::Bf16),
+    row(0xffe0_fc00, 0x4e80_a400, "smmla", Suffix::Nothing, CpuFeature::I8mm),
+    row(0xffe0_fc00, 0x6e80_a400, "ummla", Suffix::Nothing, CpuFeature::I8mm),
+    row(0xffe0_fc00, 0x4e80_ac00, "usmmla", Suffix::Nothing, CpuFeature::I8mm),
+    row(0xbfe0_fc00, 0x0e80_9c00, "usdot", Suffix::Nothing, CpuFeature::I8mm),
+    row(0xffe0_fc00, 0x6e40_ec00, "bfmmla", Suffix::Nothing, CpuFeature::Bf16),
+    row(0xbfe0_fc00, 0x2e40_fc00, "bfdot", Suffix::Nothing, CpuFeature::Bf16),
+    row(0xffff_fc00, 0x1e63_4000, "bfcvt", Suffix::Nothing, CpuFeature::Bf16),
     row(0xffff_f800, 0xdac1_0000, "pac", Suffix::Nothing, CpuFeature::Pauth),
     row(0xffe0_fc00, 0x9ac0_3000, "pacga", Suffix::Nothing, CpuFeature::Pauth),
     row(0xfeff_f800, 0xd61f_0800, "bra", Suffix::KeyAndZero, CpuFeature::Pauth),
@@ -188,7 +200,11 @@ impl Arm64Decoder {
     pub fn constants(&self) -> Vec<u64> {
         let constant = |value: &Arm64Value| match value {
             Arm64Value::Constant(value) => Some(*value),
-            Arm64Value::Unknown | Arm64Value::Slot(_) | Arm64Value::Memory => None,
+            Arm64Value::Unknown
+            | Arm64Value::Slot(_)
+            | Arm64Value::Memory
+            | Arm64Value::Returned
+            | Arm64Value::Handle => None,
         };
         self.values.iter().filter_map(constant).collect()
     }
@@ -205,8 +221,15 @@ impl Arm64Decoder {
     fn called(&mut self, callee: Callee) -> InstructionFlow {
         let arguments = self.arguments();
         self.values = Default::default();
-        (self.has_plain_flags, self.has_word_flags) = (false, false);
+        self.values[0] = Arm64Value::Returned;
+        (self.has_plain_flags, self.has_word_flags, self.has_sign_flags) = (false, false, false);
         InstructionFlow::Call { callee, arguments }
+    }
+
+    /// Knows that what the last call returned does not depend on the CPU, or that the function that is decoded is a
+    /// program's `main`, whose first argument does not.
+    pub fn enter_with_handle(&mut self) {
+        self.values[0] = Arm64Value::Handle;
     }
 
     /// Updates registers and flags after an instruction that does not branch.
@@ -217,15 +240,18 @@ impl Arm64Decoder {
         let is_arithmetic = word & 0x3f00_0000 == 0x3100_0000 || word & 0x3f00_0000 == 0x2b00_0000;
         if is_arithmetic {
             let is_register = word & 0x1f00_0000 == 0x0b00_0000;
-            let is_tainted = self.values[rn].is_memory() || (is_register && self.values[rm].is_memory());
-            self.has_plain_flags = is_wide && !is_tainted;
+            let is_tainted = self.values[rn].is_doubtful() || (is_register && self.values[rm].is_doubtful());
+            let is_handle = self.values[rn] == Arm64Value::Handle;
+            let is_zero = !is_register && word >> 10 & 0xfff == 0;
+            self.has_plain_flags = is_handle || is_wide && !is_tainted;
             self.has_word_flags = !is_wide && !is_tainted;
+            self.has_sign_flags = is_zero && self.values[rn] == Arm64Value::Returned;
         } else if word & 0x7f80_0000 == 0x7200_0000
             || word & 0x7f00_0000 == 0x6a00_0000
             || word & 0x3fe0_0000 == 0x3a40_0000
         {
             // TST and CCMP test bits or depend on an earlier comparison.
-            (self.has_plain_flags, self.has_word_flags) = (false, false);
+            (self.has_plain_flags, self.has_word_flags, self.has_sign_flags) = (false, false, false);
         }
         let value = if word & 0x9f00_0000 == 0x9000_0000 {
             let (high, low) = (u64::from(word >> 5 & 0x7_ffff), u64::from(word >> 29 & 3));
@@ -240,8 +266,9 @@ impl Arm64Decoder {
                 Arm64Value::Constant(base) => {
                     Arm64Value::Constant(base.wrapping_add(u64::from(word >> 10 & 0xfff) << shift))
                 }
-                Arm64Value::Slot(_) => Arm64Value::Memory,
-                other @ (Arm64Value::Unknown | Arm64Value::Memory) => other,
+                Arm64Value::Slot(_) | Arm64Value::Returned => Arm64Value::Memory,
+                Arm64Value::Unknown | Arm64Value::Handle => Arm64Value::Unknown,
+                Arm64Value::Memory => Arm64Value::Memory,
             }
         } else if word & 0xffe0_ffe0 == 0xaa00_03e0 {
             self.values[rm]
@@ -250,7 +277,7 @@ impl Arm64Decoder {
         } else if word & 0x0a00_0000 == 0x0800_0000 {
             // Loads and stores. Values on the stack are the function's own.
             if rn == 31 { Arm64Value::Unknown } else { Arm64Value::Memory }
-        } else if self.values[rn].is_memory() {
+        } else if self.values[rn].is_doubtful() {
             Arm64Value::Memory
         } else {
             Arm64Value::Unknown
@@ -274,15 +301,20 @@ impl Arm64Decoder {
         } else if word & 0xff00_0010 == 0x5400_0000 {
             // B.cond: mi, pl, ge, lt, gt and le test the sign.
             let by_sign = matches!(word & 15, 4 | 5 | 10..=13);
-            let is_guard = !(self.has_plain_flags || self.has_word_flags && by_sign);
+            let by_sign_bit = matches!(word & 15, 4 | 5 | 10 | 11);
+            let is_guard =
+                !(self.has_plain_flags || self.has_word_flags && by_sign || self.has_sign_flags && by_sign_bit);
             InstructionFlow::Branch { target: relative(5, 19), is_guard }
         } else if word & 0x7e00_0000 == 0x3400_0000 {
             let is_wide = word >> 31 == 1;
-            InstructionFlow::Branch { target: relative(5, 19), is_guard: !is_wide || self.values[register].is_memory() }
+            let value = self.values[register];
+            let is_guard = value != Arm64Value::Handle && (!is_wide || value.is_doubtful());
+            InstructionFlow::Branch { target: relative(5, 19), is_guard }
         } else if word & 0x7e00_0000 == 0x3600_0000 {
             // TBZ of bit 31 or 63 tests the sign.
             let bit = word >> 26 & 0x20 | word >> 19 & 31;
-            let is_sign = matches!(bit, 31 | 63) && !self.values[register].is_memory();
+            let is_sign = matches!(bit, 31 | 63)
+                && (!self.values[register].is_doubtful() || self.values[register] == Arm64Value::Returned);
             InstructionFlow::Branch { target: relative(5, 14), is_guard: !is_sign }
         } else if word & 0xffff_fc1f == 0xd61f_0000 || word & 0xfeff_f800 == 0xd61f_0800 {
             InstructionFlow::Leave { callee: self.target(word), arguments: self.arguments() }
@@ -328,4 +360,16 @@ pub fn stub(code: &[u8], address: u64) -> Option<u64> {
     let (high, low) = (u64::from(first >> 5 & 0x7_ffff), u64::from(first >> 29 & 3));
     let pages = ((high << 2 | low) << 43) as i64 >> 43;
     Some((at & !0xfff).wrapping_add((pages << 12) as u64).wrapping_add(u64::from(load >> 10 & 0xfff) * 8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ROWS;
+
+    #[test]
+    fn every_encoding_can_match() {
+        for row in ROWS {
+            assert_eq!(row.value & !row.mask, 0, "{}: {:#010x}", row.mnemonic, row.value);
+        }
+    }
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::CodeRoot;
+use super::entries::is_module_entry;
 use super::layout::{DecodedArch, ElfLayout, u16_at, u32_at, u64_at, word_in};
 
 /// Maximum number of entries that are read from a symbol or relocation table.
@@ -18,7 +19,8 @@ const PT_DYNAMIC: u32 = 2;
 const PT_INTERP: u32 = 3;
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 const PF_X: u32 = 1;
-const SHT_SYMTAB: u32 = 2;
+const SHT_RELA: u32 = 4;
+const SHT_REL: u32 = 9;
 const SHT_DYNSYM: u32 = 11;
 const SHT_INIT_ARRAY: u32 = 14;
 const SHT_PREINIT_ARRAY: u32 = 16;
@@ -39,30 +41,6 @@ const DT_PREINIT_ARRAYSZ: u64 = 33;
 const DT_SONAME: u64 = 14;
 const DT_FLAGS_1: u64 = 0x6fff_fffb;
 const DF_1_PIE: u64 = 0x0800_0000;
-
-/// Prefixes of the functions that a language's runtime calls when it loads a module. Source: CPython's
-/// import_find_shared, Node-API's and Node's module headers, JNI, MRI's dln.c, R's Rdynload.c, Lua's loadlib.c, PHP's
-/// `get_module`, erl_nif.h.
-const MODULE_ENTRIES: &[(&str, Rest)] = &[
-    ("PyInit_", Rest::Anything),
-    ("napi_register_module_v", Rest::Anything),
-    ("node_register_module_v", Rest::Anything),
-    ("JNI_OnLoad", Rest::Nothing),
-    ("Init_", Rest::Anything),
-    ("R_init_", Rest::Anything),
-    ("luaopen_", Rest::Anything),
-    ("get_module", Rest::Nothing),
-    ("nif_init", Rest::Nothing),
-    ("_PG_init", Rest::Nothing),
-];
-
-/// What may follow the prefix of an entry's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rest {
-    Nothing,
-    /// The module's name or version.
-    Anything,
-}
 
 #[derive(Clone, Copy, Debug)]
 struct LoadedSegment {
@@ -95,7 +73,7 @@ pub struct ElfBinary<'b> {
     dynamic: HashMap<u64, u64>,
     /// Relocations, sorted by slot address. The last one for an address applies.
     slots: Vec<(u64, RelocatedValue)>,
-    dynsym: SymbolOffsets,
+    pub dynsym: SymbolOffsets,
     /// The unwind table's address, and the offset and number of its sorted entries.
     unwind: Option<(u64, u64, u64)>,
 }
@@ -107,22 +85,24 @@ enum RelocatedValue {
     Address(u64),
     /// The value of the dynamic symbol with this index.
     Symbol(u32),
+    /// What an IFUNC resolver returns, which depends on the CPU.
+    Resolved,
 }
 
 /// The file offsets of a symbol table and its strings.
 #[derive(Clone, Copy, Debug, Default)]
-struct SymbolOffsets {
+pub struct SymbolOffsets {
     symbols: u64,
-    count: u64,
+    pub count: u64,
     strings: u64,
 }
 
-struct Symbol {
-    name: u32,
-    info: u8,
+pub struct Symbol {
+    pub name: u32,
+    pub info: u8,
     section: u16,
-    value: u64,
-    size: u64,
+    pub value: u64,
+    pub size: u64,
 }
 
 impl<'b> ElfBinary<'b> {
@@ -239,6 +219,11 @@ impl<'b> ElfBinary<'b> {
         }
     }
 
+    /// Whether it contains the C library that it runs with.
+    pub fn is_static_program(&self) -> bool {
+        self.is_program && !self.is_interpreted
+    }
+
     /// Whether the file lists where its functions start.
     pub fn lists_functions(&self) -> bool {
         self.unwind.is_some()
@@ -314,7 +299,7 @@ impl<'b> ElfBinary<'b> {
         headers.find(|at| at.checked_add(4).and_then(|at| u32_at(self.bytes, at)) == Some(wanted))
     }
 
-    fn section(&self, wanted: u32) -> Option<SymbolOffsets> {
+    pub fn section(&self, wanted: u32) -> Option<SymbolOffsets> {
         let at = self.section_header(wanted)?;
         let field = |at: u64, offset: u64| self.word_at(at.checked_add(offset)?);
         let strings = self.header(u64::from(u32_at(self.bytes, at.checked_add(self.layout.sh_link)?)?))?;
@@ -325,7 +310,7 @@ impl<'b> ElfBinary<'b> {
         })
     }
 
-    fn symbol(&self, table: SymbolOffsets, index: u64) -> Option<Symbol> {
+    pub fn symbol(&self, table: SymbolOffsets, index: u64) -> Option<Symbol> {
         let layout = self.layout;
         let at = usize::try_from(table.symbols.checked_add(index.checked_mul(layout.symbol)?)?).ok()?;
         let entry = self.bytes.get(at..at.checked_add(layout.symbol as usize)?)?;
@@ -338,7 +323,7 @@ impl<'b> ElfBinary<'b> {
         })
     }
 
-    fn name(&self, table: SymbolOffsets, name: u32) -> Option<&'b str> {
+    pub fn name(&self, table: SymbolOffsets, name: u32) -> Option<&'b str> {
         std::str::from_utf8(self.text_at(table.strings.checked_add(u64::from(name))?)?).ok()
     }
 
@@ -357,15 +342,29 @@ impl<'b> ElfBinary<'b> {
     pub fn own_pointers(&self) -> impl Iterator<Item = (u64, u64)> {
         self.slots.iter().filter_map(|(slot, value)| match value {
             RelocatedValue::Address(address) => Some((*slot, *address)),
-            RelocatedValue::Symbol(_) => None,
+            RelocatedValue::Symbol(_) | RelocatedValue::Resolved => None,
         })
     }
 
+    /// The file offsets and sizes of the relocation tables. A static program has only the one for its IFUNCs.
+    fn relocation_tables(&self) -> Vec<(u64, u64)> {
+        let (data, section) = match self.machine {
+            DecodedArch::X86 | DecodedArch::Arm64 => ((DT_RELA, DT_RELASZ), SHT_RELA),
+            DecodedArch::Arm => ((DT_REL, DT_RELSZ), SHT_REL),
+        };
+        if self.dynamic.is_empty() {
+            let range = self.section_range(section).and_then(|(start, size)| Some((self.offset(start)?, size)));
+            return range.into_iter().collect();
+        }
+        let table = |(table, size): (u64, u64)| Some((self.offset(self.tag(table)?)?, self.tag(size)?));
+        [data, (DT_JMPREL, DT_PLTRELSZ)].into_iter().filter_map(table).collect()
+    }
+
     /// The relocations of a table: slot, type, symbol, addend.
-    fn relocations(&self, table: u64, size: u64) -> impl Iterator<Item = (u64, u32, u32, u64)> {
-        let start = self.tag(table).and_then(|address| usize::try_from(self.offset(address)?).ok());
+    fn relocations(&self, start: u64, size: u64) -> impl Iterator<Item = (u64, u32, u32, u64)> {
+        let start = usize::try_from(start).ok();
         let entries = start.and_then(|start| self.bytes.get(start..)).unwrap_or_default();
-        let count = self.tag(size).unwrap_or(0) / self.layout.relocation;
+        let count = size / self.layout.relocation;
         let entries = entries.chunks_exact(self.layout.relocation as usize).take(count.min(TABLE as u64) as usize);
         entries.filter_map(|entry| match self.machine {
             DecodedArch::X86 | DecodedArch::Arm64 => {
@@ -382,19 +381,17 @@ impl<'b> ElfBinary<'b> {
 
     fn read_slots(&mut self) {
         let mut slots: Vec<(u64, RelocatedValue)> = Vec::new();
-        let (relative, symbolic) = self.machine.relocations();
-        let data = match self.machine {
-            DecodedArch::X86 | DecodedArch::Arm64 => (DT_RELA, DT_RELASZ),
-            DecodedArch::Arm => (DT_REL, DT_RELSZ),
-        };
-        for (table, size) in [data, (DT_JMPREL, DT_PLTRELSZ)] {
-            let bytes = self.tag(size).unwrap_or(0).min(self.bytes.len() as u64);
+        let (relative, symbolic, resolved) = self.machine.relocations();
+        for (start, size) in self.relocation_tables() {
+            let bytes = size.min(self.bytes.len() as u64);
             slots.reserve((bytes / self.layout.relocation).min(TABLE as u64) as usize);
-            for (slot, kind, symbol, addend) in self.relocations(table, size) {
+            for (slot, kind, symbol, addend) in self.relocations(start, size) {
                 if kind == relative {
                     slots.push((slot, RelocatedValue::Address(addend)));
                 } else if symbolic.contains(&kind) {
                     slots.push((slot, RelocatedValue::Symbol(symbol)));
+                } else if kind == resolved {
+                    slots.push((slot, RelocatedValue::Resolved));
                 }
             }
         }
@@ -421,6 +418,7 @@ impl<'b> ElfBinary<'b> {
                     _ => Some(Pointer::Here(symbol.value)),
                 }
             }
+            Some(RelocatedValue::Resolved) => None,
             // A static program, or a slot of DT_RELR, whose addend is in the file.
             None => self.word(address).map(Pointer::Here),
         }
@@ -475,26 +473,6 @@ impl<'b> ElfBinary<'b> {
     /// Whether a name of the dynamic symbols is a module's entry.
     fn is_module_entry(&self, name: u32) -> bool {
         let start = self.dynsym.strings.checked_add(u64::from(name)).and_then(|start| usize::try_from(start).ok());
-        let Some(text) = start.and_then(|start| self.bytes.get(start..)) else { return false };
-        // Most names differ in the first two bytes, which is quicker to see than by calling a comparison.
-        let start = text.first_chunk::<2>();
-        let mut entries = MODULE_ENTRIES.iter().filter(|(entry, _)| entry.as_bytes().first_chunk() == start);
-        entries.any(|(entry, rest)| match rest {
-            Rest::Nothing => text.strip_prefix(entry.as_bytes()).is_some_and(|text| text.starts_with(&[0])),
-            Rest::Anything => text.starts_with(entry.as_bytes()),
-        })
-    }
-
-    /// The function that contains `address`, according to the symbol tables.
-    pub fn function(&self, address: u64) -> Option<&'b str> {
-        let (machine, address) = (self.machine, self.machine.plain(address));
-        let tables = [self.section(SHT_SYMTAB), Some(self.dynsym)];
-        tables.into_iter().flatten().find_map(|table| {
-            (0..table.count).map_while(|index| self.symbol(table, index)).find_map(|symbol| {
-                let start = machine.plain(symbol.value);
-                let is_inside = symbol.info & 0xf == 2 && address >= start && address - start < symbol.size;
-                is_inside.then(|| self.name(table, symbol.name)).flatten()
-            })
-        })
+        start.and_then(|start| self.bytes.get(start..)).is_some_and(is_module_entry)
     }
 }

@@ -1,9 +1,8 @@
 //! Splits a function into basic blocks with their successors, and finds the blocks that every call passes.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
-use foldhash::fast::FixedState;
-
+use super::calls::CallEnd;
 use super::graph::{Edges, post_order};
 use super::steps::{Callee, Compared, Decode, Detail, FunctionSteps, InstructionFlow, Test};
 use crate::platform::CpuFeature;
@@ -21,7 +20,7 @@ pub trait SurroundingCode<'b> {
     fn is_function_start(&self, address: u64) -> bool;
     /// The start of the first function after `address`.
     fn function_after(&self, address: u64) -> Option<u64>;
-    fn never_returns(&mut self, callee: Callee) -> bool;
+    fn call_end(&mut self, callee: Callee) -> CallEnd;
     /// The value that a variable has when the file has been loaded.
     fn initial(&self, variable: u64, size: u64) -> Option<u64>;
 }
@@ -40,6 +39,19 @@ pub struct CodeBlock {
     /// In the order of execution.
     pub events: Vec<CodeEvent>,
     pub end: BlockEnd,
+}
+
+impl BlockEnd {
+    /// How a block ends with a call that passes this first argument. `None` if the call returns.
+    fn after_call(end: CallEnd, argument: Callee) -> Option<BlockEnd> {
+        match end {
+            CallEnd::Returns | CallEnd::ReturnsHandle => None,
+            CallEnd::Never => Some(BlockEnd::Dead),
+            // A program that refuses to run passes a status other than 0.
+            CallEnd::ByStatus if matches!(argument, Callee::At(status) if status != 0) => Some(BlockEnd::Dead),
+            CallEnd::ByStatus | CallEnd::Succeeds => Some(BlockEnd::Exit),
+        }
+    }
 }
 
 impl CodeBlock {
@@ -62,6 +74,8 @@ pub enum BlockEnd {
     },
     /// Returns to the caller, or jumps to code that is not followed.
     Leave,
+    /// Ends the program, perhaps after it has done its work.
+    Exit,
     /// Never continues.
     #[default]
     Dead,
@@ -91,7 +105,6 @@ impl CodeFunction {
     ) -> CodeFunction {
         let limit = budget.min(FUNCTION);
         steps.restart(entry);
-        let mut leaders: HashSet<u64, FixedState> = HashSet::from_iter([entry]);
         let mut pending = VecDeque::from([(entry, decoder)]);
         let mut function = CodeFunction { entry, blocks: Vec::new(), queries_cpu: false, cost: 0, is_partial: false };
         // A block is decoded with the values of the first path that leads to it.
@@ -123,14 +136,20 @@ impl CodeFunction {
                 steps.push(at, &step);
                 let targets: [Option<u64>; 2] = match flow {
                     InstructionFlow::Next => [None, None],
-                    InstructionFlow::Call { callee, .. } if code.never_returns(callee) => break,
-                    InstructionFlow::Call { .. } => [None, None],
+                    InstructionFlow::Call { callee, .. } => {
+                        match code.call_end(callee) {
+                            CallEnd::Never | CallEnd::ByStatus | CallEnd::Succeeds => break,
+                            CallEnd::ReturnsHandle => decoder.returned_handle(),
+                            CallEnd::Returns => {}
+                        }
+                        [None, None]
+                    }
                     InstructionFlow::Jump(target) => [Some(target), None],
                     InstructionFlow::Branch { target, .. } => [Some(target), Some(next)],
                     InstructionFlow::Leave { .. } | InstructionFlow::Return | InstructionFlow::Trap => break,
                 };
                 for target in targets.into_iter().flatten() {
-                    if leaders.insert(target) && steps.position(target).is_none() {
+                    if steps.leaders.insert(target) && steps.position(target).is_none() {
                         pending.push_back((target, decoder.clone()));
                     }
                 }
@@ -140,7 +159,7 @@ impl CodeFunction {
                 at = next;
             }
         }
-        let mut leaders: Vec<u64> = leaders.into_iter().collect();
+        let mut leaders: Vec<u64> = steps.leaders.iter().copied().collect();
         leaders.sort_unstable();
         function.form_blocks(steps, &leaders, code);
         function
@@ -191,7 +210,9 @@ impl CodeFunction {
             InstructionFlow::Next => return false,
             InstructionFlow::Call { callee, arguments } => {
                 block.events.push(CodeEvent::Calls(callee, arguments));
-                return code.never_returns(callee);
+                let end = BlockEnd::after_call(code.call_end(callee), arguments[0]);
+                block.end = end.unwrap_or_default();
+                return end.is_some();
             }
             InstructionFlow::Jump(target) => block.end = BlockEnd::Goto(target),
             InstructionFlow::Branch { target, is_guard } => {
@@ -211,7 +232,7 @@ impl CodeFunction {
             }
             InstructionFlow::Leave { callee, arguments } => {
                 block.events.push(CodeEvent::Calls(callee, arguments));
-                block.end = if code.never_returns(callee) { BlockEnd::Dead } else { BlockEnd::Leave };
+                block.end = BlockEnd::after_call(code.call_end(callee), arguments[0]).unwrap_or(BlockEnd::Leave);
             }
             InstructionFlow::Return => block.end = BlockEnd::Leave,
             InstructionFlow::Trap => {}
@@ -233,15 +254,20 @@ impl CodeFunction {
         match self.blocks[block].1.end {
             BlockEnd::Goto(next) => [self.index(next), None],
             BlockEnd::Branch { taken, other, .. } => [self.index(taken), self.index(other)],
-            BlockEnd::Leave | BlockEnd::Dead => [None, None],
+            BlockEnd::Leave | BlockEnd::Exit | BlockEnd::Dead => [None, None],
         }
     }
 
-    /// For each block, the next one that every path to the function's exit passes. Paths that never return are ignored.
+    /// For each block, the next one that every path to the function's exit passes. Paths that never return are ignored,
+    /// except, if `counts_exits`, those that may end the program after it has done its work.
     /// `None` if this takes more than [`JOIN_STEPS`].
     /// Source: Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm", on the reversed graph.
-    fn joins(&self) -> Option<Vec<Option<usize>>> {
-        let leaves = |block: &CodeBlock| block.end == BlockEnd::Leave;
+    fn joins(&self, counts_exits: bool) -> Option<Vec<Option<usize>>> {
+        let leaves = |block: &CodeBlock| match block.end {
+            BlockEnd::Leave => true,
+            BlockEnd::Exit => counts_exits,
+            BlockEnd::Goto(_) | BlockEnd::Branch { .. } | BlockEnd::Dead => false,
+        };
         let any = self.blocks.iter().any(|(_, block)| leaves(block));
         let exit = self.blocks.len();
         let next = |node: usize| {
@@ -285,12 +311,18 @@ impl CodeFunction {
 
     /// The blocks that every call passes, and those that a call may pass regardless of the CPU.
     pub fn reach(&self) -> CodeReach {
-        let joins = self.joins();
+        let has_exits = self.blocks.iter().any(|(_, block)| block.end == BlockEnd::Exit);
+        let joins = self.joins(has_exits);
         let is_partial = joins.is_none();
         let joins = joins.unwrap_or_else(|| vec![None; self.blocks.len()]);
         let entry = self.index(self.entry);
         let certain: Vec<usize> =
             std::iter::successors(entry, |block| joins[*block]).take(self.blocks.len() + 1).collect();
+        // What follows an option such as `--help` is probable. What follows a CPU check is not.
+        let joins = match has_exits && !self.queries_cpu {
+            true => self.joins(false).unwrap_or_else(|| vec![None; self.blocks.len()]),
+            false => joins,
+        };
         let (mut probable, mut pending) = (vec![false; self.blocks.len()], Vec::from_iter(entry));
         while let Some(block) = pending.pop() {
             if std::mem::replace(&mut probable[block], true) {
@@ -322,5 +354,20 @@ impl CodeReach {
         let mut others = self.probable.clone();
         self.certain.iter().for_each(|block| others[*block] = false);
         (0..others.len()).filter(move |block| others[*block])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_exits_with_an_error_refuses_and_another_has_done_its_work() {
+        let end = |end: CallEnd, status: Callee| BlockEnd::after_call(end, status);
+        assert_eq!(end(CallEnd::ByStatus, Callee::At(1)), Some(BlockEnd::Dead));
+        assert_eq!(end(CallEnd::ByStatus, Callee::At(0)), Some(BlockEnd::Exit));
+        assert_eq!(end(CallEnd::ByStatus, Callee::Unknown), Some(BlockEnd::Exit));
+        assert_eq!(end(CallEnd::Never, Callee::At(0)), Some(BlockEnd::Dead));
+        assert_eq!(end(CallEnd::Returns, Callee::At(0)), None);
     }
 }

@@ -22,6 +22,16 @@ impl CodeDecoder {
         }
     }
 
+    /// Knows that the function that is decoded is a program's `main`: its first argument is a number.
+    pub fn of_main(mut self) -> CodeDecoder {
+        match &mut self {
+            CodeDecoder::X86(decoder) => decoder.enter_main(),
+            CodeDecoder::Arm64(decoder) => decoder.enter_with_handle(),
+            CodeDecoder::Arm(_) => {}
+        }
+        self
+    }
+
     /// The constants in the registers, and the one that the instruction at `address` stores.
     pub fn constants(&self, code: &[u8], address: u64) -> Vec<u64> {
         match self {
@@ -71,6 +81,14 @@ impl Decode for CodeDecoder {
         }?;
         run.next = step.next;
         Some(step)
+    }
+
+    fn returned_handle(&mut self) {
+        match self {
+            CodeDecoder::X86(decoder) => decoder.returned_handle(),
+            CodeDecoder::Arm64(decoder) => decoder.enter_with_handle(),
+            CodeDecoder::Arm(_) => {}
+        }
     }
 
     fn tail_call(&self, target: u64) -> InstructionFlow {

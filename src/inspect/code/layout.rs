@@ -27,13 +27,14 @@ impl DecodedArch {
         }
     }
 
-    /// The relocation types that write an address of this file, and those that write a symbol's value.
-    pub fn relocations(self) -> (u32, [u32; 3]) {
+    /// The relocation types that write an address of this file, those that write a symbol's value, and the one that
+    /// writes what an IFUNC resolver returns.
+    pub fn relocations(self) -> (u32, [u32; 3], u32) {
         match self {
-            // R_X86_64_RELATIVE; R_X86_64_{64,GLOB_DAT,JUMP_SLOT}, and so on.
-            DecodedArch::X86 => (8, [1, 6, 7]),
-            DecodedArch::Arm64 => (1027, [257, 1025, 1026]),
-            DecodedArch::Arm => (23, [2, 21, 22]),
+            // R_X86_64_RELATIVE; R_X86_64_{64,GLOB_DAT,JUMP_SLOT}; R_X86_64_IRELATIVE, and so on.
+            DecodedArch::X86 => (8, [1, 6, 7], 37),
+            DecodedArch::Arm64 => (1027, [257, 1025, 1026], 1032),
+            DecodedArch::Arm => (23, [2, 21, 22], 160),
         }
     }
 

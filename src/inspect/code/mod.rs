@@ -6,12 +6,15 @@ mod arm;
 mod arm64;
 mod binary;
 mod blocks;
+mod calls;
 mod decoder;
+mod entries;
 mod graph;
 mod layout;
 mod search;
 mod spread;
 mod steps;
+mod symbols;
 mod x86;
 
 use std::cell::Cell;

@@ -79,6 +79,52 @@ fn an_instruction_after_a_pointer_test_is_probable() {
     assert_eq!(needs.probable.keys().collect::<Vec<_>>(), [&CpuFeature::Avx]);
 }
 
+/// Whether AVX code that follows `condition`, and a jump past it, is probable. The code starts with a call of a function
+/// that returns.
+fn is_probable_after_call(condition: &[u8], jump: u8) -> bool {
+    let tail = [&[jump, 4][..], &AVX, &[0xc3]].concat();
+    let distance = (condition.len() + tail.len()) as u8;
+    let needs = x86(&[&[0xe8, distance, 0, 0, 0][..], condition, &tail, &[0xc3]].concat());
+    assert!(needs.certain.is_empty(), "{needs:?}");
+    needs.probable.contains_key(&CpuFeature::Avx)
+}
+
+#[test]
+fn a_number_that_a_function_returned_may_be_a_cpu_s_level_and_its_sign_is_an_error() {
+    let (je, jle, jl, js) = (0x74, 0x7e, 0x7c, 0x78);
+    // test %rax,%rax; cmp $2,%rax; cmp $2,%eax; test %ax,%ax; mov %rax,%rbx and test %rbx,%rbx; sub $16,%rax
+    assert!(!is_probable_after_call(&[0x48, 0x85, 0xc0], je));
+    assert!(!is_probable_after_call(&[0x48, 0x83, 0xf8, 2], jle));
+    assert!(!is_probable_after_call(&[0x83, 0xf8, 2], jl));
+    assert!(!is_probable_after_call(&[0x66, 0x85, 0xc0], js));
+    assert!(!is_probable_after_call(&[0x48, 0x89, 0xc3, 0x48, 0x85, 0xdb], je));
+    assert!(!is_probable_after_call(&[0x48, 0x83, 0xe8, 16], jl));
+    // test %eax,%eax; test %rax,%rax
+    assert!(is_probable_after_call(&[0x85, 0xc0], js));
+    assert!(is_probable_after_call(&[0x48, 0x85, 0xc0], jl));
+}
+
+#[test]
+fn a_variable_on_the_stack_may_be_a_cpu_flag_if_a_call_has_its_address() {
+    // lea (%rsp),%rdi or mov %rsp,%rdi; call +10; cmpq $0,(%rsp); je +4; vxorps; ret; ret
+    let probable = |first: &[u8]| {
+        let rest = [&[0xe8, 12, 0, 0, 0, 0x48, 0x83, 0x3c, 0x24, 0, 0x74, 4][..], &AVX, &[0xc3, 0xc3]].concat();
+        x86(&[first, &rest].concat()).probable.contains_key(&CpuFeature::Avx)
+    };
+    assert!(!probable(&[0x48, 0x8d, 0x3c, 0x24]));
+    assert!(probable(&[0x48, 0x31, 0xff]));
+}
+
+#[test]
+fn the_number_of_arguments_is_not_a_cpu_flag() {
+    // lea main(%rip),%rdi; call *0x100(%rip); hlt; main: cmp $2,%edi; jne +4; vxorps; ret
+    let main = [&[0x83, 0xff, 2, 0x75, 4][..], &AVX, &[0xc3]].concat();
+    let program = [&[0x48, 0x8d, 0x3d, 7, 0, 0, 0, 0xff, 0x15, 0, 1, 0, 0, 0xf4][..], &main].concat();
+    assert!(x86(&program).probable.contains_key(&CpuFeature::Avx));
+    // Another function's first argument may be one.
+    assert!(x86(&main).probable.is_empty());
+}
+
 #[test]
 fn a_loop_over_a_container_is_probable_and_a_choice_between_tables_is_a_guard() {
     // mov 0x110(%rip),%rdi; lea DISTANCE(%rip),%rbx; cmp %rbx,%rdi; je +4; vxorps; ret
@@ -123,6 +169,25 @@ fn arm64_atomics_are_certain_and_guarded_ones_are_not() {
 }
 
 #[test]
+fn a_number_that_an_arm64_function_returned_may_be_a_cpu_s_level_and_its_sign_is_an_error() {
+    const LDADDAL: u32 = 0xf8e8_0128;
+    const RET: u32 = 0xd65f_03c0;
+    // bl past the end; the condition; a branch past ldaddal
+    let probable = |condition: &[u32]| {
+        let call = 0x9400_0000 | (condition.len() as u32 + 3);
+        let needs = arm64(&[&[call], condition, &[LDADDAL, RET, RET]].concat());
+        needs.probable.contains_key(&CpuFeature::Lse)
+    };
+    // cbz x0,+8; cmp x0,#2 and b.lt +8; mov x19,x0 and cbz x19,+8
+    assert!(!probable(&[0xb400_0040]));
+    assert!(!probable(&[0xf100_081f, 0x5400_004b]));
+    assert!(!probable(&[0xaa00_03f3, 0xb400_0053]));
+    // tbnz w0,#31,+8; cmp w0,#0 and b.lt +8
+    assert!(probable(&[0x37f8_0040]));
+    assert!(probable(&[0x7100_001f, 0x5400_004b]));
+}
+
+#[test]
 fn arm64_encodings_are_distinguished() {
     const RET: u32 = 0xd65f_03c0;
     for (word, expected) in [
@@ -139,6 +204,12 @@ fn arm64_encodings_are_distinguished() {
         (0xd63f_0c3f, Some((CpuFeature::Pauth, "blrabz"))), // blrabz x1
         (0x0820_7c82, Some((CpuFeature::Lse, "casp"))),     // casp w0,w1,w2,w3,[x4]
         (0x7862_0020, Some((CpuFeature::Lse, "ldaddlh"))),  // ldaddlh w2,w0,[x1]
+        (0x4e82_a420, Some((CpuFeature::I8mm, "smmla"))),   // smmla v0.4s,v1.16b,v2.16b
+        (0x0e82_9c20, Some((CpuFeature::I8mm, "usdot"))),   // usdot v0.2s,v1.8b,v2.8b
+        (0x6e42_ec20, Some((CpuFeature::Bf16, "bfmmla"))),  // bfmmla v0.4s,v1.8h,v2.8h
+        (0x2e42_fc20, Some((CpuFeature::Bf16, "bfdot"))),   // bfdot v0.2s,v1.4h,v2.4h
+        (0x1e63_4020, Some((CpuFeature::Bf16, "bfcvt"))),   // bfcvt h0,s1
+        (0x6e42_1c20, Some((CpuFeature::Fp16, "fp16"))),    // fmul v0.8h,v1.8h,v2.8h
         (0xc85f_fc20, None),                                // ldaxr x0,[x1]
         (0xf940_0020, None),                                // ldr x0,[x1]
         (0xa9bf_7bfd, None),                                // stp x29,x30,[sp,#-16]!

@@ -1,6 +1,6 @@
 //! Searches from the roots along direct calls. Each function is decoded and summarised once.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
@@ -8,6 +8,7 @@ use foldhash::fast::FixedState;
 
 use super::binary::{ElfBinary, Pointer};
 use super::blocks::{CodeEvent, CodeFunction, SurroundingCode};
+use super::calls::{CallEnd, callback};
 use super::decoder::CodeDecoder;
 use super::layout::DecodedArch;
 use super::steps::{Callee, Decode, FunctionSteps, InstructionFlow};
@@ -20,33 +21,6 @@ const NEVER_RETURNS: usize = 48;
 const SLOTS: u64 = 16;
 /// Maximum number of instructions of a `main` that only calls a runtime, such as Rust's.
 const STUB: usize = 24;
-
-/// Functions that do not return. Source: C11 7.22.4, the Itanium C++ ABI, glibc.
-const NEVER: &[&str] = &[
-    "exit",
-    "_exit",
-    "_Exit",
-    "quick_exit",
-    "abort",
-    "__stack_chk_fail",
-    "__assert_fail",
-    "__fortify_fail",
-    "__chk_fail",
-    "longjmp",
-    "__longjmp_chk",
-    "_Unwind_Resume",
-    "__cxa_throw",
-    "__cxa_rethrow",
-    "__cxa_bad_cast",
-    "__cxa_throw_bad_array_new_length",
-    "__cxa_pure_virtual",
-    "_ZSt9terminatev",
-    "pthread_exit",
-    "err",
-    "errx",
-    "Py_FatalError",
-    "_Py_FatalErrorFunc",
-];
 
 /// What a function does on each call, and what it probably does.
 #[derive(Debug)]
@@ -76,10 +50,14 @@ pub struct CodeSearch<'b> {
     called: HashSet<u64, FixedState>,
     reached: HashSet<u64, FixedState>,
     pending: VecDeque<PendingFunction>,
-    /// Whether functions of this file never return, by their addresses.
-    never: HashMap<u64, bool, FixedState>,
-    /// Whether calls never return.
-    dead_calls: HashMap<Callee, bool, FixedState>,
+    /// How functions of this file end, by their addresses.
+    ends: HashMap<u64, CallEnd, FixedState>,
+    /// How calls end.
+    call_ends: HashMap<Callee, CallEnd, FixedState>,
+    /// How the C library's functions in a static program end, if they do not simply return.
+    known: OnceCell<HashMap<u64, CallEnd, FixedState>>,
+    /// The functions that an entry point passes to the C library as `main`.
+    mains: HashSet<u64, FixedState>,
     /// The instructions of the function that was decoded last.
     steps: FunctionSteps,
     budget: DecodeBudget,
@@ -98,9 +76,23 @@ pub struct DecodeBudget {
 
 impl<'b> CodeSearch<'b> {
     pub fn new(binary: &'b ElfBinary<'b>, budget: DecodeBudget) -> CodeSearch<'b> {
-        let (roots, called, reached, pending, never, dead_calls, needs) = Default::default();
+        let (roots, called, reached, pending, ends, call_ends, known, mains, needs) = Default::default();
         let (steps, left) = (STEPS.take(), budget.certain);
-        CodeSearch { binary, roots, called, reached, pending, never, dead_calls, steps, budget, left, needs }
+        CodeSearch {
+            binary,
+            roots,
+            called,
+            reached,
+            pending,
+            ends,
+            call_ends,
+            known,
+            mains,
+            steps,
+            budget,
+            left,
+            needs,
+        }
     }
 
     /// Searches from the function at `address`, which the runtime calls.
@@ -111,6 +103,7 @@ impl<'b> CodeSearch<'b> {
         self.follow(root, address);
         if is_entry {
             for main in self.handed_over(address) {
+                self.mains.insert(main);
                 self.follow(root, main);
                 let (inner, is_rust) = self.stub_of(main);
                 for inner in inner {
@@ -219,7 +212,9 @@ impl<'b> CodeSearch<'b> {
     fn decode(&mut self, entry: u64) -> CodeFunction {
         let budget = self.left;
         let mut steps = std::mem::take(&mut self.steps);
-        let function = CodeFunction::decode(entry, CodeDecoder::new(self.binary.machine), self, budget, &mut steps);
+        let decoder = CodeDecoder::new(self.binary.machine);
+        let decoder = if self.mains.contains(&entry) { decoder.of_main() } else { decoder };
+        let function = CodeFunction::decode(entry, decoder, self, budget, &mut steps);
         self.steps = steps;
         // A call costs something even if it leads to bytes that are not an instruction.
         self.left = self.left.saturating_sub(function.cost.max(1));
@@ -250,7 +245,11 @@ impl<'b> CodeSearch<'b> {
             Some(Pointer::Import("PyModuleDef_Init")) => {
                 self.argument(arguments[0]).map_or(Vec::new(), |def| self.exec_slots(def))
             }
-            Some(Pointer::Import(_)) | None => Vec::new(),
+            Some(Pointer::Import(name)) => {
+                let called = callback(name).and_then(|index| self.argument(*arguments.get(index)?));
+                called.filter(|called| self.binary.code(*called).is_some()).into_iter().collect()
+            }
+            None => Vec::new(),
         }
     }
 
@@ -383,46 +382,66 @@ impl<'b> CodeSearch<'b> {
         found
     }
 
-    fn shows_no_return(&mut self, start: u64, depth: usize) -> bool {
-        if let Some(known) = self.never.get(&start) {
+    /// How a function of this file ends, if its code up to the first branch shows it.
+    fn end_of(&mut self, start: u64, depth: usize) -> CallEnd {
+        if let Some(known) = self.ends.get(&start) {
             return *known;
         }
-        self.never.insert(start, false);
+        self.ends.insert(start, CallEnd::Returns);
+        let end = self.known_end(start).unwrap_or_else(|| self.search_end(start, depth));
+        self.ends.insert(start, end);
+        end
+    }
+
+    fn known_end(&self, start: u64) -> Option<CallEnd> {
+        if !self.binary.is_static_program() {
+            return None;
+        }
+        let ends = || {
+            let ends = self.binary.named_functions().map(|(address, name)| (address, CallEnd::of_name(name)));
+            ends.filter(|(_, end)| *end != CallEnd::Returns).collect()
+        };
+        self.known.get_or_init(ends).get(&start).copied()
+    }
+
+    fn search_end(&mut self, start: u64, depth: usize) -> CallEnd {
         let mut decoder = CodeDecoder::new(self.binary.machine);
         let mut run = self.binary.code(start).map(|code| decoder.run(code, start));
-        let mut answer = false;
+        let mut function_end = self.binary.function_after(start);
         for _ in 0..NEVER_RETURNS {
             let Some(step) = run.as_mut().and_then(|run| decoder.step(run)) else { break };
             self.left = self.left.saturating_sub(1);
             match step.flow {
                 InstructionFlow::Next => {}
-                InstructionFlow::Jump(target) => run = self.binary.code(target).map(|code| decoder.run(code, target)),
-                InstructionFlow::Call { callee, .. } | InstructionFlow::Leave { callee, .. } => {
-                    let is_call = matches!(step.flow, InstructionFlow::Call { .. });
-                    match self.resolve(callee) {
-                        Some(Pointer::Import(name)) if is_never(name) => {
-                            answer = true;
-                            break;
-                        }
-                        Some(Pointer::Here(target)) if depth < 3 && self.shows_no_return(target, depth + 1) => {
-                            answer = true;
-                            break;
-                        }
-                        _ => {}
+                InstructionFlow::Jump(target) => {
+                    run = self.binary.code(target).map(|code| decoder.run(code, target));
+                    function_end = self.binary.function_after(target);
+                }
+                InstructionFlow::Call { callee, arguments } | InstructionFlow::Leave { callee, arguments } => {
+                    let end = match self.resolve(callee) {
+                        Some(Pointer::Import(name)) => CallEnd::of_name(name),
+                        Some(Pointer::Here(target)) if depth < 3 => self.end_of(target, depth + 1),
+                        Some(Pointer::Here(_)) | None => CallEnd::Returns,
+                    };
+                    match end {
+                        CallEnd::Returns | CallEnd::ReturnsHandle => {}
+                        CallEnd::ByStatus if arguments[0] == Callee::At(0) => return CallEnd::Succeeds,
+                        CallEnd::ByStatus | CallEnd::Never => return CallEnd::Never,
+                        CallEnd::Succeeds => return CallEnd::Succeeds,
                     }
-                    if !is_call {
+                    if matches!(step.flow, InstructionFlow::Leave { .. }) {
                         break;
                     }
+                    // Nothing follows a call that never returns.
+                    if function_end == Some(step.next) {
+                        return CallEnd::Never;
+                    }
                 }
-                InstructionFlow::Trap => {
-                    answer = true;
-                    break;
-                }
+                InstructionFlow::Trap => return CallEnd::Never,
                 InstructionFlow::Return | InstructionFlow::Branch { .. } => break,
             }
         }
-        self.never.insert(start, answer);
-        answer
+        CallEnd::Returns
     }
 }
 
@@ -439,29 +458,25 @@ impl<'b> SurroundingCode<'b> for CodeSearch<'b> {
         self.binary.function_after(address)
     }
 
-    fn never_returns(&mut self, callee: Callee) -> bool {
+    fn call_end(&mut self, callee: Callee) -> CallEnd {
         if callee == Callee::Unknown {
-            return false;
+            return CallEnd::Returns;
         }
-        if let Some(known) = self.dead_calls.get(&callee) {
+        if let Some(known) = self.call_ends.get(&callee) {
             return *known;
         }
-        let answer = match self.resolve(callee) {
-            Some(Pointer::Import(name)) => is_never(name),
-            Some(Pointer::Here(address)) => self.shows_no_return(address, 0),
-            None => false,
+        let end = match self.resolve(callee) {
+            Some(Pointer::Import(name)) => CallEnd::of_name(name),
+            Some(Pointer::Here(address)) => self.end_of(address, 0),
+            None => CallEnd::Returns,
         };
-        self.dead_calls.insert(callee, answer);
-        answer
+        self.call_ends.insert(callee, end);
+        end
     }
 
     fn initial(&self, variable: u64, size: u64) -> Option<u64> {
         self.binary.initial(variable, size)
     }
-}
-
-fn is_never(name: &str) -> bool {
-    NEVER.contains(&name) || name.starts_with("_ZSt") && name.contains("__throw_")
 }
 
 /// The slot through which a PLT entry at `address` jumps.

@@ -1,6 +1,6 @@
 //! The instructions of a function, by address.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::FixedState;
 
@@ -69,6 +69,8 @@ pub struct FunctionSteps {
     /// The variables that are written, each with the lowest address of an instruction that does.
     stores: HashMap<u64, u64, FixedState>,
     places: PlaceTable,
+    /// The addresses at which blocks start.
+    pub leaders: HashSet<u64, FixedState>,
 }
 
 impl FunctionSteps {
@@ -121,6 +123,11 @@ impl FunctionSteps {
         self.list.clear();
         self.details.clear();
         clear_map(&mut self.stores);
+        if self.leaders.capacity() > REUSED_MAP {
+            self.leaders = HashSet::default();
+        }
+        self.leaders.clear();
+        self.leaders.insert(entry);
     }
 }
 
@@ -231,6 +238,8 @@ pub trait Decode: Clone {
     fn run<'b>(&self, code: &'b [u8], address: u64) -> Self::Run<'b>;
     /// The next instruction. `None` if the bytes are not an instruction.
     fn step(&mut self, run: &mut Self::Run<'_>) -> Option<DecodedStep>;
+    /// Knows that what the last call returned does not depend on the CPU.
+    fn returned_handle(&mut self);
     /// A jump to another function.
     fn tail_call(&self, target: u64) -> InstructionFlow;
 }

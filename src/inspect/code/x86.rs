@@ -19,22 +19,27 @@ enum X86Value {
     Slot(u64),
     /// The number of this many bytes stored at this address.
     Variable(u64, u8),
-    /// What a call returned.
+    /// What a call returned, perhaps a CPU flag.
     Returned,
+    /// What a call returned that never depends on the CPU, such as an object, or the number of arguments of `main`.
+    Handle,
     /// Read from memory outside the stack, where programs store CPU flags, or computed from such a value.
     Memory,
 }
 
 impl X86Value {
-    fn is_memory(self) -> bool {
-        matches!(self, X86Value::Slot(_) | X86Value::Variable(..) | X86Value::Memory)
+    /// Whether it may be a CPU flag, or computed from one.
+    fn is_doubtful(self) -> bool {
+        matches!(self, X86Value::Slot(_) | X86Value::Variable(..) | X86Value::Memory | X86Value::Returned)
     }
 
     fn pointer(self) -> Callee {
         match self {
             X86Value::Constant(address) => Callee::At(address),
             X86Value::Slot(slot) => Callee::Slot(slot),
-            X86Value::Unknown | X86Value::Variable(..) | X86Value::Returned | X86Value::Memory => Callee::Unknown,
+            X86Value::Unknown | X86Value::Variable(..) | X86Value::Returned | X86Value::Handle | X86Value::Memory => {
+                Callee::Unknown
+            }
         }
     }
 
@@ -43,7 +48,9 @@ impl X86Value {
         match self {
             X86Value::Slot(address) => Some((address, 8)),
             X86Value::Variable(address, size) => Some((address, u64::from(size))),
-            X86Value::Unknown | X86Value::Constant(_) | X86Value::Returned | X86Value::Memory => None,
+            X86Value::Unknown | X86Value::Constant(_) | X86Value::Returned | X86Value::Handle | X86Value::Memory => {
+                None
+            }
         }
     }
 }
@@ -58,6 +65,8 @@ enum Flags {
     Plain,
     /// A 32-bit comparison: of an error code if the sign decides, otherwise perhaps a CPU check.
     Word,
+    /// A comparison with zero of what a call returned: of an error code if the sign bit decides.
+    Sign,
 }
 
 /// Maximum bytes between a container's pointer and its end, which are in the same object.
@@ -69,6 +78,9 @@ pub struct X86Decoder {
     flags: Flags,
     /// The comparison of a variable that set the flags: its address, its size, and what it was compared with.
     compared: Option<(u64, u64, Compared)>,
+    /// Whether the address of a variable on the stack has been taken, and then whether a call may have used it.
+    takes_stack: bool,
+    shares_stack: bool,
 }
 
 /// Reads instructions from `code`, which starts at `address`.
@@ -97,14 +109,14 @@ impl X86Decoder {
         }
     }
 
-    /// Whether the operand is memory outside the stack.
-    fn is_shared(instruction: &Instruction) -> bool {
-        !matches!(instruction.memory_base(), Register::RSP | Register::RBP)
+    fn is_on_stack(instruction: &Instruction) -> bool {
+        matches!(instruction.memory_base(), Register::RSP | Register::RBP)
     }
 
-    fn reads_shared(instruction: &Instruction) -> bool {
+    /// Whether an operand is memory that another function may have written.
+    fn reads_shared(&self, instruction: &Instruction) -> bool {
         let kinds = [instruction.op0_kind(), instruction.op1_kind(), instruction.op2_kind(), instruction.op3_kind()];
-        kinds.contains(&OpKind::Memory) && Self::is_shared(instruction)
+        kinds.contains(&OpKind::Memory) && (self.shares_stack || !Self::is_on_stack(instruction))
     }
 
     /// The variable and the number that a comparison compares.
@@ -113,7 +125,8 @@ impl X86Decoder {
         if instruction.mnemonic() == Mnemonic::Cmp && is_register(0) && is_register(1) {
             let pair = [instruction.op0_register(), instruction.op1_register()].map(|register| self.value(register));
             return match pair {
-                [X86Value::Slot(address), X86Value::Returned] | [X86Value::Returned, X86Value::Slot(address)] => {
+                [X86Value::Slot(address), X86Value::Returned | X86Value::Handle]
+                | [X86Value::Returned | X86Value::Handle, X86Value::Slot(address)] => {
                     Some((address, 8, Compared::Returned))
                 }
                 _ => None,
@@ -157,12 +170,15 @@ impl X86Decoder {
     /// Updates the flags and the destination after an instruction that does not branch.
     fn note(&mut self, instruction: &Instruction) {
         let mnemonic = instruction.mnemonic();
-        let is_memory = Self::reads_shared(instruction);
-        let of_memory = |decoder: &X86Decoder, op: u32| {
-            instruction.op_kind(op) == OpKind::Register && decoder.value(instruction.op_register(op)).is_memory()
+        let is_memory = self.reads_shared(instruction);
+        let register = |decoder: &X86Decoder, op: u32| {
+            let is_register = instruction.op_kind(op) == OpKind::Register;
+            is_register.then(|| decoder.value(instruction.op_register(op)))
         };
         let count = instruction.op_count();
-        let is_tainted = |decoder: &X86Decoder| is_memory || (0..count).any(|op| of_memory(decoder, op));
+        let is_tainted = |decoder: &X86Decoder| {
+            is_memory || (0..count).any(|op| register(decoder, op).is_some_and(X86Value::is_doubtful))
+        };
         let size = if instruction.op_kind(0) == OpKind::Register {
             instruction.op0_register().size()
         } else {
@@ -191,8 +207,13 @@ impl X86Decoder {
                     && instruction.op1_kind() == OpKind::Register
                     && (!matches!(self.value(instruction.op1_register()), X86Value::Constant(_))
                         || self.is_own_end(instruction));
+                let is_handle = (0..count).any(|op| register(self, op) == Some(X86Value::Handle));
+                let is_zero =
+                    mnemonic == Mnemonic::Test || instruction.try_immediate(1).is_ok_and(|number| number == 0);
                 self.flags = match size {
-                    _ if is_pair => Flags::Plain,
+                    _ if is_pair || is_handle => Flags::Plain,
+                    // The sign of a byte or of 16 bits may be a flag among others.
+                    4 | 8 if is_zero && !is_bits && register(self, 0) == Some(X86Value::Returned) => Flags::Sign,
                     _ if is_bits || is_tainted(self) => Flags::Doubtful,
                     8 => Flags::Plain,
                     4 => Flags::Word,
@@ -223,7 +244,10 @@ impl X86Decoder {
             Mnemonic::Lea if instruction.is_ip_rel_memory_operand() => {
                 X86Value::Constant(instruction.ip_rel_memory_address())
             }
-            Mnemonic::Lea => X86Value::Unknown,
+            Mnemonic::Lea => {
+                self.takes_stack |= Self::is_on_stack(instruction);
+                X86Value::Unknown
+            }
             Mnemonic::Mov => match instruction.op1_kind() {
                 OpKind::Register => self.value(instruction.op1_register()),
                 OpKind::Immediate32 | OpKind::Immediate64 | OpKind::Immediate32to64 => {
@@ -250,6 +274,7 @@ impl X86Decoder {
 
     /// A call keeps rbx, rbp and r12 to r15. Source: x86-64 psABI, "Registers".
     fn forget_call(&mut self) {
+        self.shares_stack |= self.takes_stack;
         for (register, value) in self.values.iter_mut().enumerate() {
             if !matches!(register, 3 | 5 | 12..=15) {
                 *value = if register == 0 { X86Value::Returned } else { X86Value::Unknown };
@@ -261,9 +286,12 @@ impl X86Decoder {
     pub fn constants(&self, code: &[u8], address: u64) -> Vec<u64> {
         let constant = |value: &X86Value| match value {
             X86Value::Constant(value) => Some(*value),
-            X86Value::Unknown | X86Value::Slot(_) | X86Value::Variable(..) | X86Value::Returned | X86Value::Memory => {
-                None
-            }
+            X86Value::Unknown
+            | X86Value::Slot(_)
+            | X86Value::Variable(..)
+            | X86Value::Returned
+            | X86Value::Handle
+            | X86Value::Memory => None,
         };
         let stored = decode(code, address).filter(|found| found.mnemonic() == Mnemonic::Mov);
         let stored = stored.filter(|found| found.op1_kind() == OpKind::Immediate32to64);
@@ -296,13 +324,24 @@ impl X86Decoder {
     }
 
     fn is_guard(&self, instruction: &Instruction) -> bool {
-        use ConditionCode::{a, ae, b, be, e, ne};
-        let by_value = matches!(instruction.condition_code(), e | ne | a | ae | b | be);
+        use ConditionCode::{a, ae, b, be, e, ge, l, ne, ns, s};
+        let condition = instruction.condition_code();
         match self.flags {
             Flags::Doubtful => true,
             Flags::Plain => false,
-            Flags::Word => by_value,
+            Flags::Word => matches!(condition, e | ne | a | ae | b | be),
+            Flags::Sign => !matches!(condition, s | ns | l | ge),
         }
+    }
+
+    /// Knows that the function that is decoded is a program's `main`.
+    pub fn enter_main(&mut self) {
+        self.set(Register::RDI, X86Value::Handle);
+    }
+
+    /// Knows that what the last call returned does not depend on the CPU.
+    pub fn returned_handle(&mut self) {
+        self.set(Register::RAX, X86Value::Handle);
     }
 }
 

@@ -199,12 +199,6 @@ pub const ADDITIONAL: &[Package] = &[
         "import nacl.utils, nacl.secret\nprint(len(nacl.secret.SecretBox(b'k' * 32).encrypt(b'x' * 99)))\n",
     ),
     pip(
-        "onnxruntime 1.16",
-        Aarch64,
-        &["--no-deps", "onnxruntime==1.16.3", "numpy==1.26.4"],
-        "import onnxruntime.capi.onnxruntime_pybind11_state as o\nprint(o.get_available_providers())\n",
-    ),
-    pip(
         "polars 0.20",
         Aarch64,
         &["polars==0.20.31"],

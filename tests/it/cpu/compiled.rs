@@ -17,7 +17,7 @@ struct Case {
     needs_avx: bool,
 }
 
-fn cases() -> [Case; 6] {
+fn cases() -> [Case; 9] {
     let case = |name, source: String, needs_avx| Case { name, source, needs_avx };
     let call = "__attribute__((noinline)) static void work(void)";
     [
@@ -33,6 +33,31 @@ fn cases() -> [Case; 6] {
             "guarded",
             format!("int main(void) {{ if (__builtin_cpu_supports(\"avx\")) {{ {AVX}; }} return 0; }}"),
             false,
+        ),
+        case(
+            "guarded-by-a-level",
+            format!(
+                "__attribute__((noinline)) static long level(void) {{ return __builtin_cpu_supports(\"avx\") ? 3 : 1; }} \
+                 {call} {{ {AVX}; }} int main(void) {{ if (level() > 2) work(); return 0; }}"
+            ),
+            false,
+        ),
+        case(
+            "guarded-by-a-flag-on-the-stack",
+            format!(
+                "struct cpu {{ unsigned long avx, sse; }}; __attribute__((noinline)) static void detect(struct cpu *cpu) \
+                 {{ cpu->avx = __builtin_cpu_supports(\"avx\") != 0; cpu->sse = 1; }} {call} {{ {AVX}; }} \
+                 int main(void) {{ struct cpu cpu; detect(&cpu); if (cpu.avx) work(); return 0; }}"
+            ),
+            false,
+        ),
+        case(
+            "refuses-in-another-function",
+            format!(
+                "#include <stdlib.h>\n__attribute__((noinline)) static void check(int count) {{ if (count < 0) exit(2); }} \
+                 int main(int count, char **words) {{ check(count); if (!words) exit(1); {AVX}; return 0; }}"
+            ),
+            true,
         ),
         case(
             "guarded-call",
