@@ -121,14 +121,14 @@ fn crontab_installs_the_table_that_cron_reads() {
 #[test]
 fn numbers_of_supervisords_processes_are_padded() {
     let with = |command: &str, expected: &[&str]| {
-        let conf = format!("[supervisord]\n[program:a]\nnumprocs=2\ncommand={command}\n");
+        let conf = format!("[supervisord]\n[program:a]\nnumprocs=2\nprocess_name=%(process_num)s\ncommand={command}\n");
         check(
             &["supervisord", "-c", "/etc/sv.conf"],
             &[("etc/sv.conf", 0o644, &conf), ("a_01", 0o755, "exec\n"), ("a_00", 0o755, "#!/bin/sh\n:\n")],
             expected,
         );
     };
-    with("/a_%(process_num)02d", &["/etc/sv.conf:4 ENOEXEC no-shebang"]);
+    with("/a_%(process_num)02d", &["/etc/sv.conf:5 ENOEXEC no-shebang"]);
 }
 
 #[test]
