@@ -98,7 +98,7 @@ fn crons_jobs_have_its_path_and_their_users() {
     job("@daily root tool", &["/etc/cron.d/web:1 exit 127 not-in-path"]);
     job("PATH=/usr/sbin:/bin\n@daily root tool", &[]);
     job("* * * * * root PATH=/usr/sbin:$PATH; tool", &[]);
-    job("@daily root none", &[]);
+    job("@daily root none", &["/etc/cron.d/web:1 exit 127 not-in-path"]);
     job("@daily root server", &["/etc/cron.d/web:1 exit 127 not-in-path"]);
     job("PATH=/bin:/opt/web\n@daily root server", &[]);
     job("@daily web /usr/sbin/tool", &[]);

@@ -1,7 +1,7 @@
 //! Supervisors and the programs that they start.
 
 use crate::exec::tests::{short, tree};
-use crate::exec::{Certainty, Exec, Followed, Trace, trace};
+use crate::exec::{Certainty, Exec, Trace, trace};
 use crate::inspect::elf_builder::ElfBuilder;
 use crate::platform::{Arch, Node};
 
