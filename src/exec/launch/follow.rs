@@ -12,14 +12,13 @@ use crate::exec::launch::by_loader::is_loader;
 use crate::exec::launch::interpret;
 use crate::exec::launch::interpreter::FileInterpreter;
 use crate::exec::launch::services;
-use crate::exec::launch::shells::{self, Shell};
-use crate::exec::launch::walk::{Caller, Ran, ShellText, StartWalk};
+use crate::exec::launch::shells;
+use crate::exec::launch::walk::{Caller, Ran, StartWalk};
 use crate::exec::launch::wrapper::{self, FailureStyle};
 use crate::exec::loader::LoaderFamily;
 use crate::exec::log::{Link, Log, OpenedFile};
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Errno, Outcome};
-use crate::image::NodeKind;
 use crate::inspect::FileKind;
 
 /// Maximum number of programs that start one another by their arguments; real chains have two or three.
@@ -317,50 +316,6 @@ impl<'a> ExecMachine<'a> {
             Outcome::Dies { death, at, cause } => Outcome::Dies { death: caller.reported(death), at, cause },
             outcome => outcome,
         }
-    }
-
-    /// Returns the next file of PATH for a command whose file the kernel refused: dash goes on there. Seen with dash
-    /// 0.5.12; bash and BusyBox do not.
-    fn later_on_path(
-        &self,
-        log: &mut Log,
-        (name, path): (&str, &[u8]),
-        caller: Caller<'_>,
-        env: &[String],
-    ) -> Option<Vec<u8>> {
-        if name.contains('/') || !matches!(caller, Caller::Shell { kind: Shell::Dash, .. }) {
-            return None;
-        }
-        let directories = variable(env, "PATH").unwrap_or(DEFAULT_PATH).split(':');
-        let candidates = directories.map(|directory| {
-            let directory = if directory.is_empty() { "." } else { directory };
-            format!("{}/{name}", directory.trim_end_matches('/')).into_bytes()
-        });
-        candidates
-            .skip_while(|other| other != path)
-            .skip(1)
-            .filter(|other| other != path)
-            .find(|other| self.open(log, other).is_ok())
-    }
-
-    /// Why a program that the image's PATH has is not on that of a scheduler's job. `None` if it is not so.
-    fn lost_on_path(&self, cause: &Cause, name: &str, caller: Caller<'_>, walk: &StartWalk) -> Option<String> {
-        let image_path = walk.image_path.as_deref().filter(|_| cause.kind == CauseKind::NotInPath)?;
-        let own = variable(&walk.env, "PATH").unwrap_or(DEFAULT_PATH);
-        let found = image_path.split(':').map(|directory| format!("{}/{name}", directory.trim_end_matches('/')));
-        let on_path = found.into_iter().find(|path| self.rootfs.resolve(path).is_ok());
-        let cure = "set PATH in the table, or name the program by its path";
-        let Some(found) = on_path else {
-            // The job itself, not a script that it runs, names a program of the image that no PATH has.
-            let is_job = matches!(caller, Caller::Shell { text: ShellText::Argument, .. });
-            let mut programs = self.rootfs.named(name.as_bytes()).filter(|view| view.mode & 0o111 != 0);
-            let view = programs.find(|view| is_job && view.kind == NodeKind::File && view.fact.is_some())?;
-            let path = lossy(&self.rootfs.path(view.id));
-            return Some(format!("{name} is not in PATH ({own}), but the image has {path}; {cure}"));
-        };
-        Some(format!(
-            "{name} is not in PATH ({own}): cron does not pass on the image's PATH, which has {found}; {cure}"
-        ))
     }
 
     /// The search of execvp and of shells, which use the first executable file. Source: posix/execvpe.c.

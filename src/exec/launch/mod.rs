@@ -13,6 +13,7 @@ pub(crate) mod lookup;
 pub(crate) mod made;
 mod managers;
 mod modules;
+mod on_path;
 mod perhaps;
 mod services;
 mod shell_calls;

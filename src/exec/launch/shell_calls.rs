@@ -72,6 +72,9 @@ impl ExecMachine<'_> {
             // `$0`, which is the first word after the text.
             let label = arguments[0].clone();
             start.text = ShellText::Argument;
+            if !is_known(first) {
+                return log.open_end(&label, "its commands are only known at run time");
+            }
             return self.follow_text(log, first, &arguments, (kind, &label), start, walk);
         }
         self.follow_script(log, &operands, (kind, &ran.argv[0]), start, walk)

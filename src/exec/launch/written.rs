@@ -74,15 +74,13 @@ impl ExecMachine<'_> {
         (kind, ends_on_error): (Shell, bool),
         walk: &StartWalk,
     ) -> Outcome {
-        let arguments: Vec<String> = std::iter::once(path.to_string()).chain(argv.iter().skip(1).cloned()).collect();
-        let call = ShellCall {
-            text: &file.text,
-            arguments: &arguments,
-            kind,
-            label: path,
-            ends_on_error,
-            from: ShellText::Script,
+        let Some(text) = known_text(file) else {
+            log.open_end::<()>(path, "the script writes it, and its text is only known at run time");
+            return Outcome::Runs;
         };
+        let arguments: Vec<String> = std::iter::once(path.to_string()).chain(argv.iter().skip(1).cloned()).collect();
+        let call =
+            ShellCall { text: &text, arguments: &arguments, kind, label: path, ends_on_error, from: ShellText::Script };
         let walk = StartWalk { depth: walk.depth + 1, stdin: None, ..walk.clone() };
         self.interpret(log, &call, &walk).unwrap_or(Outcome::Runs)
     }

@@ -6,7 +6,7 @@ use super::ending::ScriptEnd;
 use super::print::{echoed, printed};
 use super::state::{ExitStatus, ProgramStart, ScriptFlow, ShellState, ShellValue, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{ScriptInterpreter, ScriptSource, dialect, lines, options, tools};
+use super::{ScriptInterpreter, ScriptSource, dialect, options, tools};
 use crate::exec::CauseKind;
 use crate::exec::environment::DEFAULT_PATH;
 use crate::shell;
@@ -54,7 +54,7 @@ impl ScriptInterpreter<'_, '_, '_> {
                     }
                 }
                 let mut argv = argv.to_vec();
-                while argv.len() > 1 && argv[0].starts_with(MANY) {
+                while argv.len() > 1 && argv[0].chars().eq([MANY]) {
                     argv.remove(0);
                 }
                 if argv.is_empty() {
@@ -72,6 +72,11 @@ impl ScriptInterpreter<'_, '_, '_> {
             "command" | "builtin" => return self.command_word(state, words, sets, line, is_tested),
             // bash refuses `--help` and other options with exit code 2; other shells have no such command.
             "type" if words.first().is_some_and(|word| tools::is_bad_option(word)) => return done(state, Truth::No),
+            // The file that it names is found without PATH from here on.
+            "hash" if words.first().is_some_and(|word| word == "-p") => {
+                state.has_unknown_commands = true;
+                return done(state, Truth::Yes);
+            }
             "type" | "hash" if words.len() > 1 || name == "type" => {
                 let truth = words
                     .iter()
@@ -290,60 +295,6 @@ impl ScriptInterpreter<'_, '_, '_> {
         (if state.is_open { Truth::Usually(false) } else { Truth::No }, None)
     }
 
-    /// `sets` are the variables that are set for this command only.
-    fn read(&mut self, mut state: ShellState, words: &[String], sets: &[(String, String)]) -> Vec<ShellState> {
-        let mut names: Vec<String> = Vec::new();
-        let mut rest = words.iter();
-        let mut is_list = false;
-        while let Some(word) = rest.next() {
-            match word.as_str() {
-                "-d" | "-n" | "-N" | "-p" | "-t" | "-u" | "-i" => {
-                    rest.next();
-                }
-                "-a" | "-ra" => is_list = true,
-                word if word.starts_with('-') => {}
-                word => names.push(word.to_string()),
-            }
-        }
-        if names.is_empty() {
-            names.push("REPLY".to_string());
-        }
-        let Some(lines) = state.input.clone() else {
-            for name in &names {
-                let value =
-                    if is_list { ShellValue::List(vec![MANY.to_string()]) } else { ShellValue::Text(HOLE.to_string()) };
-                state.set(name, value);
-            }
-            state.status = ExitStatus::from_truth(Truth::Maybe);
-            return vec![state];
-        };
-        let Some((line, after)) = lines.split_first() else {
-            for name in &names {
-                state.set_text(name, "");
-            }
-            state.status = ExitStatus::from_truth(Truth::No);
-            return vec![state];
-        };
-        let line = line.clone();
-        state.input = Some(Rc::new(after.to_vec()));
-        let own = sets.iter().rev().find(|(name, _)| name == "IFS").map(|(_, value)| value.clone());
-        let separators = own.unwrap_or_else(|| match state.var("IFS").and_then(|var| var.value.as_ref()) {
-            Some(ShellValue::Text(text)) => text.clone(),
-            _ => " \t\n".to_string(),
-        });
-        if !text::is_known(&separators) {
-            names.iter().for_each(|name| state.set_text(name, HOLE.to_string()));
-        } else if is_list {
-            let items = lines::words_of_line(&line, &text::plain(&separators), usize::MAX);
-            state.set(&names[0], ShellValue::List(items));
-        } else {
-            let mut items = lines::words_of_line(&line, &text::plain(&separators), names.len()).into_iter();
-            names.iter().for_each(|name| state.set_text(name, items.next().unwrap_or_default()));
-        }
-        state.status = ExitStatus::from_truth(Truth::Yes);
-        vec![state]
-    }
-
     fn eval(&mut self, mut state: ShellState, words: &[String], line: usize, is_tested: bool) -> Vec<ShellState> {
         let text = words.join(" ");
         if !text::is_known(&text) {
@@ -448,6 +399,17 @@ impl ScriptInterpreter<'_, '_, '_> {
                     }
                 }
                 states
+            }
+            (None, _) if text::is_known(&word) && !word.contains('/') && !state.is_open => {
+                let code = if self.kind.is_bash() { 1 } else { 2 };
+                let text = format!("line {line} reads {word}, which is not in PATH");
+                let error = (code, CauseKind::MissingScript, text);
+                if self.kind.is_bash() {
+                    state.status = self.own_failure(error, line, is_tested);
+                    return vec![state];
+                }
+                self.refuse(&state, error, line);
+                Vec::new()
             }
             (Some(path), None) if !is_there && self.is_lost_file(&state, &path) => {
                 let code = if self.kind.is_bash() { 1 } else { 2 };

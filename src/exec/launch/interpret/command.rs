@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::ending::{ScriptEnd, is_missing};
 use super::making::reads_commands;
+use super::refused::{is_scratch, refused_by_shell};
 use super::run::lines;
 use super::state::{ExitStatus, FailedStart, ProgramStart, ScriptFlow, ShellState, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
@@ -12,7 +13,6 @@ use super::{START_STEPS, ScriptInterpreter, tools};
 use crate::exec::CauseKind;
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::cwd::Cwd;
-use crate::exec::launch::shells::Shell;
 use crate::exec::launch::walk::{Caller, StartWalk};
 use crate::exec::log::{Followed, KnownCall, OpenedFile};
 use crate::exec::outcome::{Death, Outcome};
@@ -26,17 +26,6 @@ const CRON_FILES: &[&str] = &["/etc/environment", "/etc/security/", "/etc/cron",
 const MODES: &str = "/*mode";
 /// Stands for all directories that a script creates, in the set of the paths that it writes.
 pub(super) const DIRECTORIES: &str = "/*/";
-
-/// How a shell ends whose command the kernel refuses.
-fn refused_by_shell(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Fails { errno, at, cause } => {
-            let code = if errno == crate::exec::Errno::ENOENT { 127 } else { 126 };
-            Outcome::Dies { death: Death::Exit(code), at, cause }
-        }
-        outcome => outcome,
-    }
-}
 
 impl<'a> ScriptInterpreter<'_, 'a, '_> {
     /// Runs a command with its redirections.
@@ -63,7 +52,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                     hides_errors |= redirect.fd == Some(2) && target == "/dev/null";
                     if let Some(path) = self.absolute(&state, &target) {
                         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory).to_string();
-                        if self.is_certainly_absent(&state, &directory) {
+                        if self.is_certainly_absent(&state, &directory) && !is_scratch(&directory) {
                             let text = format!(
                                 "line {} writes {path}, but the directory {directory} is not in the image",
                                 command.line
@@ -143,26 +132,6 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             }
         }
         states
-    }
-
-    /// The end of a command whose file could not be opened: it does not run. In dash and BusyBox, an error of a special
-    /// builtin ends the shell. Seen with bash 5.2, dash 0.5.12 and BusyBox 1.35.
-    fn refused_file(
-        &mut self,
-        state: ShellState,
-        command: &ShellCommand,
-        (kind, text): (CauseKind, String),
-        is_tested: bool,
-    ) -> Vec<ShellState> {
-        let is_special = matches!(&command.kind, CommandKind::Simple(simple)
-            if simple.words.first().and_then(|word| word.bare()).is_some_and(|name| matches!(name, "exec" | ":" | "." | "eval" | "set" | "export")));
-        let code = if self.kind.is_bash() || self.kind == Shell::Busybox { 1 } else { 2 };
-        if is_special && !self.kind.is_bash() {
-            self.refuse(&state, (code, kind, text), command.line);
-            return Vec::new();
-        }
-        let status = self.own_failure((code, kind, text), command.line, is_tested);
-        vec![ShellState { status, ..state }]
     }
 
     pub(super) fn simple(
@@ -348,6 +317,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             state.is_open = true;
             state.print_unknown();
             state.status = ExitStatus::from_truth(Truth::Maybe);
+            self.vague.get_or_insert((format!("{}:{line}", self.source.path), why));
             return vec![state];
         };
         if !self.spend(1) {

@@ -10,8 +10,8 @@ use crate::exec::launch::shells::Shell;
 use crate::exec::outcome::{Death, Outcome};
 use crate::exec::{Cause, CauseKind};
 use crate::shell::{
-    ArmEnd, AssignedValue, Assignment, CommandKind, CommandList, FunctionStyle, Item, Operation, RedirectKind,
-    ShellCommand, Simple, WordPart,
+    ArmEnd, AssignedValue, Assignment, CommandKind, CommandList, FunctionStyle, Item, Operation, Redirect,
+    RedirectKind, ShellCommand, Simple, WordPart,
 };
 
 /// Builtins of bash that neither dash nor BusyBox has.
@@ -80,6 +80,10 @@ impl Dialect {
     fn in_command(self, command: &ShellCommand) -> Option<(usize, &'static str)> {
         if command.redirects.iter().any(|redirect| redirect.kind == RedirectKind::HereString) {
             return Some((command.line, "<<<"));
+        }
+        let is_process = |redirect: &Redirect| matches!(redirect.target.parts.as_slice(), [WordPart::Process(_), ..]);
+        if self == Dialect::Dash && command.redirects.iter().any(is_process) {
+            return Some((command.line, "<(...)"));
         }
         match &command.kind {
             CommandKind::Simple(simple) => self.in_simple(simple).map(|what| (command.line, what)),

@@ -39,6 +39,11 @@ pub(super) enum ScriptEnd {
 }
 
 impl Ending {
+    /// Whether the script becomes another program.
+    pub(super) fn is_exec(&self) -> bool {
+        matches!(self.end, ScriptEnd::Becomes { .. })
+    }
+
     /// Returns the failure, if there is one.
     fn broken(&self) -> Option<(Outcome, &[OpenedFile], &[String])> {
         // A script may end with a query that finds nothing.

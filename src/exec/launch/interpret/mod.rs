@@ -20,6 +20,8 @@ mod numbers;
 mod options;
 mod pattern;
 mod print;
+mod read;
+mod refused;
 mod run;
 mod sed;
 mod state;
@@ -120,6 +122,8 @@ struct ScriptInterpreter<'m, 'a, 'l> {
     /// The script whose commands run. For a function, it is the script that defines it.
     source: Rc<ScriptSource>,
     endings: Vec<Ending>,
+    /// Where it started a program whose name is not known, and why.
+    vague: Option<(String, String)>,
     /// The last failure after which a script continued.
     passed: Option<Rc<state::FailedStart>>,
 }
@@ -135,7 +139,7 @@ impl ExecMachine<'_> {
         let line_ends = dialect::line_ends_fault(call.text, &script);
         let source = Rc::new(ScriptSource { script, path: call.label.to_string(), from: call.from, line_ends });
         let state = self.first_state(call, walk);
-        let endings = {
+        let (endings, vague) = {
             let mut interpreter = ScriptInterpreter {
                 machine: self,
                 log,
@@ -144,12 +148,18 @@ impl ExecMachine<'_> {
                 source: Rc::clone(&source),
                 endings: Vec::new(),
                 passed: None,
+                vague: None,
             };
             let states = interpreter.source(state);
             interpreter.fall_off(states);
-            interpreter.endings
+            (interpreter.endings, interpreter.vague)
         };
+        // What a script is for may be any program that it starts, if it execs none.
+        let execs = endings.iter().any(ending::Ending::is_exec);
         let outcome = ending::combined(log, endings, &source.path);
+        if let (None, Some((at, why)), false) = (&outcome, vague, execs) {
+            log.open_end::<()>(at, &why);
+        }
         if let (None, Some((at, why))) = (&outcome, log.budget.gave_up.clone()) {
             log.open_end::<()>(at, why);
         }

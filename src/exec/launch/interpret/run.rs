@@ -146,7 +146,10 @@ impl ScriptInterpreter<'_, '_, '_> {
                 let (held, failed) = state.fork(truth);
                 let (runs, rests) = match joint {
                     Joint::And => (held, failed.map(|state| settled(state, Truth::No))),
-                    Joint::Or => (failed, held.map(|state| settled(state, Truth::Yes))),
+                    // `exit` ends with the status of what failed.
+                    Joint::Or => {
+                        (failed.map(|state| settled(state, Truth::No)), held.map(|state| settled(state, Truth::Yes)))
+                    }
                 };
                 next.extend(rests.map(|state| (state, ran)));
                 if let Some(mut state) = runs {

@@ -98,7 +98,7 @@ fn crons_jobs_have_its_path_and_their_users() {
     job("@daily root tool", &["/etc/cron.d/web:1 exit 127 not-in-path"]);
     job("PATH=/usr/sbin:/bin\n@daily root tool", &[]);
     job("* * * * * root PATH=/usr/sbin:$PATH; tool", &[]);
-    job("@daily root none", &[]);
+    job("@daily root none", &["/etc/cron.d/web:1 exit 127 not-in-path"]);
     job("@daily root server", &["/etc/cron.d/web:1 exit 127 not-in-path"]);
     job("PATH=/bin:/opt/web\n@daily root server", &[]);
     job("@daily web /usr/sbin/tool", &[]);
@@ -121,14 +121,14 @@ fn crontab_installs_the_table_that_cron_reads() {
 #[test]
 fn numbers_of_supervisords_processes_are_padded() {
     let with = |command: &str, expected: &[&str]| {
-        let conf = format!("[supervisord]\n[program:a]\nnumprocs=2\ncommand={command}\n");
+        let conf = format!("[supervisord]\n[program:a]\nnumprocs=2\nprocess_name=%(process_num)s\ncommand={command}\n");
         check(
             &["supervisord", "-c", "/etc/sv.conf"],
             &[("etc/sv.conf", 0o644, &conf), ("a_01", 0o755, "exec\n"), ("a_00", 0o755, "#!/bin/sh\n:\n")],
             expected,
         );
     };
-    with("/a_%(process_num)02d", &["/etc/sv.conf:4 ENOEXEC no-shebang"]);
+    with("/a_%(process_num)02d", &["/etc/sv.conf:5 ENOEXEC no-shebang"]);
 }
 
 #[test]

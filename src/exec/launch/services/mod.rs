@@ -3,6 +3,7 @@
 
 mod arguments;
 mod execline;
+mod files;
 mod ini;
 mod inits;
 mod pm2;
@@ -15,21 +16,21 @@ mod units;
 
 use arguments::{option, words_of};
 pub(super) use execline::{commands as execline_commands, is_script as is_execline_script};
+pub(super) use files::from_cwd;
+use files::{entries, is_executable, is_file, matching, text_at, text_of};
 use refusals::ServiceFault;
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
 use crate::exec::launch::accounts::Account;
-use crate::exec::launch::interpret::{self, is_known, kept_text};
-use crate::exec::launch::made::MadePaths;
+use crate::exec::launch::interpret::is_known;
 use crate::exec::launch::perhaps::plain;
 use crate::exec::launch::walk::StartWalk;
-use crate::exec::launch::written::known_text;
 use crate::exec::log::{Certainty, Followed, Link, Log, Risk};
 use crate::exec::outcome::{Outcome, lossy};
 use crate::exec::{Cause, CauseKind, Death, Errno};
-use crate::image::{NodeId, NodeKind, ResolveError};
+use crate::image::ResolveError;
 
 /// Maximum number of services of one supervisor that are followed.
 const MAX_SERVICES: usize = 64;
@@ -288,6 +289,7 @@ impl ExecMachine<'_> {
         if kind == Supervisor::Cron {
             self.give_path_of_cron(argv, &mut walk);
         }
+        let was_open = walk.is_open;
         walk.is_open |= kind.is_late();
         if kind == Supervisor::S6Overlay {
             // Source: s6-overlay's README, "/command".
@@ -300,7 +302,10 @@ impl ExecMachine<'_> {
             let share = log.budget.left() / 2;
             let outer = (log.budget.reserved, log.budget.start);
             (log.budget.reserved, log.budget.start) = (outer.0 + share, log.budget.steps);
-            self.follow_service(log, kind, service, &walk);
+            // cron itself starts the commands of its tables, and their author names the programs.
+            let is_job = kind == Supervisor::Cron && matches!(service.command, ServiceCommand::Shell(_));
+            let own = StartWalk { is_open: was_open || walk.is_open && !is_job, ..walk.clone() };
+            self.follow_service(log, kind, service, &own);
             (log.budget.reserved, log.budget.start) = outer;
             log.budget.gave_up = None;
             walk.is_open |= runs == Runs::Before;
@@ -427,77 +432,6 @@ impl ExecMachine<'_> {
             .map(|directory| format!("{}/{name}", directory.trim_end_matches('/')))
             .find(|path| is_there(path))
     }
-}
-
-/// Returns a configuration file's text, if it was kept.
-pub(super) fn text_of(machine: &ExecMachine<'_>, path: &str) -> Option<String> {
-    let id = machine.rootfs.resolve(path).ok()?;
-    kept_text(machine.kind(id)?)
-}
-
-/// Returns the text of a file that a script wrote, or of the image's.
-pub(super) fn text_at(machine: &ExecMachine<'_>, made: &MadePaths, path: &str) -> Option<String> {
-    match made.written(machine.rootfs, path) {
-        Some(file) => known_text(&file),
-        None => text_of(machine, path),
-    }
-}
-
-/// Returns a directory's entries, sorted by name: their paths, and the nodes that these resolve to.
-pub(super) fn entries(machine: &ExecMachine<'_>, directory: &str) -> Vec<(String, NodeId)> {
-    let Ok(id) = machine.rootfs.resolve(directory) else { return Vec::new() };
-    let path = |name: &[u8]| format!("{}/{}", directory.trim_end_matches('/'), lossy(name));
-    let mut found: Vec<(String, NodeId)> = machine
-        .rootfs
-        .children(id)
-        .take(MAX_FILES)
-        .filter_map(|child| {
-            let path = path(child.name);
-            let target = machine.rootfs.resolve(&path).ok()?;
-            Some((path, target))
-        })
-        .collect();
-    found.sort();
-    found
-}
-
-/// Returns the files that match a path pattern, sorted. `*` never matches a slash.
-pub(super) fn matching(machine: &ExecMachine<'_>, pattern: &str) -> Vec<(String, NodeId)> {
-    let mut found = vec![String::new()];
-    for part in pattern.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        let is_plain = !part.contains(['*', '?', '[']);
-        let fitting = |directory: &String| -> Vec<String> {
-            if is_plain {
-                return vec![format!("{directory}/{part}")];
-            }
-            let directory = if directory.is_empty() { "/" } else { directory };
-            let inside = entries(machine, directory).into_iter().map(|(path, _)| path);
-            inside.filter(|path| interpret::fits(part, path.rsplit('/').next().unwrap_or_default())).collect()
-        };
-        found = found.iter().flat_map(fitting).take(MAX_FILES).collect();
-    }
-    let files = found.into_iter().filter_map(|path| Some((path.clone(), machine.rootfs.resolve(&path).ok()?)));
-    files.filter(|(_, id)| is_file(machine, *id)).collect()
-}
-
-/// Resolves a path against the call's working directory.
-pub(super) fn from_cwd(machine: &ExecMachine<'_>, name: &str) -> String {
-    if name.starts_with('/') {
-        return name.to_string();
-    }
-    let cwd = lossy(&machine.cwd.path(machine.rootfs));
-    format!("{}/{}", cwd.trim_end_matches('/'), name.trim_start_matches("./"))
-}
-
-pub(super) fn is_file(machine: &ExecMachine<'_>, id: NodeId) -> bool {
-    machine.rootfs.view(id).kind == NodeKind::File
-}
-
-pub(super) fn is_executable(machine: &ExecMachine<'_>, path: &str) -> bool {
-    machine.rootfs.resolve(path).is_ok_and(|id| {
-        let view = machine.rootfs.view(id);
-        view.kind == NodeKind::File && view.mode & 0o111 != 0
-    })
 }
 
 #[cfg(test)]

@@ -185,3 +185,7 @@ pub(super) fn with_fault(services: Vec<SupervisedService>, fault: Option<Service
         .map(|service| SupervisedService { fault: service.fault.clone().or_else(|| fault.clone()), ..service })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "refusals_tests.rs"]
+mod tests;

@@ -101,7 +101,10 @@ pub(super) fn supervised(machine: &ExecMachine<'_>, directory: &str, made: &Made
     let directory = from_cwd(machine, directory.trim_end_matches('/'));
     let runs = [format!("{directory}/run"), format!("{directory}/log/run")].into_iter();
     let mut services = Vec::new();
-    let is_there = |run: &String| made.may_have(run) || machine.rootfs.resolve(run).is_ok();
+    let is_there = |run: &String| {
+        let is_made = made.written(machine.rootfs, run).is_some() || made.source(machine.rootfs, run).is_some();
+        is_made || machine.rootfs.resolve(run).is_ok()
+    };
     for run in runs.filter(is_there) {
         let Some(working_dir) = run.strip_suffix("/run").map(str::to_string) else { continue };
         let finish = format!("{working_dir}/finish");
