@@ -49,7 +49,8 @@ impl BlockEnd {
             CallEnd::Never => Some(BlockEnd::Dead),
             // A program that refuses to run passes a status other than 0.
             CallEnd::ByStatus if matches!(argument, Callee::At(status) if status != 0) => Some(BlockEnd::Dead),
-            CallEnd::ByStatus | CallEnd::Succeeds => Some(BlockEnd::Exit),
+            CallEnd::ByStatus => Some(BlockEnd::Exit),
+            CallEnd::Succeeds => Some(BlockEnd::Leave),
         }
     }
 }
@@ -72,7 +73,7 @@ pub enum BlockEnd {
         other: u64,
         is_guard: bool,
     },
-    /// Returns to the caller, or jumps to code that is not followed.
+    /// Returns to the caller, jumps to code that is not followed, or starts another program.
     Leave,
     /// Ends the program, perhaps after it has done its work.
     Exit,
@@ -368,6 +369,7 @@ mod tests {
         assert_eq!(end(CallEnd::ByStatus, Callee::At(0)), Some(BlockEnd::Exit));
         assert_eq!(end(CallEnd::ByStatus, Callee::Unknown), Some(BlockEnd::Exit));
         assert_eq!(end(CallEnd::Never, Callee::At(0)), Some(BlockEnd::Dead));
+        assert_eq!(end(CallEnd::Succeeds, Callee::Unknown), Some(BlockEnd::Leave));
         assert_eq!(end(CallEnd::Returns, Callee::At(0)), None);
     }
 }

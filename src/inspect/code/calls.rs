@@ -10,7 +10,7 @@ pub enum CallEnd {
     Never,
     /// It ends the program with its first argument as the status.
     ByStatus,
-    /// It ends the program without an error.
+    /// It ends the program without an error, or continues with another one.
     Succeeds,
 }
 
@@ -18,6 +18,7 @@ impl CallEnd {
     pub fn of_name(name: &str) -> CallEnd {
         match name {
             _ if EXITS.contains(&name) => CallEnd::ByStatus,
+            _ if EXECS.contains(&name) => CallEnd::Succeeds,
             _ if NEVER.contains(&name) || name.starts_with("_ZSt") && name.contains("__throw_") => CallEnd::Never,
             _ if HANDLES.contains(&name) || HANDLE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {
                 CallEnd::ReturnsHandle
@@ -29,6 +30,9 @@ impl CallEnd {
 
 /// Functions that end the program. Source: C11 7.22.4, POSIX `_exit`.
 const EXITS: &[&str] = &["exit", "_exit", "_Exit", "quick_exit"];
+
+/// Functions that replace the program, unless they fail. Source: exec(3), execve(2), fexecve(3).
+const EXECS: &[&str] = &["execl", "execlp", "execle", "execv", "execvp", "execvpe", "execve", "fexecve"];
 
 /// Functions that do not return. Source: C11 7.22.4, the Itanium C++ ABI, glibc.
 const NEVER: &[&str] = &[
@@ -75,6 +79,7 @@ mod tests {
         assert_eq!(CallEnd::of_name("_exit"), CallEnd::ByStatus);
         assert_eq!(CallEnd::of_name("_ZSt20__throw_length_errorPKc"), CallEnd::Never);
         assert_eq!(CallEnd::of_name("PyModule_Create2"), CallEnd::ReturnsHandle);
+        assert_eq!(CallEnd::of_name("execv"), CallEnd::Succeeds);
         assert_eq!(CallEnd::of_name("getauxval"), CallEnd::Returns);
         assert_eq!((callback("pthread_once"), callback("qsort")), (Some(1), None));
     }

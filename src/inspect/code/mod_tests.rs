@@ -106,12 +106,13 @@ fn a_number_that_a_function_returned_may_be_a_cpu_s_level_and_its_sign_is_an_err
 
 #[test]
 fn a_variable_on_the_stack_may_be_a_cpu_flag_if_a_call_has_its_address() {
-    // lea (%rsp),%rdi or mov %rsp,%rdi; call +10; cmpq $0,(%rsp); je +4; vxorps; ret; ret
+    // lea (%rsp),%rdi, or mov %rsp,%rdi, or neither; call +12; cmpq $0,(%rsp); je +4; vxorps; ret; ret
     let probable = |first: &[u8]| {
         let rest = [&[0xe8, 12, 0, 0, 0, 0x48, 0x83, 0x3c, 0x24, 0, 0x74, 4][..], &AVX, &[0xc3, 0xc3]].concat();
         x86(&[first, &rest].concat()).probable.contains_key(&CpuFeature::Avx)
     };
     assert!(!probable(&[0x48, 0x8d, 0x3c, 0x24]));
+    assert!(!probable(&[0x48, 0x89, 0xe7]));
     assert!(probable(&[0x48, 0x31, 0xff]));
 }
 

@@ -249,7 +249,12 @@ impl X86Decoder {
                 X86Value::Unknown
             }
             Mnemonic::Mov => match instruction.op1_kind() {
-                OpKind::Register => self.value(instruction.op1_register()),
+                OpKind::Register => {
+                    // A frame pointer is not passed to a call.
+                    let is_frame = instruction.op0_register() == Register::RBP;
+                    self.takes_stack |= instruction.op1_register() == Register::RSP && !is_frame;
+                    self.value(instruction.op1_register())
+                }
                 OpKind::Immediate32 | OpKind::Immediate64 | OpKind::Immediate32to64 => {
                     X86Value::Constant(instruction.immediate(1))
                 }

@@ -17,7 +17,7 @@ struct Case {
     needs_avx: bool,
 }
 
-fn cases() -> [Case; 9] {
+fn cases() -> [Case; 10] {
     let case = |name, source: String, needs_avx| Case { name, source, needs_avx };
     let call = "__attribute__((noinline)) static void work(void)";
     [
@@ -48,6 +48,14 @@ fn cases() -> [Case; 9] {
                 "struct cpu {{ unsigned long avx, sse; }}; __attribute__((noinline)) static void detect(struct cpu *cpu) \
                  {{ cpu->avx = __builtin_cpu_supports(\"avx\") != 0; cpu->sse = 1; }} {call} {{ {AVX}; }} \
                  int main(void) {{ struct cpu cpu; detect(&cpu); if (cpu.avx) work(); return 0; }}"
+            ),
+            false,
+        ),
+        case(
+            "starts-another-program",
+            format!(
+                "#include <unistd.h>\nint main(int count, char **words) {{ if (!__builtin_cpu_supports(\"avx\")) \
+                 {{ execl(\"/bin/true\", \"true\", (char *)0); _exit(127); }} {AVX}; return 0; }}"
             ),
             false,
         ),
