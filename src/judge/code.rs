@@ -191,9 +191,9 @@ codes! {
         "importing or requiring it fails at run time: `cannot open shared object file`, `version ... not found`",
         "install the package that contains the library for this platform in the final stage";
     PackagePartMissing "package-part-missing" Warning,
-        "a package ships its native part as one package per platform, and no matching one is installed",
+        "a package's native part is in another package for each platform, or is built on installation, and is not there",
         "the package looks for its native part, finds none and throws when it is loaded",
-        "install with optional dependencies on, or for, the target platform: npm ci --include=optional";
+        "install with optional dependencies and scripts on, or for, the target platform: npm ci --include=optional, npm rebuild";
     PackageOtherPlatform "package-other-platform" Error,
         "a package is installed only as its build for another platform",
         "the package looks for its native part for this platform, finds none and throws when it is loaded",

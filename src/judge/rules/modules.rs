@@ -342,7 +342,7 @@ fn owner(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: Runtim
         return ModuleOwner::Application;
     }
     // Modules from the layer and the prefix of the runtime itself are its optional parts: `/usr/local` of
-    // `/usr/local/bin/php`. Images of one layer contain all else in it, too.
+    // `/usr/local/bin/php`. Images of one layer contain everything else in it, too.
     let interpreter = files.reach.interpreter(runtime);
     let prefix = interpreter.and_then(|path| Some(path.rsplit_once('/')?.0.rsplit_once('/')?.0));
     let is_outside = prefix.is_some_and(|prefix| !prefix.is_empty() && !is_below(path, prefix));
