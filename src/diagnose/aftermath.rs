@@ -1,14 +1,16 @@
 //! Finds out whether a program went on after a message. A tool or a library that a program does without is not why it
 //! failed.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
 use super::conclusion;
+use super::log_line::{is_end, lines, stream};
 use super::message::{Sign, Speaker};
-use super::symptom::{Outcome, Symptom};
+use super::symptom::{MessageOutcome, Symptom};
 use crate::exec::Errno;
 
 /// Texts with which servers report that they work, in lower case.
@@ -43,35 +45,6 @@ const SERVING: &[&str] = &[
     "\"status\":200",
     "status=200",
     " 200 ok",
-];
-
-/// Words of a line that reports a failure or an end, in lower case.
-const ENDING: &[&str] = &[
-    "fail",
-    "error",
-    "fatal",
-    "panic",
-    "cannot",
-    "can't",
-    "unable",
-    "could not",
-    "refused",
-    "in use",
-    "shut",
-    "exit",
-    "stop",
-    "terminate",
-    "terminating",
-    "termination",
-    "restart",
-    "clean",
-    "abort",
-    "kill",
-    "crash",
-    "quit",
-    "closing",
-    "giving up",
-    "gave up",
 ];
 
 /// How structured logs mark a line of level info or below.
@@ -129,7 +102,7 @@ const BEFORE: usize = 64 << 10;
 
 /// What shows that the failure in a message was not the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Proof {
+enum RecoveryProof {
     /// The program serves or works normally.
     Work,
     /// The program serves.
@@ -141,7 +114,7 @@ enum Proof {
 /// What follows a message, in the lines of the program or container that printed it.
 #[derive(Debug)]
 pub struct Aftermath {
-    proof: Proof,
+    proof: RecoveryProof,
     /// The command that a shell did not find. Errors without it are of the program that started afterwards.
     command: Option<String>,
     /// The prefix of its lines, if the log has lines of several.
@@ -154,6 +127,8 @@ pub struct Aftermath {
     missing: Option<usize>,
     needed: usize,
     lines: usize,
+    /// How many of the next lines may still report a retry.
+    near: usize,
     /// Where its last occurrence in the current piece of the log ends.
     from: usize,
     goes_on: bool,
@@ -170,15 +145,15 @@ impl Aftermath {
         let shown = String::from_utf8_lossy(&text[line.clone()]);
         let is_warning = has_level(&shown, WARNING, 'W');
         let proof = match symptom.sign {
-            _ if is_optional(symptom) => Proof::Work,
-            _ if does_without(&shown) => Proof::Work,
-            Sign::PackageForeign if is_warning => Proof::Work,
-            Sign::PackageForeign => Proof::Serving,
-            _ => Proof::Retry,
+            _ if is_optional(symptom) => RecoveryProof::Work,
+            _ if does_without(&shown) => RecoveryProof::Work,
+            Sign::PackageForeign if is_warning => RecoveryProof::Work,
+            Sign::PackageForeign => RecoveryProof::Serving,
+            _ => RecoveryProof::Retry,
         };
         let needed = if is_warning { 1 } else { WORK };
         let nearest = &before[before.len().saturating_sub(BEFORE)..];
-        let work = lines(nearest).filter(|(line, _)| proof == Proof::Work && is_work(line));
+        let work = lines(nearest).filter(|(line, _)| proof == RecoveryProof::Work && is_work(line));
         Aftermath {
             proof,
             command: symptom.path.clone().filter(|_| symptom.sign == Sign::CommandNotFound),
@@ -188,6 +163,7 @@ impl Aftermath {
             missing: Some(needed),
             needed,
             lines: 0,
+            near: RETRY_LINES,
             from: line.end,
             goes_on: false,
             has_retried: false,
@@ -198,29 +174,29 @@ impl Aftermath {
     /// The message occurs again, in a line that ends at `end`.
     pub fn again(&mut self, end: usize) {
         (self.goes_on, self.missing, self.lines, self.from) = (false, Some(self.needed), 0, end);
-        (self.has_retried, self.ends_well) = (false, false);
+        (self.has_retried, self.ends_well, self.near) = (false, false, RETRY_LINES);
     }
 
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> MessageOutcome {
         match (self.goes_on, self.ends_well) {
-            (true, _) => Outcome::WentOn,
-            (false, true) => Outcome::Succeeded,
-            (false, false) => Outcome::Open,
+            (true, _) => MessageOutcome::WentOn,
+            (false, true) => MessageOutcome::Succeeded,
+            (false, false) => MessageOutcome::Open,
         }
     }
 
     /// Whether what follows is not known to be normal work.
     fn is_open(&self) -> bool {
-        !self.goes_on && !self.has_served && (self.proof != Proof::Retry || self.has_retried)
+        !self.goes_on && !self.has_served && (self.proof != RecoveryProof::Retry || self.has_retried)
     }
 
-    fn read(&mut self, text: &[u8]) {
+    fn read(&mut self, text: &[u8], ends: &mut Ends) {
+        self.ends_well = ends.well(text, self.from, &self.stream).unwrap_or(self.ends_well);
         let text = text.get(self.from..).unwrap_or_default();
-        self.ends_well = conclusion::ends_well(text, &self.stream).unwrap_or(self.ends_well);
         match self.proof {
-            Proof::Work => self.goes_on = self.goes_on || self.works(text),
-            Proof::Serving => {}
-            Proof::Retry => {
+            RecoveryProof::Work => self.goes_on = self.goes_on || self.works(text),
+            RecoveryProof::Serving => {}
+            RecoveryProof::Retry => {
                 self.has_retried = self.has_retried || self.retries(text);
                 self.goes_on = self.goes_on || (self.has_retried && self.works(text));
             }
@@ -228,10 +204,22 @@ impl Aftermath {
     }
 
     /// Whether one of the next lines reports another attempt.
-    fn retries(&self, text: &[u8]) -> bool {
-        let next = lines(text).map(|(line, _)| line).filter(|line| stream(line) == self.stream).take(RETRY_LINES);
-        next.map(|line| String::from_utf8_lossy(line).to_ascii_lowercase())
-            .any(|line| RETRYING.iter().chain(WITHOUT).any(|text| line.contains(text)))
+    fn retries(&mut self, text: &[u8]) -> bool {
+        for (line, _) in lines(text) {
+            if self.near == 0 || self.lines == LINES {
+                return false;
+            }
+            self.lines += 1;
+            if stream(line) == self.stream {
+                self.near -= 1;
+                let lower = String::from_utf8_lossy(line).to_ascii_lowercase();
+                if RETRYING.iter().chain(WITHOUT).any(|text| lower.contains(text)) {
+                    self.lines = 0;
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     fn works(&mut self, text: &[u8]) -> bool {
@@ -271,10 +259,33 @@ fn does_without(line: &str) -> bool {
     WITHOUT.iter().any(|text| lower.contains(text))
 }
 
+/// Whether each stream of a piece of the log ends well, which most messages share.
+#[derive(Default)]
+struct Ends(HashMap<Vec<u8>, Option<bool>>);
+
+impl Ends {
+    /// The same for the lines of `text` from `from`.
+    fn well(&mut self, text: &[u8], from: usize, stream: &[u8]) -> Option<bool> {
+        let after = text.get(from..).unwrap_or_default();
+        if after.len() < conclusion::LAST_BYTES {
+            return conclusion::ends_well(after, stream);
+        }
+        match self.0.get(stream) {
+            Some(known) => *known,
+            None => {
+                let ends = conclusion::ends_well(after, stream);
+                self.0.insert(stream.to_vec(), ends);
+                ends
+            }
+        }
+    }
+}
+
 /// Reads a piece of the log, of which each message has seen the part before its last occurrence.
 pub fn read_on(aftermaths: &mut [Aftermath], text: &[u8]) {
+    let mut ends = Ends::default();
     for one in aftermaths.iter_mut() {
-        one.read(text);
+        one.read(text, &mut ends);
     }
     let mut from = aftermaths.iter().filter(|one| one.is_open()).map(|one| one.from).min();
     while let Some(hit) = from.and_then(|from| Some((from, SERVING_TEXTS.find(text.get(from..)?)?))) {
@@ -355,11 +366,6 @@ fn serves(text: &[u8], of: &[u8]) -> bool {
     false
 }
 
-pub fn is_end(line: &[u8]) -> bool {
-    let lower = String::from_utf8_lossy(line).to_ascii_lowercase();
-    ENDING.iter().any(|word| lower.contains(word))
-}
-
 fn is_work(line: &[u8]) -> bool {
     has_level(&String::from_utf8_lossy(line), INFO, 'I')
 }
@@ -378,15 +384,6 @@ fn shape(line: &[u8]) -> Vec<u8> {
     line.iter().copied().filter(|byte| !byte.is_ascii_digit()).collect()
 }
 
-/// The lines of `text` and their ends.
-pub fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
-    let mut end = 0;
-    text.split_inclusive(|byte| *byte == b'\n').map(move |line| {
-        end += line.len();
-        (line.strip_suffix(b"\n").unwrap_or(line), end)
-    })
-}
-
 /// The line that contains `part`, as far as it is near: a line may be very long.
 fn whole_line(text: &[u8], part: &Range<usize>) -> Range<usize> {
     const SIDE: usize = 4 << 10;
@@ -395,44 +392,6 @@ fn whole_line(text: &[u8], part: &Range<usize>) -> Range<usize> {
     let start = before.iter().rposition(|byte| *byte == b'\n').map_or(before.len(), |at| before.len() - at - 1);
     let end = after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
     part.start - start..part.end + end
-}
-
-/// The part of a line that names the container or process that printed it, in logs of several: Compose's service,
-/// kubectl's and stern's pod, the journal's process, a collector's field, CloudWatch's stream.
-pub fn stream(line: &[u8]) -> &[u8] {
-    const HEAD: usize = 200;
-    const FIELDS: &[&[u8]] = &[b"\"pod_name\":\"", b"\"pod\":\"", b"\"container_name\":\"", b"\"container\":\""];
-    let head = &line[..line.len().min(HEAD)];
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./\x1b[;".contains(byte);
-    let until = |byte: u8| head.iter().position(|other| *other == byte);
-    let service = until(b'|').map(|at| head[..at].trim_ascii());
-    if let Some(service) = service.filter(|service| !service.is_empty() && service.iter().all(is_name)) {
-        return service;
-    }
-    if head.starts_with(b"[pod/") {
-        return until(b']').map_or(head, |at| &head[..at]);
-    }
-    if head.starts_with(b"{") {
-        let field = FIELDS.iter().find_map(|field| line.windows(field.len()).position(|part| part == *field));
-        let value = field.map(|at| &line[at..line.len().min(at + HEAD)]);
-        return value
-            .and_then(|value| value.splitn(4, |byte| *byte == b'"').nth(3))
-            .map_or(b"", |rest| rest.split(|byte| *byte == b'"').next().unwrap_or_default());
-    }
-    let words = || head.split(|byte| byte.is_ascii_whitespace());
-    let is_pod = |word: &&[u8]| {
-        word.contains(&b'-')
-            && word.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
-            && word[0].is_ascii_lowercase()
-    };
-    // The journal's `app[812]:`, and `ecs/app/1f8bb2`.
-    let is_process = |word: &&[u8]| word.ends_with(b"]:") && word[0] != b'[';
-    let is_path = |word: &&[u8]| {
-        let slashes = word.iter().filter(|byte| **byte == b'/').count();
-        word[0].is_ascii_alphabetic() && slashes > 1 && !word.contains(&b':')
-    };
-    let named = words().filter(|word| !word.is_empty()).take(5).find(|word| is_process(word) || is_path(word));
-    named.or_else(|| words().next().filter(|word| !word.is_empty()).filter(is_pod)).unwrap_or_default()
 }
 
 #[cfg(test)]

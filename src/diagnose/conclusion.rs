@@ -1,6 +1,6 @@
 //! Recognises a log that ends well after a failure: a job that succeeded, or an alert that was closed.
 
-use super::aftermath::{is_end, lines, stream};
+use super::log_line::{is_end, lines, stream};
 
 /// Texts with which jobs, builds and package managers report success, in lower case.
 const SUCCESS: &[&str] = &[
@@ -38,7 +38,7 @@ const ZEROES: &[&str] =
 const LAST_LINES: usize = 6;
 
 /// Bytes at the end of a log that contain them.
-const LAST_BYTES: usize = 4 << 10;
+pub const LAST_BYTES: usize = 4 << 10;
 
 /// Whether the last lines of `text` that are of this stream report success. `None`: `text` has no such line.
 pub fn ends_well(text: &[u8], of: &[u8]) -> Option<bool> {

@@ -18,6 +18,7 @@ mod image_name;
 #[cfg(feature = "kube")]
 mod last_good;
 mod line;
+mod log_line;
 mod log_source;
 pub mod message;
 pub mod names;

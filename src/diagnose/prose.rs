@@ -266,43 +266,41 @@ fn is_quotation(before: &str, anchor: &str, after: &str) -> bool {
     })
 }
 
+/// Parts of the names of calls and variants that contain the text of a failure: `OSError('text')`, `Exited("text")`.
+const FAILURES: &[&str] = &["err", "exception", "fail", "panic", "exit", "terminat", "stopped", "some"];
+
+/// Names of failures that are found in sentences. Others have their own words around them.
+const NAMES: &[&str] = &["exec", "illegal instruction", "segmentation fault"];
+
 /// Whether the texts before and after a quotation show that it is not reported.
 fn is_mention(lead: &str, anchor: &str, tail: &str) -> bool {
     if SPEAKERS.iter().any(|speaker| lead.trim_start().starts_with(speaker)) {
         return true;
     }
     let text = lead.trim_end();
-    let is_key = text.ends_with(['=', ':']);
-    let is_call = text.ends_with('(');
-    let name = text.trim_end_matches(|c: char| "=:(".contains(c) || c == ' ').trim_end_matches(['"', '\'']);
-    let (rest, word) = name.split_at(
-        name.rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .map_or(0, |at| at + name[at..].chars().next().map_or(1, char::len_utf8)),
-    );
-    match () {
-        // The label of a metric: `{error="text"} 0`.
-        () if text.ends_with('=') && rest.ends_with('{') && tail.starts_with('}') => true,
-        () if text.ends_with('=') && rest.strip_suffix('{').is_some_and(|metric| metric.ends_with(is_of_word)) => true,
-        () if text.ends_with('{') => is_mapped(tail),
+    let name = text.trim_end_matches(|c: char| "=:( ".contains(c)).trim_end_matches(['"', '\'']);
+    let word = name.rsplit(|c: char| !is_of_word(c)).next().unwrap_or("");
+    let rest = &name[..name.len() - word.len()];
+    if text.ends_with(['=', ':']) {
+        // The label of a metric: `failures{error="text"} 0`.
+        let is_label =
+            rest.strip_suffix('{').is_some_and(|metric| metric.ends_with(is_of_word) || tail.starts_with('}'));
+        let is_label = is_label && text.ends_with('=');
         // `src/errors.go:88: "text": Architecture`
-        () if is_key && word.bytes().all(|byte| byte.is_ascii_digit()) => is_mapped(tail),
-        () if is_key => NOT_REPORTED.contains(&word),
-        // `Error("text")`, `OSError('text')`.
-        () if is_call => {
-            !word.is_empty() && !["err", "exception", "fail", "panic"].iter().any(|part| word.contains(part))
-        }
-        // An element of a table in code: `"text": Architecture`.
-        () if text.is_empty() => is_mapped(tail),
-        // The columns of a table have more than one space in between.
-        () => {
-            let is_word =
-                !word.is_empty() && name.len() == text.len() && !lead.ends_with(['\t']) && !lead.ends_with("  ");
-            let is_name = ["exec", "illegal instruction", "segmentation fault"]
-                .iter()
-                .any(|name| anchor.trim_start_matches([':', ' ']).starts_with(name));
-            is_word && is_name && !REPORTING.contains(&word)
-        }
+        let is_place = word.bytes().all(|byte| byte.is_ascii_digit());
+        return is_label || NOT_REPORTED.contains(&word) || is_place && is_mapped(tail);
     }
+    if text.ends_with('(') {
+        return !word.is_empty() && !FAILURES.iter().any(|part| word.contains(part));
+    }
+    // An element of a table in code.
+    if text.is_empty() || text.ends_with('{') {
+        return is_mapped(tail);
+    }
+    // The columns of a table have more than one space in between.
+    let is_word = !word.is_empty() && name.len() == text.len() && !lead.ends_with('\t') && !lead.ends_with("  ");
+    let is_name = NAMES.iter().any(|name| anchor.trim_start_matches([':', ' ']).starts_with(name));
+    is_word && is_name && !REPORTING.contains(&word)
 }
 
 /// `"text": value`, or one of several texts.

@@ -17,7 +17,7 @@ use super::pattern::{Hole, Pattern, continues_word, is_quote};
 use super::probe;
 use super::prose;
 use super::spread::spread_messages;
-use super::symptom::{Outcome, Symptom};
+use super::symptom::{MessageOutcome, Symptom};
 use super::translation;
 
 /// Maximum number of different symptoms that are kept for one sign.
@@ -134,7 +134,7 @@ impl Recogniser {
         let is_closed = !self.has_read && !self.symptoms.is_empty() && conclusion::is_closed(text);
         self.has_read = true;
         for (symptom, aftermath) in self.symptoms.iter_mut().zip(&self.aftermaths) {
-            symptom.outcome = if is_closed { Outcome::Closed } else { aftermath.outcome() };
+            symptom.outcome = if is_closed { MessageOutcome::Closed } else { aftermath.outcome() };
         }
     }
 
@@ -359,7 +359,7 @@ fn symptom((pattern, message): &(Pattern, &Message), text: &str, lower: &str, sh
         path: holes.iter().find(|(hole, _)| *hole == Hole::Path).and_then(|(_, path)| program(path)),
         named: named.map(|(hole, value)| (*hole, value.to_string())).collect(),
         line: shown.trim().to_string(),
-        outcome: Outcome::Open,
+        outcome: MessageOutcome::Open,
     })
 }
 

@@ -14,12 +14,12 @@ pub struct Symptom {
     pub named: Vec<(Hole, String)>,
     /// The line, trimmed.
     pub line: String,
-    pub outcome: Outcome,
+    pub outcome: MessageOutcome,
 }
 
 /// What the rest of the log reports after a failure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Outcome {
+pub enum MessageOutcome {
     /// Nothing, or more failures.
     #[default]
     Open,
@@ -31,21 +31,21 @@ pub enum Outcome {
     Closed,
 }
 
-impl Outcome {
+impl MessageOutcome {
     pub fn is_over(self) -> bool {
         match self {
-            Outcome::Open => false,
-            Outcome::WentOn | Outcome::Succeeded | Outcome::Closed => true,
+            MessageOutcome::Open => false,
+            MessageOutcome::WentOn | MessageOutcome::Succeeded | MessageOutcome::Closed => true,
         }
     }
 
     /// Why the message is not the failure, in lower case.
     pub fn text(self) -> &'static str {
         match self {
-            Outcome::Open => "nothing followed the message",
-            Outcome::WentOn => "the program went on after the message",
-            Outcome::Succeeded => "the log ends with a success after the message",
-            Outcome::Closed => "the text reports that the failure is over",
+            MessageOutcome::Open => "nothing followed the message",
+            MessageOutcome::WentOn => "the program went on after the message",
+            MessageOutcome::Succeeded => "the log ends with a success after the message",
+            MessageOutcome::Closed => "the text reports that the failure is over",
         }
     }
 }
