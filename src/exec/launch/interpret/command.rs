@@ -388,8 +388,8 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 let steps = std::mem::replace(&mut self.log.steps, steps);
                 let says = std::mem::replace(&mut self.log.says, says);
                 let followed = std::mem::replace(&mut self.log.followed, before);
-                if how == StartKind::Call && steps.is_empty() {
-                    // It is not in the image, but an earlier command may have created it.
+                if how == StartKind::Call && steps.is_empty() || state.weight == 0 {
+                    // It is not in the image, but an earlier command may have created it; or only a rare branch starts it.
                     self.log.doubts.truncate(doubts);
                 }
                 let known = KnownCall { outcome, steps, says, followed, made: self.log.made.take() };
