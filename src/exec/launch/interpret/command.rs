@@ -122,7 +122,12 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             }
             if let Some((path, appends)) = &target_file {
                 let text = state.output.take().unwrap_or_else(|| HOLE.to_string());
-                Rc::make_mut(&mut state.made).write(self.machine.rootfs, path, &text, *appends);
+                Rc::make_mut(&mut state.made).write(
+                    self.machine.rootfs,
+                    path,
+                    &text,
+                    appends.then_some(super::files::old_text),
+                );
             }
             if hides_output {
                 state.output.clone_from(&saved_output);
