@@ -214,6 +214,11 @@ impl<'a> ExecMachine<'a> {
         caller: Caller<'_>,
         mut walk: StartWalk,
     ) -> Option<Outcome> {
+        if let Some(replaced) = wrapped.replaced.take() {
+            for word in &mut wrapped.command {
+                *word = word.replace(&replaced, &interpret::UNKNOWN.to_string());
+            }
+        }
         if wrapped.clears {
             walk.env.clear();
         }

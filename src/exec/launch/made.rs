@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::exec::launch::interpret::{UNKNOWN, kept_text};
 use crate::exec::outcome::lossy;
 use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
@@ -28,6 +27,9 @@ struct MadePath {
     /// Whether all branches of the script make it.
     is_sure: bool,
 }
+
+/// Returns the text of a file.
+pub(crate) type OldText = fn(Option<&FileKind>) -> String;
 
 /// A file that a script wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +94,9 @@ impl MadePaths {
     }
 
     /// Records the text that a script writes to a file, or appends to it. A text that is not known has unknown parts.
-    pub(crate) fn write(&mut self, rootfs: &RootFs<FileKind>, path: &str, text: &str, appends: bool) {
+    ///
+    /// `appended_to` returns the text of a file of the image to which the script appends.
+    pub(crate) fn write(&mut self, rootfs: &RootFs<FileKind>, path: &str, text: &str, appended_to: Option<OldText>) {
         let path = real(rootfs, path);
         let old = self.0.get(&path);
         let in_image = rootfs.resolve(&path).ok().map(|id| rootfs.view(id));
@@ -101,14 +105,10 @@ impl MadePaths {
             (None, Some(view)) => view.mode & 0o111 != 0,
             (None, None) => false,
         };
-        let before = match (appends, old.and_then(|old| old.text.as_deref())) {
-            (false, _) => String::new(),
-            (true, Some(text)) => text.to_string(),
-            (true, None) => match in_image.map(|view| view.fact.and_then(kept_text)) {
-                Some(Some(text)) => text,
-                Some(None) => UNKNOWN.to_string(),
-                None => String::new(),
-            },
+        let before = match (appended_to, old.and_then(|old| old.text.as_deref())) {
+            (None, _) => String::new(),
+            (Some(_), Some(text)) => text.to_string(),
+            (Some(old_text), None) => in_image.map_or(String::new(), |view| old_text(view.fact)),
         };
         if self.0.len() >= MAX_MADE && old.is_none() || before.len() + text.len() > MAX_WRITTEN {
             return;

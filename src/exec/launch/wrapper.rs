@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 
-use crate::exec::launch::interpret::UNKNOWN;
 use crate::exec::{Death, Errno};
 
 /// A program that runs the rest of its arguments as a command.
@@ -235,6 +234,8 @@ pub(crate) struct Wrapped {
     pub text: Option<String>,
     /// The user that the command runs as: gosu's, setpriv's, chpst's.
     pub user: Option<String>,
+    /// The text that xargs replaces by each line of its input.
+    pub replaced: Option<String>,
     /// An option that env rejects.
     pub refused: Option<BadOption>,
 }
@@ -309,12 +310,7 @@ pub(crate) fn parse(wrapper: &Wrapper, style: FailureStyle, argv: &[String]) -> 
     let mut words = words.into_iter();
     let between: Vec<String> = words.by_ref().take(wrapper.words).collect();
     wrapped.command = startas.or(program).into_iter().chain(words).collect();
-    // It replaces this text by each line of its input.
-    if let Some(replaced) = replaced {
-        for word in &mut wrapped.command {
-            *word = word.replace(&replaced, &UNKNOWN.to_string());
-        }
-    }
+    wrapped.replaced = replaced;
     match (wrapper.names[0], between.first(), wrapped.command.first().map(String::as_str)) {
         ("chroot", Some(root), _) if root != "/" => wrapped.chdir = Some(root.clone()),
         ("gosu" | "su-exec" | "s6-setuidgid" | "setuidgid", Some(user), _) => wrapped.user = Some(user.clone()),

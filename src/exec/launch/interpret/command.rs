@@ -122,7 +122,12 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             }
             if let Some((path, appends)) = &target_file {
                 let text = state.output.take().unwrap_or_else(|| HOLE.to_string());
-                Rc::make_mut(&mut state.made).write(self.machine.rootfs, path, &text, *appends);
+                Rc::make_mut(&mut state.made).write(
+                    self.machine.rootfs,
+                    path,
+                    &text,
+                    appends.then_some(super::files::old_text),
+                );
             }
             if hides_output {
                 state.output.clone_from(&saved_output);
@@ -388,8 +393,8 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 let steps = std::mem::replace(&mut self.log.steps, steps);
                 let says = std::mem::replace(&mut self.log.says, says);
                 let followed = std::mem::replace(&mut self.log.followed, before);
-                if how == StartKind::Call && steps.is_empty() {
-                    // It is not in the image, but an earlier command may have created it.
+                if how == StartKind::Call && steps.is_empty() || state.weight == 0 {
+                    // It is not in the image, but an earlier command may have created it; or only a rare branch starts it.
                     self.log.doubts.truncate(doubts);
                 }
                 let known = KnownCall { outcome, steps, says, followed, made: self.log.made.take() };

@@ -178,6 +178,11 @@ impl ScriptInterpreter<'_, '_, '_> {
     }
 }
 
+/// Returns the text of a file to which a script appends. It is unknown if it was not kept.
+pub(super) fn old_text(kind: Option<&FileKind>) -> String {
+    kind.and_then(kept_text).unwrap_or_else(|| text::HOLE.to_string())
+}
+
 /// Returns a file's text, if its kind keeps all of it.
 pub(crate) fn kept_text(kind: &FileKind) -> Option<String> {
     match kind {

@@ -73,7 +73,12 @@ impl ScriptInterpreter<'_, '_, '_> {
             let text: String = text.unwrap_or_else(|| text::HOLE.to_string());
             for path in words.iter().filter_map(|word| self.absolute(state, word)).collect::<Vec<_>>() {
                 Rc::make_mut(&mut state.written).insert(path.clone());
-                Rc::make_mut(&mut state.made).write(rootfs, &path, &text, options.contains(&"-a"));
+                Rc::make_mut(&mut state.made).write(
+                    rootfs,
+                    &path,
+                    &text,
+                    options.contains(&"-a").then_some(super::files::old_text),
+                );
             }
             return;
         }
@@ -144,7 +149,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         {
             let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
             let path = "/var/spool/cron/crontabs/root";
-            Rc::make_mut(&mut state.made).write(self.machine.rootfs, path, &text, false);
+            Rc::make_mut(&mut state.made).write(self.machine.rootfs, path, &text, None);
             return true;
         }
         let (user, file) = match argv {

@@ -287,7 +287,7 @@ impl ScriptInterpreter<'_, '_, '_> {
                 let paths: Vec<String> = operands.iter().filter_map(|path| self.absolute(state, path)).collect();
                 let made: Vec<&String> = paths.iter().filter(|path| state.made.may_have(path)).collect();
                 for path in made {
-                    Rc::make_mut(&mut state.made).write(self.machine.rootfs, path, &HOLE.to_string(), false);
+                    Rc::make_mut(&mut state.made).write(self.machine.rootfs, path, &HOLE.to_string(), None);
                 }
                 Rc::make_mut(&mut state.written).extend(paths);
                 String::new()

@@ -11,6 +11,7 @@ mod refusals;
 mod scanned;
 mod scheduled;
 mod schedulers;
+mod sections;
 mod supervisord;
 mod units;
 

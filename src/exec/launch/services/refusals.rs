@@ -1,8 +1,8 @@
 //! Configurations that supervisord refuses, and tables that cron ignores. Seen with supervisord 4.2 and Debian's cron 3.0.
 
 use super::SupervisedService;
-use super::ini::{Expansions, IniSection};
-use super::supervisord::PROGRAMS;
+use super::sections::{Expansions, IniSection, split_outside_quotes};
+use super::supervisord::{PROGRAMS, RefusedValue};
 use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::interpret::kept_text;
@@ -24,12 +24,6 @@ impl ServiceFault {
     pub(super) fn of_configuration(text: String) -> ServiceFault {
         ServiceFault::new(CauseKind::BadConfiguration, 1, text)
     }
-}
-
-/// A value that supervisord refuses when it reads its configuration.
-pub(super) struct RefusedValue {
-    pub by: String,
-    pub text: String,
 }
 
 /// The type of a key's value.
@@ -106,9 +100,8 @@ pub(super) fn refused_value(sections: &[IniSection], env: &[String]) -> Option<R
                 return refused(format!("{key} at line {line} has the invalid value {value:?}"));
             }
             if key == "environment"
-                && let Some(pair) = super::ini::split_outside_quotes(value)
-                    .into_iter()
-                    .find(|pair| !pair.trim().is_empty() && !pair.contains('='))
+                && let Some(pair) =
+                    split_outside_quotes(value).into_iter().find(|pair| !pair.trim().is_empty() && !pair.contains('='))
             {
                 return refused(format!("environment at line {line} has {:?} without a value", pair.trim()));
             }

@@ -1,7 +1,6 @@
 //! What makes supervisord refuse its configuration: users and directories that do not exist. Seen with supervisord 4.2.
 
 use super::SupervisedService;
-use super::refusals::RefusedValue;
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
 use crate::exec::launch::accounts::Account;
@@ -57,6 +56,12 @@ pub(super) struct Configuration {
     pub services: Vec<SupervisedService>,
     pub directories: Vec<CheckedDirectory>,
     pub refused: Option<RefusedValue>,
+}
+
+/// A value that supervisord refuses when it reads its configuration.
+pub(super) struct RefusedValue {
+    pub by: String,
+    pub text: String,
 }
 
 /// A value of such a key.

@@ -265,7 +265,7 @@ impl Unit {
                     .walk(machine.rootfs.root(), format!("{directory}/{name}").as_bytes(), false, &|_| true)
                     .is_ok()
             };
-            is_plain && !UNIT_DIRECTORIES.iter().any(|directory| exists(&directory))
+            is_plain && !UNIT_DIRECTORIES.iter().any(exists)
         };
         let name = self.requires.iter().find(is_lost)?;
         Some(ServiceFault::of_configuration(format!("it requires {name}, a unit that is not in the image")))
