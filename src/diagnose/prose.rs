@@ -267,7 +267,7 @@ fn is_quotation(before: &str, anchor: &str, after: &str) -> bool {
 }
 
 /// Parts of the names of calls and variants that contain the text of a failure: `OSError('text')`, `Exited("text")`.
-const FAILURES: &[&str] = &["err", "exception", "fail", "panic", "exit", "terminat", "stopped", "some"];
+const FAILURES: &[&str] = &["err", "exception", "fail", "panic", "exit", "terminate", "stopped", "some"];
 
 /// Names of failures that are found in sentences. Others have their own words around them.
 const NAMES: &[&str] = &["exec", "illegal instruction", "segmentation fault"];
