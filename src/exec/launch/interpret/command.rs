@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::ending::{ScriptEnd, is_missing};
 use super::making::reads_commands;
-use super::refused::{is_scratch, refused_by_shell};
+use super::refused::refused_by_shell;
 use super::run::lines;
 use super::state::{ExitStatus, FailedStart, ProgramStart, ScriptFlow, ShellState, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
@@ -52,7 +52,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                     hides_errors |= redirect.fd == Some(2) && target == "/dev/null";
                     if let Some(path) = self.absolute(&state, &target) {
                         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory).to_string();
-                        if self.is_certainly_absent(&state, &directory) && !is_scratch(&directory) {
+                        if self.is_lost_directory(&state, &directory) {
                             let text = format!(
                                 "line {} writes {path}, but the directory {directory} is not in the image",
                                 command.line

@@ -7,13 +7,6 @@ use crate::exec::outcome::{Death, Outcome};
 use crate::exec::{CauseKind, Errno};
 use crate::shell::{CommandKind, ShellCommand};
 
-/// Whether a directory is for temporary files, which users often mount.
-pub(super) fn is_scratch(directory: &str) -> bool {
-    ["/tmp", "/run", "/var/run", "/var/tmp"]
-        .iter()
-        .any(|top| directory.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-}
-
 /// How a shell ends whose command the kernel refuses.
 pub(super) fn refused_by_shell(outcome: Outcome) -> Outcome {
     match outcome {
@@ -25,7 +18,26 @@ pub(super) fn refused_by_shell(outcome: Outcome) -> Outcome {
     }
 }
 
+/// Directories for temporary files, data and logs. Users often mount volumes there, or below.
+const MOUNTED: &[&str] =
+    &["/tmp", "/run", "/var/run", "/var/tmp", "/var/lib", "/var/log", "/srv", "/mnt", "/media", "/home", "/root"];
+
 impl ScriptInterpreter<'_, '_, '_> {
+    /// Whether a directory is absent, and no volume is likely to be mounted there: `/data` is, `/usr/local/app` is not.
+    pub(super) fn is_lost_directory(&self, state: &ShellState, directory: &str) -> bool {
+        let parent = |directory: &str| directory.rsplit_once('/').map_or("", |(parent, _)| parent).to_string();
+        let mut outermost = directory.to_string();
+        if !self.is_certainly_absent(state, &outermost) {
+            return false;
+        }
+        while !parent(&outermost).is_empty() && self.is_certainly_absent(state, &parent(&outermost)) {
+            outermost = parent(&outermost);
+        }
+        let is_below =
+            |top: &str| outermost.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        !parent(&outermost).is_empty() && !MOUNTED.iter().any(|top| is_below(top))
+    }
+
     /// The end of a command whose file could not be opened: it does not run. In dash and BusyBox, an error of a special
     /// builtin ends the shell. Seen with bash 5.2, dash 0.5.12 and BusyBox 1.35.
     pub(super) fn refused_file(
