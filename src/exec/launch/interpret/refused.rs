@@ -18,9 +18,9 @@ pub(super) fn refused_by_shell(outcome: Outcome) -> Outcome {
     }
 }
 
-/// Directories for temporary files, data and logs. Users often mount volumes there, or below.
+/// Directories for temporary files and data. Users often mount volumes there, or below.
 const MOUNTED: &[&str] =
-    &["/tmp", "/run", "/var/run", "/var/tmp", "/var/lib", "/var/log", "/srv", "/mnt", "/media", "/home", "/root"];
+    &["/tmp", "/run", "/var/run", "/var/tmp", "/var/lib", "/srv", "/mnt", "/media", "/home", "/root"];
 
 impl ScriptInterpreter<'_, '_, '_> {
     /// Whether a directory is absent, and no volume is likely to be mounted there: `/data` is, `/usr/local/app` is not.
