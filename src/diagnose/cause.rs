@@ -101,6 +101,18 @@ suspects! {
         "a wrapper or shell on the start path rejects one of its options",
         [SCAN],
         [Anywhere("pass each option as a separate word, and only options that this version of the program has")];
+    RefusedArchitecture "refused-architecture",
+        "the entry script ends itself on this architecture",
+        [SCAN],
+        [Anywhere("let the script support the architecture, or publish no image for that platform")];
+    ShellDialect "shell-dialect",
+        "the script uses syntax of bash, and its shell is another one",
+        [SCAN],
+        [Anywhere("start it with `#!/bin/bash` and install bash, or write it for sh")];
+    BadConfiguration "bad-configuration",
+        "a supervisor or scheduler rejects its configuration",
+        [SCAN],
+        [Anywhere("fix the configuration at the line that the scan names")];
     BinaryAsScript "binary-given-to-shell",
         "a shell is given a program to read as a script",
         [SCAN],
@@ -312,6 +324,7 @@ impl Suspect {
         use CauseKind::*;
         match kind {
             ForeignArchitecture => Suspect::WrongArchitecture,
+            CauseKind::RefusedArchitecture => Suspect::RefusedArchitecture,
             NoAarch32 | NoIa32 | NoX32 | NoCompat => Suspect::No32Bit,
             NotAProgram | NotElf | ForeignFormat | EmptyFile | ErrorPage | LfsPointer | NoShebang | ScriptBom
             | ScriptBlank | EmptyShebang | LongShebang => Suspect::NotAProgram,
@@ -322,9 +335,11 @@ impl Suspect {
             CauseKind::Truncated | TruncatedLoader => Suspect::Truncated,
             ScriptCrlf | CauseKind::CarriageReturn => Suspect::CarriageReturn,
             ShebangOption => Suspect::ShebangOptions,
-            BadOption | BadConfiguration => Suspect::RefusedOption,
+            BadOption => Suspect::RefusedOption,
+            CauseKind::BadConfiguration => Suspect::BadConfiguration,
+            CauseKind::ShellDialect => Suspect::ShellDialect,
             CauseKind::BinaryAsScript => Suspect::BinaryAsScript,
-            CauseKind::MissingInterpreter | ShellDialect => Suspect::MissingInterpreter,
+            CauseKind::MissingInterpreter => Suspect::MissingInterpreter,
             CauseKind::MissingScript | MissingModule => Suspect::MissingScript,
             BadScript => Suspect::NotAJar,
             TooManyInterpreters | TooManyHandlers => Suspect::ScriptNesting,

@@ -58,6 +58,9 @@ causes! {
     /// A supervisor or scheduler rejects its configuration, or ignores a part of it.
     BadConfiguration "bad-configuration";
 
+    /// A script ends itself because of the machine's architecture.
+    RefusedArchitecture "refused-architecture";
+
     // Finding and opening a file.
     /// A program that the call or a command names by its path does not exist.
     MissingProgram "missing-program";

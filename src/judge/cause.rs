@@ -78,6 +78,10 @@ const fn row_of(kind: CauseKind) -> CauseRow {
             blame: BlamedFile::Nothing,
             ..plain()
         },
+        RefusedArchitecture => CauseRow {
+            hint: Some("let the script support this architecture, or publish no image for this platform"),
+            ..plain()
+        },
         MountedOver => CauseRow {
             hint: Some("copy it to a directory that engines do not mount over: /usr/local/bin"),
             ..row(Code::EntrypointNotFound)

@@ -44,6 +44,11 @@ impl Ending {
         matches!(self.end, ScriptEnd::Becomes { .. })
     }
 
+    /// Whether the script ends itself with an error, not because of a program.
+    fn is_own(&self) -> bool {
+        matches!(&self.end, ScriptEnd::Quits(status) if status.truth == Truth::No) && self.broken().is_none()
+    }
+
     /// Returns the failure, if there is one.
     fn broken(&self) -> Option<(Outcome, &[OpenedFile], &[String])> {
         // A script may end with a query that finds nothing.
@@ -92,13 +97,22 @@ pub(super) fn is_missing(kind: CauseKind) -> bool {
     )
 }
 
+/// The exit code and the line, if a script ends itself with an error on every branch.
+pub(super) fn own_exit(endings: &[Ending]) -> Option<(u8, usize)> {
+    if !endings.iter().all(Ending::is_own) {
+        return None;
+    }
+    let last = endings.iter().max_by_key(|ending| ending.weight)?;
+    match &last.end {
+        ScriptEnd::Quits(ExitStatus { code: Some(code @ 1..), .. }) => Some((*code, last.line)),
+        _ => None,
+    }
+}
+
 /// Returns the outcome of a script's branches. `None` if it runs; `log` records how far it was followed.
 pub(super) fn combined(log: &mut Log, endings: Vec<Ending>, path: &str) -> Option<Outcome> {
     // A branch that ends with a usage error is not a start.
-    let is_quit = |ending: &&Ending| {
-        matches!(&ending.end, ScriptEnd::Quits(status) if status.truth == Truth::No) && ending.broken().is_none()
-    };
-    let (quits, others): (Vec<&Ending>, Vec<&Ending>) = endings.iter().partition(is_quit);
+    let (quits, others): (Vec<&Ending>, Vec<&Ending>) = endings.iter().partition(|ending| ending.is_own());
     let (broken, alive): (Vec<&Ending>, Vec<&Ending>) =
         others.into_iter().partition(|ending| ending.broken().is_some());
     let is_unknown = |ending: &&&Ending| matches!(ending.end, ScriptEnd::Unknown(_));

@@ -196,6 +196,18 @@ fn branches_of_an_unknown_condition_are_distinguished() {
 }
 
 #[test]
+fn a_script_that_ends_itself_on_this_architecture_only_refuses_it() {
+    let refused = "exit 1 refused-architecture";
+    sh("case \"$(uname -m)\" in aarch64) exec /app;; *) echo no >&2; exit 1;; esac", &[], refused);
+    sh("set -e\nif [ \"$(uname -m)\" != aarch64 ]; then exit 1; fi\nexec /app", &[], refused);
+    sh("[ \"$(uname -m)\" = aarch64 ] || exit 1\nexec /app", &[], refused);
+    // It ends itself on every machine, or depends on what the user sets.
+    sh("exit 1", &[], "runs to /e:2");
+    sh("[ -n \"$URL\" ] || exit 1\nexec /app", &[], "runs");
+    sh("case \"$(uname -m)\" in x86_64) exec /app;; *) exit 1;; esac", &[], "runs");
+}
+
+#[test]
 fn tools_with_a_known_answer_answer() {
     sh("exec \"$(dirname \"$0\")/foreign\"", &[], FOREIGN);
     sh("cd \"$(dirname \"$(readlink -f \"$0\")\")\"\nexec ./foreign", &[], FOREIGN);

@@ -37,7 +37,9 @@ use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::shells::Shell;
 use crate::exec::launch::walk::{ShellText, StartWalk};
 use crate::exec::log::Log;
-use crate::exec::outcome::Outcome;
+use crate::exec::outcome::{Death, Outcome};
+use crate::exec::{Cause, CauseKind};
+use crate::platform::Arch;
 use crate::shell;
 
 pub(crate) use text::HOLE as UNKNOWN_TEXT;
@@ -119,6 +121,8 @@ struct ScriptInterpreter<'m, 'a, 'l> {
     log: &'l mut Log,
     kind: Shell,
     walk: &'m StartWalk,
+    /// The architecture that `uname -m` and the like print.
+    arch: Arch,
     /// The script whose commands run. For a function, it is the script that defines it.
     source: Rc<ScriptSource>,
     endings: Vec<Ending>,
@@ -138,22 +142,10 @@ impl ExecMachine<'_> {
         let script = shell::parse(call.text);
         let line_ends = dialect::line_ends_fault(call.text, &script);
         let source = Rc::new(ScriptSource { script, path: call.label.to_string(), from: call.from, line_ends });
-        let state = self.first_state(call, walk);
-        let (endings, vague) = {
-            let mut interpreter = ScriptInterpreter {
-                machine: self,
-                log,
-                kind: call.kind,
-                walk,
-                source: Rc::clone(&source),
-                endings: Vec::new(),
-                passed: None,
-                vague: None,
-            };
-            let states = interpreter.source(state);
-            interpreter.fall_off(states);
-            (interpreter.endings, interpreter.vague)
-        };
+        let (endings, vague) = self.endings(log, call, walk, &source, self.node.arch);
+        if let Some(outcome) = self.refusal(log, call, walk, &source, &endings) {
+            return Some(outcome);
+        }
         // What a script is for may be any program that it starts, if it execs none.
         let execs = endings.iter().any(ending::Ending::is_exec);
         let outcome = ending::combined(log, endings, &source.path);
@@ -164,6 +156,56 @@ impl ExecMachine<'_> {
             log.open_end::<()>(at, why);
         }
         outcome
+    }
+
+    /// Interprets a script for a machine whose name, as `uname -m` prints it, is that of `arch`. Also returns where it
+    /// started a program whose name is not known.
+    fn endings(
+        &self,
+        log: &mut Log,
+        call: &ShellCall<'_>,
+        walk: &StartWalk,
+        source: &Rc<ScriptSource>,
+        arch: Arch,
+    ) -> (Vec<Ending>, Option<(String, String)>) {
+        let mut interpreter = ScriptInterpreter {
+            machine: self,
+            log,
+            kind: call.kind,
+            walk,
+            arch,
+            source: Rc::clone(source),
+            endings: Vec::new(),
+            passed: None,
+            vague: None,
+        };
+        let states = interpreter.source(self.first_state(call, walk));
+        interpreter.fall_off(states);
+        (interpreter.endings, interpreter.vague)
+    }
+
+    /// The end of a script that ends itself on this architecture, but not on another one.
+    fn refusal(
+        &self,
+        log: &mut Log,
+        call: &ShellCall<'_>,
+        walk: &StartWalk,
+        source: &Rc<ScriptSource>,
+        endings: &[Ending],
+    ) -> Option<Outcome> {
+        let (code, line) = ending::own_exit(endings)?;
+        let mut trial = Log { budget: std::mem::take(&mut log.budget), ..Log::default() };
+        let mut others = [Arch::Amd64, Arch::Arm64].into_iter().filter(|arch| *arch != self.node.arch);
+        let knows = others.find(|arch| {
+            let (endings, _) = self.endings(&mut trial, call, walk, source, *arch);
+            !endings.is_empty() && ending::own_exit(&endings).is_none()
+        });
+        log.budget = trial.budget;
+        let (own, other) = (self.node.arch.row().uname[0], knows?.row().uname[0]);
+        let text =
+            format!("it exits with code {code} at line {line} because the machine is {own}; on {other} it goes on");
+        let cause = Cause { kind: CauseKind::RefusedArchitecture, text };
+        Some(Outcome::Dies { death: Death::Exit(code), at: source.path.clone(), cause })
     }
 
     fn first_state(&self, call: &ShellCall<'_>, walk: &StartWalk) -> ShellState {

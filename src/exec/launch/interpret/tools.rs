@@ -191,7 +191,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let operands: Vec<&String> = words.iter().filter(|word| !word.starts_with('-') || *word == "-").collect();
         let first = operands.first().map(|word| text::plain(word));
-        let row = self.machine.node.arch.row();
+        let row = self.arch.row();
         let printed = match (base, words.as_slice()) {
             ("dirname", _) => operands.iter().map(|path| directory_of(path) + "\n").collect::<String>(),
             ("basename", _) => match (first, operands.get(1)) {
