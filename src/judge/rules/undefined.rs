@@ -3,12 +3,12 @@
 //! CPython's dynload_shlib.c, Lua's loadlib.c `lsys_load`: `RTLD_NOW`.
 
 use crate::inspect::{Symbols, symbol_hash};
-use crate::judge::code::{Code, Severity};
+use crate::judge::code::Severity;
 use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::runtimes::RuntimeKind;
-use crate::judge::files::{FileRuleInput, foreign};
+use crate::judge::files::FileRuleInput;
 use crate::judge::finding::Finding;
-use crate::judge::rules::modules;
+use crate::judge::rules::{modules, versions};
 
 /// The interface between a runtime and its modules.
 struct ModuleApi {
@@ -47,15 +47,9 @@ pub fn judge(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: Ru
     let message = format!(
         "a module of {runtime} needs {name}, which this image's {runtime} does not define: it is for another version"
     );
-    let mut finding = foreign(files, program, Code::PackageOtherPlatform, message).severity(Severity::Error);
-    (finding.is, finding.expected) = (format!("needs {name}"), format!("this image's {runtime}"));
-    finding.hint = vec![format!(
-        "install the module with the version of {runtime} that the final stage has, or use one version in all stages"
-    )];
-    finding.reached_by = files.chain.to_vec();
-    finding.reached_by.extend(files.interpreter(runtime));
-    finding.reached_by.push(program.path.clone());
-    Some(finding)
+    let compared = (format!("needs {name}"), format!("this image's {runtime}"));
+    let finding = versions::for_another_version(files, program, runtime, message, compared);
+    Some(finding.severity(Severity::Error))
 }
 
 /// The first function of the interface in `undefined` that no host defines.

@@ -27,15 +27,27 @@ pub fn judge(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: Ru
     let (is, own) = (shown(kind, version), own.join(", "));
     let result = if is_stated { "refuses it" } else { "does not look for it there" };
     let message = format!("a module of {runtime} is for {is}; this image has {own}, which {result}");
-    let mut finding = foreign(files, program, Code::PackageOtherPlatform, message).severity(severity);
-    (finding.is, finding.expected) = (format!("for {is}"), own);
+    let compared = (format!("for {is}"), own);
+    Some(for_another_version(files, program, runtime, message, compared).severity(severity))
+}
+
+/// A finding about a module for another version of its runtime. `compared`: what it is for, and what the image has.
+pub(super) fn for_another_version(
+    files: &FileRuleInput<'_>,
+    program: &JudgedProgram<'_>,
+    runtime: RuntimeKind,
+    message: String,
+    compared: (String, String),
+) -> Finding {
+    let mut finding = foreign(files, program, Code::PackageOtherPlatform, message);
+    (finding.is, finding.expected) = compared;
     finding.hint = vec![format!(
         "install the module with the version of {runtime} that the final stage has, or use one version in all stages"
     )];
     finding.reached_by = files.chain.to_vec();
     finding.reached_by.extend(files.interpreter(runtime));
     finding.reached_by.push(program.path.clone());
-    Some(finding)
+    finding
 }
 
 /// A version for people: `Node.js 16 (NODE_MODULE_VERSION 93)`.

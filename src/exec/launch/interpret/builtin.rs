@@ -401,27 +401,14 @@ impl ScriptInterpreter<'_, '_, '_> {
                 states
             }
             (None, _) if text::is_known(&word) && !word.contains('/') && !state.is_open => {
-                let code = if self.kind.is_bash() { 1 } else { 2 };
-                let text = format!("line {line} reads {word}, which is not in PATH");
-                let error = (code, CauseKind::MissingScript, text);
-                if self.kind.is_bash() {
-                    state.status = self.own_failure(error, line, is_tested);
-                    return vec![state];
-                }
-                self.refuse(&state, error, line);
-                Vec::new()
+                self.absent_source(state, format!("line {line} reads {word}, which is not in PATH"), line, is_tested)
             }
-            (Some(path), None) if !is_there && self.is_lost_file(&state, &path) => {
-                let code = if self.kind.is_bash() { 1 } else { 2 };
-                let text = format!("line {line} reads {path}, which is not in the image");
-                let error = (code, CauseKind::MissingScript, text);
-                if self.kind.is_bash() {
-                    state.status = self.own_failure(error, line, is_tested);
-                    return vec![state];
-                }
-                self.refuse(&state, error, line);
-                Vec::new()
-            }
+            (Some(path), None) if !is_there && self.is_lost_file(&state, &path) => self.absent_source(
+                state,
+                format!("line {line} reads {path}, which is not in the image"),
+                line,
+                is_tested,
+            ),
             _ => {
                 // The variables and functions that it sets are not known. If it does not exist, it may be mounted.
                 state.has_unknown_commands = true;

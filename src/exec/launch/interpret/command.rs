@@ -28,6 +28,11 @@ const MODES: &str = "/*mode";
 pub(super) const DIRECTORIES: &str = "/*/";
 
 impl<'a> ScriptInterpreter<'_, 'a, '_> {
+    /// The script as the caller of a program. `label` is its path.
+    pub(super) fn caller<'c>(&self, label: &'c str, line: usize, how: StartKind) -> Caller<'c> {
+        Caller::Shell { kind: self.kind, label, line, is_exec: how == StartKind::Exec, text: self.source.from }
+    }
+
     /// Runs a command with its redirections.
     pub(super) fn redirected(
         &mut self,
@@ -362,13 +367,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             ..self.walk.clone()
         };
         let label = self.source.path.clone();
-        let caller = Caller::Shell {
-            kind: self.kind,
-            label: &label,
-            line,
-            is_exec: how == StartKind::Exec,
-            text: self.source.from,
-        };
+        let caller = self.caller(&label, line, how);
         let new = (has_new_accounts, has_new_directories, has_new_modes, has_new_environment);
         let flags = (walk.is_open, new, walk.depth, how as u8, line);
         let call = (&argv, &walk.env, flags, &walk.user, &state.cwd, &label, &walk.made, &walk.stdin);

@@ -38,6 +38,24 @@ impl ScriptInterpreter<'_, '_, '_> {
         !parent(&outermost).is_empty() && !MOUNTED.iter().any(|top| is_below(top))
     }
 
+    /// The end of `.` with a file that does not exist. It ends dash and BusyBox's shell.
+    pub(super) fn absent_source(
+        &mut self,
+        state: ShellState,
+        text: String,
+        line: usize,
+        is_tested: bool,
+    ) -> Vec<ShellState> {
+        let code = if self.kind.is_bash() { 1 } else { 2 };
+        let error = (code, CauseKind::MissingScript, text);
+        if self.kind.is_bash() {
+            let status = self.own_failure(error, line, is_tested);
+            return vec![ShellState { status, ..state }];
+        }
+        self.refuse(&state, error, line);
+        Vec::new()
+    }
+
     /// The end of a command whose file could not be opened: it does not run. In dash and BusyBox, an error of a special
     /// builtin ends the shell. Seen with bash 5.2, dash 0.5.12 and BusyBox 1.35.
     pub(super) fn refused_file(

@@ -2,7 +2,7 @@
 
 use super::state::{ShellState, StartKind};
 use super::{START_STEPS, ScriptInterpreter, text};
-use crate::exec::launch::walk::{Caller, StartWalk};
+use crate::exec::launch::walk::StartWalk;
 use crate::exec::log::{Followed, KnownCall};
 
 impl ScriptInterpreter<'_, '_, '_> {
@@ -33,13 +33,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let walk = StartWalk { env, is_open: true, ..self.walk.clone() };
         let label = self.source.path.clone();
-        let caller = Caller::Shell {
-            kind: self.kind,
-            label: &label,
-            line,
-            is_exec: how == StartKind::Exec,
-            text: self.source.from,
-        };
+        let caller = self.caller(&label, line, how);
         let (steps, says) = (std::mem::take(&mut self.log.steps), std::mem::take(&mut self.log.says));
         let outcome = machine.may_start(self.log, &words, caller, &walk);
         let steps = std::mem::replace(&mut self.log.steps, steps);
