@@ -3,7 +3,6 @@
 use super::SupervisedService;
 use super::sections::{Expansions, IniSection, split_outside_quotes};
 use super::supervisord::{PROGRAMS, RefusedValue};
-use crate::exec::environment::variable;
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::interpret::kept_text;
 use crate::exec::{Cause, CauseKind};
@@ -132,7 +131,6 @@ fn unknown_member(section: &IniSection, sections: &[IniSection]) -> Option<Refus
 
 /// Why `%` in a value cannot be expanded. `None` if it can.
 fn unexpandable(value: &str, section: &IniSection, program: &str, env: &[String]) -> Option<String> {
-    const SET: [&str; 4] = ["HOME", "HOSTNAME", "PATH", "TERM"];
     let here = section.path.rsplit_once('/').map_or("", |(directory, _)| directory);
     let expansions = Expansions::of_section(env, here, Some(program));
     let mut rest = value;
@@ -144,11 +142,10 @@ fn unexpandable(value: &str, section: &IniSection, program: &str, env: &[String]
         let Some((name, format)) = after.strip_prefix('(').and_then(|inner| inner.split_once(')')) else {
             return Some("a % that is not written %% is not the start of a %(NAME)s".to_string());
         };
-        match name.strip_prefix("ENV_") {
-            Some(own) if SET.contains(&own) || variable(env, own).is_some() => {}
-            Some(own) => return Some(format!("%({name})s needs the environment variable {own}, which is not set")),
-            None if name == "host_node_name" || expansions.value(name).is_some() => {}
-            None => return Some(format!("%({name})s is not a name that supervisord expands")),
+        // A variable that the image does not set is for the user to set.
+        let is_known = name.starts_with("ENV_") || name == "host_node_name" || expansions.value(name).is_some();
+        if !is_known {
+            return Some(format!("%({name})s is not a name that supervisord expands"));
         }
         rest = format;
     }

@@ -1,6 +1,7 @@
 //! Tables that cron ignores, units that systemd refuses, and services that a script writes.
 
 use super::super::tests::{check, run};
+use crate::exec::Followed;
 use crate::exec::tests::short;
 
 #[test]
@@ -86,8 +87,8 @@ fn supervisord_refuses_values_that_it_cannot_read() {
     };
     // Every answer was seen with supervisord 4.2.
     for own in [
-        "command=%(ENV_WEB)s -x",
         "command=/app %Y",
+        "command=/app %(program)s",
         "command=/app\nnumprocs=2",
         "command=/app\nautorestart=maybe",
         "command=/app\npriority=high",
@@ -95,7 +96,7 @@ fn supervisord_refuses_values_that_it_cannot_read() {
         "command=/app\nenvironment=A=\"x\",B",
         "autostart=true",
         "command=/app\n[group:g]\nprograms=web,none",
-        "command=/app\n[program:b]\nautostart=false\ncommand=/app %(ENV_NONE)s",
+        "command=/app\n[program:b]\nautostart=false\ncommand=/app %(none)s",
     ] {
         assert_eq!(refused(&format!("[program:web]\n{own}\n")), "exit 2 bad-configuration", "{own}");
     }
@@ -108,4 +109,13 @@ fn supervisord_refuses_values_that_it_cannot_read() {
     ] {
         assert_eq!(refused(&format!("[program:web]\n{own}\n")), "runs", "{own}");
     }
+}
+
+/// supervisord 4.2 refuses a variable that is not set, but a user may set it: the image alone does not decide.
+#[test]
+fn a_variable_of_supervisord_that_the_image_does_not_set_is_for_the_user() {
+    let conf = "[program:web]\ncommand=%(ENV_WEB)s -x\n";
+    let trace = run(&["/usr/bin/supervisord", "-c", "/srv/sv.conf"], &[("srv/sv.conf", 0o644, conf)]);
+    assert_eq!(short(&trace.outcome), "runs");
+    assert!(matches!(trace.followed, Followed::Partial { .. }), "{trace:#?}");
 }
