@@ -153,7 +153,7 @@ fn has_policy(all: &[Symptom]) -> bool {
 fn is_tool(symptom: &Symptom, all: &[Symptom]) -> bool {
     let is_name = symptom.path.as_deref().is_some_and(|path| !path.contains('/') && path.is_ascii());
     let is_build = all.iter().any(|other| matches!(other.sign, Sign::BuildStepFailed | Sign::EmulatedStepFailed));
-    // A client of an engine runs on a machine of its own.
+    // A client of an engine runs on another machine than the engine.
     const CLIENTS: &[&str] = &["docker", "docker-compose", "podman", "kubectl", "helm", "nerdctl"];
     is_name
         && (symptom.path.as_deref().is_some_and(|path| CLIENTS.contains(&path))

@@ -9,6 +9,9 @@ use crate::judge::facts::tokens;
 use crate::judge::files::{FileRuleInput, foreign};
 use crate::judge::finding::Finding;
 
+/// Maximum number of platforms to search for another build of a gem.
+const PLATFORMS: usize = 64;
+
 /// The finding on a built part of a gem that RubyGems does not use.
 pub fn judge(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: RuntimeKind) -> Option<Finding> {
     if runtime != RuntimeKind::Ruby {
@@ -24,7 +27,7 @@ pub fn judge(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, runtime: Ru
     }
     let root_id = files.rootfs.resolve(root).ok()?;
     // The gem may also be built for the platform that this Ruby has.
-    let has_own = files.rootfs.children(root_id).any(|view| {
+    let has_own = files.rootfs.children(root_id).take(PLATFORMS).any(|view| {
         let other = String::from_utf8_lossy(view.name).into_owned();
         !is_other(&other) && files.rootfs.resolve(format!("{root}/{other}/{version}/{gem}")).is_ok()
     });

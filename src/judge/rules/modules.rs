@@ -105,7 +105,7 @@ impl<'a> ModulePackages<'a> {
                 && package.needing(name) == 1
                 && package.has_import
         };
-        // If nearly all of a package is broken, its plug-ins are no exceptions.
+        // If nearly all of a package is broken, its plug-ins are errors too.
         let works = self.package(files, program).is_some_and(ModulePackage::works);
         works && (self.has_plugin(files, program) || self.package(files, program).is_some_and(is_back_end))
     }

@@ -18,6 +18,8 @@ const PLACES: [&str; 2] = ["site-packages", "dist-packages"];
 const INSTALLERS: [&str; 4] = ["pip", "setuptools", "wheel", "uv"];
 /// Maximum number of packages that a message names.
 const NAMED: usize = 3;
+/// Maximum number of directories to judge: for each one, every text of the image is searched.
+const DIRECTORIES: usize = 16;
 
 /// A directory of packages.
 struct PackageDirectory {
@@ -49,7 +51,7 @@ pub fn judge(files: &FileRuleInput<'_>, found: &[Finding]) -> Vec<Finding> {
         .flat_map(|(_, directory)| &directory.packages)
         .collect();
     let mut findings = Vec::new();
-    for (place, directory) in directories.iter().filter(|(place, _)| is_stranded(place)) {
+    for (place, directory) in directories.iter().filter(|(place, _)| is_stranded(place)).take(DIRECTORIES) {
         let lost: Vec<&str> =
             directory.packages.iter().filter(|package| !usable.contains(package)).map(String::as_str).collect();
         let Some((prefix, tag)) = version(place).filter(|_| !lost.is_empty()) else { continue };
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn packages_of_a_python_that_is_gone_are_not_found() {
-        // The image has Python 3.11 and starts a program of its own.
+        // The image has Python 3.11 and starts another program.
         assert_eq!(found_with(&[], &[metadata(INFO)]), WARNING);
         let entry = text("usr/bin/run", "");
         let script = Put::Program("app", b"#!/usr/bin/python3.11\nimport requests\n".to_vec());
@@ -136,7 +138,7 @@ mod tests {
         assert_eq!(found_with(&[], &[metadata(INFO), old, script.clone()]), NONE);
         let pip = metadata("usr/local/lib/python3.9/site-packages/pip-24.0.dist-info/METADATA");
         assert_eq!(found_with(&[], &[pip, script.clone()]), NONE);
-        // A directory without an interpreter of its own is for a layer that is added to another image.
+        // A directory without an interpreter is for a layer that is added to another image.
         let layer = metadata("opt/python/lib/python3.9/site-packages/requests-2.32.dist-info/METADATA");
         assert_eq!(found_with(&[], &[layer.clone(), script.clone()]), NONE);
         let link = Put::Link("opt/python/bin/python3", "/usr/bin/python3.11");

@@ -33,17 +33,17 @@ pub fn judge(files: &FileRuleInput<'_>, siblings: &Siblings, found: &[Finding]) 
             by_platform.insert(String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned());
         }
     }
+    let addons = files.rootfs.matching(NodeKind::File, |name| name.ends_with(b".node"));
+    let addons: BTreeSet<String> =
+        addons.map(|view| String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned()).collect();
     let mut findings = Vec::new();
     for (name, directory, layer) in built {
         let inside = format!("{directory}/x");
-        let has_addon = |name: &[u8]| name.ends_with(b".node");
-        let has_addon = files.rootfs.matching(NodeKind::File, has_addon).any(|view| {
-            let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
-            path.strip_prefix(&directory).is_some_and(|rest| rest.starts_with('/'))
-        });
+        let start = format!("{directory}/");
+        let has_addon = addons.range(start.clone()..).next().is_some_and(|path| path.starts_with(&start));
         // Its dependents work without it.
         let is_optional = optional.contains(name.as_str()) || siblings.is_optional(&inside);
-        // Its addons are in packages of their own.
+        // Its addons are in separate packages.
         let is_split = by_platform.contains(&format!("{directory}/package.json"));
         let is_known = found.iter().any(|finding| finding.group.as_deref() == Some(&directory));
         if has_addon || is_optional || is_split || is_known || siblings.is_elsewhere(&inside) {

@@ -141,7 +141,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         rest
     }
 
-    /// Ends the shell with an error of its own.
+    /// Ends the shell with its own error.
     pub(super) fn refuse(&mut self, state: &ShellState, (code, kind, text): (u8, CauseKind, String), line: usize) {
         let status = self.own_failure((code, kind, text), line, false);
         self.end(state, ScriptEnd::Quits(status), line);
@@ -154,7 +154,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         line: usize,
         is_tested: bool,
     ) -> ExitStatus {
-        // The text of `eval` has no path of its own.
+        // The text of `eval` has no path.
         let at = self.source.path.split(" (line ").next().unwrap_or_default().to_string();
         let outcome = Outcome::Dies { death: Death::Exit(code), at, cause: Cause { kind, text } };
         let blame = FailedStart { outcome, steps: Vec::new(), says: Vec::new(), line, is_tested, is_query: false };

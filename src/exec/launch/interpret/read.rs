@@ -51,7 +51,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         let own = sets.iter().rev().find(|(name, _)| name == "IFS").map(|(_, value)| value.clone());
         let separators = own.unwrap_or_else(|| match state.var("IFS").and_then(|var| var.value.as_ref()) {
             Some(ShellValue::Text(text)) => text.clone(),
-            _ => " \t\n".to_string(),
+            Some(ShellValue::List(_) | ShellValue::Map(_)) | None => " \t\n".to_string(),
         });
         if !text::is_known(&separators) {
             names.iter().for_each(|name| state.set_text(name, HOLE.to_string()));
