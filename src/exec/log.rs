@@ -1,6 +1,6 @@
 //! The steps of a call from its first file to the program, and the facts that the model records on the way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use crate::exec::launch::made::MadePaths;
@@ -21,6 +21,10 @@ pub struct Trace {
     pub risks: Vec<Risk>,
     /// Programs that it starts and waits for, such as the commands in an entry script.
     pub visited: Vec<OpenedFile>,
+    /// Programs that cannot start, of which a script tests whether they do: `app-arm64 || app-amd64`.
+    pub tried: Vec<OpenedFile>,
+    /// Paths that its shell scripts pass to programs, each with the script.
+    pub arguments: BTreeMap<String, String>,
     /// The result of a search as root, which is how crun searches, if no program could be executed.
     pub as_root: AsRoot,
 }
@@ -146,6 +150,8 @@ pub(crate) struct Log {
     pub has_program: bool,
     pub risks: Vec<Risk>,
     pub visited: Vec<OpenedFile>,
+    pub tried: Vec<OpenedFile>,
+    pub arguments: BTreeMap<String, String>,
     /// The cost of following scripts so far.
     pub budget: FollowBudget,
     /// The paths that the last script made.
@@ -171,7 +177,28 @@ impl Asked {
     }
 }
 
+/// Maximum number of arguments to record.
+const ARGUMENTS: usize = 4096;
+
 impl Log {
+    /// Records a path that a script passes to a program.
+    pub(crate) fn pass_argument(&mut self, path: String, script: &str) {
+        if self.arguments.len() < ARGUMENTS {
+            self.arguments.entry(path).or_insert_with(|| script.to_string());
+        }
+    }
+
+    /// Takes over what another run reached, and its budget.
+    pub(crate) fn absorb(&mut self, other: &mut Log) {
+        self.budget = std::mem::take(&mut other.budget);
+        self.asked.merge(other.asked);
+        self.visited.append(&mut other.visited);
+        self.tried.append(&mut other.tried);
+        for (path, script) in std::mem::take(&mut other.arguments) {
+            self.pass_argument(path, &script);
+        }
+    }
+
     pub(crate) fn doubt(&mut self, kind: CauseKind, text: String) {
         self.doubts.push(Cause { kind, text });
     }

@@ -17,9 +17,9 @@ pub mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::exec::{self, Exec, OpenedFile, Trace};
+use crate::exec::{self, Exec, Followed, OpenedFile, Trace};
 use crate::image::{NodeId, RootFs};
-use crate::inspect::FileKind;
+use crate::inspect::{self, FileKind};
 use crate::platform::{Arch, Target};
 use code::{Code, Severity};
 use entry::JudgedCall;
@@ -84,7 +84,14 @@ pub fn judge(case: &PlatformCase<'_>) -> Judgement {
         files.extend(chain_files(case.rootfs, &trace.visited));
         trace.risks.iter().for_each(|risk| files.extend(chain_files(case.rootfs, &risk.steps)));
     }
+    let (followed, arguments) = trace.as_ref().map(|trace| (&trace.followed, trace.arguments.clone())).unzip();
+    let arguments = arguments.unwrap_or_default();
+    let is_followed = followed == Some(&Followed::Full);
+    let is_searched = |id: &&NodeId| !is_followed || !has_only_followed(case.rootfs.view(**id).fact);
     let chain = Chain {
+        searched: files.iter().filter(is_searched).copied().collect(),
+        arguments: &arguments,
+        tried: trace.as_ref().map(|trace| chain_files(case.rootfs, &trace.tried)).unwrap_or_default(),
         files,
         health: chain_files(case.rootfs, &health.steps),
         path: search_path(&case.call.env),
@@ -106,6 +113,12 @@ pub fn judge(case: &PlatformCase<'_>) -> Judgement {
         reported: &findings,
     };
     let found = rules::judge(&files);
+    // A setting may choose the program for another platform, but the usual one is there.
+    let is_choice = |finding: &Finding| {
+        let is_double = finding.path.as_ref().is_some_and(|path| found.doubles.contains(path));
+        finding.code == Code::EntrypointWrongArch && finding.severity == Severity::Warning && is_double
+    };
+    findings.retain(|finding| !is_choice(finding));
     let (agreement, label) = labels::compare(case.labels, case.target, &programs, found.foreign);
     match agreement {
         // One finding covers it; a line for every file would bury it.
@@ -121,6 +134,12 @@ pub fn judge(case: &PlatformCase<'_>) -> Judgement {
     }
     finding::sort(&mut findings);
     Judgement { agreement, trace, findings, programs: count, architectures: found.architectures }
+}
+
+/// Whether all commands of a script are followed: it is for a shell, and sets no trap, which runs at an unknown time.
+fn has_only_followed(fact: Option<&FileKind>) -> bool {
+    let Some(FileKind::Script(script)) = fact else { return false };
+    script.shebang.as_ref().is_ok_and(inspect::is_shell) && !script.text.windows(5).any(|part| part == b"trap ")
 }
 
 /// The real files of a chain's steps.

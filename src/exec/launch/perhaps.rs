@@ -334,9 +334,7 @@ impl ExecMachine<'_> {
         let walk = StartWalk { depth: walk.depth + 1, is_open: true, ..walk.clone() };
         let name = argv.first().map_or("", String::as_str);
         let outcome = self.run_command(&mut own, name, argv, caller, &walk);
-        log.budget = own.budget;
-        log.asked.merge(own.asked);
-        log.visited.extend(own.visited);
+        log.absorb(&mut own);
         Tried { outcome, steps: own.steps, says: own.says }
     }
 }

@@ -1,10 +1,18 @@
 //! The calls of a container, as the facts on reach need them.
 
+use std::collections::BTreeMap;
+
 use crate::image::NodeId;
 
 /// The entry chain in the form that reach needs.
 pub struct Chain<'a> {
     pub files: Vec<NodeId>,
+    /// Files that a script tries to start, and goes on without.
+    pub tried: Vec<NodeId>,
+    /// Scripts whose text is searched for the programs that they call, because they were not followed to the end.
+    pub searched: Vec<NodeId>,
+    /// Paths that scripts pass to programs, each with the script.
+    pub arguments: &'a BTreeMap<String, String>,
     /// The files that the health check runs.
     pub health: Vec<NodeId>,
     pub path: &'a str,

@@ -40,6 +40,9 @@ pub struct PurposeRule {
 pub const FAT_ARCHIVE: (&str, &str) =
     ("fat-archive", "an archive that also has native parts for this platform, or whose sibling archive does");
 
+/// The name of the rule for a file of which the same exists for this platform.
+pub const SIBLING: &str = "sibling";
+
 /// Rules in the order in which they are tried.
 pub const RULES: &[PurposeRule] = &[
     PurposeRule {
@@ -73,7 +76,7 @@ pub const RULES: &[PurposeRule] = &[
         },
     },
     PurposeRule {
-        name: "sibling",
+        name: SIBLING,
         why: "the same file exists for this platform",
         applies: |s, siblings| {
             let is_near = s.arch() != Some(siblings.here) && siblings.has_near(s.path);

@@ -55,6 +55,10 @@ const SCRIPTS: usize = 256;
 pub struct ReachFacts {
     /// Real paths on the entry chain.
     chain: BTreeSet<String>,
+    /// Real paths that a script on the chain tries to start, and goes on without.
+    tried: BTreeSet<String>,
+    /// Real paths that scripts pass to programs.
+    passed: BTreeSet<String>,
     /// Real paths that scripts name, with the script.
     called: BTreeMap<String, String>,
     /// Real paths of the interpreters of scripts on PATH, with one script each.
@@ -87,6 +91,8 @@ impl ReachFacts {
         let path = path_directories(rootfs, chain.path);
         let mut reach = ReachFacts {
             chain: chain.files.iter().map(|id| real(rootfs, *id)).collect(),
+            tried: chain.tried.iter().map(|id| real(rootfs, *id)).collect(),
+            passed: chain.arguments.keys().filter_map(|path| Some(real(rootfs, rootfs.resolve(path).ok()?))).collect(),
             called: called(rootfs, chain, &path),
             interpreters: interpreters(rootfs, &path),
             linked: linked(rootfs, &path),
@@ -111,7 +117,7 @@ impl ReachFacts {
 
     /// The most direct route to a program.
     pub fn route(&self, program: &JudgedProgram<'_>) -> ReachRoute {
-        if self.chain.contains(&program.path) {
+        if self.is_chain(&program.path) {
             return ReachRoute::Chain;
         }
         if let Some(by) = self.called.get(&program.path) {
@@ -239,9 +245,15 @@ impl ReachFacts {
         self.places.java_library(path)
     }
 
-    /// Whether `path` is on the entry chain.
+    /// Whether a script may do without this file: it tests whether the file starts, or names it in a way that was not
+    /// followed.
+    pub fn may_be_spared(&self, path: &str) -> bool {
+        !self.chain.contains(path) && !self.passed.contains(path)
+    }
+
+    /// Whether `path` is on the entry chain, or a script on the chain tries to start it.
     pub fn is_chain(&self, path: &str) -> bool {
-        self.chain.contains(path)
+        self.chain.contains(path) || self.tried.contains(path)
     }
 
     /// The installed interpreter of a runtime.
@@ -307,11 +319,19 @@ fn linked(rootfs: &RootFs<FileKind>, path: &[String]) -> BTreeMap<String, String
     found
 }
 
-/// The files that the chain's scripts name, directly or through other scripts.
+/// The files that scripts pass to the programs that they start, and that scripts name that were not followed to the end,
+/// directly or through other scripts.
 fn called(rootfs: &RootFs<FileKind>, chain: &Chain<'_>, path: &[String]) -> BTreeMap<String, String> {
     let mut called = BTreeMap::new();
-    let mut open: VecDeque<NodeId> = chain.files.iter().chain(&chain.health).copied().collect();
-    let mut seen: BTreeSet<NodeId> = open.iter().copied().collect();
+    let mut open: VecDeque<NodeId> = chain.searched.iter().chain(&chain.health).copied().collect();
+    let mut seen: BTreeSet<NodeId> = open.iter().chain(&chain.files).copied().collect();
+    for (argument, by) in chain.arguments {
+        let Some(found) = find(rootfs, path, chain, &[], argument) else { continue };
+        called.entry(real(rootfs, found)).or_insert_with(|| by.clone());
+        if seen.len() < SCRIPTS && seen.insert(found) {
+            open.push_back(found);
+        }
+    }
     while let Some(id) = open.pop_front() {
         let Some(FileKind::Script(script)) = rootfs.view(id).fact else { continue };
         let by = real(rootfs, id);

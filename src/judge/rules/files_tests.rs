@@ -113,6 +113,29 @@ fn scripts_are_followed_through_other_scripts() {
 }
 
 #[test]
+fn a_script_may_choose_among_programs_for_several_platforms() {
+    let go = |text: &str, puts: Vec<Put<'_>>| {
+        let shell = File("bin/sh", ElfBuilder::arm64().build());
+        let start = File("start", format!("#!/bin/sh\n{text}\n").into_bytes());
+        found(&["/start"], &[shell, start].into_iter().chain(puts).collect::<Vec<_>>())
+    };
+    let both = || vec![File("opt/svc-arm64", arm64()), File("opt/svc-amd64", amd64())];
+    let case = "case \"$(uname -m)\" in\n aarch64) exec /opt/svc-arm64 ;;\n x86_64) exec /opt/svc-amd64 ;;\nesac";
+    assert_eq!(go(case, both()), [""; 0]);
+    assert_eq!(go("M=${M:-$(uname -m)}\nB=arm64\n[ $M != x86_64 ] || B=amd64\nexec /opt/svc-$B", both()), [""; 0]);
+    assert_eq!(go("/opt/svc-amd64 || exec /opt/svc-arm64", both()), [""; 0]);
+    assert_eq!(go("exec /opt/svc-amd64", both()), ["error entrypoint-wrong-arch /opt/svc-amd64"]);
+    assert_eq!(go("/opt/svc-amd64 &\nexec /opt/svc-arm64", both()), ["error foreign-called /opt/svc-amd64"]);
+    let named = || vec![File("opt/svc", arm64()), File("opt/svc-amd64", amd64())];
+    assert_eq!(go("/opt/svc-amd64 || exec /opt/svc", named()), ["warning foreign-called /opt/svc-amd64"]);
+    let other = || vec![File("opt/a/svc", arm64()), File("opt/b/svc", amd64())];
+    let case = "case \"$(uname -m)\" in\n aarch64) exec /opt/a/svc ;;\n *) exec /opt/b/svc ;;\nesac";
+    assert_eq!(go(case, other()), ["warning foreign-file /opt/b/svc"]);
+    // A trap runs later.
+    assert_eq!(go("stop() { /opt/b/svc; }\ntrap stop EXIT\n/opt/a/svc", other()), ["error foreign-called /opt/b/svc"]);
+}
+
+#[test]
 fn a_foreign_library_counts_where_something_in_reach_needs_it() {
     let foreign = || File("usr/lib/x86_64-linux-gnu/libx.so.1", ElfBuilder::amd64().soname("libx.so.1").build());
     let needs = || File("bin/tool", ElfBuilder::arm64().needed("libx.so.1").build());

@@ -22,8 +22,14 @@ pub fn judge(files: &FileRuleInput<'_>, siblings: &Siblings, program: &JudgedPro
     );
     let suspect = suspect(program);
     let is_named = matches!(route, ReachRoute::Named { what: NamedWhat::File, .. });
-    let rule = purpose::purpose(&suspect, siblings, files.rules_off)
-        .filter(|_| !is_exempt || !program.is_runnable())
+    // A script can try the programs for several platforms, or choose among them in a way that was not followed.
+    let is_tried = matches!(route, ReachRoute::Chain | ReachRoute::Called { .. });
+    let is_tried = is_tried && files.reach.may_be_spared(&program.path);
+    let is_excusing = |rule: &PurposeRule| is_tried && rule.name == purpose::SIBLING;
+    let rule = purpose::purpose(&suspect, siblings, files.rules_off);
+    result.doubles.extend(rule.filter(|rule| rule.name == purpose::SIBLING).map(|_| program.path.clone()));
+    let rule = rule
+        .filter(|rule| !is_exempt || !program.is_runnable() || is_excusing(rule))
         .filter(|rule| !is_named || purpose::HOLD_FOR_NAMED.contains(&rule.name));
     if let Some(rule) = rule {
         result.findings.push(on_purpose(files, program, rule));
@@ -58,7 +64,11 @@ fn reached(files: &FileRuleInput<'_>, program: &JudgedProgram<'_>, route: &Reach
         // A script on the chain calls it and continues without it.
         ReachRoute::Chain => {
             let message = format!("a script on the entry chain calls {an_arch} program; this platform is {here}");
-            report(Code::ForeignCalled, message)
+            let finding = report(Code::ForeignCalled, message);
+            // `app-arm64 || app`: the name says so, and the script expects that it may not start.
+            let is_expected =
+                files.reach.may_be_spared(&program.path) && purpose::names_itself(&suspect(program), files.node.arch);
+            if is_expected { finding.severity(Severity::Warning) } else { finding }
         }
         ReachRoute::Called { by } => {
             let mut finding =

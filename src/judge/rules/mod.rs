@@ -18,7 +18,7 @@ mod unbuilt;
 mod undefined;
 mod versions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::judge::facts::programs::{Fit, JudgedProgram};
 use crate::judge::facts::siblings::Siblings;
@@ -34,6 +34,8 @@ pub struct FileFindings {
     pub foreign: usize,
     /// Number of programs and libraries of each architecture, without those that are there on purpose.
     pub architectures: BTreeMap<Arch, usize>,
+    /// Foreign programs of which the same exists for this platform.
+    pub doubles: BTreeSet<String>,
 }
 
 impl FileFindings {

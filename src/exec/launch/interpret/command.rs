@@ -334,6 +334,11 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             self.give_up(&state, "it runs too many commands to follow", line);
             return Vec::new();
         }
+        for word in argv.iter().skip(1).filter(|word| word.contains('/') && !word.starts_with('-')) {
+            if let Some(path) = self.absolute(&state, word) {
+                self.log.pass_argument(path, &self.source.path);
+            }
+        }
         let mut env = state.environment();
         env.extend(sets);
         for entry in env.iter_mut().filter(|entry| entry.starts_with("PATH=") || entry.starts_with("LD_")) {
@@ -430,7 +435,11 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             self.end(&state, ScriptEnd::Becomes { outcome, steps, says, followed }, line);
             return Vec::new();
         }
-        self.log.visited.extend(steps.iter().cloned());
+        let is_tested = is_tested || state.survives_exec && !outcome.is_alive();
+        match is_tested && !outcome.is_alive() {
+            true => self.log.tried.extend(steps.iter().cloned()),
+            false => self.log.visited.extend(steps.iter().cloned()),
+        }
         if outcome.is_alive() {
             let is_recorded = self.make_paths(&mut state, &name, &argv);
             let is_absent = matches!(followed, Followed::Partial { .. }) && steps.is_empty();
@@ -445,7 +454,6 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             state.is_open |= !tools::is_harmless(&name) && !is_recorded;
             return vec![state];
         }
-        let is_tested = is_tested || state.survives_exec;
         state.status = self.failed(outcome, steps, says, line, is_tested);
         vec![state]
     }

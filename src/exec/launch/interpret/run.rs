@@ -206,8 +206,11 @@ impl ScriptInterpreter<'_, '_, '_> {
 
     fn background(&mut self, state: ShellState, item: &Item) -> ShellState {
         let foreground = Item { is_background: false, ..item.clone() };
+        let before = self.log.tried.len();
         let children = self
             .subshell(ShellState { output: None, ..state.clone() }, |own, child| own.item(child, &foreground, true));
+        // Nothing tests whether a job in the background starts.
+        self.log.visited.extend(self.log.tried.drain(before..));
         let is_broken = |child: &&ShellState| child.status.truth == Truth::No && child.status.blame.is_some();
         let usual: Vec<&ShellState> = children.iter().filter(|child| child.weight > 0).collect();
         let all_fail = !usual.is_empty() && usual.iter().all(is_broken);

@@ -404,11 +404,15 @@ impl ExecMachine<'_> {
     }
 
     /// Records the outcome of a service.
-    fn conclude(&self, log: &mut Log, own: Log, outcome: Outcome, (by, line, certainty): (String, usize, Certainty)) {
-        log.budget = own.budget;
+    fn conclude(
+        &self,
+        log: &mut Log,
+        mut own: Log,
+        outcome: Outcome,
+        (by, line, certainty): (String, usize, Certainty),
+    ) {
         log.visited.extend(own.steps.iter().cloned());
-        log.visited.extend(own.visited);
-        log.asked.merge(own.asked);
+        log.absorb(&mut own);
         log.risks.extend(own.risks);
         match outcome {
             Outcome::Runs | Outcome::Emulated { .. } => {
