@@ -1,6 +1,6 @@
 //! The steps of a call from its first file to the program, and the facts that the model records on the way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::exec::launch::made::MadePaths;
@@ -25,6 +25,8 @@ pub struct Trace {
     pub tried: Vec<OpenedFile>,
     /// Paths that its shell scripts pass to programs, each with the script.
     pub arguments: BTreeMap<String, String>,
+    /// The lines with commands that its shell scripts run, by script.
+    pub lines: BTreeMap<String, BTreeSet<usize>>,
     /// The result of a search as root, which is how crun searches, if no program could be executed.
     pub as_root: AsRoot,
 }
@@ -152,6 +154,7 @@ pub(crate) struct Log {
     pub visited: Vec<OpenedFile>,
     pub tried: Vec<OpenedFile>,
     pub arguments: BTreeMap<String, String>,
+    pub lines: BTreeMap<String, BTreeSet<usize>>,
     /// The cost of following scripts so far.
     pub budget: FollowBudget,
     /// The paths that the last script made.
@@ -188,6 +191,14 @@ impl Log {
         }
     }
 
+    /// Records that a script runs a command on this line.
+    pub(crate) fn run_line(&mut self, script: &str, line: usize) {
+        match self.lines.get_mut(script) {
+            Some(lines) => _ = lines.insert(line),
+            None => _ = self.lines.insert(script.to_string(), BTreeSet::from([line])),
+        }
+    }
+
     /// Takes over what another run reached, and its budget.
     pub(crate) fn absorb(&mut self, other: &mut Log) {
         self.budget = std::mem::take(&mut other.budget);
@@ -196,6 +207,9 @@ impl Log {
         self.tried.append(&mut other.tried);
         for (path, script) in std::mem::take(&mut other.arguments) {
             self.pass_argument(path, &script);
+        }
+        for (script, lines) in std::mem::take(&mut other.lines) {
+            self.lines.entry(script).or_default().extend(lines);
         }
     }
 

@@ -86,8 +86,8 @@ fn evaluate(rootfs: &RootFs<FileKind>, call: &Exec, node: &Node, reach: FollowDe
 /// Runs the model once, with a value assumed for every unknown node property.
 fn run(question: &ExecQuestion<'_>, flip: Option<Flip>) -> (Trace, Asked) {
     let (outcome, as_root, log) = run_logged(question, flip);
-    let Log { steps, doubts, says, followed, risks, visited, tried, arguments, asked, .. } = log;
-    (Trace { outcome, steps, doubts, says, followed, risks, visited, tried, arguments, as_root }.shown(), asked)
+    let Log { steps, doubts, says, followed, risks, visited, tried, arguments, lines, asked, .. } = log;
+    (Trace { outcome, steps, doubts, says, followed, risks, visited, tried, arguments, lines, as_root }.shown(), asked)
 }
 
 fn run_logged(question: &ExecQuestion<'_>, flip: Option<Flip>) -> (Outcome, AsRoot, Log) {

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::exec::{self, Exec, Followed, OpenedFile, Trace};
 use crate::image::{NodeId, RootFs};
-use crate::inspect::{self, FileKind};
+use crate::inspect::FileKind;
 use crate::platform::{Arch, Target};
 use code::{Code, Severity};
 use entry::JudgedCall;
@@ -84,12 +84,11 @@ pub fn judge(case: &PlatformCase<'_>) -> Judgement {
         files.extend(chain_files(case.rootfs, &trace.visited));
         trace.risks.iter().for_each(|risk| files.extend(chain_files(case.rootfs, &risk.steps)));
     }
-    let (followed, arguments) = trace.as_ref().map(|trace| (&trace.followed, trace.arguments.clone())).unzip();
-    let arguments = arguments.unwrap_or_default();
-    let is_followed = followed == Some(&Followed::Full);
-    let is_searched = |id: &&NodeId| !is_followed || !has_only_followed(case.rootfs.view(**id).fact);
+    let followed = trace.as_ref().filter(|trace| trace.followed == Followed::Full);
+    let lines = followed.iter().flat_map(|trace| &trace.lines);
+    let arguments = trace.as_ref().map(|trace| trace.arguments.clone()).unwrap_or_default();
     let chain = Chain {
-        searched: files.iter().filter(is_searched).copied().collect(),
+        lines: lines.filter_map(|(script, lines)| Some((all_run(case.rootfs, script)?, lines))).collect(),
         arguments: &arguments,
         tried: trace.as_ref().map(|trace| chain_files(case.rootfs, &trace.tried)).unwrap_or_default(),
         files,
@@ -136,10 +135,11 @@ pub fn judge(case: &PlatformCase<'_>) -> Judgement {
     Judgement { agreement, trace, findings, programs: count, architectures: found.architectures }
 }
 
-/// Whether all commands of a script are followed: it is for a shell, and sets no trap, which runs at an unknown time.
-fn has_only_followed(fact: Option<&FileKind>) -> bool {
-    let Some(FileKind::Script(script)) = fact else { return false };
-    script.shebang.as_ref().is_ok_and(inspect::is_shell) && !script.text.windows(5).any(|part| part == b"trap ")
+/// A script all of whose commands are run in order: it sets no trap, which runs at an unknown time.
+fn all_run(rootfs: &RootFs<FileKind>, path: &str) -> Option<NodeId> {
+    let id = rootfs.resolve(path).ok()?;
+    let Some(FileKind::Script(script)) = rootfs.view(id).fact else { return None };
+    (!script.text.windows(5).any(|part| part == b"trap ")).then_some(id)
 }
 
 /// The real files of a chain's steps.

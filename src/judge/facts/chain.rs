@@ -1,6 +1,6 @@
 //! The calls of a container, as the facts on reach need them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image::NodeId;
 
@@ -9,8 +9,8 @@ pub struct Chain<'a> {
     pub files: Vec<NodeId>,
     /// Files that a script tries to start, and goes on without.
     pub tried: Vec<NodeId>,
-    /// Scripts whose text is searched for the programs that they call, because they were not followed to the end.
-    pub searched: Vec<NodeId>,
+    /// The lines that scripts run, if that is known. Other lines call nothing.
+    pub lines: BTreeMap<NodeId, &'a BTreeSet<usize>>,
     /// Paths that scripts pass to programs, each with the script.
     pub arguments: &'a BTreeMap<String, String>,
     /// The files that the health check runs.

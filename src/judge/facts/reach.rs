@@ -319,12 +319,11 @@ fn linked(rootfs: &RootFs<FileKind>, path: &[String]) -> BTreeMap<String, String
     found
 }
 
-/// The files that scripts pass to the programs that they start, and that scripts name that were not followed to the end,
-/// directly or through other scripts.
+/// The files that the chain's scripts pass to programs or name, directly or through other scripts.
 fn called(rootfs: &RootFs<FileKind>, chain: &Chain<'_>, path: &[String]) -> BTreeMap<String, String> {
     let mut called = BTreeMap::new();
-    let mut open: VecDeque<NodeId> = chain.searched.iter().chain(&chain.health).copied().collect();
-    let mut seen: BTreeSet<NodeId> = open.iter().chain(&chain.files).copied().collect();
+    let mut open: VecDeque<NodeId> = chain.files.iter().chain(&chain.health).copied().collect();
+    let mut seen: BTreeSet<NodeId> = open.iter().copied().collect();
     for (argument, by) in chain.arguments {
         let Some(found) = find(rootfs, path, chain, &[], argument) else { continue };
         called.entry(real(rootfs, found)).or_insert_with(|| by.clone());
@@ -335,7 +334,7 @@ fn called(rootfs: &RootFs<FileKind>, chain: &Chain<'_>, path: &[String]) -> BTre
     while let Some(id) = open.pop_front() {
         let Some(FileKind::Script(script)) = rootfs.view(id).fact else { continue };
         let by = real(rootfs, id);
-        let words: Vec<String> = commands(&script.text).collect();
+        let words: Vec<String> = commands(&script.text, chain.lines.get(&id).copied()).collect();
         // `cd /srv && ./app`: relative paths are tried in each directory that the script names.
         let is_directory = |word: &&String| {
             word.starts_with('/')
@@ -371,10 +370,13 @@ fn interpreters(rootfs: &RootFs<FileKind>, path: &[String]) -> BTreeMap<String, 
 
 /// Words in command position of a shell script: at the start of a line and after `exec`, `&&`, `||`, `;`, `|`, `then`,
 /// `do`, `$(`. Rough on purpose: a word only counts if a file of that name exists and does not fit.
-fn commands(script: &[u8]) -> impl Iterator<Item = String> {
+/// Only on `lines`, if they are known.
+fn commands(script: &[u8], lines: Option<&BTreeSet<usize>>) -> impl Iterator<Item = String> {
     let text = String::from_utf8_lossy(script).into_owned();
     let mut found = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+    let is_run = |number: usize| lines.is_none_or(|lines| lines.contains(&number));
+    let run = text.lines().zip(1..).filter(|(_, number)| is_run(*number));
+    for line in run.map(|(line, _)| line.trim()).filter(|line| !line.starts_with('#')) {
         let spaced = line
             .replace("&&", " ; ")
             .replace("||", " ; ")
@@ -461,7 +463,7 @@ mod tests {
     #[test]
     fn commands_are_words_in_command_position_and_absolute_paths() {
         let script = b"#!/bin/sh\nset -e\n# /opt/not\nFOO=1 /opt/a --x\nif test -f x; then /opt/b; fi\nx=$(tool run) && exec other \"$@\" /opt/c\nT=/opt/d\n. /opt/e\n";
-        let found: Vec<String> = commands(script).collect();
+        let found: Vec<String> = commands(script, None).collect();
         for word in ["set", "/opt/a", "test", "/opt/b", "tool", "other", "/opt/c", "/opt/d", "/opt/e"] {
             assert!(found.contains(&word.to_string()), "{word} in {found:?}");
         }

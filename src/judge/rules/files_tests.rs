@@ -117,7 +117,8 @@ fn a_script_may_choose_among_programs_for_several_platforms() {
     let go = |text: &str, puts: Vec<Put<'_>>| {
         let shell = File("bin/sh", ElfBuilder::arm64().build());
         let start = File("start", format!("#!/bin/sh\n{text}\n").into_bytes());
-        found(&["/start"], &[shell, start].into_iter().chain(puts).collect::<Vec<_>>())
+        let uname = File("bin/uname", arm64());
+        found(&["/start"], &[shell, start, uname].into_iter().chain(puts).collect::<Vec<_>>())
     };
     let both = || vec![File("opt/svc-arm64", arm64()), File("opt/svc-amd64", amd64())];
     let case = "case \"$(uname -m)\" in\n aarch64) exec /opt/svc-arm64 ;;\n x86_64) exec /opt/svc-amd64 ;;\nesac";

@@ -16,6 +16,7 @@ const VAGUE_ITERATIONS: usize = 2;
 
 impl ScriptInterpreter<'_, '_, '_> {
     pub(super) fn command(&mut self, state: ShellState, command: &ShellCommand, is_tested: bool) -> Vec<ShellState> {
+        self.log.run_line(&self.source.path, command.line);
         if self.log.budget.nesting >= MAX_NESTING {
             self.give_up(&state, "its commands are nested too deeply to follow", command.line);
             return Vec::new();
