@@ -32,6 +32,7 @@ pub use kind::*;
 pub use launcher::is_only_followed;
 pub use mentions::{mentions, names};
 pub use named::is_config_path;
+pub use script::is_shell;
 use window::{Window, WindowBuffers};
 #[cfg(test)]
 pub(crate) use zip::tests::deflated;

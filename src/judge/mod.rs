@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::exec::{self, Exec, Followed, OpenedFile, Trace};
 use crate::image::{NodeId, RootFs};
-use crate::inspect::FileKind;
+use crate::inspect::{self, FileKind};
 use crate::platform::{Arch, Target};
 use code::{Code, Severity};
 use entry::JudgedCall;
@@ -135,11 +135,12 @@ pub fn judge(case: &PlatformCase<'_>) -> Judgement {
     Judgement { agreement, trace, findings, programs: count, architectures: found.architectures }
 }
 
-/// A script all of whose commands are run in order: it sets no trap, which runs at an unknown time.
+/// A script whose commands run only as followed: a shell runs it, and it sets no trap, which runs at an unknown time.
 fn all_run(rootfs: &RootFs<FileKind>, path: &str) -> Option<NodeId> {
     let id = rootfs.resolve(path).ok()?;
     let Some(FileKind::Script(script)) = rootfs.view(id).fact else { return None };
-    (!script.text.windows(5).any(|part| part == b"trap ")).then_some(id)
+    let is_of_shell = script.shebang.as_ref().is_ok_and(inspect::is_shell);
+    (is_of_shell && !script.text.windows(5).any(|part| part == b"trap ")).then_some(id)
 }
 
 /// The real files of a chain's steps.
