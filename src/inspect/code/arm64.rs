@@ -251,18 +251,23 @@ impl Arm64Decoder {
         }
     }
 
-    /// The parameters that an instruction uses as a pointer or in arithmetic.
+    fn is_number(&self, register: usize) -> bool {
+        register == 31 || matches!(self.values[register], Arm64Value::Constant(_) | Arm64Value::Number)
+    }
+
+    /// The parameters that an instruction uses as a pointer or in arithmetic. A comparison with a number is neither.
     fn numbers(&self, word: u32) -> u8 {
         let bit = |shift: u32| match self.values[(word >> shift & 31) as usize] {
             Arm64Value::Parameter(index) => 1 << index,
             _ => 0,
         };
+        let is_compared = [word >> 5 & 31, word >> 16 & 31].iter().any(|register| self.is_number(*register as usize));
         match () {
             // Loads and stores, with a register as the offset.
             () if word & 0x3b20_0c00 == 0x3820_0800 => bit(5) | bit(16),
             () if word & 0x0a00_0000 == 0x0800_0000 => bit(5),
             // ADD, SUB and their comparisons with a register, MADD.
-            () if matches!(word & 0x1f00_0000, 0x0b00_0000 | 0x1b00_0000) => bit(5) | bit(16),
+            () if matches!(word & 0x1f00_0000, 0x0b00_0000 | 0x1b00_0000) && !is_compared => bit(5) | bit(16),
             () => 0,
         }
     }
@@ -284,11 +289,8 @@ impl Arm64Decoder {
             let is_tainted = self.values[rn].is_doubtful() || (is_register && self.values[rm].is_doubtful());
             let is_handle = self.values[rn] == Arm64Value::Handle;
             let is_zero = !is_register && word >> 10 & 0xfff == 0;
-            let is_number = |register: usize| {
-                register == 31 || matches!(self.values[register], Arm64Value::Constant(_) | Arm64Value::Number)
-            };
             // A local variable may contain what a branch on a CPU flag has set, so a comparison with a number is a guard.
-            let is_pair = is_register && !is_tainted && !is_number(rn) && !is_number(rm);
+            let is_pair = is_register && !is_tainted && !self.is_number(rn) && !self.is_number(rm);
             self.has_plain_flags = is_handle || is_wide && is_pair;
             self.has_word_flags = !is_wide && is_pair;
             self.parameter = match self.values[rn] {

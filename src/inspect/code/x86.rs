@@ -350,14 +350,15 @@ impl X86Decoder {
         }
     }
 
-    /// The parameters that an instruction uses as a pointer or in arithmetic.
+    /// The parameters that an instruction uses as a pointer or in arithmetic. A comparison with a number is neither.
     fn numbers(&self, instruction: &Instruction) -> u8 {
         let bit = |register: Register| match self.value(register) {
             X86Value::Parameter(index) => 1 << index,
             _ => 0,
         };
         let is_pair = matches!(instruction.mnemonic(), Mnemonic::Add | Mnemonic::Sub | Mnemonic::Imul | Mnemonic::Cmp)
-            && instruction.op_kind(1) == OpKind::Register;
+            && instruction.op_kind(1) == OpKind::Register
+            && ![0, 1].iter().any(|op| matches!(self.value(instruction.op_register(*op)), X86Value::Constant(_)));
         let pair = if is_pair { bit(instruction.op0_register()) | bit(instruction.op1_register()) } else { 0 };
         bit(instruction.memory_base()) | bit(instruction.memory_index()) | pair
     }
