@@ -119,6 +119,21 @@ fn an_arm64_parameter_that_is_only_compared_and_a_local_variable_may_be_cpu_flag
     assert!(probable(&[0xeb02_003f, beq]));
 }
 
+#[test]
+fn an_entry_of_a_procedure_linkage_table_is_known_by_its_jump() {
+    let slot = |code: &[u8]| super::x86::stub(code, TEXT);
+    // jmp *0x10(%rip), alone, with bnd, after endbr64, with both; jmp *%rax; mov 0x10(%rip),%rax; push %rbp
+    let jump = [0xff, 0x25, 0x10, 0, 0, 0];
+    let endbr64 = [0xf3, 0x0f, 0x1e, 0xfa];
+    assert_eq!(slot(&jump), Some(TEXT + 0x16));
+    assert_eq!(slot(&[&[0xf2][..], &jump].concat()), Some(TEXT + 0x17));
+    assert_eq!(slot(&[&endbr64[..], &jump].concat()), Some(TEXT + 0x1a));
+    assert_eq!(slot(&[&endbr64[..], &[0xf2], &jump].concat()), Some(TEXT + 0x1b));
+    for code in [&[0xff, 0xe0][..], &[0x48, 0x8b, 5, 0x10, 0, 0, 0], &[0x55], &[]] {
+        assert_eq!(slot(code), None);
+    }
+}
+
 /// Whether AVX code that follows `condition`, and a jump past it, is probable. The code starts with a call of a function
 /// that returns.
 fn is_probable_after_call(condition: &[u8], jump: u8) -> bool {

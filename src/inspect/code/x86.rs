@@ -3,7 +3,7 @@
 
 mod features;
 
-use iced_x86::{Code, ConditionCode, FlowControl, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{ConditionCode, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::steps::{BranchGuard, Callee, Compared, DecodedStep, InstructionFlow, Test};
 pub use features::needs;
@@ -431,13 +431,20 @@ pub fn mnemonic(code: &[u8], address: u64) -> String {
     decode(code, address).map_or(String::new(), |found| format!("{:?}", found.mnemonic()).to_lowercase())
 }
 
+const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
+
 /// The slot of a PLT entry: `[endbr64] [bnd] jmp *slot(%rip)`.
 pub fn stub(code: &[u8], address: u64) -> Option<u64> {
-    let first = decode(code, address)?;
-    let jump = match first.code() {
-        Code::Endbr64 => decode(code.get(first.len()..)?, first.next_ip())?,
-        _ => first,
+    let (code, address) = match code.strip_prefix(&ENDBR64) {
+        Some(code) => (code, address.wrapping_add(ENDBR64.len() as u64)),
+        None => (code, address),
     };
+    // Most functions start with another byte, which is quicker to see than by decoding it: the prefixes bnd, notrack and
+    // rex.w, and the opcode.
+    if !matches!(code.first()?, 0xf2 | 0x3e | 0x48 | 0xff) {
+        return None;
+    }
+    let jump = decode(code, address)?;
     let is_jump = jump.flow_control() == FlowControl::IndirectBranch && jump.is_ip_rel_memory_operand();
     is_jump.then(|| jump.ip_rel_memory_address())
 }

@@ -87,10 +87,9 @@ const THUMB: &[ArmEncoding] = &[
     ArmEncoding(0xff70_0000, 0xf850_0000, CpuFeature::Thumb2, "ldr.w"),
     ArmEncoding(0xff70_0000, 0xf840_0000, CpuFeature::Thumb2, "str.w"),
     ArmEncoding(0xffff_fff0, 0xf3bf_8f50, CpuFeature::Thumb2, "dmb"),
+    ArmEncoding(0xffff_ffff, 0xf3af_8000, CpuFeature::Thumb2, "nop.w"),
     ArmEncoding(0xf800_d000, 0xf000_8000, CpuFeature::Thumb2, "b.w"),
     ArmEncoding(0xf800_d000, 0xf000_9000, CpuFeature::Thumb2, "b.w"),
-    ArmEncoding(0xffe0_0000, 0xe8a0_0000, CpuFeature::Thumb2, "stmia.w"),
-    ArmEncoding(0xffff_0000, 0xe8bd_0000, CpuFeature::Thumb2, "ldmia.w"),
     ArmEncoding(0xffd0_0000, 0xe880_0000, CpuFeature::Thumb2, "stmia.w"),
     ArmEncoding(0xffd0_0000, 0xe890_0000, CpuFeature::Thumb2, "ldmia.w"),
     ArmEncoding(0xffd0_0000, 0xe900_0000, CpuFeature::Thumb2, "stmdb"),
@@ -99,9 +98,11 @@ const THUMB: &[ArmEncoding] = &[
     ArmEncoding(0xfff0_0f00, 0xe850_0f00, CpuFeature::Thumb2, "ldrex"),
     ArmEncoding(0xfff0_fff0, 0xe8d0_f000, CpuFeature::Thumb2, "tbb"),
     ArmEncoding(0xfff0_fff0, 0xe8d0_f010, CpuFeature::Thumb2, "tbh"),
-    ArmEncoding(0xfff0_0fe0, 0xe8d0_0f40, CpuFeature::Thumb2, "ldrex"),
+    ArmEncoding(0xfff0_0ff0, 0xe8d0_0f40, CpuFeature::Thumb2, "ldrexb"),
+    ArmEncoding(0xfff0_0ff0, 0xe8d0_0f50, CpuFeature::Thumb2, "ldrexh"),
     ArmEncoding(0xfff0_00f0, 0xe8d0_0070, CpuFeature::Thumb2, "ldrexd"),
-    ArmEncoding(0xfff0_0fe0, 0xe8c0_0f40, CpuFeature::Thumb2, "strex"),
+    ArmEncoding(0xfff0_0ff0, 0xe8c0_0f40, CpuFeature::Thumb2, "strexb"),
+    ArmEncoding(0xfff0_0ff0, 0xe8c0_0f50, CpuFeature::Thumb2, "strexh"),
     ArmEncoding(0xfff0_00f0, 0xe8c0_0070, CpuFeature::Thumb2, "strexd"),
     ArmEncoding(0xfe50_0000, 0xe840_0000, CpuFeature::Thumb2, "strd"),
     ArmEncoding(0xfe50_0000, 0xe850_0000, CpuFeature::Thumb2, "ldrd"),
@@ -236,4 +237,36 @@ impl Thumb {
 pub fn word_at(code: &[u8], at: u32) -> Option<u32> {
     let at = usize::try_from(at).ok()?;
     Some(u32::from_le_bytes(code.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thumb_2_instruction_has_its_own_name() {
+        for (word, expected) in [
+            (0xe92d_4ff0, "stmdb"),   // push {r4-r11,lr}
+            (0xe8bd_81f0, "ldmia.w"), // pop {r4-r8,pc}
+            (0xe9cd_0100, "strd"),    // strd r0,r1,[sp]
+            (0xea4f_0883, "lsl.w"),   // mov.w r8,r3,lsl #2
+            (0xeb00_0802, "add.w"),   // add.w r8,r0,r2
+            (0xf1b8_0f00, "cmp.w"),   // cmp.w r8,#0
+            (0xf108_0801, "add.w"),   // add.w r8,r8,#1
+            (0xf3c0_0207, "ubfx"),    // ubfx r2,r0,#0,#8
+            (0xf895_3020, "ldrb.w"),  // ldrb.w r3,[r5,#32]
+            (0xfab3_f383, "clz"),     // clz r3,r3
+            (0xfba3_2302, "umull"),   // umull r2,r3,r3,r2
+            (0xf3af_8000, "nop.w"),
+        ] {
+            assert_eq!(needs_of_thumb(Thumb::Long(word)), Some((CpuFeature::Thumb2, expected)), "{word:#010x}");
+        }
+    }
+
+    #[test]
+    fn every_encoding_can_match() {
+        for ArmEncoding(mask, value, _, name) in [UNCONDITIONAL, CONDITIONAL, THUMB].into_iter().flatten() {
+            assert_eq!(value & !mask, 0, "{name}: {value:#010x}");
+        }
+    }
 }
