@@ -217,7 +217,9 @@ fn arm_version(elf: &Elf) -> Option<u8> {
     }
 }
 
-/// Checks only the program and its loader. A file's attributes state the highest version that any of its objects was
+/// Checks only the program and its loader, and not the program if all of the code that it starts with has been searched:
+/// an instruction that is too new for the node is a finding of [`super::code`], and a part of it that a check guards
+/// may be built for a newer CPU. A file's attributes state the highest version that any of its objects was
 /// built for, and libraries contain code for newer CPUs that a check at run time guards (libgcrypt of Debian's armv7 is
 /// marked as ARMv8).
 fn arm(started: &LoadedProgram<'_>, version: u8) -> Option<Cause> {
@@ -225,8 +227,12 @@ fn arm(started: &LoadedProgram<'_>, version: u8) -> Option<Cause> {
         return None;
     }
     let loader = started.loader.as_ref().map(|(path, _, elf)| (lossy(path), *elf));
-    let files = [(lossy(&started.path), started.elf)].into_iter().chain(loader);
-    let over = files.filter_map(|(path, elf)| Some((path, arm_version(elf).filter(|needed| *needed > version)?)));
+    let is_searched = started.elf.code.as_ref().is_some_and(|needs| !needs.is_partial);
+    let program = (!is_searched).then(|| (lossy(&started.path), started.elf));
+    let over = program
+        .into_iter()
+        .chain(loader)
+        .filter_map(|(path, elf)| Some((path, arm_version(elf).filter(|needed| *needed > version)?)));
     let text = match over.max_by_key(|(_, needed)| *needed) {
         Some((path, needed)) => format!(
             "{path} was built for armv{needed}; this node is armv{version}, which ends it with SIGILL at the first newer instruction"
@@ -297,8 +303,9 @@ mod tests {
     use crate::exec::tests::call;
     use crate::exec::trace;
     use crate::image::{Contents, EntryKind, LayerMember, merge};
+    use crate::inspect::code::CodeNeeds;
     use crate::inspect::elf_builder::ElfBuilder;
-    use crate::inspect::inspect;
+    use crate::inspect::{ArmAttributes, inspect};
     use crate::platform::CpuFeatures;
 
     /// The doubts about a static RISC-V program with these attributes.
@@ -341,6 +348,24 @@ mod tests {
         without.features.absent.insert(CpuFeature::RiscvV);
         assert_eq!(doubts(vector, &without), ["/app was built for a CPU with V, which this node lacks"]);
         assert_eq!(doubts("rv64i2p0_m2p0_a2p0_f2p0_d2p0_c2p0", &rva(20)), Vec::<String>::new());
+    }
+
+    /// A static program for ARMv6 with an object for ARMv7 that is only called if AT_HWCAP has NEON runs on an ARM1176.
+    #[test]
+    fn the_attributes_of_a_program_whose_code_has_been_searched_raise_no_doubt() {
+        let doubts = |code: Option<CodeNeeds>| {
+            let bytes = ElfBuilder::arm().build();
+            let mut kind = inspect(b"app", bytes.len() as u64, true, &mut &bytes[..]);
+            let FileKind::Elf(elf) = &mut kind else { panic!("an ELF file") };
+            elf.isa.arm = Some(ArmAttributes { cpu_arch: Some(10), ..ArmAttributes::default() });
+            elf.code = code.map(Box::new);
+            let mut contents = Contents::default();
+            contents.push(&LayerMember::plain(b"app", EntryKind::File, 0o755), Some(kind));
+            let node = Node { isa: Fact::Known(Isa::Arm(6)), ..Node::plain(Arch::Arm) };
+            trace(&merge([Arc::new(contents)]), &call(&["/app"]), &node).doubts.len()
+        };
+        assert_eq!(doubts(None), 1);
+        assert_eq!(doubts(Some(CodeNeeds::default())), 0);
     }
 
     /// The kernel does not read the ABI's flags. The CPUs before ARMv6 have no VFP, so the first instruction of one ends

@@ -5,7 +5,7 @@
 mod encodings;
 mod flags;
 
-use super::steps::{Callee, DecodedStep, InstructionFlow};
+use super::steps::{BranchGuard, Callee, DecodedStep, InstructionFlow};
 use encodings::{Thumb, needs_of_arm, needs_of_thumb, word_at};
 use flags::{ArmFlags, FlagSetter};
 
@@ -103,13 +103,11 @@ impl ArmDecoder {
         // A CPU check compares with a number, never two values with each other.
         let is_number = |register: usize| matches!(self.values[register], ArmValue::Constant(_));
         self.flags = match setter {
-            FlagSetter::Number(rn) if !is_tainted(rn) => ArmFlags::Word,
+            FlagSetter::Zero(rn) if !is_tainted(rn) => ArmFlags::Sign,
             FlagSetter::Pair(rn, rm) if ![rn, rm].iter().any(|at| is_tainted(*at) || is_number(*at)) => ArmFlags::Plain,
             FlagSetter::Count(rn) if !is_tainted(rn) => ArmFlags::Plain,
             FlagSetter::FloatingPoint => ArmFlags::Plain,
-            FlagSetter::Number(_) | FlagSetter::Pair(..) | FlagSetter::Count(_) | FlagSetter::Other => {
-                ArmFlags::Doubtful
-            }
+            FlagSetter::Zero(_) | FlagSetter::Pair(..) | FlagSetter::Count(_) | FlagSetter::Other => ArmFlags::Doubtful,
         };
     }
 
@@ -132,8 +130,8 @@ impl ArmDecoder {
             InstructionFlow::Next
         } else if word & 0x0f00_0000 == 0x0a00_0000 {
             let target = u64::from(branch);
-            let is_guard = self.flags.is_guard(word >> 28);
-            if is_always { InstructionFlow::Jump(target) } else { InstructionFlow::Branch { target, is_guard } }
+            let guard = self.flags.guard(word >> 28);
+            if is_always { InstructionFlow::Jump(target) } else { InstructionFlow::Branch { target, guard } }
         } else if word & 0x0f00_0000 == 0x0b00_0000 && is_always {
             self.called(Callee::At(u64::from(branch)))
         } else if word & 0x0fff_fff0 == 0x012f_ff30 && is_always {
@@ -188,6 +186,7 @@ impl ArmDecoder {
             queries_cpu: false,
             test: None,
             stores: None,
+            numbers: 0,
         })
     }
 
@@ -237,7 +236,9 @@ impl ArmDecoder {
             Thumb::Long(word) => (4, self.flow_of_long(word, code, at)),
         };
         let flow = match flow {
-            InstructionFlow::Jump(target) if is_guarded => InstructionFlow::Branch { target, is_guard: true },
+            InstructionFlow::Jump(target) if is_guarded => {
+                InstructionFlow::Branch { target, guard: BranchGuard::Perhaps }
+            }
             // A return or a call on a condition.
             InstructionFlow::Leave { .. } | InstructionFlow::Trap if is_guarded => InstructionFlow::Return,
             InstructionFlow::Call { .. } if is_guarded => InstructionFlow::Next,
@@ -251,6 +252,7 @@ impl ArmDecoder {
             queries_cpu: false,
             test: None,
             stores: None,
+            numbers: 0,
         })
     }
 
@@ -265,7 +267,7 @@ impl ArmDecoder {
         let (rd, value) = match () {
             () if half & 0xf000 == 0xd000 && half >> 8 & 15 < 14 => {
                 let target = thumb_address(here.wrapping_add(signed(half & 0xff, 8, 2)));
-                return InstructionFlow::Branch { target, is_guard: self.flags.is_guard(half >> 8 & 15) };
+                return InstructionFlow::Branch { target, guard: self.flags.guard(half >> 8 & 15) };
             }
             () if half & 0xff00 == 0xde00 => return InstructionFlow::Trap,
             () if half & 0xf800 == 0xe000 => {
@@ -273,7 +275,7 @@ impl ArmDecoder {
             }
             () if half & 0xf500 == 0xb100 => {
                 let target = here.wrapping_add(half >> 3 & 0x40 | half >> 2 & 0x3e);
-                return InstructionFlow::Branch { target: thumb_address(target), is_guard: true };
+                return InstructionFlow::Branch { target: thumb_address(target), guard: BranchGuard::Perhaps };
             }
             // bx pc: continues as Arm code.
             () if half == 0x4778 => return InstructionFlow::Jump(u64::from(here & !3)),
@@ -340,7 +342,7 @@ impl ArmDecoder {
                 let near = sign << 20 | (word >> 11 & 1) << 19 | (word >> 13 & 1) << 18;
                 let near = near | (word >> 16 & 0x3f) << 12 | (word & 0x7ff) << 1;
                 let target = thumb_address(here.wrapping_add(signed(near, 21, 1)));
-                return InstructionFlow::Branch { target, is_guard: self.flags.is_guard(word >> 22 & 15) };
+                return InstructionFlow::Branch { target, guard: self.flags.guard(word >> 22 & 15) };
             }
             // tbb, tbh
             () if word & 0xfff0_ffe0 == 0xe8d0_f000 => return self.left(PC),

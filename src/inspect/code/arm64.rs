@@ -2,7 +2,7 @@
 //! that need a feature.
 //! Source: Arm Architecture Reference Manual, C4 "A64 instruction set encoding".
 
-use super::steps::{Callee, DecodedStep, InstructionFlow};
+use super::steps::{BranchGuard, Callee, DecodedStep, InstructionFlow};
 use crate::platform::CpuFeature;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +10,10 @@ enum Arm64Value {
     #[default]
     Unknown,
     Constant(u64),
+    /// A number of which only some bits are known.
+    Number,
+    /// The function's parameter with this index, perhaps a CPU flag.
+    Parameter(u8),
     /// The pointer stored at this address.
     Slot(u64),
     /// Read from memory outside the stack.
@@ -30,7 +34,12 @@ impl Arm64Value {
         match self {
             Arm64Value::Constant(address) => Callee::At(address),
             Arm64Value::Slot(slot) => Callee::Slot(slot),
-            Arm64Value::Unknown | Arm64Value::Memory | Arm64Value::Returned | Arm64Value::Handle => Callee::Unknown,
+            Arm64Value::Unknown
+            | Arm64Value::Number
+            | Arm64Value::Parameter(_)
+            | Arm64Value::Memory
+            | Arm64Value::Returned
+            | Arm64Value::Handle => Callee::Unknown,
         }
     }
 }
@@ -44,6 +53,8 @@ pub struct Arm64Decoder {
     has_word_flags: bool,
     /// Whether a comparison with zero of what a call returned did, so that the sign bit is an error's.
     has_sign_flags: bool,
+    /// The parameter whose comparison with a number set the flags, and whether it was a 64-bit one.
+    parameter: Option<(u8, bool)>,
 }
 
 /// An encoding: a mask of fixed bits, and their values.
@@ -201,6 +212,8 @@ impl Arm64Decoder {
         let constant = |value: &Arm64Value| match value {
             Arm64Value::Constant(value) => Some(*value),
             Arm64Value::Unknown
+            | Arm64Value::Number
+            | Arm64Value::Parameter(_)
             | Arm64Value::Slot(_)
             | Arm64Value::Memory
             | Arm64Value::Returned
@@ -222,8 +235,41 @@ impl Arm64Decoder {
         let arguments = self.arguments();
         self.values = Default::default();
         self.values[0] = Arm64Value::Returned;
-        (self.has_plain_flags, self.has_word_flags, self.has_sign_flags) = (false, false, false);
+        self.forget_flags();
         InstructionFlow::Call { callee, arguments }
+    }
+
+    fn forget_flags(&mut self) {
+        (self.has_plain_flags, self.has_word_flags, self.has_sign_flags) = (false, false, false);
+        self.parameter = None;
+    }
+
+    /// Knows that a function is decoded from its start. Source: AAPCS64, 6.8.2.
+    pub fn enter(&mut self) {
+        for (index, value) in self.values.iter_mut().take(8).enumerate() {
+            *value = Arm64Value::Parameter(index as u8);
+        }
+    }
+
+    fn is_number(&self, register: usize) -> bool {
+        register == 31 || matches!(self.values[register], Arm64Value::Constant(_) | Arm64Value::Number)
+    }
+
+    /// The parameters that an instruction uses as a pointer or in arithmetic. A comparison with a number is neither.
+    fn numbers(&self, word: u32) -> u8 {
+        let bit = |shift: u32| match self.values[(word >> shift & 31) as usize] {
+            Arm64Value::Parameter(index) => 1 << index,
+            _ => 0,
+        };
+        let is_compared = [word >> 5 & 31, word >> 16 & 31].iter().any(|register| self.is_number(*register as usize));
+        match () {
+            // Loads and stores, with a register as the offset.
+            () if word & 0x3b20_0c00 == 0x3820_0800 => bit(5) | bit(16),
+            () if word & 0x0a00_0000 == 0x0800_0000 => bit(5),
+            // ADD, SUB and their comparisons with a register, MADD.
+            () if matches!(word & 0x1f00_0000, 0x0b00_0000 | 0x1b00_0000) && !is_compared => bit(5) | bit(16),
+            () => 0,
+        }
     }
 
     /// Knows that what the last call returned does not depend on the CPU, or that the function that is decoded is a
@@ -243,15 +289,21 @@ impl Arm64Decoder {
             let is_tainted = self.values[rn].is_doubtful() || (is_register && self.values[rm].is_doubtful());
             let is_handle = self.values[rn] == Arm64Value::Handle;
             let is_zero = !is_register && word >> 10 & 0xfff == 0;
-            self.has_plain_flags = is_handle || is_wide && !is_tainted;
-            self.has_word_flags = !is_wide && !is_tainted;
+            // A local variable may contain what a branch on a CPU flag has set, so a comparison with a number is a guard.
+            let is_pair = is_register && !is_tainted && !self.is_number(rn) && !self.is_number(rm);
+            self.has_plain_flags = is_handle || is_wide && is_pair;
+            self.has_word_flags = !is_wide && is_pair;
+            self.parameter = match self.values[rn] {
+                Arm64Value::Parameter(index) if !is_pair => Some((index, is_wide)),
+                _ => None,
+            };
             self.has_sign_flags = is_zero && self.values[rn] == Arm64Value::Returned;
         } else if word & 0x7f80_0000 == 0x7200_0000
             || word & 0x7f00_0000 == 0x6a00_0000
             || word & 0x3fe0_0000 == 0x3a40_0000
         {
             // TST and CCMP test bits or depend on an earlier comparison.
-            (self.has_plain_flags, self.has_word_flags, self.has_sign_flags) = (false, false, false);
+            self.forget_flags();
         }
         let value = if word & 0x9f00_0000 == 0x9000_0000 {
             let (high, low) = (u64::from(word >> 5 & 0x7_ffff), u64::from(word >> 29 & 3));
@@ -267,11 +319,18 @@ impl Arm64Decoder {
                     Arm64Value::Constant(base.wrapping_add(u64::from(word >> 10 & 0xfff) << shift))
                 }
                 Arm64Value::Slot(_) | Arm64Value::Returned => Arm64Value::Memory,
-                Arm64Value::Unknown | Arm64Value::Handle => Arm64Value::Unknown,
+                Arm64Value::Unknown | Arm64Value::Number | Arm64Value::Parameter(_) | Arm64Value::Handle => {
+                    Arm64Value::Unknown
+                }
                 Arm64Value::Memory => Arm64Value::Memory,
             }
-        } else if word & 0xffe0_ffe0 == 0xaa00_03e0 {
+        } else if word & 0x7fe0_ffe0 == 0x2a00_03e0 && rm != 31 {
             self.values[rm]
+        } else if matches!(word & 0x7f80_0000, 0x5280_0000 | 0x1280_0000 | 0x7280_0000)
+            || word & 0x7f80_03e0 == 0x3200_03e0
+        {
+            // MOVZ, MOVN, MOVK, and ORR of a bit mask.
+            Arm64Value::Number
         } else if let (0xf940_0000, Arm64Value::Constant(base)) = (word & 0xffc0_0000, self.values[rn]) {
             Arm64Value::Slot(base.wrapping_add(u64::from(word >> 10 & 0xfff) * 8))
         } else if word & 0x0a00_0000 == 0x0800_0000 {
@@ -293,7 +352,7 @@ impl Arm64Decoder {
     pub fn step(&mut self, code: &[u8], address: u64) -> Option<DecodedStep> {
         let word = word(code)?;
         let relative = |low, bits| address.wrapping_add(displacement(word, low, bits));
-        let register = (word & 31) as usize;
+        let (register, numbers) = ((word & 31) as usize, self.numbers(word));
         let flow = if word & 0xfc00_0000 == 0x1400_0000 {
             InstructionFlow::Jump(relative(0, 26))
         } else if word & 0xfc00_0000 == 0x9400_0000 {
@@ -302,20 +361,26 @@ impl Arm64Decoder {
             // B.cond: mi, pl, ge, lt, gt and le test the sign.
             let by_sign = matches!(word & 15, 4 | 5 | 10..=13);
             let by_sign_bit = matches!(word & 15, 4 | 5 | 10 | 11);
-            let is_guard =
-                !(self.has_plain_flags || self.has_word_flags && by_sign || self.has_sign_flags && by_sign_bit);
-            InstructionFlow::Branch { target: relative(5, 19), is_guard }
+            let is_plain = self.has_plain_flags || self.has_word_flags && by_sign || self.has_sign_flags && by_sign_bit;
+            let guard = match self.parameter {
+                Some((index, is_wide)) if !is_plain && (is_wide || by_sign) => BranchGuard::Parameter(index),
+                Some(_) | None => BranchGuard::perhaps(!is_plain),
+            };
+            InstructionFlow::Branch { target: relative(5, 19), guard }
         } else if word & 0x7e00_0000 == 0x3400_0000 {
             let is_wide = word >> 31 == 1;
             let value = self.values[register];
-            let is_guard = value != Arm64Value::Handle && (!is_wide || value.is_doubtful());
-            InstructionFlow::Branch { target: relative(5, 19), is_guard }
+            let guard = match value {
+                Arm64Value::Parameter(index) if is_wide => BranchGuard::Parameter(index),
+                value => BranchGuard::perhaps(value != Arm64Value::Handle),
+            };
+            InstructionFlow::Branch { target: relative(5, 19), guard }
         } else if word & 0x7e00_0000 == 0x3600_0000 {
             // TBZ of bit 31 or 63 tests the sign.
             let bit = word >> 26 & 0x20 | word >> 19 & 31;
             let is_sign = matches!(bit, 31 | 63)
                 && (!self.values[register].is_doubtful() || self.values[register] == Arm64Value::Returned);
-            InstructionFlow::Branch { target: relative(5, 14), is_guard: !is_sign }
+            InstructionFlow::Branch { target: relative(5, 14), guard: BranchGuard::perhaps(!is_sign) }
         } else if word & 0xffff_fc1f == 0xd61f_0000 || word & 0xfeff_f800 == 0xd61f_0800 {
             InstructionFlow::Leave { callee: self.target(word), arguments: self.arguments() }
         } else if word & 0xffff_fc1f == 0xd63f_0000 || word & 0xfeff_f800 == 0xd63f_0800 {
@@ -337,6 +402,7 @@ impl Arm64Decoder {
             queries_cpu,
             test: None,
             stores: None,
+            numbers,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::calls::CallEnd;
 use super::graph::{Edges, post_order};
-use super::steps::{Callee, Compared, Decode, Detail, FunctionSteps, InstructionFlow, Test};
+use super::steps::{BranchGuard, Callee, Compared, Decode, Detail, FunctionSteps, InstructionFlow, Test};
 use crate::platform::CpuFeature;
 
 /// Maximum number of instructions that are decoded per function.
@@ -89,6 +89,8 @@ pub struct CodeFunction {
     pub blocks: Vec<(u64, CodeBlock)>,
     /// Whether it queries the CPU, so that any of its branches may depend on the result.
     pub queries_cpu: bool,
+    /// The parameters that are pointers or numbers, one bit each.
+    numbers: u8,
     /// Instructions decoded.
     pub cost: usize,
     pub is_partial: bool,
@@ -107,7 +109,8 @@ impl CodeFunction {
         let limit = budget.min(FUNCTION);
         steps.restart(entry);
         let mut pending = VecDeque::from([(entry, decoder)]);
-        let mut function = CodeFunction { entry, blocks: Vec::new(), queries_cpu: false, cost: 0, is_partial: false };
+        let mut function =
+            CodeFunction { entry, blocks: Vec::new(), queries_cpu: false, numbers: 0, cost: 0, is_partial: false };
         // A block is decoded with the values of the first path that leads to it.
         while let Some((start, mut decoder)) = pending.pop_front() {
             let mut at = start;
@@ -133,6 +136,7 @@ impl CodeFunction {
                 }
                 function.cost += 1;
                 function.queries_cpu |= step.queries_cpu;
+                function.numbers |= step.numbers;
                 let (next, flow) = (step.next, step.flow);
                 steps.push(at, &step);
                 let targets: [Option<u64>; 2] = match flow {
@@ -216,7 +220,7 @@ impl CodeFunction {
                 return end.is_some();
             }
             InstructionFlow::Jump(target) => block.end = BlockEnd::Goto(target),
-            InstructionFlow::Branch { target, is_guard } => {
+            InstructionFlow::Branch { target, guard } => {
                 let is_first =
                     |test: &Test| !self.queries_cpu && steps.first_store(test.variable).is_none_or(|store| store > at);
                 let decided = detail.test.filter(is_first).and_then(|test| {
@@ -228,7 +232,13 @@ impl CodeFunction {
                     };
                     Some(if is_equal == test.is_taken_if_equal { target } else { next })
                 });
-                let branch = BlockEnd::Branch { taken: target, other: next, is_guard: is_guard || self.queries_cpu };
+                let is_guard = self.queries_cpu
+                    || match guard {
+                        BranchGuard::Never => false,
+                        BranchGuard::Perhaps => true,
+                        BranchGuard::Parameter(index) => self.numbers >> index & 1 == 0,
+                    };
+                let branch = BlockEnd::Branch { taken: target, other: next, is_guard };
                 block.end = decided.map_or(branch, BlockEnd::Goto);
             }
             InstructionFlow::Leave { callee, arguments } => {
@@ -260,13 +270,12 @@ impl CodeFunction {
     }
 
     /// For each block, the next one that every path to the function's exit passes. Paths that never return are ignored,
-    /// except, if `counts_exits`, those that may end the program after it has done its work.
+    /// except those that may end the program after it has done its work.
     /// `None` if this takes more than [`JOIN_STEPS`].
     /// Source: Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm", on the reversed graph.
-    fn joins(&self, counts_exits: bool) -> Option<Vec<Option<usize>>> {
+    fn joins(&self) -> Option<Vec<Option<usize>>> {
         let leaves = |block: &CodeBlock| match block.end {
-            BlockEnd::Leave => true,
-            BlockEnd::Exit => counts_exits,
+            BlockEnd::Leave | BlockEnd::Exit => true,
             BlockEnd::Goto(_) | BlockEnd::Branch { .. } | BlockEnd::Dead => false,
         };
         let any = self.blocks.iter().any(|(_, block)| leaves(block));
@@ -312,18 +321,12 @@ impl CodeFunction {
 
     /// The blocks that every call passes, and those that a call may pass regardless of the CPU.
     pub fn reach(&self) -> CodeReach {
-        let has_exits = self.blocks.iter().any(|(_, block)| block.end == BlockEnd::Exit);
-        let joins = self.joins(has_exits);
+        let joins = self.joins();
         let is_partial = joins.is_none();
         let joins = joins.unwrap_or_else(|| vec![None; self.blocks.len()]);
         let entry = self.index(self.entry);
         let certain: Vec<usize> =
             std::iter::successors(entry, |block| joins[*block]).take(self.blocks.len() + 1).collect();
-        // What follows an option such as `--help` is probable. What follows a CPU check is not.
-        let joins = match has_exits && !self.queries_cpu {
-            true => self.joins(false).unwrap_or_else(|| vec![None; self.blocks.len()]),
-            false => joins,
-        };
         let (mut probable, mut pending) = (vec![false; self.blocks.len()], Vec::from_iter(entry));
         while let Some(block) = pending.pop() {
             if std::mem::replace(&mut probable[block], true) {
@@ -371,5 +374,27 @@ mod tests {
         assert_eq!(end(CallEnd::Never, Callee::At(0)), Some(BlockEnd::Dead));
         assert_eq!(end(CallEnd::Succeeds, Callee::Unknown), Some(BlockEnd::Leave));
         assert_eq!(end(CallEnd::Returns, Callee::At(0)), None);
+    }
+
+    #[test]
+    fn what_follows_a_cpu_check_whose_other_path_ends_the_program_does_not_count() {
+        let others = |end: BlockEnd, is_guard: bool| {
+            let block = |start: u64, end: BlockEnd| (start, CodeBlock { events: Vec::new(), end });
+            let branch = BlockEnd::Branch { taken: 2, other: 1, is_guard };
+            let function = CodeFunction {
+                entry: 0,
+                blocks: vec![block(0, branch), block(1, end), block(2, BlockEnd::Leave)],
+                queries_cpu: false,
+                numbers: 0,
+                cost: 3,
+                is_partial: false,
+            };
+            let reach = function.reach();
+            (reach.certain.clone(), reach.others().collect::<Vec<_>>())
+        };
+        assert_eq!(others(BlockEnd::Exit, true), (vec![0], vec![]));
+        assert_eq!(others(BlockEnd::Exit, false), (vec![0], vec![1, 2]));
+        // A program that refuses to run on an older CPU.
+        assert_eq!(others(BlockEnd::Dead, true), (vec![0, 2], vec![]));
     }
 }

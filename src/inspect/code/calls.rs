@@ -57,9 +57,27 @@ const NEVER: &[&str] = &[
     "_Py_FatalErrorFunc",
 ];
 
-/// Functions that return memory or a file, which they do on every CPU.
-const HANDLES: &[&str] =
-    &["malloc", "calloc", "realloc", "strdup", "fopen", "fopen64", "fdopen", "opendir", "_Znwm", "_Znam"];
+/// Functions that return memory, a file, a process or an option, which they do on every CPU.
+const HANDLES: &[&str] = &[
+    "malloc",
+    "calloc",
+    "realloc",
+    "strdup",
+    "fopen",
+    "fopen64",
+    "fdopen",
+    "opendir",
+    "_Znwm",
+    "_Znam",
+    "fork",
+    "pipe",
+    "socket",
+    "bind",
+    "listen",
+    "getopt",
+    "getopt_long",
+    "getopt_long_only",
+];
 
 /// Prefixes of the functions of CPython and Node-API, which do not report CPU features.
 const HANDLE_PREFIXES: &[&str] = &["Py", "_Py", "napi_"];

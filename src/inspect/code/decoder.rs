@@ -22,6 +22,16 @@ impl CodeDecoder {
         }
     }
 
+    /// Knows that a function is decoded from its start: the registers contain its parameters.
+    pub fn of_function(mut self) -> CodeDecoder {
+        match &mut self {
+            CodeDecoder::X86(decoder) => decoder.enter(),
+            CodeDecoder::Arm64(decoder) => decoder.enter(),
+            CodeDecoder::Arm(_) => {}
+        }
+        self
+    }
+
     /// Knows that the function that is decoded is a program's `main`: its first argument is a number.
     pub fn of_main(mut self) -> CodeDecoder {
         match &mut self {

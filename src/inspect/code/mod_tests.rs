@@ -72,11 +72,66 @@ fn an_instruction_after_the_join_of_a_cpu_check_is_certain() {
 
 #[test]
 fn an_instruction_after_a_pointer_test_is_probable() {
-    // test %rdi,%rdi; je +4; vxorps; ret
-    let code = [&[0x48, 0x85, 0xff, 0x74, 4][..], &AVX, &[0xc3]].concat();
+    // test %rdi,%rdi; je +6; mov (%rdi),%eax; vxorps; ret
+    let code = [&[0x48, 0x85, 0xff, 0x74, 6, 0x8b, 0x07][..], &AVX, &[0xc3]].concat();
     let needs = x86(&code);
     assert!(needs.certain.is_empty());
     assert_eq!(needs.probable.keys().collect::<Vec<_>>(), [&CpuFeature::Avx]);
+}
+
+#[test]
+fn a_parameter_that_is_only_compared_and_a_local_variable_may_be_cpu_flags() {
+    // What is before je +4; vxorps; ret
+    let probable = |condition: &[u8]| {
+        let needs = x86(&[condition, &[0x74, 4], &AVX, &[0xc3]].concat());
+        assert!(needs.certain.is_empty(), "{needs:?}");
+        needs.probable.contains_key(&CpuFeature::Avx)
+    };
+    // test %rdi,%rdi; mov %rsi,%rbx and test %rbx,%rbx; cmpq $2,-8(%rbp); mov $1,%eax and cmp $3,%rax
+    assert!(!probable(&[0x48, 0x85, 0xff]));
+    assert!(!probable(&[0x48, 0x89, 0xf3, 0x48, 0x85, 0xdb]));
+    assert!(!probable(&[0x48, 0x83, 0x7d, 0xf8, 2]));
+    assert!(!probable(&[0xb8, 1, 0, 0, 0, 0x48, 0x83, 0xf8, 3]));
+    // add %rdi,%rax, then test %rdi,%rdi; cmp %rsi,%rdi
+    assert!(probable(&[0x48, 0x01, 0xf8, 0x48, 0x85, 0xff]));
+    assert!(probable(&[0x48, 0x39, 0xf7]));
+}
+
+#[test]
+fn an_arm64_parameter_that_is_only_compared_and_a_local_variable_may_be_cpu_flags() {
+    const LDADDAL: u32 = 0xf8e8_0128;
+    const RET: u32 = 0xd65f_03c0;
+    let probable = |condition: &[u32]| {
+        let needs = arm64(&[condition, &[LDADDAL, RET, RET]].concat());
+        assert!(needs.certain.is_empty(), "{needs:?}");
+        needs.probable.contains_key(&CpuFeature::Lse)
+    };
+    let (beq, ble) = (0x5400_0040, 0x5400_004d);
+    // cbz x1,+8; cmp x1,#2; cmp w1,#2; ldr x2,[sp,#8] and cmp x2,#2; mov x2,#5 and cmp x1,x2
+    assert!(!probable(&[0xb400_0041]));
+    assert!(!probable(&[0xf100_083f, beq]));
+    assert!(!probable(&[0x7100_083f, ble]));
+    assert!(!probable(&[0xf940_07e2, 0xf100_085f, ble]));
+    assert!(!probable(&[0xd280_00a2, 0xeb02_003f, beq]));
+    // The same with ldr x3,[x1]; cmp x1,x2
+    assert!(probable(&[0xf940_0023, 0xb400_0041]));
+    assert!(probable(&[0xf940_0023, 0x7100_083f, ble]));
+    assert!(probable(&[0xeb02_003f, beq]));
+}
+
+#[test]
+fn an_entry_of_a_procedure_linkage_table_is_known_by_its_jump() {
+    let slot = |code: &[u8]| super::x86::stub(code, TEXT);
+    // jmp *0x10(%rip), alone, with bnd, after endbr64, with both; jmp *%rax; mov 0x10(%rip),%rax; push %rbp
+    let jump = [0xff, 0x25, 0x10, 0, 0, 0];
+    let endbr64 = [0xf3, 0x0f, 0x1e, 0xfa];
+    assert_eq!(slot(&jump), Some(TEXT + 0x16));
+    assert_eq!(slot(&[&[0xf2][..], &jump].concat()), Some(TEXT + 0x17));
+    assert_eq!(slot(&[&endbr64[..], &jump].concat()), Some(TEXT + 0x1a));
+    assert_eq!(slot(&[&endbr64[..], &[0xf2], &jump].concat()), Some(TEXT + 0x1b));
+    for code in [&[0xff, 0xe0][..], &[0x48, 0x8b, 5, 0x10, 0, 0, 0], &[0x55], &[]] {
+        assert_eq!(slot(code), None);
+    }
 }
 
 /// Whether AVX code that follows `condition`, and a jump past it, is probable. The code starts with a call of a function
@@ -102,18 +157,6 @@ fn a_number_that_a_function_returned_may_be_a_cpu_s_level_and_its_sign_is_an_err
     // test %eax,%eax; test %rax,%rax
     assert!(is_probable_after_call(&[0x85, 0xc0], js));
     assert!(is_probable_after_call(&[0x48, 0x85, 0xc0], jl));
-}
-
-#[test]
-fn a_variable_on_the_stack_may_be_a_cpu_flag_if_a_call_has_its_address() {
-    // lea (%rsp),%rdi, or mov %rsp,%rdi, or neither; call +12; cmpq $0,(%rsp); je +4; vxorps; ret; ret
-    let probable = |first: &[u8]| {
-        let rest = [&[0xe8, 12, 0, 0, 0, 0x48, 0x83, 0x3c, 0x24, 0, 0x74, 4][..], &AVX, &[0xc3, 0xc3]].concat();
-        x86(&[first, &rest].concat()).probable.contains_key(&CpuFeature::Avx)
-    };
-    assert!(!probable(&[0x48, 0x8d, 0x3c, 0x24]));
-    assert!(!probable(&[0x48, 0x89, 0xe7]));
-    assert!(probable(&[0x48, 0x31, 0xff]));
 }
 
 #[test]

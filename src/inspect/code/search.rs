@@ -212,7 +212,7 @@ impl<'b> CodeSearch<'b> {
     fn decode(&mut self, entry: u64) -> CodeFunction {
         let budget = self.left;
         let mut steps = std::mem::take(&mut self.steps);
-        let decoder = CodeDecoder::new(self.binary.machine);
+        let decoder = CodeDecoder::new(self.binary.machine).of_function();
         let decoder = if self.mains.contains(&entry) { decoder.of_main() } else { decoder };
         let function = CodeFunction::decode(entry, decoder, self, budget, &mut steps);
         self.steps = steps;

@@ -19,6 +19,8 @@ pub struct DecodedStep {
     pub test: Option<Test>,
     /// The variable that it writes.
     pub stores: Option<u64>,
+    /// The function's parameters that it uses as a pointer or in arithmetic, one bit each. A CPU flag is only compared.
+    pub numbers: u8,
 }
 
 /// What a variable is compared with.
@@ -195,15 +197,29 @@ fn clear_map<V>(map: &mut HashMap<u64, V, FixedState>) {
     }
 }
 
+/// Whether the condition of a branch may depend on a CPU check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BranchGuard {
+    Never,
+    Perhaps,
+    /// It compares the function's parameter with this index, which is a CPU flag if the function only compares it.
+    Parameter(u8),
+}
+
+impl BranchGuard {
+    pub fn perhaps(is_guard: bool) -> BranchGuard {
+        if is_guard { BranchGuard::Perhaps } else { BranchGuard::Never }
+    }
+}
+
 /// The control flow after an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionFlow {
     Next,
     Jump(u64),
-    /// A conditional branch. `is_guard`: its condition may depend on a CPU check.
     Branch {
         target: u64,
-        is_guard: bool,
+        guard: BranchGuard,
     },
     Call {
         callee: Callee,

@@ -1,12 +1,12 @@
 //! Decodes x86-64 instructions: their targets, the features that they need, and whether a condition may depend on a CPU
 //! check.
 
-use std::sync::LazyLock;
+mod features;
 
-use iced_x86::{Code, ConditionCode, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{ConditionCode, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
-use super::steps::{Callee, Compared, DecodedStep, InstructionFlow, Test};
-use crate::platform::CpuFeature;
+use super::steps::{BranchGuard, Callee, Compared, DecodedStep, InstructionFlow, Test};
+pub use features::needs;
 
 /// What is known about a register's value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ enum X86Value {
     Returned,
     /// What a call returned that never depends on the CPU, such as an object, or the number of arguments of `main`.
     Handle,
+    /// The function's parameter with this index, perhaps a CPU flag.
+    Parameter(u8),
     /// Read from memory outside the stack, where programs store CPU flags, or computed from such a value.
     Memory,
 }
@@ -37,9 +39,12 @@ impl X86Value {
         match self {
             X86Value::Constant(address) => Callee::At(address),
             X86Value::Slot(slot) => Callee::Slot(slot),
-            X86Value::Unknown | X86Value::Variable(..) | X86Value::Returned | X86Value::Handle | X86Value::Memory => {
-                Callee::Unknown
-            }
+            X86Value::Unknown
+            | X86Value::Variable(..)
+            | X86Value::Returned
+            | X86Value::Handle
+            | X86Value::Parameter(_)
+            | X86Value::Memory => Callee::Unknown,
         }
     }
 
@@ -48,9 +53,12 @@ impl X86Value {
         match self {
             X86Value::Slot(address) => Some((address, 8)),
             X86Value::Variable(address, size) => Some((address, u64::from(size))),
-            X86Value::Unknown | X86Value::Constant(_) | X86Value::Returned | X86Value::Handle | X86Value::Memory => {
-                None
-            }
+            X86Value::Unknown
+            | X86Value::Constant(_)
+            | X86Value::Returned
+            | X86Value::Handle
+            | X86Value::Parameter(_)
+            | X86Value::Memory => None,
         }
     }
 }
@@ -61,10 +69,12 @@ enum Flags {
     /// It may be a CPU check.
     #[default]
     Doubtful,
-    /// A 64-bit comparison or arithmetic: of a pointer or a counter.
+    /// A comparison or arithmetic: of pointers, or of a value that never depends on the CPU.
     Plain,
-    /// A 32-bit comparison: of an error code if the sign decides, otherwise perhaps a CPU check.
-    Word,
+    /// A 64-bit comparison of a parameter with a number.
+    Parameter(u8),
+    /// A 32-bit comparison of a parameter: if the sign decides, as of the 64-bit one, otherwise perhaps a CPU check.
+    Word(u8),
     /// A comparison with zero of what a call returned: of an error code if the sign bit decides.
     Sign,
 }
@@ -78,9 +88,6 @@ pub struct X86Decoder {
     flags: Flags,
     /// The comparison of a variable that set the flags: its address, its size, and what it was compared with.
     compared: Option<(u64, u64, Compared)>,
-    /// Whether the address of a variable on the stack has been taken, and then whether a call may have used it.
-    takes_stack: bool,
-    shares_stack: bool,
 }
 
 /// Reads instructions from `code`, which starts at `address`.
@@ -109,14 +116,11 @@ impl X86Decoder {
         }
     }
 
-    fn is_on_stack(instruction: &Instruction) -> bool {
-        matches!(instruction.memory_base(), Register::RSP | Register::RBP)
-    }
-
-    /// Whether an operand is memory that another function may have written.
-    fn reads_shared(&self, instruction: &Instruction) -> bool {
+    /// Whether an operand is memory outside the stack.
+    fn reads_memory(instruction: &Instruction) -> bool {
         let kinds = [instruction.op0_kind(), instruction.op1_kind(), instruction.op2_kind(), instruction.op3_kind()];
-        kinds.contains(&OpKind::Memory) && (self.shares_stack || !Self::is_on_stack(instruction))
+        let is_on_stack = matches!(instruction.memory_base(), Register::RSP | Register::RBP);
+        kinds.contains(&OpKind::Memory) && !is_on_stack
     }
 
     /// The variable and the number that a comparison compares.
@@ -170,7 +174,7 @@ impl X86Decoder {
     /// Updates the flags and the destination after an instruction that does not branch.
     fn note(&mut self, instruction: &Instruction) {
         let mnemonic = instruction.mnemonic();
-        let is_memory = self.reads_shared(instruction);
+        let is_memory = Self::reads_memory(instruction);
         let register = |decoder: &X86Decoder, op: u32| {
             let is_register = instruction.op_kind(op) == OpKind::Register;
             is_register.then(|| decoder.value(instruction.op_register(op)))
@@ -208,15 +212,19 @@ impl X86Decoder {
                     && (!matches!(self.value(instruction.op1_register()), X86Value::Constant(_))
                         || self.is_own_end(instruction));
                 let is_handle = (0..count).any(|op| register(self, op) == Some(X86Value::Handle));
+                let parameter = match register(self, 0) {
+                    Some(X86Value::Parameter(index)) if !is_bits => Some(index),
+                    _ => None,
+                };
                 let is_zero =
                     mnemonic == Mnemonic::Test || instruction.try_immediate(1).is_ok_and(|number| number == 0);
-                self.flags = match size {
+                // A local variable may contain what a branch on a CPU flag has set.
+                self.flags = match (size, parameter) {
                     _ if is_pair || is_handle => Flags::Plain,
                     // The sign of a byte or of 16 bits may be a flag among others.
-                    4 | 8 if is_zero && !is_bits && register(self, 0) == Some(X86Value::Returned) => Flags::Sign,
-                    _ if is_bits || is_tainted(self) => Flags::Doubtful,
-                    8 => Flags::Plain,
-                    4 => Flags::Word,
+                    (4 | 8, _) if is_zero && !is_bits && register(self, 0) == Some(X86Value::Returned) => Flags::Sign,
+                    (8, Some(index)) => Flags::Parameter(index),
+                    (4, Some(index)) => Flags::Word(index),
                     _ => Flags::Doubtful,
                 };
                 return;
@@ -226,7 +234,8 @@ impl X86Decoder {
                 return;
             }
             Mnemonic::Add | Mnemonic::Sub | Mnemonic::Inc | Mnemonic::Dec => {
-                self.flags = if is_tainted(self) { Flags::Doubtful } else { Flags::Plain };
+                let is_pair = count > 1 && instruction.op_kind(1) == OpKind::Register;
+                self.flags = if is_tainted(self) || !is_pair { Flags::Doubtful } else { Flags::Plain };
             }
             Mnemonic::Mov
             | Mnemonic::Lea
@@ -244,17 +253,9 @@ impl X86Decoder {
             Mnemonic::Lea if instruction.is_ip_rel_memory_operand() => {
                 X86Value::Constant(instruction.ip_rel_memory_address())
             }
-            Mnemonic::Lea => {
-                self.takes_stack |= Self::is_on_stack(instruction);
-                X86Value::Unknown
-            }
+            Mnemonic::Lea => X86Value::Unknown,
             Mnemonic::Mov => match instruction.op1_kind() {
-                OpKind::Register => {
-                    // A frame pointer is not passed to a call.
-                    let is_frame = instruction.op0_register() == Register::RBP;
-                    self.takes_stack |= instruction.op1_register() == Register::RSP && !is_frame;
-                    self.value(instruction.op1_register())
-                }
+                OpKind::Register => self.value(instruction.op1_register()),
                 OpKind::Immediate32 | OpKind::Immediate64 | OpKind::Immediate32to64 => {
                     X86Value::Constant(instruction.immediate(1))
                 }
@@ -271,6 +272,15 @@ impl X86Decoder {
                 X86Value::Variable(instruction.ip_rel_memory_address(), instruction.memory_size().size() as u8)
             }
             Mnemonic::Xor if instruction.op0_register() == instruction.op1_register() => X86Value::Constant(0),
+            Mnemonic::Movzx | Mnemonic::Movsx | Mnemonic::Movsxd if !is_tainted(self) => {
+                register(self, 1).unwrap_or_default()
+            }
+            // Bits of a parameter.
+            Mnemonic::And | Mnemonic::Or | Mnemonic::Xor | Mnemonic::Shr | Mnemonic::Not
+                if (0..count).any(|op| matches!(register(self, op), Some(X86Value::Parameter(_)))) =>
+            {
+                X86Value::Memory
+            }
             _ if is_tainted(self) => X86Value::Memory,
             _ => X86Value::Unknown,
         };
@@ -279,7 +289,6 @@ impl X86Decoder {
 
     /// A call keeps rbx, rbp and r12 to r15. Source: x86-64 psABI, "Registers".
     fn forget_call(&mut self) {
-        self.shares_stack |= self.takes_stack;
         for (register, value) in self.values.iter_mut().enumerate() {
             if !matches!(register, 3 | 5 | 12..=15) {
                 *value = if register == 0 { X86Value::Returned } else { X86Value::Unknown };
@@ -296,6 +305,7 @@ impl X86Decoder {
             | X86Value::Variable(..)
             | X86Value::Returned
             | X86Value::Handle
+            | X86Value::Parameter(_)
             | X86Value::Memory => None,
         };
         let stored = decode(code, address).filter(|found| found.mnemonic() == Mnemonic::Mov);
@@ -328,14 +338,36 @@ impl X86Decoder {
         Some(Test { variable, size, with, is_taken_if_equal })
     }
 
-    fn is_guard(&self, instruction: &Instruction) -> bool {
+    fn guard(&self, instruction: &Instruction) -> BranchGuard {
         use ConditionCode::{a, ae, b, be, e, ge, l, ne, ns, s};
         let condition = instruction.condition_code();
         match self.flags {
-            Flags::Doubtful => true,
-            Flags::Plain => false,
-            Flags::Word => matches!(condition, e | ne | a | ae | b | be),
-            Flags::Sign => !matches!(condition, s | ns | l | ge),
+            Flags::Doubtful => BranchGuard::Perhaps,
+            Flags::Plain => BranchGuard::Never,
+            Flags::Word(_) if matches!(condition, e | ne | a | ae | b | be) => BranchGuard::Perhaps,
+            Flags::Parameter(index) | Flags::Word(index) => BranchGuard::Parameter(index),
+            Flags::Sign => BranchGuard::perhaps(!matches!(condition, s | ns | l | ge)),
+        }
+    }
+
+    /// The parameters that an instruction uses as a pointer or in arithmetic. A comparison with a number is neither.
+    fn numbers(&self, instruction: &Instruction) -> u8 {
+        let bit = |register: Register| match self.value(register) {
+            X86Value::Parameter(index) => 1 << index,
+            _ => 0,
+        };
+        let is_pair = matches!(instruction.mnemonic(), Mnemonic::Add | Mnemonic::Sub | Mnemonic::Imul | Mnemonic::Cmp)
+            && instruction.op_kind(1) == OpKind::Register
+            && ![0, 1].iter().any(|op| matches!(self.value(instruction.op_register(*op)), X86Value::Constant(_)));
+        let pair = if is_pair { bit(instruction.op0_register()) | bit(instruction.op1_register()) } else { 0 };
+        bit(instruction.memory_base()) | bit(instruction.memory_index()) | pair
+    }
+
+    /// Knows that a function is decoded from its start. Source: x86-64 psABI, "Parameter Passing".
+    pub fn enter(&mut self) {
+        use Register::{R8, R9, RCX, RDI, RDX, RSI};
+        for (index, register) in [RDI, RSI, RDX, RCX, R8, R9].into_iter().enumerate() {
+            self.set(register, X86Value::Parameter(index as u8));
         }
     }
 
@@ -358,7 +390,7 @@ impl X86Decoder {
         if instruction.is_invalid() {
             return None;
         }
-        let test = self.test(&instruction);
+        let (test, numbers) = (self.test(&instruction), self.numbers(&instruction));
         let flow = match instruction.flow_control() {
             FlowControl::Next | FlowControl::XbeginXabortXend => {
                 self.note(&instruction);
@@ -366,10 +398,7 @@ impl X86Decoder {
             }
             FlowControl::UnconditionalBranch => InstructionFlow::Jump(instruction.near_branch_target()),
             FlowControl::ConditionalBranch if instruction.op0_kind() == OpKind::NearBranch64 => {
-                InstructionFlow::Branch {
-                    target: instruction.near_branch_target(),
-                    is_guard: self.is_guard(&instruction),
-                }
+                InstructionFlow::Branch { target: instruction.near_branch_target(), guard: self.guard(&instruction) }
             }
             FlowControl::Call if instruction.mnemonic() == Mnemonic::Syscall => {
                 self.values = Default::default();
@@ -393,7 +422,8 @@ impl X86Decoder {
             && instruction.is_ip_rel_memory_operand()
             && !matches!(instruction.mnemonic(), Mnemonic::Test | Mnemonic::Cmp);
         let stores = is_store.then(|| instruction.ip_rel_memory_address());
-        Some(DecodedStep { next: instruction.next_ip(), flow, needs: needs(&instruction), queries_cpu, test, stores })
+        let (next, needs) = (instruction.next_ip(), needs(&instruction));
+        Some(DecodedStep { next, flow, needs, queries_cpu, test, stores, numbers })
     }
 }
 
@@ -401,57 +431,20 @@ pub fn mnemonic(code: &[u8], address: u64) -> String {
     decode(code, address).map_or(String::new(), |found| format!("{:?}", found.mnemonic()).to_lowercase())
 }
 
-/// The feature without which a CPU raises #UD. Older CPUs run `tzcnt`, `lzcnt`, `endbr64` and the like as other
-/// instructions.
-pub fn needs(instruction: &Instruction) -> Option<CpuFeature> {
-    static NEEDS: LazyLock<Vec<Option<CpuFeature>>> = LazyLock::new(|| Code::values().map(needs_of).collect());
-    NEEDS[instruction.code() as usize]
-}
-
-fn needs_of(code: Code) -> Option<CpuFeature> {
-    if matches!(code.mnemonic(), Mnemonic::Tzcnt | Mnemonic::Lzcnt) {
-        return None;
-    }
-    let features = code.cpuid_features();
-    let found = features.iter().filter_map(|feature| match feature {
-        CpuidFeature::SSE3 => Some(CpuFeature::Sse3),
-        CpuidFeature::SSSE3 => Some(CpuFeature::Ssse3),
-        CpuidFeature::SSE4_1 => Some(CpuFeature::Sse41),
-        CpuidFeature::SSE4_2 => Some(CpuFeature::Sse42),
-        CpuidFeature::SSE4A => Some(CpuFeature::Sse4a),
-        CpuidFeature::POPCNT => Some(CpuFeature::Popcnt),
-        CpuidFeature::CMPXCHG16B => Some(CpuFeature::Cx16),
-        CpuidFeature::AVX => Some(CpuFeature::Avx),
-        CpuidFeature::AVX2 => Some(CpuFeature::Avx2),
-        CpuidFeature::BMI1 => Some(CpuFeature::Bmi1),
-        CpuidFeature::BMI2 => Some(CpuFeature::Bmi2),
-        CpuidFeature::F16C => Some(CpuFeature::F16c),
-        CpuidFeature::FMA => Some(CpuFeature::Fma),
-        CpuidFeature::FMA4 => Some(CpuFeature::Fma4),
-        CpuidFeature::XOP => Some(CpuFeature::Xop),
-        CpuidFeature::MOVBE => Some(CpuFeature::Movbe),
-        CpuidFeature::ADX => Some(CpuFeature::Adx),
-        CpuidFeature::AES => Some(CpuFeature::Aesni),
-        CpuidFeature::PCLMULQDQ => Some(CpuFeature::Pclmulqdq),
-        CpuidFeature::SHA => Some(CpuFeature::ShaNi),
-        CpuidFeature::AVX512F => Some(CpuFeature::Avx512f),
-        CpuidFeature::AVX512BW => Some(CpuFeature::Avx512bw),
-        CpuidFeature::AVX512CD => Some(CpuFeature::Avx512cd),
-        CpuidFeature::AVX512DQ => Some(CpuFeature::Avx512dq),
-        CpuidFeature::AVX512VL => Some(CpuFeature::Avx512vl),
-        CpuidFeature::AMX_TILE | CpuidFeature::AMX_INT8 | CpuidFeature::AMX_BF16 => Some(CpuFeature::Amx),
-        _ => None,
-    });
-    found.max_by_key(|feature| (matches!(feature.since(), crate::platform::feature::Since::Never), *feature))
-}
+const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
 
 /// The slot of a PLT entry: `[endbr64] [bnd] jmp *slot(%rip)`.
 pub fn stub(code: &[u8], address: u64) -> Option<u64> {
-    let first = decode(code, address)?;
-    let jump = match first.code() {
-        Code::Endbr64 => decode(code.get(first.len()..)?, first.next_ip())?,
-        _ => first,
+    let (code, address) = match code.strip_prefix(&ENDBR64) {
+        Some(code) => (code, address.wrapping_add(ENDBR64.len() as u64)),
+        None => (code, address),
     };
+    // Most functions start with another byte, which is quicker to see than by decoding it: the prefixes bnd, notrack and
+    // rex.w, and the opcode.
+    if !matches!(code.first()?, 0xf2 | 0x3e | 0x48 | 0xff) {
+        return None;
+    }
+    let jump = decode(code, address)?;
     let is_jump = jump.flow_control() == FlowControl::IndirectBranch && jump.is_ip_rel_memory_operand();
     is_jump.then(|| jump.ip_rel_memory_address())
 }

@@ -17,7 +17,7 @@ struct Case {
     needs_avx: bool,
 }
 
-fn cases() -> [Case; 10] {
+fn cases() -> [Case; 13] {
     let case = |name, source: String, needs_avx| Case { name, source, needs_avx };
     let call = "__attribute__((noinline)) static void work(void)";
     [
@@ -48,6 +48,33 @@ fn cases() -> [Case; 10] {
                 "struct cpu {{ unsigned long avx, sse; }}; __attribute__((noinline)) static void detect(struct cpu *cpu) \
                  {{ cpu->avx = __builtin_cpu_supports(\"avx\") != 0; cpu->sse = 1; }} {call} {{ {AVX}; }} \
                  int main(void) {{ struct cpu cpu; detect(&cpu); if (cpu.avx) work(); return 0; }}"
+            ),
+            false,
+        ),
+        case(
+            "guarded-by-a-parameter",
+            format!(
+                "{call} {{ {AVX}; }} __attribute__((noinline)) static void run(long count, long level) {{ if (level > 2) \
+                 work(); else __asm__ volatile(\"nop\"); }} int main(void) {{ run(3, __builtin_cpu_supports(\"avx\") ? 3 : 1); \
+                 return 0; }}"
+            ),
+            false,
+        ),
+        case(
+            "guarded-by-a-local-variable",
+            format!(
+                "#include <stdio.h>\n{call} {{ {AVX}; }} int main(void) {{ void (*fast)(void) = 0; \
+                 if (__builtin_cpu_supports(\"avx\")) fast = work; for (int i = 0; i < 3; i++) {{ puts(\"x\"); \
+                 if (fast) work(); }} return 0; }}"
+            ),
+            false,
+        ),
+        case(
+            "ends-after-its-slow-path",
+            format!(
+                "#include <stdlib.h>\n{call} {{ {AVX}; }} __attribute__((noinline)) static void slow(void) \
+                 {{ __asm__ volatile(\"nop\"); }} int main(void) {{ if (!__builtin_cpu_supports(\"avx\")) \
+                 {{ slow(); exit(0); }} work(); return 0; }}"
             ),
             false,
         ),

@@ -87,9 +87,99 @@ const THUMB: &[ArmEncoding] = &[
     ArmEncoding(0xff70_0000, 0xf850_0000, CpuFeature::Thumb2, "ldr.w"),
     ArmEncoding(0xff70_0000, 0xf840_0000, CpuFeature::Thumb2, "str.w"),
     ArmEncoding(0xffff_fff0, 0xf3bf_8f50, CpuFeature::Thumb2, "dmb"),
+    ArmEncoding(0xffff_ffff, 0xf3af_8000, CpuFeature::Thumb2, "nop.w"),
     ArmEncoding(0xf800_d000, 0xf000_8000, CpuFeature::Thumb2, "b.w"),
     ArmEncoding(0xf800_d000, 0xf000_9000, CpuFeature::Thumb2, "b.w"),
-    ArmEncoding(0xe000_0000, 0xe000_0000, CpuFeature::Thumb2, "thumb-2"),
+    ArmEncoding(0xffd0_0000, 0xe880_0000, CpuFeature::Thumb2, "stmia.w"),
+    ArmEncoding(0xffd0_0000, 0xe890_0000, CpuFeature::Thumb2, "ldmia.w"),
+    ArmEncoding(0xffd0_0000, 0xe900_0000, CpuFeature::Thumb2, "stmdb"),
+    ArmEncoding(0xffd0_0000, 0xe910_0000, CpuFeature::Thumb2, "ldmdb"),
+    ArmEncoding(0xfff0_0000, 0xe840_0000, CpuFeature::Thumb2, "strex"),
+    ArmEncoding(0xfff0_0f00, 0xe850_0f00, CpuFeature::Thumb2, "ldrex"),
+    ArmEncoding(0xfff0_fff0, 0xe8d0_f000, CpuFeature::Thumb2, "tbb"),
+    ArmEncoding(0xfff0_fff0, 0xe8d0_f010, CpuFeature::Thumb2, "tbh"),
+    ArmEncoding(0xfff0_0ff0, 0xe8d0_0f40, CpuFeature::Thumb2, "ldrexb"),
+    ArmEncoding(0xfff0_0ff0, 0xe8d0_0f50, CpuFeature::Thumb2, "ldrexh"),
+    ArmEncoding(0xfff0_00f0, 0xe8d0_0070, CpuFeature::Thumb2, "ldrexd"),
+    ArmEncoding(0xfff0_0ff0, 0xe8c0_0f40, CpuFeature::Thumb2, "strexb"),
+    ArmEncoding(0xfff0_0ff0, 0xe8c0_0f50, CpuFeature::Thumb2, "strexh"),
+    ArmEncoding(0xfff0_00f0, 0xe8c0_0070, CpuFeature::Thumb2, "strexd"),
+    ArmEncoding(0xfe50_0000, 0xe840_0000, CpuFeature::Thumb2, "strd"),
+    ArmEncoding(0xfe50_0000, 0xe850_0000, CpuFeature::Thumb2, "ldrd"),
+    // Data processing with a shifted register, then with an immediate.
+    ArmEncoding(0xffe0_8f00, 0xea00_0f00, CpuFeature::Thumb2, "tst.w"),
+    ArmEncoding(0xffe0_8000, 0xea00_0000, CpuFeature::Thumb2, "and.w"),
+    ArmEncoding(0xffe0_8000, 0xea20_0000, CpuFeature::Thumb2, "bic.w"),
+    ArmEncoding(0xffef_f0f0, 0xea4f_0000, CpuFeature::Thumb2, "mov.w"),
+    ArmEncoding(0xffef_8030, 0xea4f_0000, CpuFeature::Thumb2, "lsl.w"),
+    ArmEncoding(0xffef_8030, 0xea4f_0010, CpuFeature::Thumb2, "lsr.w"),
+    ArmEncoding(0xffef_8030, 0xea4f_0020, CpuFeature::Thumb2, "asr.w"),
+    ArmEncoding(0xffef_8030, 0xea4f_0030, CpuFeature::Thumb2, "ror.w"),
+    ArmEncoding(0xffe0_8000, 0xea40_0000, CpuFeature::Thumb2, "orr.w"),
+    ArmEncoding(0xffef_8000, 0xea6f_0000, CpuFeature::Thumb2, "mvn.w"),
+    ArmEncoding(0xffe0_8000, 0xea60_0000, CpuFeature::Thumb2, "orn"),
+    ArmEncoding(0xfff0_8f00, 0xea90_0f00, CpuFeature::Thumb2, "teq"),
+    ArmEncoding(0xffe0_8000, 0xea80_0000, CpuFeature::Thumb2, "eor.w"),
+    ArmEncoding(0xffe0_8010, 0xeac0_0000, CpuFeature::Thumb2, "pkhbt"),
+    ArmEncoding(0xfff0_8f00, 0xeb10_0f00, CpuFeature::Thumb2, "cmn.w"),
+    ArmEncoding(0xffe0_8000, 0xeb00_0000, CpuFeature::Thumb2, "add.w"),
+    ArmEncoding(0xffe0_8000, 0xeb40_0000, CpuFeature::Thumb2, "adc.w"),
+    ArmEncoding(0xffe0_8000, 0xeb60_0000, CpuFeature::Thumb2, "sbc.w"),
+    ArmEncoding(0xfff0_8f00, 0xebb0_0f00, CpuFeature::Thumb2, "cmp.w"),
+    ArmEncoding(0xffe0_8000, 0xeba0_0000, CpuFeature::Thumb2, "sub.w"),
+    ArmEncoding(0xffe0_8000, 0xebc0_0000, CpuFeature::Thumb2, "rsb"),
+    ArmEncoding(0xfbf0_8f00, 0xf010_0f00, CpuFeature::Thumb2, "tst.w"),
+    ArmEncoding(0xfbe0_8000, 0xf000_0000, CpuFeature::Thumb2, "and.w"),
+    ArmEncoding(0xfbe0_8000, 0xf020_0000, CpuFeature::Thumb2, "bic.w"),
+    ArmEncoding(0xfbe0_8000, 0xf040_0000, CpuFeature::Thumb2, "orr.w"),
+    ArmEncoding(0xfbef_8000, 0xf06f_0000, CpuFeature::Thumb2, "mvn.w"),
+    ArmEncoding(0xfbe0_8000, 0xf060_0000, CpuFeature::Thumb2, "orn"),
+    ArmEncoding(0xfbf0_8f00, 0xf090_0f00, CpuFeature::Thumb2, "teq"),
+    ArmEncoding(0xfbe0_8000, 0xf080_0000, CpuFeature::Thumb2, "eor.w"),
+    ArmEncoding(0xfbf0_8f00, 0xf110_0f00, CpuFeature::Thumb2, "cmn.w"),
+    ArmEncoding(0xfbe0_8000, 0xf100_0000, CpuFeature::Thumb2, "add.w"),
+    ArmEncoding(0xfbe0_8000, 0xf140_0000, CpuFeature::Thumb2, "adc.w"),
+    ArmEncoding(0xfbe0_8000, 0xf160_0000, CpuFeature::Thumb2, "sbc.w"),
+    ArmEncoding(0xfbf0_8f00, 0xf1b0_0f00, CpuFeature::Thumb2, "cmp.w"),
+    ArmEncoding(0xfbe0_8000, 0xf1a0_0000, CpuFeature::Thumb2, "sub.w"),
+    ArmEncoding(0xfbe0_8000, 0xf1c0_0000, CpuFeature::Thumb2, "rsb"),
+    ArmEncoding(0xfbf0_8000, 0xf200_0000, CpuFeature::Thumb2, "addw"),
+    ArmEncoding(0xfbf0_8000, 0xf2a0_0000, CpuFeature::Thumb2, "subw"),
+    ArmEncoding(0xfff0_8020, 0xf340_0000, CpuFeature::Thumb2, "sbfx"),
+    ArmEncoding(0xffff_8020, 0xf36f_0000, CpuFeature::Thumb2, "bfc"),
+    ArmEncoding(0xfff0_8020, 0xf360_0000, CpuFeature::Thumb2, "bfi"),
+    ArmEncoding(0xfff0_8020, 0xf3c0_0000, CpuFeature::Thumb2, "ubfx"),
+    // Loads and stores of one register.
+    ArmEncoding(0xff70_f000, 0xf810_f000, CpuFeature::Thumb2, "pld"),
+    ArmEncoding(0xff70_0000, 0xf800_0000, CpuFeature::Thumb2, "strb.w"),
+    ArmEncoding(0xff70_0000, 0xf810_0000, CpuFeature::Thumb2, "ldrb.w"),
+    ArmEncoding(0xff70_0000, 0xf820_0000, CpuFeature::Thumb2, "strh.w"),
+    ArmEncoding(0xff70_0000, 0xf830_0000, CpuFeature::Thumb2, "ldrh.w"),
+    ArmEncoding(0xff70_0000, 0xf910_0000, CpuFeature::Thumb2, "ldrsb.w"),
+    ArmEncoding(0xff70_0000, 0xf930_0000, CpuFeature::Thumb2, "ldrsh.w"),
+    // Data processing with registers, multiplications.
+    ArmEncoding(0xffff_f080, 0xfa0f_f080, CpuFeature::Thumb2, "sxth.w"),
+    ArmEncoding(0xffff_f080, 0xfa1f_f080, CpuFeature::Thumb2, "uxth.w"),
+    ArmEncoding(0xffff_f080, 0xfa4f_f080, CpuFeature::Thumb2, "sxtb.w"),
+    ArmEncoding(0xffff_f080, 0xfa5f_f080, CpuFeature::Thumb2, "uxtb.w"),
+    ArmEncoding(0xffe0_f0f0, 0xfa00_f000, CpuFeature::Thumb2, "lsl.w"),
+    ArmEncoding(0xffe0_f0f0, 0xfa20_f000, CpuFeature::Thumb2, "lsr.w"),
+    ArmEncoding(0xffe0_f0f0, 0xfa40_f000, CpuFeature::Thumb2, "asr.w"),
+    ArmEncoding(0xffe0_f0f0, 0xfa60_f000, CpuFeature::Thumb2, "ror.w"),
+    ArmEncoding(0xfff0_f0f0, 0xfa90_f080, CpuFeature::Thumb2, "rev.w"),
+    ArmEncoding(0xfff0_f0f0, 0xfa90_f0a0, CpuFeature::Thumb2, "rbit"),
+    ArmEncoding(0xfff0_f0f0, 0xfab0_f080, CpuFeature::Thumb2, "clz"),
+    ArmEncoding(0xfff0_f0f0, 0xfb00_f000, CpuFeature::Thumb2, "mul.w"),
+    ArmEncoding(0xfff0_00f0, 0xfb00_0000, CpuFeature::Thumb2, "mla"),
+    ArmEncoding(0xfff0_00f0, 0xfb00_0010, CpuFeature::Thumb2, "mls"),
+    ArmEncoding(0xfff0_00f0, 0xfb80_0000, CpuFeature::Thumb2, "smull"),
+    ArmEncoding(0xfff0_00f0, 0xfba0_0000, CpuFeature::Thumb2, "umull"),
+    ArmEncoding(0xfff0_00f0, 0xfbc0_0000, CpuFeature::Thumb2, "smlal"),
+    ArmEncoding(0xfff0_00f0, 0xfbe0_0000, CpuFeature::Thumb2, "umlal"),
+    // Coprocessors.
+    ArmEncoding(0xef10_0010, 0xee00_0010, CpuFeature::Thumb2, "mcr"),
+    ArmEncoding(0xef10_0010, 0xee10_0010, CpuFeature::Thumb2, "mrc"),
+    ArmEncoding(0xe000_0000, 0xe000_0000, CpuFeature::Thumb2, "a 32-bit Thumb instruction"),
 ];
 
 fn first(rows: &[ArmEncoding], word: u32) -> Option<Need> {
@@ -147,4 +237,36 @@ impl Thumb {
 pub fn word_at(code: &[u8], at: u32) -> Option<u32> {
     let at = usize::try_from(at).ok()?;
     Some(u32::from_le_bytes(code.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thumb_2_instruction_has_its_own_name() {
+        for (word, expected) in [
+            (0xe92d_4ff0, "stmdb"),   // push {r4-r11,lr}
+            (0xe8bd_81f0, "ldmia.w"), // pop {r4-r8,pc}
+            (0xe9cd_0100, "strd"),    // strd r0,r1,[sp]
+            (0xea4f_0883, "lsl.w"),   // mov.w r8,r3,lsl #2
+            (0xeb00_0802, "add.w"),   // add.w r8,r0,r2
+            (0xf1b8_0f00, "cmp.w"),   // cmp.w r8,#0
+            (0xf108_0801, "add.w"),   // add.w r8,r8,#1
+            (0xf3c0_0207, "ubfx"),    // ubfx r2,r0,#0,#8
+            (0xf895_3020, "ldrb.w"),  // ldrb.w r3,[r5,#32]
+            (0xfab3_f383, "clz"),     // clz r3,r3
+            (0xfba3_2302, "umull"),   // umull r2,r3,r3,r2
+            (0xf3af_8000, "nop.w"),
+        ] {
+            assert_eq!(needs_of_thumb(Thumb::Long(word)), Some((CpuFeature::Thumb2, expected)), "{word:#010x}");
+        }
+    }
+
+    #[test]
+    fn every_encoding_can_match() {
+        for ArmEncoding(mask, value, _, name) in [UNCONDITIONAL, CONDITIONAL, THUMB].into_iter().flatten() {
+            assert_eq!(value & !mask, 0, "{name}: {value:#010x}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What sets the condition flags of 32-bit Arm, and whether a branch on them may depend on a CPU check.
 
+use crate::inspect::code::steps::BranchGuard;
+
 /// The kind of instruction that set the flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ArmFlags {
@@ -8,32 +10,32 @@ pub enum ArmFlags {
     Doubtful,
     /// A comparison of two values, a counter, or a comparison of floating-point numbers.
     Plain,
-    /// A comparison with a number: of an error code if the sign decides, otherwise perhaps a CPU check.
-    Word,
+    /// A comparison with zero: of an error code if the sign bit decides, otherwise perhaps a CPU check.
+    Sign,
 }
 
 impl ArmFlags {
-    /// Whether a branch on this condition may depend on a CPU check. `mi`, `pl`, `ge`, `lt`, `gt` and `le` test the sign.
-    pub fn is_guard(self, condition: u32) -> bool {
-        match self {
+    /// Whether a branch on this condition may depend on a CPU check. `mi`, `pl`, `ge` and `lt` test the sign bit.
+    pub fn guard(self, condition: u32) -> BranchGuard {
+        BranchGuard::perhaps(match self {
             ArmFlags::Doubtful => true,
             ArmFlags::Plain => false,
-            ArmFlags::Word => !matches!(condition, 4 | 5 | 10..=13),
-        }
+            ArmFlags::Sign => !matches!(condition, 4 | 5 | 10 | 11),
+        })
     }
 }
 
 /// What sets the flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagSetter {
-    /// A comparison of a register with a number.
-    Number(usize),
+    /// A comparison of a register with zero.
+    Zero(usize),
     /// A comparison of two registers.
     Pair(usize, usize),
     /// An addition or subtraction whose result is kept.
     Count(usize),
     FloatingPoint,
-    /// A test of bits, or another instruction.
+    /// A comparison with another number, a test of bits, or another instruction.
     Other,
 }
 
@@ -50,7 +52,8 @@ impl FlagSetter {
         let has_number = word >> 25 & 1 == 1;
         Some(match word >> 21 & 15 {
             10 | 11 if word >> 28 != 0xe => FlagSetter::Other,
-            10 | 11 if has_number => FlagSetter::Number(rn),
+            10 | 11 if has_number && word & 0xff == 0 => FlagSetter::Zero(rn),
+            10 | 11 if has_number => FlagSetter::Other,
             10 | 11 => FlagSetter::Pair(rn, rm),
             2..=7 if word >> 28 == 0xe => FlagSetter::Count(rn),
             _ => FlagSetter::Other,
@@ -61,7 +64,8 @@ impl FlagSetter {
     pub fn of_short(half: u32, is_guarded: bool) -> Option<FlagSetter> {
         let (low, middle) = ((half & 7) as usize, (half >> 3 & 7) as usize);
         match () {
-            () if half & 0xf800 == 0x2800 => Some(FlagSetter::Number((half >> 8 & 7) as usize)),
+            () if half & 0xf8ff == 0x2800 => Some(FlagSetter::Zero((half >> 8 & 7) as usize)),
+            () if half & 0xf800 == 0x2800 => Some(FlagSetter::Other),
             () if half & 0xffc0 == 0x4280 || half & 0xffc0 == 0x42c0 => Some(FlagSetter::Pair(low, middle)),
             () if half & 0xff00 == 0x4500 => {
                 Some(FlagSetter::Pair((half >> 4 & 8 | half & 7) as usize, (half >> 3 & 15) as usize))
@@ -87,7 +91,8 @@ impl FlagSetter {
         }
         Some(match (word >> 21 & 15, word >> 8 & 15) {
             (8 | 13, 15) if is_register => FlagSetter::Pair(rn, rm),
-            (8 | 13, 15) => FlagSetter::Number(rn),
+            (8 | 13, 15) if word & 0x0400_70ff == 0 => FlagSetter::Zero(rn),
+            (8 | 13, 15) => FlagSetter::Other,
             (8 | 13 | 14, _) => FlagSetter::Count(rn),
             _ => FlagSetter::Other,
         })
