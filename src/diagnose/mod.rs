@@ -31,6 +31,7 @@ mod prose;
 pub mod rank;
 pub mod reader;
 pub mod recognise;
+mod sentence;
 mod spread;
 mod step;
 pub mod symptom;

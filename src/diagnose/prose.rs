@@ -138,7 +138,7 @@ const NOT_REPORTED: &[&str] = &[
 const SPEAKERS: &[&str] = &["user: ", "assistant: ", "human: ", "**user", "**assistant", "chatgpt: ", "you: "];
 
 /// Words directly before the name of an error in a sentence.
-const ARTICLES: &[&str] = &[
+pub const ARTICLES: &[&str] = &[
     "the", "an", "this", "that", "any", "fix", "fixes", "fixed", "fixing", "see", "sees", "seeing", "get", "gets",
     "getting", "avoid", "avoids", "prevent", "prevents", "resolve", "resolves", "resolved", "solve", "solves", "about",
     "like", "of",
@@ -184,7 +184,9 @@ fn is_listed(before: &str, after: &str) -> bool {
 
 /// Whether the message is marked up in a document: `<li><code>exec format error</code>`.
 fn is_marked_up(after: &str) -> bool {
-    ["</code>", "</td>", "</th>", "</li>", "</strong>", "</em>", "</a>"].iter().any(|tag| after.contains(tag))
+    let tags =
+        ["</code>", "</td>", "</th>", "</li>", "</strong>", "</em>", "</a>", "</title>", "</p>", "</h", "</span>"];
+    tags.iter().any(|tag| after.contains(tag))
 }
 
 /// Whether the line is the result of a test, or the old line of a diff.
@@ -209,7 +211,9 @@ fn is_defined(before: &str, anchor: &str, after: &str) -> bool {
     if before.replace(' ', "").ends_with("enoexec=") {
         return true;
     }
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit()))
+    rest.is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit()) || rest.starts_with("exec format error")
+    })
 }
 
 /// Whether the text directly after the name of an error explains it.
