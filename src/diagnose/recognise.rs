@@ -16,7 +16,7 @@ use super::message::{ERRNO_TEXTS, Message, Sign, messages};
 use super::pattern::{Hole, Pattern, PatternMatch, continues_word, is_quote};
 use super::probe;
 use super::prose;
-use super::sentence;
+use super::sentence::Mention;
 use super::spread::spread_messages;
 use super::symptom::{MessageOutcome, Symptom};
 use super::translation;
@@ -159,15 +159,11 @@ impl Recogniser {
 
     /// Reads the symptom of a line, which is `shown` as printed, and `whole` in the log.
     fn read_symptom(&self, line: &SearchedLine<'_>, (shown, whole): (&str, &str), content: &mut LineContent) {
-        let Some((symptom, (pattern, message), range)) = recognise_line(line, shown) else { return };
+        let Some((symptom, row, range)) = recognise_line(line, shown) else { return };
         let symptom = Symptom { sign: probe::sign_of(symptom.sign, whole), ..symptom };
         match self.known(&symptom) {
             Some(known) => content.repeated.push(known),
-            None if symptom.sign == Sign::Unrelated
-                || prose::is_prose(&line.lower, message.pattern, pattern.anchor())
-                || sentence::is_sentence(&line.lower, &range, message.pattern.starts_with('{'), || {
-                    lead_of_example(pattern, message)
-                }) => {}
+            None if symptom.sign == Sign::Unrelated || is_quoted(&line.lower, &range, row, symptom.sign) => {}
             None => content.symptoms.push(symptom),
         }
     }
@@ -354,6 +350,18 @@ fn recognise_line(line: &SearchedLine<'_>, shown: &str) -> Option<(Symptom, &'st
         let (symptom, range) = symptom(row, line.text, &line.lower, shown)?;
         Some((symptom, row, range))
     })
+}
+
+/// Whether someone writes about the message in this line, in lower case.
+fn is_quoted(lower: &str, range: &Range<usize>, (pattern, message): &Row, sign: Sign) -> bool {
+    let is_end = matches!(
+        sign,
+        Sign::Exited | Sign::BuildStepFailed | Sign::EmulatedStepFailed | Sign::BackOff | Sign::OutOfMemory
+    );
+    let place = Mention { lower, range, has_lead: message.pattern.starts_with('{') };
+    prose::is_prose(lower, message.pattern, pattern.anchor())
+        || place.is_about()
+        || !is_end && place.is_sentence(|| lead_of_example(pattern, message))
 }
 
 /// The text before the message in the row's example.

@@ -139,18 +139,49 @@ const LEVELS: &[&str] = &[
     "error", "warn", "warning", "info", "debug", "trace", "fatal", "notice", "critical", "severe", "stderr", "stdout",
 ];
 
-/// Whether the line in lower case only mentions the message at `range`. `example` returns the text before the message in
-/// the pattern's example: a message that begins within a program's own sentence has words before it. `has_lead`: the
-/// message begins with the name of a file, before which programs say what they did with it.
-pub fn is_sentence(lower: &str, range: &Range<usize>, has_lead: bool, example: impl FnOnce() -> String) -> bool {
-    let (Some(before), Some(after)) = (lower.get(..range.start), lower.get(range.end..)) else { return false };
-    let is_settled = STATES.iter().any(|state| before.contains(state));
-    let is_about = is_past(lower) || is_explained(after) || is_of_dialogue(lower) || is_settled;
-    is_about || is_column(before, after) || is_markup(lower) || {
+/// A message in its line.
+pub struct Mention<'a> {
+    /// The line in lower case.
+    pub lower: &'a str,
+    /// The message's part of it.
+    pub range: &'a Range<usize>,
+    /// Whether the message begins with the name of a file, before which programs say what they did with it.
+    pub has_lead: bool,
+}
+
+impl Mention<'_> {
+    /// The text before and after the message.
+    fn sides(&self) -> (&str, &str) {
+        (self.lower.get(..self.range.start).unwrap_or(""), self.lower.get(self.range.end..).unwrap_or(""))
+    }
+
+    /// Whether the line tells of the past, explains the message, or lists it.
+    pub fn is_about(&self) -> bool {
+        let (before, after) = self.sides();
+        let is_settled = STATES.iter().any(|state| before.contains(state));
+        let is_told = is_past(self.lower) || is_explained(after) || is_of_dialogue(self.lower) || is_settled;
+        is_told || is_column(before, after) || is_markup(self.lower)
+    }
+
+    /// Whether the message is a part of a sentence. `example` returns the text before the message in the pattern's
+    /// example: a message that begins within a program's own sentence has words before it.
+    pub fn is_sentence(&self, example: impl FnOnce() -> String) -> bool {
+        let (before, _) = self.sides();
         // The quotation mark before a message may be that of the name with which it begins.
-        let is_quoted = before.ends_with(is_quote) && !lower[range.clone()].contains(is_quote);
+        let is_whole = before.ends_with(is_quote) && !self.lower[self.range.clone()].contains(is_quote);
         let words = words_before(before);
-        is_of_sentence(&words, before, is_quoted, has_lead) && words_before(&example()).is_empty()
+        let Some(last) = words.last() else { return false };
+        let is_last = before.trim_end_matches(|c: char| c.is_whitespace() || is_quote(c)).ends_with(last);
+        let is_reported = !is_last || LAST_WORDS.contains(last);
+        let least = match (is_whole, self.has_lead) {
+            (true, _) => 1,
+            (false, true) => SENTENCE.start,
+            (false, false) => WORDS,
+        };
+        let is_named = is_last && !self.has_lead && ARTICLES.contains(last);
+        let is_long = SENTENCE.contains(&words.len());
+        (is_named || is_long || (least..SENTENCE.end).contains(&words.len()) && !is_reported)
+            && words_before(&example()).is_empty()
     }
 }
 
@@ -164,7 +195,7 @@ fn is_past(lower: &str) -> bool {
 }
 
 fn is_explained(after: &str) -> bool {
-    let text = after.trim_start_matches(|c: char| c == ' ' || is_quote(c) || ")*_".contains(c));
+    let text = after.trim_start_matches(|c: char| c == ' ' || is_quote(c) || ":)*_".contains(c));
     EXPLANATIONS
         .iter()
         .any(|words| text.strip_prefix(words).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)))
@@ -215,21 +246,6 @@ fn words_before(before: &str) -> Vec<&str> {
     let words: Vec<&str> = text[from..].split_whitespace().collect();
     let from = words.iter().rposition(|word| LEVELS.contains(word)).map_or(0, |at| at + 1);
     words[from..].iter().copied().filter(is_word).collect()
-}
-
-/// Whether the words before a message make it a part of a sentence. `before` ends at the message.
-fn is_of_sentence(words: &[&str], before: &str, is_quoted: bool, has_lead: bool) -> bool {
-    let Some(last) = words.last() else { return false };
-    let is_last = before.trim_end_matches(|c: char| c.is_whitespace() || is_quote(c)).ends_with(last);
-    let is_reported = !is_last || LAST_WORDS.contains(last);
-    let least = match (is_quoted, has_lead) {
-        (true, _) => 1,
-        (false, true) => SENTENCE.start,
-        (false, false) => WORDS,
-    };
-    is_last && !has_lead && ARTICLES.contains(last)
-        || SENTENCE.contains(&words.len())
-        || (least..SENTENCE.end).contains(&words.len()) && !is_reported
 }
 
 #[cfg(test)]
