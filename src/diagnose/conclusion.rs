@@ -20,6 +20,8 @@ const SUCCESS: &[&str] = &[
     "finished successfully",
     "all checks passed",
     "all tests passed",
+    "0 failures",
+    "0 failed",
     "apply complete!",
     "failed=0",
     "exit code 0",

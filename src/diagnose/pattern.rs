@@ -97,10 +97,13 @@ impl HoleKind {
             HoleKind::Machine => rest.trim().trim_start_matches(|c: char| c.is_whitespace() || ":=(".contains(c)),
             _ => rest.trim(),
         };
+        let string_end = STRING_ENDS.iter().filter_map(|end| rest.find(end)).min();
         let end = match self {
-            HoleKind::Any => STRING_ENDS.iter().filter_map(|end| rest.find(end)).min(),
+            HoleKind::Any => string_end,
             HoleKind::Number => rest.find(|c: char| !c.is_ascii_digit()),
-            HoleKind::File | HoleKind::Word | HoleKind::Loaded => rest.find(char::is_whitespace),
+            HoleKind::File | HoleKind::Word | HoleKind::Loaded => {
+                rest.find(char::is_whitespace).into_iter().chain(string_end).min()
+            }
             HoleKind::CpuFeature => rest.find(|c: char| c.is_whitespace() || ",;:!)\"".contains(c)),
             HoleKind::Machine => rest.find(|c: char| c.is_whitespace() || ",;!)".contains(c)),
         };

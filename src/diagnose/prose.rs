@@ -131,7 +131,7 @@ const REPORTING: &[&str] = &[
 /// Keys of a text that is searched for or compared, not reported.
 const NOT_REPORTED: &[&str] = &[
     "query", "pattern", "expected", "want", "wanted", "regex", "regexp", "match", "search", "filter", "expr",
-    "subject", "topic", "question",
+    "subject", "topic", "question", "input", "example", "sample",
 ];
 
 /// Who speaks in a dialogue with an assistant.
@@ -176,6 +176,7 @@ fn is_listed(before: &str, after: &str) -> bool {
         before.strip_suffix('[').is_some_and(|name| name.ends_with(is_of_word)) && after.starts_with(']');
     is_pattern
         || is_parameter
+        || after.starts_with('|')
         || ["'", "\""].iter().any(|quote| {
             before.strip_suffix(quote).is_some_and(|before| before.ends_with('['))
                 && after.strip_prefix(quote).is_some_and(|after| after.starts_with([']', ',']))
@@ -264,6 +265,8 @@ fn is_quotation(before: &str, anchor: &str, after: &str) -> bool {
     [('"', '"'), ('\'', '\''), ('“', '”')].iter().any(|(open, close)| {
         let Some(at) = before.rfind(*open) else { return false };
         let (lead, inside) = (&before[..at], &before[at + open.len_utf8()..]);
+        // Python's and Rust's prefixes of strings: `re.compile(r"text|other")`.
+        let lead = lead.strip_suffix(['r', 'b']).filter(|lead| lead.ends_with(['(', '='])).unwrap_or(lead);
         let opens = lead.is_empty() || lead.ends_with(|c: char| c.is_whitespace() || "=:([{,".contains(c));
         let Some((_, tail)) = after.split_once(*close) else { return false };
         opens && !inside.starts_with(char::is_whitespace) && is_mention(lead, anchor, tail)
@@ -339,6 +342,9 @@ fn is_question(after: &str) -> bool {
 fn ends_with_article(before: &str) -> bool {
     let before = before.trim_end_matches(|c: char| c == ' ' || "\"'`“‘*".contains(c));
     let word = before.rsplit(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or("");
+    if before.ends_with("because of") {
+        return false;
+    }
     before.len() > word.len() && ARTICLES.contains(&word) || before == word && matches!(word, "fix" | "fixes" | "fixed")
 }
 

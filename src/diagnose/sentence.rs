@@ -6,8 +6,12 @@ use std::ops::Range;
 use super::pattern::is_quote;
 use super::prose::ARTICLES;
 
-/// Number of words before a message that make a sentence, if its last word does not report or start anything.
+/// Number of words before a message that make a sentence, if one of them is a function word, and the last does not
+/// report or start anything.
 const WORDS: usize = 2;
+
+/// The same without a function word.
+const PHRASE: usize = 4;
 
 /// Numbers of words that make a sentence in any case. More of them are the data of a very long line.
 const SENTENCE: Range<usize> = 7..40;
@@ -80,6 +84,16 @@ const LAST_WORDS: &[&str] = &[
     "process",
     "container",
     "image",
+    "line",
+    "log",
+    "logs",
+    "cause",
+    "details",
+    "text",
+    "state",
+    "event",
+    "has",
+    "have",
 ];
 
 /// Words in brackets before a message: the state of a ticket.
@@ -132,6 +146,20 @@ const PAST: &[&str] = &[
     "did you know",
     "duplicate of",
     "no rule for",
+    "were broken",
+    "was broken",
+    "were failing",
+    "was failing",
+    "had failed",
+];
+
+/// Words that sentences have and the names before a message do not.
+const FUNCTION_WORDS: &[&str] = &[
+    "the", "a", "an", "this", "that", "these", "those", "our", "your", "my", "their", "its", "i", "we", "you", "it",
+    "they", "he", "she", "on", "in", "at", "of", "for", "about", "is", "are", "was", "were", "be", "been", "will",
+    "would", "can", "could", "should", "may", "might", "must", "do", "does", "did", "had", "if", "when", "why", "how",
+    "what", "where", "because", "so", "but", "not", "never", "always", "all", "some", "any", "more", "then", "than",
+    "please", "also", "still", "just",
 ];
 
 /// Levels and streams, which loggers print before a message.
@@ -170,13 +198,14 @@ impl Mention<'_> {
         // The quotation mark before a message may be that of the name with which it begins.
         let is_whole = before.ends_with(is_quote) && !self.lower[self.range.clone()].contains(is_quote);
         let words = words_before(before);
-        let Some(last) = words.last() else { return false };
+        let Some(last) = words.last().filter(|_| !words.ends_with(&["because", "of"])) else { return false };
         let is_last = before.trim_end_matches(|c: char| c.is_whitespace() || is_quote(c)).ends_with(last);
         let is_reported = !is_last || LAST_WORDS.contains(last);
         let least = match (is_whole, self.has_lead) {
             (true, _) => 1,
             (false, true) => SENTENCE.start,
-            (false, false) => WORDS,
+            (false, false) if words.iter().any(|word| FUNCTION_WORDS.contains(word)) => WORDS,
+            (false, false) => PHRASE,
         };
         let is_named = is_last && !self.has_lead && ARTICLES.contains(last);
         let is_long = SENTENCE.contains(&words.len());
@@ -212,7 +241,14 @@ fn is_column(before: &str, after: &str) -> bool {
     let is_id = |text: &str| !text.contains([' ', ':']) && text.len() < 12;
     let is_first = before.is_empty() || before.ends_with("  ") && is_id(before.trim());
     let is_cell = after.starts_with("  ") && after.trim_start().starts_with(char::is_alphabetic);
-    is_first && (is_cell || is_count(after))
+    is_first && (is_cell || is_count(after) || before.is_empty() && after.len() > 1 && is_definition(after))
+}
+
+/// `Exec format error: the kernel does not know how to run the file.`
+fn is_definition(after: &str) -> bool {
+    const STARTS: &[&str] = &["the", "a", "an", "your", "this", "it", "when", "if"];
+    let text = after.trim_start_matches(": ");
+    text.split_whitespace().next().is_some_and(|word| STARTS.contains(&word))
 }
 
 /// How often a failure occurred: `exec format error ........ 3`, `exec format error (4)`.
@@ -240,7 +276,7 @@ fn words_before(before: &str) -> Vec<&str> {
     }
     let is_word = |word: &&str| {
         let word = word.trim_matches(|c: char| is_quote(c) || ".,!?*_".contains(c));
-        !word.is_empty() && word.chars().all(|c| c.is_alphabetic() || "'’-".contains(c))
+        (word.len() > 1 || matches!(word, "a" | "i")) && word.chars().all(|c| c.is_alphabetic() || "'’-".contains(c))
     };
     // What comes before a level or a stream's name is the log's, not the program's.
     let words: Vec<&str> = text[from..].split_whitespace().collect();
@@ -271,6 +307,8 @@ mod tests {
             "Backport of #5512: avoid no matching manifest for linux/arm64 in the manifest list entries",
             "<title>docker - exec user process caused \"exec format error\" - Questions</title>",
             "<meta name=\"description\" content=\"I have an exec format error on a Pi\">",
+            "Exec format error: the kernel does not know how to run the file.",
+            "The 3.2 images were broken on arm64 (exec format error); 3.2.1 is fine.",
             "lesson 7: a container prints Illegal instruction (core dumped)",
         ] {
             assert_eq!(recognise(text), [], "{text}");
@@ -286,6 +324,10 @@ mod tests {
             "2026-11-28 10:00:00 ERROR worker exec /app: exec format error",
             "level=info msg=\"previous container of pod web: exec /app: exec format error\"",
             "[CI/build]   ❗  ::error::exec /usr/bin/tail: exec format error",
+            "ALERT pod=web-0 last log line exec /web: exec format error",
+            "2026-11-30T01:01:01Z stdout F api exec /usr/bin/api: exec format error",
+            "ERROR Task failed because of exec /opt/run-job: exec format error",
+            "image docker.io/acme/api:2 has no matching manifest for linux/arm64 in the manifest list entries",
             "/entrypoint.sh: line 9:    14 Illegal instruction     /app",
         ] {
             assert!(!recognise(text).is_empty(), "{text}");

@@ -183,6 +183,8 @@ message_table! { TABLE:
         "app[812]: unhandled signal 4 code 0x1 at 0x0000003fb5c1e0d4";
     Kernel IllegalInstruction, "undefined instruction: pc=",
         "app (812): undefined instruction: pc=b6f1a3c4";
+    Systemd IllegalInstruction, "Signal: 4 (ILL)",
+        "Signal: 4 (ILL)";
     Program IllegalInstruction, "crashed by signal: 4,",
         "7:M 30 Nov 2026 10:00:00.000 # Redis 7.4.1 crashed by signal: 4, si_code: 2";
     Systemd IllegalInstruction, "with signal 4/ILL",
