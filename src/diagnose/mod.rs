@@ -22,6 +22,7 @@ mod log_line;
 mod log_source;
 pub mod message;
 pub mod names;
+pub mod newest_cpu;
 #[cfg(feature = "kube")]
 pub mod overview;
 mod path_kind;

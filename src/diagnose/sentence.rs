@@ -188,7 +188,8 @@ impl Mention<'_> {
         let (before, after) = self.sides();
         let is_settled = STATES.iter().any(|state| before.contains(state));
         let is_told = is_past(self.lower) || is_explained(after) || is_of_dialogue(self.lower) || is_settled;
-        is_told || is_column(before, after) || is_markup(self.lower)
+        let message = &self.lower[self.range.clone()];
+        is_told || is_column(before, message, after) || is_markup(self.lower)
     }
 
     /// Whether the message is a part of a sentence. `example` returns the text before the message in the pattern's
@@ -237,11 +238,12 @@ fn is_of_dialogue(lower: &str) -> bool {
 }
 
 /// A row of a table: `  E101  exec format error        the image is for another architecture`.
-fn is_column(before: &str, after: &str) -> bool {
+fn is_column(before: &str, message: &str, after: &str) -> bool {
     let is_id = |text: &str| !text.contains([' ', ':']) && text.len() < 12;
     let is_first = before.is_empty() || before.ends_with("  ") && is_id(before.trim());
     let is_cell = after.starts_with("  ") && after.trim_start().starts_with(char::is_alphabetic);
-    is_first && (is_cell || is_count(after) || before.is_empty() && after.len() > 1 && is_definition(after))
+    let has_colon = message.ends_with(": ") || after.starts_with(": ");
+    is_first && (is_cell || is_count(after) || before.is_empty() && has_colon && is_definition(after))
 }
 
 /// `Exec format error: the kernel does not know how to run the file.`
@@ -328,6 +330,7 @@ mod tests {
             "2026-11-30T01:01:01Z stdout F api exec /usr/bin/api: exec format error",
             "ERROR Task failed because of exec /opt/run-job: exec format error",
             "image docker.io/acme/api:2 has no matching manifest for linux/arm64 in the manifest list entries",
+            "AVX2 is not supported by this processor",
             "/entrypoint.sh: line 9:    14 Illegal instruction     /app",
         ] {
             assert!(!recognise(text).is_empty(), "{text}");
