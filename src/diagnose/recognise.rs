@@ -163,7 +163,8 @@ impl Recogniser {
         let symptom = Symptom { sign: probe::sign_of(symptom.sign, whole), ..symptom };
         match self.known(&symptom) {
             Some(known) => content.repeated.push(known),
-            None if symptom.sign == Sign::Unrelated || is_quoted(&line.lower, &range, row, symptom.sign) => {}
+            None if symptom.sign == Sign::Unrelated || self.is_full_of(symptom.sign) => {}
+            None if is_quoted(&line.lower, &range, row, symptom.sign) => {}
             None => content.symptoms.push(symptom),
         }
     }
