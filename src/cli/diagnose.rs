@@ -9,7 +9,8 @@ use super::settings::{ConfigArgs, Settings, Typed};
 use super::targets::{self, ClusterArgs};
 use super::{CliError, Environment, Terminal, opening, scan};
 use crate::diagnose::{
-    Answer, Circumstances, Evidence, Hole, LIMIT_TEXT, LogContent, Names, Symptom, answer, file, read_log, read_text,
+    Answer, Circumstances, Evidence, Hole, LIMIT_TEXT, LogContent, Names, Symptom, answer, file, newest_cpu, read_log,
+    read_text,
 };
 use crate::files;
 use crate::platform::{Arch, Platform, Target, target};
@@ -207,7 +208,8 @@ fn of_log(
     let target_name = target.as_ref().map(|target| target.name.as_str());
     let (mut image, mut file) = (None, None);
     if let Some(name) = args.image.as_deref() {
-        let report = read(name, CallOverride { entrypoint: given, ..CallOverride::default() })?;
+        let named = file::read_as_library(symptoms);
+        let report = read(name, CallOverride { entrypoint: given, named, ..CallOverride::default() })?;
         // If the start path does not lead through the file that the log names, the file is judged separately.
         if let Some(path) = file::to_judge(symptoms, &report, target_name) {
             let call = CallOverride { entrypoint: Some(vec![path]), args: Some(Vec::new()), ..CallOverride::default() };
@@ -225,8 +227,16 @@ fn of_log(
     };
     let judged = image.as_ref().map(|report| (report, target_name));
     let source = log.source.clone();
-    let evidence =
-        Evidence { symptoms, circumstances, names, source, judged, file: file.as_ref(), ..Evidence::default() };
+    let evidence = Evidence {
+        symptoms,
+        circumstances,
+        names,
+        source,
+        judged,
+        file: file.as_ref(),
+        has_newest_cpu: target.as_ref().is_some_and(|target| newest_cpu::has_every_level(&target.node)),
+        ..Evidence::default()
+    };
     Ok(answer(&evidence).into_iter().collect())
 }
 

@@ -349,7 +349,8 @@ fn is_optional(symptom: &Symptom) -> bool {
             | Sign::EmulatedLoaderMissing
             | Sign::PreloadIgnored
     );
-    let is_own_check = symptom.sign == Sign::CpuLevel && symptom.speaker == Speaker::Program;
+    let is_own_check =
+        matches!(symptom.sign, Sign::CpuLevel | Sign::ArchitectureUnsupported) && symptom.speaker == Speaker::Program;
     is_own_check || is_lookup && !is_starter && (symptom.speaker != Speaker::Runc || symptom.is_programs_own())
 }
 
@@ -367,7 +368,14 @@ fn serves(text: &[u8], of: &[u8]) -> bool {
 }
 
 fn is_work(line: &[u8]) -> bool {
-    has_level(&String::from_utf8_lossy(line), INFO, 'I')
+    let line = String::from_utf8_lossy(line);
+    has_level(&line, INFO, 'I') || is_build_step(&line)
+}
+
+/// Whether a builder of images goes on: ` ---> 1f2e3d`, `Step 5/9 : RUN make`.
+fn is_build_step(line: &str) -> bool {
+    let is_step = |rest: &str| rest.split_once(" : ").is_some_and(|(number, _)| number.contains('/'));
+    line.trim_start().starts_with("---> ") || line.strip_prefix("Step ").is_some_and(is_step)
 }
 
 /// Whether a line has one of the marks, or begins with klog's letter and date: `I1101 10:00:00.1 1 server.go:88] text`.

@@ -12,6 +12,7 @@ use super::file::{self, StartPath, judged};
 use super::log_source::LogSource;
 use super::message::Sign;
 use super::names::Names;
+use super::newest_cpu;
 use super::rank::{Circumstances, Ranked, rank};
 use super::step::Step;
 use super::symptom::Symptom;
@@ -66,13 +67,19 @@ pub struct Evidence<'a> {
     pub judged: Option<(&'a ImageReport, Option<&'a str>)>,
     /// The image's report with the file that the messages name as its entrypoint: see [`file::to_judge`].
     pub file: Option<&'a ImageReport>,
+    /// Whether the node's CPU has every level of its architecture.
+    pub has_newest_cpu: bool,
     /// Commands that help immediately and that only the caller knows: a rollback, a pin to other nodes.
     pub now: Vec<String>,
 }
 
 /// The likeliest cause of a failure. `None` without any evidence.
 pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
-    let ranked = rank(evidence.symptoms, &evidence.circumstances);
+    let mut ranked = rank(evidence.symptoms, &evidence.circumstances);
+    let is_newest = evidence.has_newest_cpu && newest_cpu::is_unexplained(evidence.symptoms);
+    if is_newest {
+        newest_cpu::doubt_cpu(&mut ranked);
+    }
     let settled = evidence.judged.and_then(|(report, target)| settle(report, target, evidence, &ranked));
     let (settled, mut others) = match settled {
         Some(settled) if settled.first.likelihood == Likelihood::Certain => (settled, Vec::new()),
@@ -88,7 +95,8 @@ pub fn answer(evidence: &Evidence<'_>) -> Option<Answer> {
     // The message itself is part of the evidence.
     let has_message =
         evidence.judged.is_none() && evidence.symptoms.iter().any(|symptom| symptom.sign != Sign::BackOff);
-    let running = evidence.symptoms.iter().find_map(Running::from_symptom);
+    let own_end = Running { text: newest_cpu::WHY.to_string(), cure: newest_cpu::CURE };
+    let running = evidence.symptoms.iter().find_map(Running::from_symptom).or(is_newest.then_some(own_end));
     let running = running.filter(|_| first.suspect == Suspect::ProgramItself);
     let why = match &running {
         Some(running) => running.text.clone(),
@@ -289,6 +297,9 @@ fn settle(report: &ImageReport, target: Option<&str>, evidence: &Evidence<'_>, r
     let (platform, judged) = judged(report, target)?;
     let named = file::named(evidence.symptoms);
     let path = named.map_or(StartPath::Passed, |name| file::start_path(judged, name));
+    if let Some(settled) = read_as_library(report, platform, evidence) {
+        return Some(settled);
+    }
     if (path == StartPath::Elsewhere || file::fails_alone(evidence.file, target))
         && let Some(settled) = named.and_then(|name| settle_file(name, (report, platform), target, evidence, ranked))
     {
@@ -314,6 +325,21 @@ fn settle(report: &ImageReport, target: Option<&str>, evidence: &Evidence<'_>, r
 
 fn certain(suspect: Suspect, why: String) -> Settled {
     Settled::new(Ranked { suspect, likelihood: Likelihood::Certain, why })
+}
+
+/// The answer if a loader read a file as a library that is none, and no rule found it: a text, an error page.
+fn read_as_library(report: &ImageReport, platform: &PlatformReport, evidence: &Evidence<'_>) -> Option<Settled> {
+    let file = platform.named.as_ref().filter(|file| !file.is_elf)?;
+    let is_read = evidence.symptoms.iter().any(|symptom| {
+        symptom
+            .path
+            .as_deref()
+            .is_some_and(|path| file::is_of_content(symptom, path) && file::is_same(&file.path, path))
+    });
+    let text = format!("{} is {}", file.path, file.is);
+    let why = format!("{text}, in {}", short(report, platform));
+    let lines = std::iter::once(text).chain(platform.layer_text(file.layer)).collect();
+    is_read.then(|| Settled { evidence: lines, ..certain(Suspect::ForeignLibrary, why) })
 }
 
 /// Judges the file that a message names, if the start path does not lead through it.

@@ -11,7 +11,7 @@ use crate::judge::entry::{self, JudgedCall};
 use crate::judge::labels::Agreement;
 use crate::oci::Digest;
 use crate::platform::{Arch, Platform, Target};
-use crate::scan::{LayerReport, StepReport};
+use crate::scan::{LayerReport, NamedFile, StepReport};
 
 const LOG: &str = "exec /usr/local/bin/app: exec format error";
 
@@ -79,6 +79,7 @@ fn answered(log: &str, judged: Option<&ImageReport>) -> Answer {
         place: None,
         judged: judged.map(|report| (report, Some("m7g.large"))),
         file: None,
+        has_newest_cpu: false,
         now: Vec::new(),
     })
     .unwrap()
@@ -325,4 +326,41 @@ fn a_library_that_is_not_one_is_judged_by_its_content() {
     let answer = answered_with_file(log, &image, Some(&alone));
     assert_eq!(answer.suspect, Suspect::NotAProgram);
     assert!(answer.cause.contains(" in sha256:"), "{}", answer.cause);
+}
+
+#[test]
+fn a_text_that_a_loader_reads_as_a_library_is_named_with_its_layer() {
+    let mut judged = report(Outcome::Runs, Vec::new());
+    judged.platforms[0].named = Some(NamedFile {
+        path: "/app/node_modules/x/x.node".into(),
+        is: "a Git LFS pointer".into(),
+        is_elf: false,
+        layer: 0,
+    });
+    for log in ["Error: /app/node_modules/x/x.node: invalid ELF header", "Error: x.node: invalid ELF header"] {
+        let answer = answered(log, Some(&judged));
+        assert_eq!((answer.suspect, answer.likelihood), (Suspect::ForeignLibrary, Likelihood::Certain), "{log}");
+        assert!(answer.evidence.contains(&"/app/node_modules/x/x.node is a Git LFS pointer".to_string()), "{answer:?}");
+        assert!(answer.evidence.iter().any(|line| line.starts_with("layer 1 of 1 ")), "{answer:?}");
+    }
+    // Another file, and a library for this platform.
+    let other = "Error: /app/y.node: invalid ELF header";
+    assert_ne!(answered(other, Some(&judged)).evidence.len(), 3, "{other}");
+    judged.platforms[0].named.as_mut().unwrap().is_elf = true;
+    let elf = answered("Error: x.node: invalid ELF header", Some(&judged));
+    assert!(!elf.evidence.iter().any(|line| line.contains("LFS")), "{elf:?}");
+}
+
+#[test]
+fn a_node_with_the_newest_cpu_is_not_suspected_before_the_program() {
+    let first = |log: &str, has_newest_cpu| {
+        let symptoms = recognise(log);
+        let answer = answer(&Evidence { symptoms: &symptoms, has_newest_cpu, ..Evidence::default() }).unwrap();
+        (answer.suspect, answer.then.join(" "), answer.others.iter().any(|other| other.suspect == Suspect::CpuLevel))
+    };
+    let log = "Illegal instruction (core dumped)";
+    assert_eq!(first(log, false).0, Suspect::CpuLevel);
+    let (suspect, then, has_cpu) = first(log, true);
+    assert!(suspect == Suspect::ProgramItself && has_cpu && then.contains("ud2"), "{then}");
+    assert_eq!(first("Fatal glibc error: CPU does not support x86-64-v4", true).0, Suspect::CpuLevel);
 }

@@ -101,6 +101,10 @@ suspects! {
         "a wrapper or shell on the start path rejects one of its options",
         [SCAN],
         [Anywhere("pass each option as a separate word, and only options that this version of the program has")];
+    UnsupportedArchitecture "foreign-architecture",
+        "a script, installer or program has nothing for this machine's architecture and refuses it",
+        [SCAN],
+        [Anywhere("build for a platform that it supports (--platform), or use a release that supports this one")];
     RefusedArchitecture "refused-architecture",
         "the entry script ends itself on this architecture",
         [SCAN],

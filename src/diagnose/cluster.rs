@@ -8,7 +8,8 @@ use super::log_source::LogSource;
 use super::message::Sign;
 use super::overview::is_selecting;
 use super::{
-    Answer, Evidence, FailingGroup, Failure, Names, Suspect, Symptom, answer, failing_groups, failures, file, recognise,
+    Answer, Evidence, FailingGroup, Failure, Names, Suspect, Symptom, answer, failing_groups, failures, file,
+    newest_cpu, recognise,
 };
 use crate::kube::object::PodObject;
 use crate::kube::workload::owner;
@@ -286,6 +287,7 @@ fn answer_case(
         place: group.map(|group| place(group, case)),
         judged,
         file: file.as_ref(),
+        has_newest_cpu: group.is_some_and(|group| newest_cpu::has_every_level(&group.target.node)),
         now: Vec::new(),
     };
     let owner = owner(pod);

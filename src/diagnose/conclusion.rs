@@ -1,6 +1,7 @@
 //! Recognises a log that ends well after a failure: a job that succeeded, or an alert that was closed.
 
 use super::log_line::{is_end, lines, stream};
+use super::symptom::MessageOutcome;
 
 /// Texts with which jobs, builds and package managers report success, in lower case.
 const SUCCESS: &[&str] = &[
@@ -19,6 +20,8 @@ const SUCCESS: &[&str] = &[
     "finished successfully",
     "all checks passed",
     "all tests passed",
+    "0 failures",
+    "0 failed",
     "apply complete!",
     "failed=0",
     "exit code 0",
@@ -78,10 +81,13 @@ const ALERT_BYTES: usize = 16 << 10;
 const CLOSED: &[&str] = &[
     "[resolved]",
     "[closed]",
+    "(resolved",
+    "(closed",
     "\"status\":\"resolved\"",
     "\"status\": \"resolved\"",
     "status: resolved",
     "marked as resolved",
+    "\"resolution\":\"",
     "incident has been resolved",
     "incident has been closed",
     "incident resolved",
@@ -91,12 +97,33 @@ const CLOSED: &[&str] = &[
 /// The first words of a line in which an alert or a report states how the failure was fixed.
 const FIXES: &[&str] = &["resolution:", "resolved by", "fixed by", "closed by"];
 
-/// Whether the whole `text` is an alert about a failure that is over.
-pub fn is_closed(text: &[u8]) -> bool {
+/// Whether the whole `text` is an alert about a failure that is over, or a text that only quotes one.
+pub fn outcome_of_text(text: &[u8]) -> MessageOutcome {
     if text.len() > ALERT_BYTES {
-        return false;
+        return MessageOutcome::Open;
     }
     let lower = String::from_utf8_lossy(text).to_ascii_lowercase();
+    if is_closed(&lower) {
+        MessageOutcome::Closed
+    } else if is_of_git(&lower) {
+        MessageOutcome::Described
+    } else {
+        MessageOutcome::Open
+    }
+}
+
+/// Whether git printed the text: commits or a diff.
+fn is_of_git(lower: &str) -> bool {
+    let is_hash = |word: &str| word.len() >= 6 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_commit = |line: &str| {
+        let hash = line.strip_prefix("commit ").and_then(|rest| rest.split_whitespace().next());
+        hash.is_some_and(is_hash) && line.split_whitespace().nth(2).is_none_or(|rest| rest.starts_with('('))
+    };
+    let is_diff = |line: &str| line.starts_with("diff --git ");
+    lower.lines().find(|line| !line.trim().is_empty()).is_some_and(|line| is_commit(line) || is_diff(line))
+}
+
+fn is_closed(lower: &str) -> bool {
     CLOSED.iter().any(|mark| lower.contains(mark))
         || lower.lines().any(|line| FIXES.iter().any(|mark| line.trim_start().starts_with(mark)))
 }
@@ -122,6 +149,9 @@ mod tests {
             "[RESOLVED] KubePodCrashLooping\nSummary: exec /app: exec format error",
             "exec /app: exec format error\nResolution: rolled back to 1.8.2",
             "{\"status\":\"resolved\",\"alerts\":[{\"description\":\"exec /srv/web: exec format error\"}]}",
+            "INCIDENT 12 (resolved 2026-11-20)\nSummary: pods crashed: exec /srv/web: exec format error",
+            "commit 9c1d2e0f (HEAD -> main)\nAuthor: A <a@x>\n\n    exec /app: exec format error",
+            "diff --git a/run.md b/run.md\n+exec /app: exec format error",
         ] {
             assert!(matches!(first(log), Some(Suspect::ProgramItself)), "{log}");
         }
@@ -138,6 +168,7 @@ mod tests {
             // Another container in the same log.
             "exec /app: exec format error\nListening at: http://0.0.0.0:15090",
             "exec /app: exec format error\nname resolution: failed",
+            "commit 9c1d2e0f deployed\nexec /app: exec format error",
         ] {
             assert_eq!(first(log), Some(Suspect::WrongArchitecture), "{log}");
         }

@@ -71,6 +71,12 @@ pub fn is_of_content(symptom: &Symptom, name: &str) -> bool {
     is_content && symptom.path.as_deref() == Some(name)
 }
 
+/// The file that a loader read as a library, as the message names it.
+pub fn read_as_library(symptoms: &[Symptom]) -> Option<String> {
+    let path = |symptom: &Symptom| symptom.path.clone().filter(|path| is_of_content(symptom, path));
+    symptoms.iter().find_map(path)
+}
+
 /// Whether the speaker starts the container's own program, so that its messages are about the entrypoint.
 pub fn is_runtime(speaker: Speaker) -> bool {
     matches!(
@@ -177,6 +183,6 @@ fn base_name(path: &str) -> &str {
 }
 
 /// The same path, or the same base name, because links and relative names hide directories.
-fn is_same(path: &str, name: &str) -> bool {
+pub fn is_same(path: &str, name: &str) -> bool {
     path == name || (!base_name(name).is_empty() && base_name(path) == base_name(name))
 }

@@ -51,7 +51,7 @@ const HELPERS: &[&str] = &["tonistiigi/binfmt", "multiarch/qemu-user-static", "m
 
 /// The image that `pattern`, a row of the given kind, finds in a line.
 pub fn named(pattern: &Pattern, kind: NameKind, line: &str, lower: &str) -> Option<String> {
-    let holes = pattern.find(line, lower, |_| true)?;
+    let holes = pattern.find(line, lower, |_| true)?.holes;
     let value = |wanted: Hole| holes.iter().rfind(|(hole, _)| *hole == wanted).map(|(_, value)| *value);
     let image = match kind {
         NameKind::Failing | NameKind::Mentioned | NameKind::Described => value(Hole::Image)?,

@@ -22,6 +22,7 @@ mod log_line;
 mod log_source;
 pub mod message;
 pub mod names;
+pub mod newest_cpu;
 #[cfg(feature = "kube")]
 pub mod overview;
 mod path_kind;
@@ -31,6 +32,7 @@ mod prose;
 pub mod rank;
 pub mod reader;
 pub mod recognise;
+mod sentence;
 mod spread;
 mod step;
 pub mod symptom;

@@ -62,6 +62,7 @@ fn report(name: &str, outcomes: &[(&str, Outcome)], problems: Vec<Problem>) -> I
         findings: Vec::new(),
         problems: Vec::new(),
         is_data_only: false,
+        named: None,
     };
     ImageReport {
         name: name.into(),

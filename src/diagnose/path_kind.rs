@@ -92,6 +92,19 @@ pub fn is_data(path: &str) -> bool {
         ".crt",
         ".sql",
         ".db",
+        ".csv",
+        ".md",
+        ".html",
+        ".tar",
+        ".gz",
+        ".zip",
+        ".zst",
+        ".xz",
+        ".bz2",
+        ".dump",
+        ".bak",
+        ".sock",
+        ".socket",
     ];
     let is_started = path.contains("/init.d/") || path.contains("/s6-overlay/") || path.contains("/services.d/");
     // `.bashrc` and the like are read by shells.

@@ -1,6 +1,10 @@
 //! Message patterns: literal text with holes, matched anywhere in a line without regard to ASCII case. The meaning of
 //! messages is defined elsewhere.
 
+use std::ops::Range;
+
+use crate::platform::word;
+
 /// The meaning of the text in a hole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hole {
@@ -40,6 +44,13 @@ impl Hole {
 /// A pattern's holes and their values, in the pattern's order.
 pub type HoleValues<'a> = Vec<(Hole, &'a str)>;
 
+/// The part of a line that a pattern matches.
+#[derive(Debug, PartialEq)]
+pub struct PatternMatch<'a> {
+    pub holes: HoleValues<'a>,
+    pub range: Range<usize>,
+}
+
 /// Maximum number of occurrences of a literal that are tried for one hole, so that a hostile line is cheap.
 const TRIES: usize = 16;
 
@@ -58,6 +69,8 @@ enum HoleKind {
     Loaded,
     /// `{%name}`: a feature or level of a CPU, such as `AVX2` or `x86-64-v3`.
     CpuFeature,
+    /// `{&name}`: an architecture or platform, with or without quotes: `aarch64`, `'linux/arm64'`.
+    Machine,
 }
 
 impl HoleKind {
@@ -72,6 +85,7 @@ impl HoleKind {
             HoleKind::Word => !text.is_empty() && !text.contains(char::is_whitespace),
             HoleKind::Loaded => is_loaded(text.trim_matches(is_quote)),
             HoleKind::CpuFeature => is_cpu_feature(text),
+            HoleKind::Machine => is_machine(text),
         }
     }
 }
@@ -79,12 +93,19 @@ impl HoleKind {
 impl HoleKind {
     /// The part of `rest`, the remainder of the line, that a pattern's last hole matches.
     fn last(self, rest: &str) -> &str {
-        let rest = rest.trim();
+        let rest = match self {
+            HoleKind::Machine => rest.trim().trim_start_matches(|c: char| c.is_whitespace() || ":=(".contains(c)),
+            _ => rest.trim(),
+        };
+        let string_end = STRING_ENDS.iter().filter_map(|end| rest.find(end)).min();
         let end = match self {
-            HoleKind::Any => STRING_ENDS.iter().filter_map(|end| rest.find(end)).min(),
+            HoleKind::Any => string_end,
             HoleKind::Number => rest.find(|c: char| !c.is_ascii_digit()),
-            HoleKind::File | HoleKind::Word | HoleKind::Loaded => rest.find(char::is_whitespace),
+            HoleKind::File | HoleKind::Word | HoleKind::Loaded => {
+                rest.find(char::is_whitespace).into_iter().chain(string_end).min()
+            }
             HoleKind::CpuFeature => rest.find(|c: char| c.is_whitespace() || ",;:!)\"".contains(c)),
+            HoleKind::Machine => rest.find(|c: char| c.is_whitespace() || ",;!)".contains(c)),
         };
         &rest[..end.unwrap_or(rest.len())]
     }
@@ -106,6 +127,12 @@ fn is_loaded(path: &str) -> bool {
         Some((_, extension)) if is_kind(extension) => false,
         _ => path.contains('/') && !name.is_empty(),
     }
+}
+
+/// Whether the text names an architecture, alone or after an operating system.
+fn is_machine(text: &str) -> bool {
+    let text = text.trim_matches(|c: char| is_quote(c) || "().".contains(c));
+    !text.contains(char::is_whitespace) && !word::find(text).is_empty()
 }
 
 /// Whether the text names a feature or level of a CPU.
@@ -193,10 +220,13 @@ impl Pattern {
                     Some(b'=') => HoleKind::Word,
                     Some(b'~') => HoleKind::Loaded,
                     Some(b'%') => HoleKind::CpuFeature,
+                    Some(b'&') => HoleKind::Machine,
                     _ => HoleKind::Any,
                 };
-                parts
-                    .push(PatternPart::Hole(Hole::from_name(name.trim_start_matches(['#', '/', '=', '~', '%'])), kind));
+                parts.push(PatternPart::Hole(
+                    Hole::from_name(name.trim_start_matches(['#', '/', '=', '~', '%', '&'])),
+                    kind,
+                ));
                 rest = tail;
             } else {
                 let end = rest.find('{').unwrap_or(rest.len());
@@ -218,8 +248,8 @@ impl Pattern {
         line: &'a str,
         lower: &str,
         accept: impl Fn(&HoleValues<'a>) -> bool,
-    ) -> Option<HoleValues<'a>> {
-        let matched = |at: usize, parts: &[PatternPart], lead: Option<(Hole, &'a str)>| {
+    ) -> Option<PatternMatch<'a>> {
+        let matched = |start: usize, at: usize, parts: &[PatternPart], lead: Option<(Hole, &'a str)>| {
             let mut holes: HoleValues<'a> = lead.into_iter().collect();
             let end = rest_of(parts, line, lower, at, &mut holes)?;
             let left = line[end..].trim_start();
@@ -227,15 +257,19 @@ impl Pattern {
                 || left.trim_matches(['"', '}', ']', '.']).is_empty()
                 || STRING_ENDS.iter().any(|end| left.starts_with(end));
             let ends = ends && self.parts.last().is_none_or(|last| last.ends_word(&line[end..]));
-            (ends && accept(&holes)).then_some(holes)
+            (ends && accept(&holes)).then_some(PatternMatch { holes, range: start..end })
         };
         match self.parts.as_slice() {
             [PatternPart::Text(text), rest @ ..] => occurrences(lower, text, 0)
                 .filter(|at| begins_word(text, &lower[..*at]))
-                .find_map(|at| matched(at + text.len(), rest, None)),
+                .find_map(|at| matched(at, at + text.len(), rest, None)),
             [PatternPart::Hole(name, kind), PatternPart::Text(text), rest @ ..] => occurrences(lower, text, 0)
                 .filter_map(|at| Some((at, Some(last_word(&line[..at])).filter(|value| kind.accepts(value))?)))
-                .find_map(|(at, value)| matched(at + text.len(), rest, Some((*name, value)))),
+                .find_map(|(at, value)| {
+                    // The value may have quotes around it.
+                    let start = line[..at].rfind(value).unwrap_or(at);
+                    matched(start, at + text.len(), rest, Some((*name, value)))
+                }),
             _ => None,
         }
     }
@@ -270,7 +304,8 @@ fn rest_of<'a>(
         [PatternPart::Hole(name, kind)] => {
             let value = kind.last(&line[at..]);
             kind.accepts(value).then(|| holes.push((*name, value)))?;
-            Some(line.len())
+            let skipped = line[at..].find(value)?;
+            Some(at + skipped + value.len())
         }
         [PatternPart::Hole(name, kind), rest @ ..] => {
             let [PatternPart::Text(text), ..] = rest else { return None };
@@ -317,7 +352,7 @@ mod tests {
 
     fn check(pattern: &'static str, line: &str, expected: Option<&[(Hole, &str)]>) {
         let lower = line.to_ascii_lowercase();
-        let found = Pattern::parse(pattern).find(line, &lower, |_| true);
+        let found = Pattern::parse(pattern).find(line, &lower, |_| true).map(|found| found.holes);
         assert_eq!(found.as_deref(), expected, "{pattern} in {line}");
     }
 
@@ -352,6 +387,10 @@ mod tests {
         check("lacks {%level}", "it lacks memory, it lacks AVX2.", Some(&[(Hole::Detail, "AVX2.")]));
         check("lacks {%level}", "it lacks AVX2, so", Some(&[(Hole::Detail, "AVX2")]));
         check("{%level} is missing", "x86-64-v3 is missing", Some(&[(Hole::Detail, "x86-64-v3")]));
+        for machine in ["aarch64", "'aarch64'", "linux/arm64", "Linux-x86_64.", "\"armv7l\""] {
+            check("unsupported {&node}", &format!("unsupported {machine}, sorry"), Some(&[(Hole::Node, machine)]));
+        }
+        check("unsupported {&node}", "unsupported type", None);
         check("{path}: gone", "{\"log\":\"/a: gone", Some(&[(Hole::Path, "/a")]));
         check("{path}: gone", "env: ‘bash -e’: gone", Some(&[(Hole::Path, "bash -e")]));
     }
@@ -360,6 +399,17 @@ mod tests {
     fn a_dollar_matches_the_end_of_the_line() {
         check("illegal option -$", "set: Illegal option -", Some(&[]));
         check("illegal option -$", "set: Illegal option -o pipefail", None);
+    }
+
+    #[test]
+    fn a_match_has_the_range_of_its_text() {
+        let range = |pattern: &'static str, line: &str| {
+            let lower = line.to_ascii_lowercase();
+            Pattern::parse(pattern).find(line, &lower, |_| true).map(|found| line[found.range].to_string()).unwrap()
+        };
+        assert_eq!(range("exec {path}: x", "so exec /a: X then"), "exec /a: X");
+        assert_eq!(range("{path}: gone", "no /a: gone is"), "/a: gone");
+        assert_eq!(range("code {#exit}", "a code 12. b"), "code 12");
     }
 
     #[test]

@@ -131,14 +131,14 @@ const REPORTING: &[&str] = &[
 /// Keys of a text that is searched for or compared, not reported.
 const NOT_REPORTED: &[&str] = &[
     "query", "pattern", "expected", "want", "wanted", "regex", "regexp", "match", "search", "filter", "expr",
-    "subject", "topic", "question",
+    "subject", "topic", "question", "input", "example", "sample",
 ];
 
 /// Who speaks in a dialogue with an assistant.
 const SPEAKERS: &[&str] = &["user: ", "assistant: ", "human: ", "**user", "**assistant", "chatgpt: ", "you: "];
 
 /// Words directly before the name of an error in a sentence.
-const ARTICLES: &[&str] = &[
+pub const ARTICLES: &[&str] = &[
     "the", "an", "this", "that", "any", "fix", "fixes", "fixed", "fixing", "see", "sees", "seeing", "get", "gets",
     "getting", "avoid", "avoids", "prevent", "prevents", "resolve", "resolves", "resolved", "solve", "solves", "about",
     "like", "of",
@@ -176,6 +176,7 @@ fn is_listed(before: &str, after: &str) -> bool {
         before.strip_suffix('[').is_some_and(|name| name.ends_with(is_of_word)) && after.starts_with(']');
     is_pattern
         || is_parameter
+        || after.starts_with('|')
         || ["'", "\""].iter().any(|quote| {
             before.strip_suffix(quote).is_some_and(|before| before.ends_with('['))
                 && after.strip_prefix(quote).is_some_and(|after| after.starts_with([']', ',']))
@@ -184,7 +185,9 @@ fn is_listed(before: &str, after: &str) -> bool {
 
 /// Whether the message is marked up in a document: `<li><code>exec format error</code>`.
 fn is_marked_up(after: &str) -> bool {
-    ["</code>", "</td>", "</th>", "</li>", "</strong>", "</em>", "</a>"].iter().any(|tag| after.contains(tag))
+    let tags =
+        ["</code>", "</td>", "</th>", "</li>", "</strong>", "</em>", "</a>", "</title>", "</p>", "</h", "</span>"];
+    tags.iter().any(|tag| after.contains(tag))
 }
 
 /// Whether the line is the result of a test, or the old line of a diff.
@@ -209,7 +212,9 @@ fn is_defined(before: &str, anchor: &str, after: &str) -> bool {
     if before.replace(' ', "").ends_with("enoexec=") {
         return true;
     }
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit()))
+    rest.is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit()) || rest.starts_with("exec format error")
+    })
 }
 
 /// Whether the text directly after the name of an error explains it.
@@ -260,6 +265,8 @@ fn is_quotation(before: &str, anchor: &str, after: &str) -> bool {
     [('"', '"'), ('\'', '\''), ('“', '”')].iter().any(|(open, close)| {
         let Some(at) = before.rfind(*open) else { return false };
         let (lead, inside) = (&before[..at], &before[at + open.len_utf8()..]);
+        // Python's and Rust's prefixes of strings: `re.compile(r"text|other")`.
+        let lead = lead.strip_suffix(['r', 'b']).filter(|lead| lead.ends_with(['(', '='])).unwrap_or(lead);
         let opens = lead.is_empty() || lead.ends_with(|c: char| c.is_whitespace() || "=:([{,".contains(c));
         let Some((_, tail)) = after.split_once(*close) else { return false };
         opens && !inside.starts_with(char::is_whitespace) && is_mention(lead, anchor, tail)
@@ -335,6 +342,9 @@ fn is_question(after: &str) -> bool {
 fn ends_with_article(before: &str) -> bool {
     let before = before.trim_end_matches(|c: char| c == ' ' || "\"'`“‘*".contains(c));
     let word = before.rsplit(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or("");
+    if before.ends_with("because of") {
+        return false;
+    }
     before.len() > word.len() && ARTICLES.contains(&word) || before == word && matches!(word, "fix" | "fixes" | "fixed")
 }
 

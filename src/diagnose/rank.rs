@@ -161,6 +161,11 @@ fn is_tool(symptom: &Symptom, all: &[Symptom]) -> bool {
             || is_of_job_script(&symptom.line))
 }
 
+/// Whether a job's script calls a file of the repository that it works on.
+fn is_of_repository(symptom: &Symptom) -> bool {
+    symptom.path.as_deref().is_some_and(|path| !path.starts_with('/')) && is_of_job_script(&symptom.line)
+}
+
 fn refuses_cpu(speaker: Speaker, all: &[Symptom]) -> bool {
     all.iter().any(|other| other.speaker == speaker && other.sign == Sign::CpuLevel)
 }
@@ -192,7 +197,8 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::PolicyDenied => vec![(ProgramItself, Likely)],
         Sign::NoCommand => vec![(NothingToStart, Certain)],
         Sign::UserMissing => vec![(MissingUser, Certain)],
-        Sign::RootRefused => vec![(RunAsNonRoot, Certain)],
+        // The pod's settings may be at fault instead of the image.
+        Sign::RootRefused => vec![(RunAsNonRoot, Likely)],
         // systemd reports it of a unit, which may be the host's.
         Sign::WorkingDirRefused if symptom.speaker == Speaker::Systemd => vec![(BadWorkingDirectory, Likely)],
         Sign::WorkingDirRefused => vec![(BadWorkingDirectory, Certain)],
@@ -255,7 +261,9 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
             of_not_found(path).into_iter().map(|(suspect, likelihood)| (suspect, likelihood.min(Possible))).collect()
         }
         // A tool that a job or a build lacks.
-        Sign::CommandNotFound if is_tool(symptom, all) => vec![(ProgramItself, Likely), (NotOnPath, Possible)],
+        Sign::CommandNotFound if is_tool(symptom, all) || is_of_repository(symptom) => {
+            vec![(ProgramItself, Likely), (NotOnPath, Possible)]
+        }
         Sign::CommandNotFound => of_not_found(path),
         Sign::ProbeCommandMissing | Sign::ExecCommandMissing => vec![(ProgramItself, Likely)],
         // The loader itself is missing: a glibc library on musl, or one for another architecture.
@@ -297,6 +305,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::PackageForeign if refuses_cpu(symptom.speaker, all) => Vec::new(),
         Sign::PackageForeign => vec![(ForeignPackage, Certain)],
         Sign::ModuleMissing => vec![(ForeignPackage, Likely), (MissingLibrary, Possible)],
+        Sign::ArchitectureUnsupported => vec![(UnsupportedArchitecture, Likely), (ProgramItself, Possible)],
         Sign::PackageRefused => vec![(WrongArchitecture, Likely), (ForeignPackage, Possible)],
         Sign::IllegalInstruction => vec![(CpuLevel, Likely), (ProgramItself, Possible)],
         Sign::SegmentationFault => vec![(ProgramItself, Possible), (PageSize, Possible), (Truncated, Unlikely)],
@@ -332,7 +341,9 @@ fn of_errno(errno: Errno, symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, L
             vec![(EmulatorMissing, Likely), (WrongArchitecture, Possible), (NotAProgram, Possible)]
         }
         // Ansible and git run text files that have an execute bit.
-        Errno::ENOEXEC if path.is_some_and(is_data) => vec![(NotAProgram, Likely), (WrongArchitecture, Unlikely)],
+        Errno::ENOEXEC if path.is_some_and(is_data) && !is_runtime(symptom.speaker) => {
+            vec![(NotAProgram, Likely), (WrongArchitecture, Unlikely)]
+        }
         // Most images of which a runtime reports it are for another architecture: the kernel refuses the interpreter.
         Errno::ENOEXEC if is_own_script(symptom) && is_from_outside(symptom, all) => vec![
             (ForeignInterpreter, Likely),

@@ -13,9 +13,10 @@ use super::conclusion;
 use super::image_name::{self, IMAGE_NAMES, NameKind};
 use super::line::{self, LINE_BYTES};
 use super::message::{ERRNO_TEXTS, Message, Sign, messages};
-use super::pattern::{Hole, Pattern, continues_word, is_quote};
+use super::pattern::{Hole, Pattern, PatternMatch, continues_word, is_quote};
 use super::probe;
 use super::prose;
+use super::sentence::Mention;
 use super::spread::spread_messages;
 use super::symptom::{MessageOutcome, Symptom};
 use super::translation;
@@ -25,7 +26,7 @@ const SYMPTOMS: usize = 16;
 
 /// All patterns, and the automaton that finds candidate lines.
 struct Patterns {
-    rows: Vec<(Pattern, &'static Message)>,
+    rows: Vec<Row>,
     anchors: AhoCorasick,
     texts: Vec<String>,
     /// The owner of each anchor.
@@ -44,7 +45,7 @@ enum AnchorOwner {
 }
 
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
-    let rows: Vec<(Pattern, &Message)> = messages().map(|message| (Pattern::parse(message.pattern), message)).collect();
+    let rows: Vec<Row> = messages().map(|message| (Pattern::parse(message.pattern), message)).collect();
     let mut anchors: Vec<&str> = rows.iter().map(|(pattern, _)| pattern.anchor()).collect();
     let image_names: Vec<(Pattern, NameKind)> =
         IMAGE_NAMES.iter().map(|(text, kind)| (Pattern::parse(text), *kind)).collect();
@@ -131,10 +132,13 @@ impl Recogniser {
             self.keep(content, text, &(text.len()..text.len()));
         });
         aftermath::read_on(&mut self.aftermaths, text);
-        let is_closed = !self.has_read && !self.symptoms.is_empty() && conclusion::is_closed(text);
+        let whole = match !self.has_read && !self.symptoms.is_empty() {
+            true => conclusion::outcome_of_text(text),
+            false => MessageOutcome::Open,
+        };
         self.has_read = true;
         for (symptom, aftermath) in self.symptoms.iter_mut().zip(&self.aftermaths) {
-            symptom.outcome = if is_closed { MessageOutcome::Closed } else { aftermath.outcome() };
+            symptom.outcome = if whole.is_over() { whole } else { aftermath.outcome() };
         }
     }
 
@@ -155,11 +159,12 @@ impl Recogniser {
 
     /// Reads the symptom of a line, which is `shown` as printed, and `whole` in the log.
     fn read_symptom(&self, line: &SearchedLine<'_>, (shown, whole): (&str, &str), content: &mut LineContent) {
-        let Some((symptom, pattern, anchor)) = recognise_line(line, shown) else { return };
+        let Some((symptom, row, range)) = recognise_line(line, shown) else { return };
         let symptom = Symptom { sign: probe::sign_of(symptom.sign, whole), ..symptom };
         match self.known(&symptom) {
             Some(known) => content.repeated.push(known),
-            None if symptom.sign == Sign::Unrelated || prose::is_prose(&line.lower, pattern, anchor) => {}
+            None if symptom.sign == Sign::Unrelated || self.is_full_of(symptom.sign) => {}
+            None if is_quoted(&line.lower, &range, row, symptom.sign) => {}
             None => content.symptoms.push(symptom),
         }
     }
@@ -329,8 +334,11 @@ fn image_name(line: &SearchedLine<'_>) -> Option<(NameKind, String)> {
     })
 }
 
-/// The symptom of the first row that matches a line, and the row's pattern and anchor. `shown` is the line as printed.
-fn recognise_line(line: &SearchedLine<'_>, shown: &str) -> Option<(Symptom, &'static str, &'static str)> {
+type Row = (Pattern, &'static Message);
+
+/// The symptom of the first row that matches a line, the row, and the part of the line that it matches. `shown` is the
+/// line as printed.
+fn recognise_line(line: &SearchedLine<'_>, shown: &str) -> Option<(Symptom, &'static Row, Range<usize>)> {
     let owned = line.owners.iter().filter_map(|owner| match *owner {
         AnchorOwner::Row(row) => Some(row),
         AnchorOwner::Translation | AnchorOwner::ImageName(_) => None,
@@ -339,28 +347,65 @@ fn recognise_line(line: &SearchedLine<'_>, shown: &str) -> Option<(Symptom, &'st
     rows.sort_unstable();
     rows.dedup();
     rows.into_iter().find_map(|row| {
-        let (pattern, message) = &PATTERNS.rows[row];
-        Some((symptom(&PATTERNS.rows[row], line.text, &line.lower, shown)?, message.pattern, pattern.anchor()))
+        let row = &PATTERNS.rows[row];
+        let (symptom, range) = symptom(row, line.text, &line.lower, shown)?;
+        Some((symptom, row, range))
     })
 }
 
-fn symptom((pattern, message): &(Pattern, &Message), text: &str, lower: &str, shown: &str) -> Option<Symptom> {
+/// Whether someone writes about the message in this line, in lower case.
+fn is_quoted(lower: &str, range: &Range<usize>, (pattern, message): &Row, sign: Sign) -> bool {
+    let is_end = matches!(
+        sign,
+        Sign::Exited | Sign::BuildStepFailed | Sign::EmulatedStepFailed | Sign::BackOff | Sign::OutOfMemory
+    );
+    let place = Mention { lower, range, has_lead: message.pattern.starts_with('{') };
+    prose::is_prose(lower, message.pattern, pattern.anchor())
+        || place.is_about()
+        || !is_end && place.is_sentence(|| lead_of_example(pattern, message))
+}
+
+/// The text before the message in the row's example.
+fn lead_of_example(pattern: &Pattern, message: &Message) -> String {
+    let lower = message.example.to_ascii_lowercase();
+    let start = pattern.find(message.example, &lower, |_| true).map_or(0, |found| found.range.start);
+    lower[..start].to_string()
+}
+
+/// The symptom in a line, and the part of the line that the row matches.
+fn symptom((pattern, message): &Row, text: &str, lower: &str, shown: &str) -> Option<(Symptom, Range<usize>)> {
+    // The sign of an error's text, and what follows the text in its hole.
     let errno = |holes: &[(Hole, &str)]| {
         let printed = holes.iter().find(|(hole, _)| *hole == Hole::Errno)?.1.to_ascii_lowercase();
         let printed = printed.trim_start_matches(is_quote);
-        let is_it = |text: &str| printed.strip_prefix(text).is_some_and(|rest| !continues_word(rest));
-        ERRNO_TEXTS.iter().find(|(text, _)| is_it(text)).map(|(_, sign)| *sign)
+        let rest = |text: &str| printed.strip_prefix(text).filter(|rest| !continues_word(rest));
+        ERRNO_TEXTS.iter().find_map(|(text, sign)| Some((*sign, rest(text)?.len())))
     };
-    let holes = pattern.find(text, lower, |holes| message.sign.or_else(|| errno(holes)).is_some())?;
+    let sign = |holes: &[(Hole, &str)]| message.sign.or_else(|| errno(holes).map(|(sign, _)| sign));
+    let PatternMatch { holes, mut range } = pattern.find(text, lower, |holes| sign(holes).is_some())?;
+    if holes.last().is_some_and(|(hole, _)| *hole == Hole::Errno) {
+        range.end -= errno(&holes).map_or(0, |(_, after)| after);
+    }
     let named = holes.iter().filter(|(hole, _)| !matches!(hole, Hole::Errno | Hole::Path | Hole::Position));
-    Some(Symptom {
-        sign: message.sign.or_else(|| errno(&holes))?,
+    let symptom = Symptom {
+        sign: sign(&holes)?,
         speaker: message.speaker,
-        path: holes.iter().find(|(hole, _)| *hole == Hole::Path).and_then(|(_, path)| program(path)),
+        path: holes.iter().find(|(hole, _)| *hole == Hole::Path).and_then(|(_, path)| {
+            let named = program(path)?;
+            // The word before the error is the end of a sentence in another language.
+            if named.is_ascii() { Some(named) } else { path_before(&text[..range.start]).or(Some(named)) }
+        }),
         named: named.map(|(hole, value)| (*hole, value.to_string())).collect(),
         line: shown.trim().to_string(),
         outcome: MessageOutcome::Open,
-    })
+    };
+    Some((symptom, range))
+}
+
+/// The last path before a colon in a text: `./app` in `bash: ./app: ...`.
+fn path_before(text: &str) -> Option<String> {
+    let words = text.split_whitespace().rev().filter_map(|word| word.strip_suffix(':'));
+    words.map(|word| word.trim_matches(is_quote)).find(|word| word.contains('/')).map(str::to_string)
 }
 
 /// Maximum length of a path on Linux, in bytes.

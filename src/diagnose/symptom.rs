@@ -29,13 +29,17 @@ pub enum MessageOutcome {
     Succeeded,
     /// An alert was closed.
     Closed,
+    /// The text is not a log: a commit, a diff.
+    Described,
 }
 
 impl MessageOutcome {
     pub fn is_over(self) -> bool {
         match self {
             MessageOutcome::Open => false,
-            MessageOutcome::WentOn | MessageOutcome::Succeeded | MessageOutcome::Closed => true,
+            MessageOutcome::WentOn | MessageOutcome::Succeeded | MessageOutcome::Closed | MessageOutcome::Described => {
+                true
+            }
         }
     }
 
@@ -46,6 +50,7 @@ impl MessageOutcome {
             MessageOutcome::WentOn => "the program went on after the message",
             MessageOutcome::Succeeded => "the log ends with a success after the message",
             MessageOutcome::Closed => "the text reports that the failure is over",
+            MessageOutcome::Described => "the text is a commit or a diff, not a log",
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod outcome;
 
 pub use self::log::{AsRoot, Certainty, Followed, Link, OpenedFile, Risk, Trace};
 pub use cause::{Cause, CauseKind};
+pub(crate) use kernel::why::describe as describe_kind;
 pub(crate) use launch::interpret::UNKNOWN_TEXT;
 pub use outcome::{Death, Errno, Exec, Outcome, RootRefusal};
 

@@ -38,6 +38,7 @@ pub fn call(spec: &ContainerSpec, pod: &PodSpec) -> CallOverride {
             .collect(),
         stated_by: StatedBy::Pod,
         purpose: Purpose::Started,
+        named: None,
         env: env.into_iter().collect(),
     }
 }

@@ -30,6 +30,8 @@ pub struct CallOverride {
     pub mounts: Vec<String>,
     pub stated_by: StatedBy,
     pub purpose: Purpose,
+    /// A file to describe, by its path, or by its name if one file has that name.
+    pub named: Option<String>,
 }
 
 /// Where the program is configured, for messages.

@@ -32,8 +32,8 @@ pub use cure::rebuild_command;
 pub use keeping::keep;
 pub use many::{OPENED_AT_ONCE, ScanTask, scan, scan_all};
 pub use model::{
-    AcceptedFinding, FailOn, ImageReport, LayerReport, PlatformReport, Problem, Report, RiskReport, StepReport,
-    TargetReport, Undecided, Verdict,
+    AcceptedFinding, FailOn, ImageReport, LayerReport, NamedFile, PlatformReport, Problem, Report, RiskReport,
+    StepReport, TargetReport, Undecided, Verdict,
 };
 pub use results::ResultStore;
 pub use shard::Shard;

@@ -101,6 +101,20 @@ pub struct PlatformReport {
     pub problems: Vec<Problem>,
     /// The project states, with a reason, that the image contains no programs.
     pub is_data_only: bool,
+    /// The file that the call asked about.
+    #[serde(default)]
+    pub named: Option<NamedFile>,
+}
+
+/// The description of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedFile {
+    pub path: String,
+    /// "a Git LFS pointer", "ELF AArch64, dynamic".
+    pub is: String,
+    pub is_elf: bool,
+    /// Index of its layer, lowest 0.
+    pub layer: usize,
 }
 
 /// A layer and the build step that made it.
@@ -338,6 +352,7 @@ impl PlatformReport {
             declared,
             image: None,
             is_data_only: false,
+            named: None,
             digest: None,
             layers: Vec::new(),
             entries: 0,

@@ -2,9 +2,9 @@
 
 use super::Options;
 use super::call::{Purpose, Sandbox, StatedBy};
-use super::model::{LayerReport, PlatformReport, Problem, RiskReport, StepReport, TargetReport, Undecided};
-use crate::exec::{Certainty, Exec, Followed, OpenedFile, messages};
-use crate::image::RootFs;
+use super::model::{LayerReport, NamedFile, PlatformReport, Problem, RiskReport, StepReport, TargetReport, Undecided};
+use crate::exec::{Certainty, Exec, Followed, OpenedFile, describe_kind, messages};
+use crate::image::{NodeKind, RootFs};
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
 use crate::judge::facts::programs::Programs;
@@ -49,6 +49,7 @@ pub fn judge_platform(subject: ScannedPlatform<'_>, targets: &[Target], options:
         layers: subject.layers,
         entries: subject.rootfs.entries(),
         starts: start.call.argv.clone(),
+        named: options.call.named.as_deref().and_then(|name| named_file(subject.rootfs, name)),
         problems: subject.problems,
         ..PlatformReport::new(subject.promised.cloned(), subject.declared.cloned())
     };
@@ -93,6 +94,22 @@ pub fn judge_platform(subject: ScannedPlatform<'_>, targets: &[Target], options:
     }
     report.is_data_only = options.call.purpose != Purpose::Started && report.programs == 0;
     report
+}
+
+/// The file at this path, or the only file with this name.
+fn named_file(rootfs: &RootFs<FileKind>, name: &str) -> Option<NamedFile> {
+    let mut found = match name.starts_with('/') {
+        true => rootfs.resolve(name).ok().map(|id| rootfs.view(id)).into_iter().collect::<Vec<_>>(),
+        false => rootfs.named(name.rsplit('/').next().unwrap_or(name).as_bytes()).collect(),
+    };
+    found.retain(|view| view.kind == NodeKind::File);
+    let [view] = found.as_slice() else { return None };
+    Some(NamedFile {
+        path: String::from_utf8_lossy(&rootfs.path(view.id)).into_owned(),
+        is: describe_kind(view.fact),
+        is_elf: matches!(view.fact, Some(FileKind::Elf(_))),
+        layer: view.layer,
+    })
 }
 
 /// Turns a missing command into an error: neither the image nor the container sets one.

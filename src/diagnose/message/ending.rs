@@ -63,6 +63,13 @@ message_table! { UNRELATED:
         "remote: hooks/pre-receive: line 7: shellcheck: command not found";
     Go Unrelated, "C compiler {=compiler} not found: {reason}",
         "cgo: C compiler \"aarch64-linux-gnu-gcc\" not found: exec: \"aarch64-linux-gnu-gcc\": executable file not found in $PATH";
+    Program Unrelated, "unsupported {text}skipping",
+        "warning: unsupported architecture riscv64 in the matrix, skipping";
+    Program Unrelated, "unsupported {text}ignoring",
+        "warning: unsupported platform linux/s390x, ignoring";
+    // Of a host that Ansible manages.
+    Python Unrelated, "The module interpreter '{interpreter}' was not found",
+        "fatal: [pi]: FAILED! => {\"msg\": \"The module interpreter '/usr/bin/python' was not found.\", \"module_stderr\": \"/bin/sh: 1: /usr/bin/python: not found\"}";
     Npm Unrelated, "npm warn EBADPLATFORM {text}",
         "npm warn EBADPLATFORM Unsupported platform for @rollup/rollup-darwin-arm64@4.22.0: wanted {\"os\":\"darwin\",\"cpu\":\"arm64\"}";
     Runc Unrelated, "Are you trying to mount a directory onto a file (or vice-versa)?",
@@ -151,7 +158,7 @@ message_table! { UNRELATED:
 
 #[rustfmt::skip]
 message_table! { TABLE:
-    Program Exec(ENOEXEC), "exec format error: {path}",
+    Program Exec(ENOEXEC), "exec format error: {/path}",
         "zsh: exec format error: ./app";
     Program Exec(ENOEXEC), "{path}: Exec format error",
         "sh: 1: ./app: Exec format error";
@@ -176,6 +183,8 @@ message_table! { TABLE:
         "app[812]: unhandled signal 4 code 0x1 at 0x0000003fb5c1e0d4";
     Kernel IllegalInstruction, "undefined instruction: pc=",
         "app (812): undefined instruction: pc=b6f1a3c4";
+    Systemd IllegalInstruction, "Signal: 4 (ILL)",
+        "Signal: 4 (ILL)";
     Program IllegalInstruction, "crashed by signal: 4,",
         "7:M 30 Nov 2026 10:00:00.000 # Redis 7.4.1 crashed by signal: 4, si_code: 2";
     Systemd IllegalInstruction, "with signal 4/ILL",
@@ -225,8 +234,10 @@ message_table! { TABLE:
         "/entrypoint.sh: line 9:    14 Illegal instruction     (core dumped) /app";
     Shell IllegalInstruction, "Illegal instruction: ",
         "Caught signal 4 (Illegal instruction: illegal operand)";
-    Ruby IllegalInstruction, "Illegal instruction at ",
+    Ruby IllegalInstruction, "Illegal instruction at 0x{=address}",
         "/app/run.rb:3: [BUG] Illegal instruction at 0x0000ffff8c3b2a10";
+    Bun IllegalInstruction, "Illegal instruction at address 0x{=address}",
+        "panic(main thread): Illegal instruction at address 0x3A1B2C";
     Shell IllegalInstruction, "illegal hardware instruction",
         "zsh: illegal hardware instruction (core dumped)  ./app";
     Shell SegmentationFault, "Segmentation fault",

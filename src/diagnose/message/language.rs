@@ -230,6 +230,33 @@ message_table! { TABLE:
     // Reasons that no other row knows.
     Jvm ModuleMissing, "java.lang.UnsatisfiedLinkError: {reason}",
         "java.lang.UnsatisfiedLinkError: 'void com.example.Native.init()'";
+    // Scripts, installers and programs that know a few architectures only.
+    Program ArchitectureUnsupported, "Unsupported architecture{&node}",
+        "ERROR: Unsupported architecture 'aarch64'";
+    Program ArchitectureUnsupported, "Unsupported CPU architecture{&node}",
+        "Unsupported CPU architecture: aarch64";
+    Program ArchitectureUnsupported, "Unsupported arch{&node}",
+        "install.sh: unsupported arch: armv7l";
+    Program ArchitectureUnsupported, "Unsupported platform{&node}",
+        "Error: Unsupported platform: linux-arm64";
+    Program ArchitectureUnsupported, "Unsupported machine{&node}",
+        "RuntimeError: Unsupported machine: aarch64";
+    Program ArchitectureUnsupported, "Unknown architecture{&node}",
+        "Unknown architecture: riscv64";
+    Program ArchitectureUnsupported, "{&node} architecture is not supported",
+        "The aarch64 architecture is not supported";
+    Program ArchitectureUnsupported, "architecture {&node} is not supported",
+        "Error: architecture arm64 is not supported by this installer";
+    Program ArchitectureUnsupported, "architecture {&node} not supported",
+        "architecture armhf not supported";
+    Program ArchitectureUnsupported, "{&node} is not supported by this",
+        "aarch64 is not supported by this installation script";
+    Program ArchitectureUnsupported, "platform {&node} is not supported",
+        "Error: platform linux/arm64 is not supported";
+    Program ArchitectureUnsupported, "No prebuilt binaries available for {&node}",
+        "No prebuilt binaries available for linux-arm64";
+    Program ArchitectureUnsupported, "no binary available for {&node}",
+        "Error: no binary available for linux/arm64";
     // Package managers of distributions.
     Dpkg PackageRefused, "package architecture ({image}) does not match system ({node})",
         "dpkg: error processing archive app_1.0_amd64.deb (--install): package architecture (amd64) does not match system (arm64)";

@@ -12,6 +12,8 @@ message_table! { TABLE:
         "x86_64-binfmt-P: Could not open '/lib64/ld-linux-x86-64.so.2': No such file or directory";
     Rosetta EmulatedLoaderMissing, "rosetta error: failed to open elf at {path}",
         "rosetta error: failed to open elf at /lib64/ld-linux-x86-64.so.2";
+    Rosetta EmulatorRefuses, "rosetta error: Rosetta is only intended to run on",
+        "rosetta error: Rosetta is only intended to run on Apple Silicon with a macOS host";
     Rosetta EmulatorCrash, "rosetta error: {text}",
         "rosetta error: unable to mmap __TEXT: 12";
     Rosetta EmulatorCrash, "assertion failed [{text}]: ",

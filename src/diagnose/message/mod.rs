@@ -121,6 +121,8 @@ pub enum Sign {
     ModuleMissing,
     /// The package manager refuses a package for another architecture.
     PackageRefused,
+    /// A script, an installer or a program has nothing for the machine's architecture.
+    ArchitectureUnsupported,
     IllegalInstruction,
     SegmentationFault,
     /// The kernel killed the process because memory ran out.
@@ -144,7 +146,6 @@ pub struct Message {
     pub sign: Option<Sign>,
     pub speaker: Speaker,
     /// A real line.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests match each pattern against it"))]
     pub example: &'static str,
 }
 

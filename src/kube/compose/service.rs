@@ -49,6 +49,7 @@ pub fn workload(name: &str, body: &Value, origin: &VariableOrigin<'_>) -> Result
         mounts: mounts(body),
         stated_by: StatedBy::Compose,
         purpose: Purpose::Started,
+        named: None,
     };
     let pod = PodSpec { node_selector: placement(body), ..PodSpec::default() };
     let mut containers =

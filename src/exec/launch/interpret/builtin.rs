@@ -108,7 +108,7 @@ impl ScriptInterpreter<'_, '_, '_> {
                 if let Some(variable) = variable {
                     state.set_text(variable, text);
                 } else {
-                    state.print(&text);
+                    state.print_text(&text);
                 }
                 return done(state, Truth::Yes);
             }

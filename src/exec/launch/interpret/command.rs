@@ -44,6 +44,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             return self.kind(state, command, is_tested);
         }
         let (mut hides_output, mut hides_errors, mut discards, mut input) = (false, false, false, None);
+        let mut is_to_file = false;
         // The file that receives the output, and whether it is appended to.
         let mut target_file: Option<(String, bool)> = None;
         for redirect in &command.redirects {
@@ -54,6 +55,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                     let target = self.text(&mut state, &redirect.target);
                     // A command whose message is discarded is expected to fail.
                     discards |= is_output && target == "/dev/null";
+                    is_to_file |= is_output && !target.starts_with("/dev/std");
                     hides_errors |= redirect.fd == Some(2) && target == "/dev/null";
                     if let Some(path) = self.absolute(&state, &target) {
                         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory).to_string();
@@ -115,7 +117,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         if target_file.is_some() {
             state.output = Some(String::new());
         }
-        let saved_input = state.input.clone();
+        let (saved_input, saved_log) = (state.input.clone(), Rc::clone(&state.logged));
         let has_input = input.is_some();
         if let Some(input) = input {
             state.input = input;
@@ -136,6 +138,9 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             }
             if hides_output {
                 state.output.clone_from(&saved_output);
+            }
+            if is_to_file {
+                state.logged = Rc::clone(&saved_log);
             }
             if has_input {
                 state.input.clone_from(&saved_input);

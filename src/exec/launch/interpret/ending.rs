@@ -15,6 +15,8 @@ pub(super) struct Ending {
     pub end: ScriptEnd,
     pub weight: u64,
     pub output: Option<String>,
+    /// The last text that the script itself wrote to the container's log.
+    pub logged: Rc<str>,
     pub is_open: bool,
     pub made: Rc<MadePaths>,
     pub line: usize,
@@ -97,14 +99,14 @@ pub(super) fn is_missing(kind: CauseKind) -> bool {
     )
 }
 
-/// The exit code and the line, if a script ends itself with an error on every branch.
-pub(super) fn own_exit(endings: &[Ending]) -> Option<(u8, usize)> {
+/// The exit code and its branch, if a script ends itself with an error on every branch.
+pub(super) fn own_exit(endings: &[Ending]) -> Option<(u8, &Ending)> {
     if !endings.iter().all(Ending::is_own) {
         return None;
     }
     let last = endings.iter().max_by_key(|ending| ending.weight)?;
     match &last.end {
-        ScriptEnd::Quits(ExitStatus { code: Some(code @ 1..), .. }) => Some((*code, last.line)),
+        ScriptEnd::Quits(ExitStatus { code: Some(code @ 1..), .. }) => Some((*code, last)),
         _ => None,
     }
 }

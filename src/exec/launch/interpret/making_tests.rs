@@ -69,3 +69,15 @@ fn options_of_known_arguments_are_read() {
     read(&["-z"], "runs to /e:7");
     read(&["-b"], "runs to /e:7");
 }
+
+#[test]
+fn the_last_text_of_a_script_that_refuses_the_architecture_is_shown() {
+    let says = |script: &str| {
+        let script = format!("#!/bin/sh\n{script}\nexec /app\n");
+        run_with(&[("e", 0o755, script.as_str())], &["/e"], &[]).says.join("|")
+    };
+    let is_foreign = "[ \"$(uname -m)\" = aarch64 ] ||";
+    assert_eq!(says(&format!("{is_foreign} {{ echo \"no $(uname -m)\" >&2; exit 1; }}")), "no x86_64");
+    assert_eq!(says(&format!("echo start; echo x >/tmp/x; echo y >/dev/null; {is_foreign} exit 1")), "start");
+    assert_eq!(says(&format!("echo \"$(cat /proc/x)\"; {is_foreign} exit 1")), "");
+}

@@ -193,7 +193,7 @@ impl ExecMachine<'_> {
         source: &Rc<ScriptSource>,
         endings: &[Ending],
     ) -> Option<Outcome> {
-        let (code, line) = ending::own_exit(endings)?;
+        let (code, ending) = ending::own_exit(endings)?;
         let mut trial = Log { budget: std::mem::take(&mut log.budget), ..Log::default() };
         let mut others = [Arch::Amd64, Arch::Arm64].into_iter().filter(|arch| *arch != self.node.arch);
         let knows = others.find(|arch| {
@@ -202,8 +202,13 @@ impl ExecMachine<'_> {
         });
         log.budget = trial.budget;
         let (own, other) = (self.node.arch.row().uname[0], knows?.row().uname[0]);
-        let text =
-            format!("it exits with code {code} at line {line} because the machine is {own}; on {other} it goes on");
+        let text = format!(
+            "it exits with code {code} at line {} because the machine is {own}; on {other} it goes on",
+            ending.line
+        );
+        if is_known(&ending.logged) && !ending.logged.is_empty() {
+            log.says.push(plain_text(&ending.logged));
+        }
         let cause = Cause { kind: CauseKind::RefusedArchitecture, text };
         Some(Outcome::Dies { death: Death::Exit(code), at: source.path.clone(), cause })
     }

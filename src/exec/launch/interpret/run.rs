@@ -60,7 +60,8 @@ impl ScriptInterpreter<'_, '_, '_> {
     pub(super) fn end(&mut self, state: &ShellState, end: ScriptEnd, line: usize) {
         let (weight, output, is_open) = (state.weight, state.output.clone(), state.is_open);
         let made = Rc::clone(&state.made);
-        self.endings.push(Ending { end, weight, output, is_open, made, line });
+        let logged = Rc::clone(&state.logged);
+        self.endings.push(Ending { end, weight, output, logged, is_open, made, line });
     }
 
     /// Ends a branch at the limit of the budget. Nothing after it is known, not even if only a subshell reached it.

@@ -49,6 +49,8 @@ pub struct ShellState {
     pub flow: ScriptFlow,
     /// Stdout, if `$(...)` or a pipe captures it.
     pub output: Option<String>,
+    /// The last text that `echo` or `printf` wrote to the container's log.
+    pub logged: Rc<str>,
     /// The lines that `read` has not read yet. `None` if not known.
     pub input: Option<Rc<Vec<String>>>,
     /// Where `getopts` is in a word of several options: the character that it reads next. `None` if not known.
@@ -86,6 +88,7 @@ impl Default for ShellState {
             status: ExitStatus::from_truth(Truth::Yes),
             flow: ScriptFlow::Next,
             output: None,
+            logged: "".into(),
             input: None,
             option_offset: Some(1),
             background: None,
@@ -231,6 +234,14 @@ impl ShellState {
             .collect()
     }
 
+    /// Writes a text of `echo` or `printf` to the output, or to the container's log if nothing captures it.
+    pub fn print_text(&mut self, text: &str) {
+        if self.output.is_none() {
+            self.logged = text.trim_end().into();
+        }
+        self.print(text);
+    }
+
     /// Adds to the output. An output longer than [`MAX_TEXT`] becomes unknown.
     pub fn print(&mut self, text: &str) {
         if let Some(output) = &mut self.output {
@@ -298,6 +309,9 @@ impl ShellState {
                 }
                 false => vec![MANY.to_string()],
             });
+        }
+        if self.logged != other.logged && !is_rare {
+            self.logged = HOLE.to_string().into();
         }
         if self.functions != other.functions {
             let functions = Rc::make_mut(&mut self.functions);
