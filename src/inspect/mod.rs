@@ -2,6 +2,7 @@
 //! makes it fail or panic.
 
 mod ar;
+pub(crate) mod beam;
 pub mod code;
 mod dynamic;
 mod elf;
@@ -9,6 +10,7 @@ mod elf;
 #[path = "../../tests/it/kit/elf/mod.rs"]
 pub(crate) mod elf_builder;
 mod foreign;
+mod frozen;
 mod go;
 mod interface;
 mod kind;
@@ -18,6 +20,7 @@ mod mentions;
 mod named;
 mod node_module;
 mod notes;
+mod optional;
 mod script;
 mod symbols;
 mod text;
@@ -165,6 +168,9 @@ fn classify(
         [b'!', b'<', b'a' | b't', ..] if head.starts_with(b"!<arch>\n") || head.starts_with(b"!<thin>\n") => {
             FileKind::Ar(Box::new(ar::inspect(window)))
         }
+        [b'F', b'O', b'R', b'1', ..] if path.ends_with(b".beam") => {
+            beam::highest_instruction(window).map_or(FileKind::Data, FileKind::Beam)
+        }
         _ if head.get(257..262) == Some(b"ustar") => FileKind::Packed(PackedFormat::Tar),
         _ => by_name(path, window).unwrap_or_else(|| text(path, is_executable, window)),
     }
@@ -186,7 +192,13 @@ fn text(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
     }
     if launcher::may_be_launcher(path, window.size()) {
         let text = read(window, launcher::LAUNCHER_BYTES);
-        return if launcher::is_launcher(path, &text) { FileKind::Config(Box::new(text.into())) } else { kind };
+        if launcher::is_launcher(path, &text) {
+            return FileKind::Config(Box::new(text.into()));
+        }
+    }
+    if optional::is_package_path(path) {
+        let found = optional::imports(path, &read(window, optional::BYTES));
+        return if found.is_empty() { kind } else { FileKind::OptionalImports(Box::new(found)) };
     }
     if is_executable || !mentions::is_mention_path(path) {
         return kind;
