@@ -3,12 +3,15 @@
 //! show that peak memory stays flat. Times are not asserted.
 //!
 //! With OCI layouts of gzip layers, it prints the processor time of a scan and of the work that no scan can do without:
-//! inflating, and the SHA-256 of the stored and of the unpacked bytes.
+//! inflating, the SHA-256 of the stored and of the unpacked bytes, and a table of the names of all files with a look at
+//! the first bytes of each.
 //!
 //! `cargo bench --bench layers [-- MEGABYTES...|LAYOUT...]`
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::hash::BuildHasher;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -88,6 +91,7 @@ fn compare(layout: &str) -> io::Result<()> {
         ("inflate", step("inflate")),
         ("inflate, SHA-256 of the stored bytes", step("stored")),
         ("inflate, SHA-256 of both", step("both")),
+        ("and names and first bytes of files", step("files")),
         ("imgarch scan", words(&[env!("CARGO_BIN_EXE_imgarch"), "scan", "--no-cache", layout])),
     ];
     let mut times: Vec<Vec<f64>> = commands.iter().map(|_| Vec::new()).collect();
@@ -136,13 +140,16 @@ fn layers_of(layout: &Path) -> io::Result<Vec<String>> {
 
 /// Inflates a file, and computes the digests that `what` names.
 fn inflate(what: &str, path: &Path) -> io::Result<()> {
+    if what == "files" {
+        return list(path);
+    }
     let (is_stored_hashed, is_plain_hashed) = match what {
         "inflate" => (false, false),
         "stored" => (true, false),
         "both" => (true, true),
         _ => return Err(io::Error::other("unknown step")),
     };
-    let file = HashedFile { file: File::open(path)?, hasher: is_stored_hashed.then(Hasher::sha256) };
+    let file = HashedReader { reader: File::open(path)?, hasher: is_stored_hashed.then(Hasher::sha256) };
     let stored = BufReader::with_capacity(128 << 10, file);
     let mut plain = is_plain_hashed.then(Hasher::sha256);
     drain(flate2::bufread::MultiGzDecoder::new(stored), |data| {
@@ -151,6 +158,38 @@ fn inflate(what: &str, path: &Path) -> io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// Inflates and hashes a layer, keeps the names of its members in a table, and looks at the first bytes of each. Nothing
+/// is checked: this is the least that a walk of every file can take.
+fn list(path: &Path) -> io::Result<()> {
+    let file = HashedReader { reader: File::open(path)?, hasher: Some(Hasher::sha256()) };
+    let inflated = flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(128 << 10, file));
+    let hashed = HashedReader { reader: inflated, hasher: Some(Hasher::sha256()) };
+    let mut tar = BufReader::with_capacity(128 << 10, hashed);
+    let (state, mut hashes, mut names) = (foldhash::fast::RandomState::default(), HashSet::new(), Vec::new());
+    let (mut header, mut texts) = ([0; 512], 0);
+    while tar.read_exact(&mut header).is_ok() && header[0] != 0 {
+        let octal =
+            |value: u64, digit: &u8| if digit.is_ascii_digit() { value * 8 + u64::from(digit - b'0') } else { value };
+        let mut left = header[124..136].iter().fold(0, octal).next_multiple_of(512) as usize;
+        let name = header[..100].split(|byte| *byte == 0).next().unwrap_or_default();
+        hashes.insert(state.hash_one(name));
+        names.extend_from_slice(name);
+        let head = tar.fill_buf()?;
+        texts +=
+            usize::from(head[..head.len().min(left).min(512)].iter().fold(true, |all, byte| all & byte.is_ascii()));
+        while left > 0 {
+            let passed = tar.fill_buf()?.len().min(left);
+            if passed == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            tar.consume(passed);
+            left -= passed;
+        }
+    }
+    let is_listed = texts <= hashes.len() && !names.is_empty();
+    if is_listed { drain(tar, |_| {}).map(|_| ()) } else { Err(io::Error::other("no names")) }
 }
 
 /// A generated layer in a file.
@@ -370,7 +409,7 @@ fn scan(path: &Path, digest: Digest, diff_id: Digest) -> io::Result<()> {
 /// Decompresses and hashes on one thread, without a tar reader. Computes both digests, as a scan must.
 fn plain(path: &Path, format: &str, digest: &Digest, diff_id: &Digest) -> io::Result<()> {
     let stored =
-        BufReader::with_capacity(128 << 10, HashedFile { file: File::open(path)?, hasher: Some(Hasher::sha256()) });
+        BufReader::with_capacity(128 << 10, HashedReader { reader: File::open(path)?, hasher: Some(Hasher::sha256()) });
     let mut plain = Hasher::sha256();
     let stored = match format {
         "gzip" => drain(flate2::bufread::MultiGzDecoder::new(stored), |data| plain.update(data))?.into_inner(),
@@ -393,14 +432,14 @@ fn drain<R: Read>(mut reader: R, mut hash: impl FnMut(&[u8])) -> io::Result<R> {
     }
 }
 
-struct HashedFile {
-    file: File,
+struct HashedReader<R> {
+    reader: R,
     hasher: Option<Hasher>,
 }
 
-impl Read for HashedFile {
+impl<R: Read> Read for HashedReader<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(into)?;
+        let read = self.reader.read(into)?;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&into[..read]);
         }

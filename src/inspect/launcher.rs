@@ -7,17 +7,21 @@ use super::named::{self, extension};
 pub const LAUNCHER_BYTES: u64 = 16 << 10;
 
 /// Directories of packages, whose files are not an image's own scripts.
-const PACKAGED: [&[u8]; 7] =
-    [b"usr/share/", b"usr/lib/", b"usr/include/", b"usr/src/", b"usr/local/lib/", b"var/lib/", b"proc/"];
-const INSTALLED: [&[u8]; 4] = [b"/node_modules/", b"/site-packages/", b"/dist-packages/", b"/.git/"];
+const PACKAGED_IN_USR: [&[u8]; 5] = [b"share/", b"lib/", b"include/", b"src/", b"local/lib/"];
+const INSTALLED: [&[u8]; 4] = [b"node_modules", b"site-packages", b"dist-packages", b".git"];
 
 fn has(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
 /// Whether the file belongs to the image's author rather than to a package.
-fn is_own(path: &[u8]) -> bool {
-    !PACKAGED.iter().any(|directory| path.starts_with(directory)) && !INSTALLED.iter().any(|part| has(path, part))
+pub fn is_own(path: &[u8]) -> bool {
+    let is_packaged = match path {
+        [b'u', b's', b'r', b'/', rest @ ..] => PACKAGED_IN_USR.iter().any(|directory| rest.starts_with(directory)),
+        [b'v', b'a', b'r', b'/', b'l', b'i', b'b', b'/', ..] | [b'p', b'r', b'o', b'c', b'/', ..] => true,
+        _ => false,
+    };
+    !is_packaged && !named::is_in_any(path, &INSTALLED)
 }
 
 /// The calls that start a program, in the languages whose files have this extension. Empty for other extensions.

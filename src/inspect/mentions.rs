@@ -2,7 +2,7 @@
 //! names and their lines are kept, so that the configuration of an image costs a few KiB.
 
 use super::kind::{Load, Mention};
-use super::named::extension;
+use super::named::{extension, is_in_any};
 
 /// Bytes of a configuration text to read.
 pub const MENTION_BYTES: u64 = 64 << 10;
@@ -21,7 +21,7 @@ const SHARED: [&[u8]; 8] =
 /// and in these of a program that is installed there, such as Elasticsearch.
 const SHARED_CONFIG: [&[u8]; 2] = [b"/config/", b"/conf/"];
 /// Directories whose text describes packages and does not configure the system.
-const PACKAGED: [&[u8]; 5] = [b"/node_modules/", b"/site-packages/", b"/dist-packages/", b"/gems/", b"/.git/"];
+const PACKAGED: [&[u8]; 5] = [b"node_modules", b"site-packages", b"dist-packages", b"gems", b".git"];
 /// Directories of data whose text does not configure programs.
 const DATA: [&[u8]; 8] = [
     b"etc/ssl/certs/",
@@ -68,7 +68,7 @@ pub fn is_mention_path(path: &[u8]) -> bool {
         return SHARED.iter().any(|place| rest.starts_with(place)) || SHARED_CONFIG.iter().any(has);
     }
     let is_data = DATA.iter().any(|place| is_in(place));
-    !is_data && !PACKAGED.iter().any(|place| path.windows(place.len()).any(|part| part == *place))
+    !is_data && !is_in_any(path, &PACKAGED)
 }
 
 /// Returns the programs and libraries that the text at `path` names, with line numbers from 1. Comment lines are

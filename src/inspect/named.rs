@@ -52,11 +52,23 @@ fn is_commands_extension(extension: &[u8]) -> bool {
 
 /// What follows the last dot of a file name, with the dot; empty without a dot. Most names have none of the extensions
 /// that matter, and one match finds that out faster than a comparison with each.
+#[inline]
 pub fn extension(path: &[u8]) -> &[u8] {
     match path.iter().rposition(|byte| matches!(byte, b'.' | b'/')) {
         Some(at) if path[at] == b'.' => &path[at..],
         _ => b"",
     }
+}
+
+/// Whether a file is in a directory with one of these names, at any depth.
+#[inline]
+pub fn is_in_any(path: &[u8], names: &[&[u8]]) -> bool {
+    let mut start = 0;
+    path.iter().enumerate().filter(|(_, byte)| **byte == b'/').any(|(end, _)| {
+        let part = &path[start..end];
+        start = end + 1;
+        names.iter().any(|name| name.len() == part.len() && *name == part)
+    })
 }
 
 /// Text that starts programs: shell scripts without a first line, and the configuration of supervisors.
@@ -138,13 +150,11 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
 /// Whether a text of any name starts services, by the text at its start: supervisord's, monit's and PM2's settings, and
 /// tables of cron.
 pub fn is_services_text(path: &[u8], head: &[u8]) -> bool {
-    // Packages' own files of these kinds are samples.
-    if path.starts_with(b"usr/share/") || path.windows(14).any(|part| part == b"/node_modules/") {
-        return false;
-    }
     let has = |part: &[u8]| head.windows(part.len()).any(|window| window == part);
+    // Packages' own files of these kinds are samples.
+    let is_own = || !path.starts_with(b"usr/share/") && !is_in_any(path, &[b"node_modules"]);
     match extension(path) {
-        b".conf" | b".ini" | b".cfg" | b".rc" | b".monit" | b"" => {
+        b".conf" | b".ini" | b".cfg" | b".rc" | b".monit" | b"" if is_own() => {
             let parts: [&[u8]; 6] = [
                 b"[program:",
                 b"[supervisord]",
@@ -155,9 +165,9 @@ pub fn is_services_text(path: &[u8], head: &[u8]) -> bool {
             ];
             parts.into_iter().any(has) || is_cron_table(head)
         }
-        b".cron" | b".crontab" | b".txt" | b".tab" => is_cron_table(head),
+        b".cron" | b".crontab" | b".txt" | b".tab" => is_own() && is_cron_table(head),
         b".js" | b".cjs" | b".mjs" | b".json" | b".yml" | b".yaml" => {
-            head.len() < PM2_BYTES && has(b"apps") && has(b"script")
+            head.len() < PM2_BYTES && is_own() && has(b"apps") && has(b"script")
         }
         _ => false,
     }
@@ -203,8 +213,7 @@ pub fn is_npm_path(path: &[u8]) -> bool {
 /// The `package.json` of a project itself, not of an installed package.
 pub fn is_project_path(path: &[u8]) -> bool {
     let is_named = path == b"package.json" || path.ends_with(b"/package.json");
-    let installed = b"node_modules/";
-    is_named && !path.windows(installed.len()).any(|part| part == installed) && !path.starts_with(b"usr/share/")
+    is_named && !is_in_any(path, &[b"node_modules"]) && !path.starts_with(b"usr/share/")
 }
 
 /// Reads the scripts in a project's `package.json`. `None` if there are none or too many to keep.
@@ -322,7 +331,7 @@ const GCC_COMPILERS: &[&[u8]] =
 /// Whether a path is that of one of GCC's compilers, or of its `lto-dump`, which contains one.
 pub(crate) fn is_gcc_compiler(path: &[u8]) -> bool {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    let is_in_gcc = || path.windows(5).any(|part| part == b"/gcc/");
+    let is_in_gcc = || is_in_any(path, &[b"gcc"]);
     let dump = b"lto-dump";
     GCC_COMPILERS.contains(&name) && is_in_gcc() || name.windows(dump.len()).any(|part| part == dump)
 }

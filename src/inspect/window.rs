@@ -118,6 +118,7 @@ impl<'a> Window<'a> {
     }
 
     /// The kept bytes at the start of the file, up to the first gap.
+    #[inline]
     pub fn head(&self) -> &[u8] {
         self.from(0).unwrap_or_default()
     }
@@ -188,6 +189,7 @@ impl<'a> Window<'a> {
     }
 
     /// The kept bytes from `start` up to the next gap.
+    #[inline]
     pub fn from(&self, start: u64) -> Option<&[u8]> {
         let chunk =
             self.store.chunks.iter().find(|chunk| start >= chunk.start && start - chunk.start < chunk.len as u64)?;

@@ -60,6 +60,7 @@ pub(super) fn read_buffered(reader: &mut impl BufRead, into: &mut [u8]) -> io::R
 impl Deref for Buffer {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         &self.room[..self.filled]
     }

@@ -23,11 +23,13 @@ const fn slots_for(nodes: usize) -> usize {
 }
 
 impl NodeTable {
+    #[inline]
     pub fn hash(&self, parent: u32, name: &[u8]) -> u64 {
         self.state.hash_one((parent, name))
     }
 
     /// The node with that hash for which `is_it` returns true.
+    #[inline]
     pub fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         if self.slots.is_empty() {
             return None;

@@ -32,6 +32,7 @@ fn sum(bytes: &[u8]) -> u32 {
 
 /// Parses an octal field, which blanks or NULs may surround and which is 0 if empty, or a big-endian binary field,
 /// which has its top bit set. `None` if it is neither, is negative or exceeds 63 bits.
+#[inline]
 pub(crate) fn number(field: &[u8]) -> Option<u64> {
     let (&first, rest) = field.split_first()?;
     if first & 0x80 != 0 {
@@ -57,6 +58,7 @@ pub(crate) fn number(field: &[u8]) -> Option<u64> {
 }
 
 /// Bytes up to the first NUL.
+#[inline]
 pub(crate) fn text(field: &[u8]) -> &[u8] {
     &field[..field.iter().position(|byte| *byte == 0).unwrap_or(field.len())]
 }
