@@ -22,6 +22,7 @@ mod node_module;
 mod notes;
 mod optional;
 mod script;
+mod servers;
 mod symbols;
 mod text;
 mod window;
@@ -197,7 +198,10 @@ fn text(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
         }
     }
     if optional::is_package_path(path) {
-        let found = optional::imports(path, &read(window, optional::BYTES));
+        // Packages have many such files, so their text is not copied again.
+        window.want(0, optional::BYTES);
+        window.pass_wanted();
+        let found = optional::imports(path, window.head());
         return if found.is_empty() { kind } else { FileKind::OptionalImports(Box::new(found)) };
     }
     if is_executable || !mentions::is_mention_path(path) {
