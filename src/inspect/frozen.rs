@@ -9,7 +9,7 @@ use flate2::{Decompress, FlushDecompress};
 
 use super::elf;
 use super::kind::{Elf, HEAD_BYTES, PT_INTERP, Segment};
-use super::window::{ALIGN, Window, WindowBuffers};
+use super::window::{Window, WindowBuffers};
 use super::zip_member::MemberContent;
 
 /// The smallest archive with a library of Python is several MiB.
@@ -146,9 +146,6 @@ impl<R: Read> BufRead for LookAhead<R> {
         self.at += amount;
     }
 }
-
-/// Bytes that [`Window::want`] keeps are whole units.
-const _: () = assert!(PEEK % ALIGN == 0);
 
 #[cfg(test)]
 mod tests {

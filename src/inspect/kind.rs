@@ -41,7 +41,8 @@ pub enum FileKind {
     Config(Box<Box<[u8]>>),
     /// A configuration file, reduced to the programs and libraries that it names.
     Mentions(Box<Vec<Mention>>),
-    /// A file of a Python package: the modules that it imports only if they can be loaded, by path without a suffix.
+    /// A file of a Python package: the modules that it imports only if they can be loaded, by path without a suffix. A
+    /// file of a package of Node.js that loads JavaScript if its addon cannot be loaded: the package's directory.
     OptionalImports(Box<Vec<String>>),
     /// A compiled module of Erlang or Elixir: the highest number of its instructions.
     Beam(u32),

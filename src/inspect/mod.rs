@@ -9,6 +9,7 @@ mod elf;
 #[cfg(test)]
 #[path = "../../tests/it/kit/elf/mod.rs"]
 pub(crate) mod elf_builder;
+mod fallback;
 mod foreign;
 mod frozen;
 mod go;
@@ -203,6 +204,12 @@ fn text(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
         window.pass_wanted();
         let found = optional::imports(path, window.head());
         return if found.is_empty() { kind } else { FileKind::OptionalImports(Box::new(found)) };
+    }
+    if fallback::is_package_path(path, window.size()) {
+        window.want(0, fallback::BYTES);
+        window.pass_wanted();
+        let package = fallback::package(path, window.head());
+        return package.map_or(kind, |package| FileKind::OptionalImports(Box::new(vec![package])));
     }
     if is_executable || !mentions::is_mention_path(path) {
         return kind;

@@ -104,7 +104,12 @@ impl Siblings {
                         self.optional.extend(directory);
                     }
                 }
-                Some(FileKind::OptionalImports(modules)) => self.alternatives.extend(modules.iter().cloned()),
+                Some(FileKind::OptionalImports(modules)) => {
+                    let (packages, modules): (Vec<_>, Vec<_>) =
+                        modules.iter().cloned().partition(|path| path.contains("/node_modules/"));
+                    self.optional.extend(packages);
+                    self.alternatives.extend(modules);
+                }
                 // An SDK builds `App` for its own machine; `App.dll` next to it is what `dotnet` starts on any machine.
                 Some(FileKind::Pe(pe)) if pe.is_dotnet => {
                     let path = shown(view.id);

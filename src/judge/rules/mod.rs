@@ -74,7 +74,8 @@ pub fn judge(files: &FileRuleInput<'_>) -> FileFindings {
     let has_python = files.reach.interpreter(RuntimeKind::Python).is_some();
     let installed = if has_python { installed::packages(files.rootfs) } else { Vec::new() };
     result.findings.extend(dlopened::judge(files, &installed));
-    result.findings.extend(gems::unbuilt(files));
+    let gems = gems::unbuilt(files, &result.findings);
+    result.findings.extend(gems);
     result.findings.extend(beams::judge(files));
     let packages = packages::judge(files, &siblings, &result.findings);
     result.findings.extend(packages);

@@ -74,9 +74,12 @@ pub fn judge<'a>(
     (!is_data || matches!(route, ReachRoute::Path { .. } | ReachRoute::Called { .. })).then_some(finding)
 }
 
-/// Makes a finding on a module with an alternative a warning: its package works, but more slowly.
+/// Makes a finding on a module with an alternative a warning: its package works, but more slowly. The alternative is
+/// Python or JavaScript.
 pub fn soften(siblings: &Siblings, program: &JudgedProgram<'_>, finding: &mut Finding) {
-    if finding.severity == Severity::Error && siblings.has_alternative(&program.path) {
+    let path = &program.path;
+    let has_other = siblings.has_alternative(path) || path.ends_with(".node") && siblings.is_optional(path);
+    if finding.severity == Severity::Error && has_other {
         finding.severity = Severity::Warning;
         finding.message.push_str("; its package continues without it, more slowly");
     }
