@@ -16,7 +16,7 @@ use super::kind::{
     PT_NOTE, Segment,
 };
 use super::window::Window;
-use super::{frozen, go, interface, notes};
+use super::{go, interface, notes};
 use crate::platform::arch::ARCHES;
 use crate::platform::binfmt::BINPRM_BUF_SIZE;
 use crate::platform::{Class, Endian};
@@ -91,20 +91,18 @@ fn inspect_at(place: Place, path: &[u8], window: &mut Window<'_>) -> Elf {
     let segments = program_headers(&start, window);
     let is_program = matches!(start.header.e_type, ET_EXEC | ET_DYN);
     let mut isa = IsaNotes::default();
-    let (mut dynamic, mut go, mut is_debug_only, mut interface, mut archive) = (None, None, false, None, None);
+    let (mut dynamic, mut go, mut is_debug_only, mut interface) = (None, None, false, None);
     let may_be_loader = place == Place::Tree && is_loader_path(path) && window.size() <= LOADER_LIMIT;
     if is_program {
         interface::want(path, window);
         if may_be_loader {
             window.want(0, window.size());
         }
-        let archive_start = frozen::want(&segments, window).filter(|_| place == Place::Tree);
         (dynamic, go) = read_segments(&start, &segments, window);
         is_debug_only = read_sections(path, &start, &segments, window, &mut isa);
         notes::read_properties(start.ctx, &segments, window, &mut isa);
         let strings = dynamic.as_ref().map_or(&[][..], |table: &DynamicTable| table.strings(window));
         interface = interface::read(path, strings, window.head(), start.endian);
-        archive = archive_start;
     }
     let has_interp = segments.iter().any(|segment| segment.p_type == PT_INTERP);
     let dynamic = dynamic.map(|table| {
@@ -115,8 +113,7 @@ fn inspect_at(place: Place, path: &[u8], window: &mut Window<'_>) -> Elf {
         }
         Box::new(dynamic)
     });
-    let elf = Elf { isa, is_debug_only, go: go.map(Box::new), dynamic, interface, ..basics(start, segments, window) };
-    Elf { frozen: archive.and_then(|start| frozen::read(start, window)), ..elf }
+    Elf { isa, is_debug_only, go: go.map(Box::new), dynamic, interface, ..basics(start, segments, window) }
 }
 
 /// Whether rules compare the symbols that a module needs with those of its runtime: addons of Node.js, modules for

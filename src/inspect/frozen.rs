@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use flate2::{Decompress, FlushDecompress};
 
 use super::elf;
-use super::kind::{Elf, HEAD_BYTES, PT_INTERP, Segment};
+use super::kind::{Elf, HEAD_BYTES};
 use super::window::{Window, WindowBuffers};
 use super::zip_member::MemberContent;
 
@@ -30,19 +30,17 @@ const BUFFER: usize = 64 << 10;
 /// Size of a library that the archive does not state at its start.
 const UNKNOWN_SIZE: u64 = 1 << 30;
 
-/// Requests the bytes by which an archive is recognised. Returns where they start.
-pub fn want(segments: &[Segment], window: &mut Window<'_>) -> Option<u64> {
-    let has_interp = segments.iter().any(|segment| segment.p_type == PT_INTERP);
-    let end = segments.iter().map(|segment| segment.offset.saturating_add(segment.filesz)).max()?;
-    let is_worth = has_interp && end.saturating_add(SMALLEST) <= window.size();
-    is_worth.then(|| {
-        window.want(end, PEEK);
-        end
-    })
-}
-
-/// Reads the archive after `start`. `None` if there is none; an empty list if there is one that could not be read.
-pub fn read(start: u64, window: &mut Window<'_>) -> Option<Vec<Elf>> {
+/// Reads the archive that follows the segments of `elf`, whose other parts have passed. `None` if there is none; an empty
+/// list if there is one that could not be read.
+pub fn read(elf: &Elf, window: &mut Window<'_>) -> Option<Vec<Elf>> {
+    // The dynamic section of a program whose end is not read is marked as partial.
+    let is_read = elf.interp.is_some() && elf.dynamic.as_ref().is_some_and(|dynamic| !dynamic.is_partial);
+    let end = elf.segments.iter().map(|segment| segment.offset.saturating_add(segment.filesz)).max()?;
+    if !is_read || end.saturating_add(SMALLEST) > window.size() {
+        return None;
+    }
+    let start = if window.from(end).is_some() { end } else { window.position().max(end) };
+    window.want(start, PEEK);
     window.pass_wanted();
     let kept = window.from(start).filter(|kept| is_archive(kept))?.to_vec();
     let is_next = start + kept.len() as u64 == window.position();

@@ -148,7 +148,11 @@ fn classify(
 ) -> FileKind {
     let head = window.head();
     match head {
-        [0x7f, b'E', b'L', b'F', ..] => FileKind::Elf(Box::new(inspect_elf(path, window))),
+        [0x7f, b'E', b'L', b'F', ..] => {
+            let mut elf = Box::new(inspect_elf(path, window));
+            elf.frozen = frozen::read(&elf, window);
+            FileKind::Elf(elf)
+        }
         [b'#', b'!', ..] => {
             FileKind::Script(Box::new(script::inspect(is_executable || named::is_commands_path(path), window)))
         }
