@@ -175,7 +175,7 @@ mod tests {
         let libc = |version: &str| ElfBuilder::amd64().soname("libm.so.6").offers(version).build();
         let run = |library: &ElfBuilder, libc: &[u8]| {
             let library = library.clone().soname("libpython3.11.so.1.0").build();
-            let program = ElfBuilder::amd64().interp("/lib64/ld-linux-x86-64.so.2").needed("libm.so.6");
+            let program = ElfBuilder::amd64().interp("/lib64/ld-linux-x86-64.so.2").needed("ld-linux-x86-64.so.2");
             let mut program = program.build();
             for entry in [&b"\xe3\0\0\0\0"[..], &library] {
                 let mut encoder = flate2::write::ZlibEncoder::new(&mut program, flate2::Compression::best());
