@@ -184,6 +184,7 @@ fn basics(start: ElfStart, segments: Vec<Segment>, window: &Window<'_>) -> Elf {
         go: None,
         code: None,
         interface: None,
+        frozen: None,
     }
 }
 

@@ -41,6 +41,11 @@ pub enum FileKind {
     Config(Box<Box<[u8]>>),
     /// A configuration file, reduced to the programs and libraries that it names.
     Mentions(Box<Vec<Mention>>),
+    /// A file of a Python package: the modules that it imports only if they can be loaded, by path without a suffix. A
+    /// file of a package of Node.js that loads JavaScript if its addon cannot be loaded: the package's directory.
+    OptionalImports(Box<Vec<String>>),
+    /// A compiled module of Erlang or Elixir: the highest number of its instructions.
+    Beam(u32),
     /// Anything else.
     Data,
 }
@@ -232,6 +237,8 @@ pub struct Elf {
     pub code: Option<Box<CodeNeeds>>,
     /// The interface that a module was built for, if it states one.
     pub interface: Option<ModuleInterface>,
+    /// The libraries in the archive of a PyInstaller one-file program. `None` if it is not one.
+    pub frozen: Option<Vec<Elf>>,
 }
 
 /// The interface of a runtime that a module was built for. The runtime refuses modules for any other.

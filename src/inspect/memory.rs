@@ -17,7 +17,7 @@ impl FileKind {
             FileKind::Ar(ar) => size_of::<Ar>() + size_of_val(&*ar.arches),
             FileKind::Zip(zip) => zip_bytes(zip),
             FileKind::Text(TextStart::ErrorPage(line)) => size_of::<String>() + line.len(),
-            FileKind::Wheel(tags) => size_of::<Vec<String>>() + strings(tags),
+            FileKind::Wheel(tags) | FileKind::OptionalImports(tags) => size_of::<Vec<String>>() + strings(tags),
             FileKind::NpmPackage(package) => npm_bytes(package),
             FileKind::Mentions(found) => {
                 let names = found.iter().map(|mention| size_of::<Mention>() + mention.name.len());
@@ -34,6 +34,7 @@ impl FileKind {
             | FileKind::LlvmBitcode
             | FileKind::LfsPointer
             | FileKind::Html
+            | FileKind::Beam(_)
             | FileKind::Data => 0,
         }
     }
@@ -65,6 +66,7 @@ fn elf_bytes(elf: &Elf) -> usize {
         + optional(&elf.isa.riscv)
         + elf.dynamic.as_ref().map_or(0, |dynamic| dynamic_bytes(dynamic))
         + go
+        + elf.frozen.iter().flatten().map(elf_bytes).sum::<usize>()
 }
 
 fn dynamic_bytes(dynamic: &Dynamic) -> usize {

@@ -3,6 +3,7 @@
 
 use super::kind::{Load, Mention};
 use super::named::{extension, is_in_any};
+use super::servers;
 
 /// Bytes of a configuration text to read.
 pub const MENTION_BYTES: u64 = 64 << 10;
@@ -147,6 +148,10 @@ fn keyed(path: &[u8], line: &[u8]) -> Vec<String> {
         let is_service = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         let words = services.split('#').next().unwrap_or_default().split_ascii_whitespace();
         return words.filter(is_service).map(|service| format!("libnss_{service}.so.2")).collect();
+    }
+    let own = servers::modules(path, line);
+    if !own.is_empty() {
+        return own;
     }
     // Source: nginx's load_module, httpd's LoadModule: the path is relative to the server's directory.
     let mut words = line.split_ascii_whitespace();

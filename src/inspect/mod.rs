@@ -2,13 +2,16 @@
 //! makes it fail or panic.
 
 mod ar;
+pub(crate) mod beam;
 pub mod code;
 mod dynamic;
 mod elf;
 #[cfg(test)]
 #[path = "../../tests/it/kit/elf/mod.rs"]
 pub(crate) mod elf_builder;
+mod fallback;
 mod foreign;
+mod frozen;
 mod go;
 mod interface;
 mod kind;
@@ -18,7 +21,9 @@ mod mentions;
 mod named;
 mod node_module;
 mod notes;
+mod optional;
 mod script;
+mod servers;
 mod symbols;
 mod text;
 mod window;
@@ -144,7 +149,11 @@ fn classify(
 ) -> FileKind {
     let head = window.head();
     match head {
-        [0x7f, b'E', b'L', b'F', ..] => FileKind::Elf(Box::new(inspect_elf(path, window))),
+        [0x7f, b'E', b'L', b'F', ..] => {
+            let mut elf = Box::new(inspect_elf(path, window));
+            elf.frozen = frozen::read(&elf, window);
+            FileKind::Elf(elf)
+        }
         [b'#', b'!', ..] => {
             FileKind::Script(Box::new(script::inspect(is_executable || named::is_commands_path(path), window)))
         }
@@ -165,6 +174,9 @@ fn classify(
         },
         [b'!', b'<', b'a' | b't', ..] if head.starts_with(b"!<arch>\n") || head.starts_with(b"!<thin>\n") => {
             FileKind::Ar(Box::new(ar::inspect(window)))
+        }
+        [b'F', b'O', b'R', b'1', ..] if path.ends_with(b".beam") => {
+            beam::highest_instruction(window).map_or(FileKind::Data, FileKind::Beam)
         }
         _ if head.get(257..262) == Some(b"ustar") => FileKind::Packed(PackedFormat::Tar),
         _ => by_name(path, window).unwrap_or_else(|| text(path, is_executable, window)),
@@ -187,7 +199,22 @@ fn text(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
     }
     if launcher::may_be_launcher(path, window.size()) {
         let text = read(window, launcher::LAUNCHER_BYTES);
-        return if launcher::is_launcher(path, &text) { FileKind::Config(Box::new(text.into())) } else { kind };
+        if launcher::is_launcher(path, &text) {
+            return FileKind::Config(Box::new(text.into()));
+        }
+    }
+    if optional::is_package_path(path) {
+        // Packages have many such files, so their text is not copied again.
+        window.want(0, optional::BYTES);
+        window.pass_wanted();
+        let found = optional::imports(path, window.head());
+        return if found.is_empty() { kind } else { FileKind::OptionalImports(Box::new(found)) };
+    }
+    if fallback::is_package_path(path, window.size()) {
+        window.want(0, fallback::BYTES);
+        window.pass_wanted();
+        let package = fallback::package(path, window.head());
+        return package.map_or(kind, |package| FileKind::OptionalImports(Box::new(vec![package])));
     }
     if is_executable || !mentions::is_mention_path(path) {
         return kind;

@@ -202,6 +202,12 @@ impl<'a> Window<'a> {
         WindowStream { window: self, served: 0 }
     }
 
+    /// The bytes that have not passed yet, as a stream.
+    pub fn remaining(&mut self) -> WindowStream<'_, 'a> {
+        let served = self.head().len();
+        WindowStream { window: self, served }
+    }
+
     fn keep(&mut self, len: u64) {
         let kept = self.store.bytes.len();
         let len = len.min(self.size - self.at).min(KEEP_LIMIT.saturating_sub(kept) as u64) as usize;

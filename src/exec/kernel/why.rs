@@ -69,7 +69,12 @@ pub(crate) fn not_a_program(kind: Option<&FileKind>) -> Cause {
         Some(FileKind::Text(TextStart::Source(language))) => {
             (CauseKind::NoShebang, format!("{language} source code, not a compiled program"))
         }
-        Some(FileKind::Text(TextStart::Plain) | FileKind::Config(_) | FileKind::Mentions(_)) => (
+        Some(
+            FileKind::Text(TextStart::Plain)
+            | FileKind::Config(_)
+            | FileKind::Mentions(_)
+            | FileKind::OptionalImports(_),
+        ) => (
             CauseKind::NoShebang,
             "a text file without a #! line; unlike a shell, the kernel does not run it".to_string(),
         ),
@@ -109,8 +114,10 @@ pub(crate) fn describe(kind: Option<&FileKind>) -> String {
             | FileKind::Config(_)
             | FileKind::Mentions(_)
             | FileKind::Wheel(_)
-            | FileKind::NpmPackage(_),
+            | FileKind::NpmPackage(_)
+            | FileKind::OptionalImports(_),
         ) => "text".to_string(),
+        Some(FileKind::Beam(_)) => "a module of Erlang".to_string(),
         Some(FileKind::Data) | None => "data".to_string(),
     }
 }

@@ -2,6 +2,7 @@
 //! file is reached. Facts do not produce findings.
 
 pub mod chain;
+pub mod installed;
 pub mod libraries;
 pub mod musl;
 pub mod named;

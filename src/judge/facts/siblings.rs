@@ -27,6 +27,8 @@ pub struct Siblings {
     engines: BTreeSet<String>,
     /// Directories of npm packages that are for other systems than Linux.
     elsewhere: BTreeSet<String>,
+    /// Modules of Python that their package imports only if they can be loaded, by path without a suffix.
+    alternatives: BTreeSet<String>,
     /// Launchers of .NET applications that `dotnet` starts without them.
     launchers: BTreeSet<String>,
 }
@@ -47,6 +49,7 @@ impl Siblings {
             caches: BTreeSet::new(),
             engines: BTreeSet::new(),
             elsewhere: BTreeSet::new(),
+            alternatives: BTreeSet::new(),
             launchers: BTreeSet::new(),
         };
         let mut directory = "";
@@ -100,6 +103,12 @@ impl Siblings {
                     } else if directory.as_ref().is_some_and(|path| ON_REQUEST.iter().any(|end| path.ends_with(end))) {
                         self.optional.extend(directory);
                     }
+                }
+                Some(FileKind::OptionalImports(modules)) => {
+                    let (packages, modules): (Vec<_>, Vec<_>) =
+                        modules.iter().cloned().partition(|path| path.contains("/node_modules/"));
+                    self.optional.extend(packages);
+                    self.alternatives.extend(modules);
                 }
                 // An SDK builds `App` for its own machine; `App.dll` next to it is what `dotnet` starts on any machine.
                 Some(FileKind::Pe(pe)) if pe.is_dotnet => {
@@ -155,11 +164,22 @@ impl Siblings {
         npm_package(path).is_some_and(|(_, end)| self.elsewhere.contains(&path[..end]))
     }
 
+    /// Whether a module of Python has an alternative in its own package, which is imported in its place.
+    pub fn has_alternative(&self, path: &str) -> bool {
+        let Some((directory, name)) = path.rsplit_once('/') else { return false };
+        let stem = format!("{directory}/{}", name.split('.').next().unwrap_or(name));
+        self.alternatives.contains(&stem) || INDIRECT.iter().any(|part| stem.contains(part))
+    }
+
     /// Whether its package works without it.
     pub fn is_optional(&self, path: &str) -> bool {
         package_directory(path).is_some_and(|package| self.optional.contains(package))
     }
 }
+
+/// Modules of Python that are imported in a function or file that is only used if it works. Source: PyYAML's
+/// yaml/__init__.py and yaml/cyaml.py; SQLAlchemy's sqlalchemy/util/_has_cy.py.
+const INDIRECT: &[&str] = &["/yaml/_yaml", "/sqlalchemy/cyextension/"];
 
 /// Packages that load their native part only if the application asks for it. Source: node-oracledb's documentation, "Thin
 /// and Thick mode".

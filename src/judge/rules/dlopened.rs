@@ -2,8 +2,8 @@
 //! file of the package names the library in a form that a linker knows, so this is a table. Each row was seen to raise an
 //! error on import without its library.
 
-use crate::image::NodeKind;
 use crate::judge::code::{Code, Severity};
+use crate::judge::facts::installed::InstalledPackage;
 use crate::judge::facts::programs::Fit;
 use crate::judge::facts::runtimes::RuntimeKind;
 use crate::judge::files::FileRuleInput;
@@ -43,27 +43,15 @@ const fn row(
 }
 
 /// Findings on packages whose library is not in the image.
-pub fn judge(files: &FileRuleInput<'_>) -> Vec<Finding> {
-    if files.reach.interpreter(RuntimeKind::Python).is_none() {
-        return Vec::new();
-    }
-    let installed: Vec<(String, String, usize)> = files
-        .rootfs
-        .matching(NodeKind::Directory, |name| name.ends_with(b".dist-info"))
-        .map(|view| {
-            let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
-            let info = path.rsplit('/').next().unwrap_or(&path);
-            (info.split('-').next().unwrap_or(info).to_ascii_lowercase(), path, view.layer)
-        })
-        .collect();
-    let is_installed = |package: &str| installed.iter().any(|(own, ..)| own == package);
+pub fn judge(files: &FileRuleInput<'_>, installed: &[InstalledPackage]) -> Vec<Finding> {
+    let is_installed = |name: &str| installed.iter().any(|package| package.name == name);
     let mut findings = Vec::new();
     for row in PACKAGES {
         // Debian's packages depend on the library.
-        let is_its = |(package, path, _): &&(String, String, usize)| {
-            package == row.package && !path.starts_with("/usr/lib/python3/dist-packages/")
+        let is_its = |package: &&InstalledPackage| {
+            package.name == row.package && package.place() != "/usr/lib/python3/dist-packages"
         };
-        let Some((_, path, layer)) = installed.iter().find(is_its) else { continue };
+        let Some(InstalledPackage { path, layer, .. }) = installed.iter().find(is_its) else { continue };
         if row.instead.iter().any(|package| is_installed(package)) || has_library(files, row.library) {
             continue;
         }

@@ -40,7 +40,10 @@ pub fn judge(files: &FileRuleInput<'_>, siblings: &Siblings, program: &JudgedPro
     if files.is_reported(&program.path) {
         return;
     }
-    let finding = reached(files, program, &route);
+    let mut finding = reached(files, program, &route);
+    if matches!(route, ReachRoute::Extension { .. }) {
+        natives::soften(siblings, program, &mut finding);
+    }
     // A package can have a file for each of many platforms; one finding covers all of them.
     let is_reported = |known: &Finding| {
         matches!(known.code, Code::PackageOtherPlatform | Code::ForeignExtension) && known.group == finding.group

@@ -2,6 +2,7 @@
 
 mod archived;
 mod archives;
+mod beams;
 mod cpu;
 mod dlopened;
 mod foreign;
@@ -20,7 +21,9 @@ mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::judge::facts::installed;
 use crate::judge::facts::programs::{Fit, JudgedProgram};
+use crate::judge::facts::runtimes::RuntimeKind;
 use crate::judge::facts::siblings::Siblings;
 use crate::judge::files::FileRuleInput;
 use crate::judge::finding::Finding;
@@ -70,12 +73,17 @@ pub fn judge(files: &FileRuleInput<'_>) -> FileFindings {
     result.findings.extend(cpu::judge(files, &mut modules));
     result.findings.extend(loaded::judge(files));
     result.findings.extend(prebuilds::elsewhere(files, &siblings));
-    result.findings.extend(dlopened::judge(files));
+    let has_python = files.reach.interpreter(RuntimeKind::Python).is_some();
+    let installed = if has_python { installed::packages(files.rootfs) } else { Vec::new() };
+    result.findings.extend(dlopened::judge(files, &installed));
+    let gems = gems::unbuilt(files, &result.findings);
+    result.findings.extend(gems);
+    result.findings.extend(beams::judge(files));
     let packages = packages::judge(files, &siblings, &result.findings);
     result.findings.extend(packages);
     let unbuilt = unbuilt::judge(files, &siblings, &result.findings);
     result.findings.extend(unbuilt);
-    let stranded = stranded::judge(files, &result.findings);
+    let stranded = stranded::judge(files, &installed, &result.findings);
     result.findings.extend(stranded);
     result.findings.extend(layers::judge(files.rootfs));
     result

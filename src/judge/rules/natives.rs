@@ -66,8 +66,23 @@ pub fn judge<'a>(
         _ => no_loader(files, program, &route).or_else(|| started(files, program, &route)),
     }?;
     let is_data = purpose::purpose(&suspect(program), siblings, files.rules_off).is_some();
+    let mut finding = finding;
+    if matches!(route, ReachRoute::Extension { .. }) {
+        soften(siblings, program, &mut finding);
+    }
     let finding = if route == ReachRoute::Package { finding.severity(Severity::Warning) } else { finding };
     (!is_data || matches!(route, ReachRoute::Path { .. } | ReachRoute::Called { .. })).then_some(finding)
+}
+
+/// Makes a finding on a module with an alternative a warning: its package works, but more slowly. The alternative is
+/// Python or JavaScript.
+pub fn soften(siblings: &Siblings, program: &JudgedProgram<'_>, finding: &mut Finding) {
+    let path = &program.path;
+    let has_other = siblings.has_alternative(path) || path.ends_with(".node") && siblings.is_optional(path);
+    if finding.severity == Severity::Error && has_other {
+        finding.severity = Severity::Warning;
+        finding.message.push_str("; its package continues without it, more slowly");
+    }
 }
 
 /// Whether a module is for an architecture that the node runs, but no host of its runtime has: a 32-bit module of a

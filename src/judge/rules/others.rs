@@ -183,7 +183,10 @@ fn ends_in_cr(shebang: &Shebang) -> bool {
 pub fn not_a_library(kind: &FileKind) -> Option<String> {
     match kind {
         FileKind::Elf(_) => None,
-        FileKind::Text(TextStart::Plain) | FileKind::Config(_) | FileKind::Mentions(_) => Some("a text".to_string()),
+        FileKind::Text(TextStart::Plain)
+        | FileKind::Config(_)
+        | FileKind::Mentions(_)
+        | FileKind::OptionalImports(_) => Some("a text".to_string()),
         FileKind::Script(_) => Some("a script".to_string()),
         _ => not_a_program(kind),
     }

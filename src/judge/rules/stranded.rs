@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::image::NodeKind;
 use crate::inspect::FileKind;
 use crate::judge::code::{Code, Severity};
+use crate::judge::facts::installed::InstalledPackage;
 use crate::judge::facts::python::PythonTag;
 use crate::judge::facts::runtimes::RuntimeKind;
 use crate::judge::files::FileRuleInput;
@@ -29,20 +29,14 @@ struct PackageDirectory {
 
 /// Findings on directories of packages that no Python of the image searches. `found`: the other rules' findings, which
 /// already cover a directory with native modules for another version.
-pub fn judge(files: &FileRuleInput<'_>, found: &[Finding]) -> Vec<Finding> {
+pub fn judge(files: &FileRuleInput<'_>, installed: &[InstalledPackage], found: &[Finding]) -> Vec<Finding> {
     let Some(host) = files.reach.interpreter(RuntimeKind::Python) else { return Vec::new() };
     let mut directories: BTreeMap<String, PackageDirectory> = BTreeMap::new();
-    for view in files.rootfs.matching(NodeKind::Directory, |name| name.ends_with(b".dist-info")) {
-        let path = String::from_utf8_lossy(&files.rootfs.path(view.id)).into_owned();
-        let Some((place, info)) = path.rsplit_once('/') else { continue };
-        let package = info.split('-').next().unwrap_or(info).to_ascii_lowercase();
-        if INSTALLERS.contains(&package.as_str()) {
-            continue;
-        }
+    for package in installed.iter().filter(|package| !INSTALLERS.contains(&package.name.as_str())) {
         let own = directories
-            .entry(place.to_string())
-            .or_insert_with(|| PackageDirectory { packages: BTreeSet::new(), layer: view.layer });
-        own.packages.insert(package);
+            .entry(package.place().to_string())
+            .or_insert_with(|| PackageDirectory { packages: BTreeSet::new(), layer: package.layer });
+        own.packages.insert(package.name.clone());
     }
     let is_stranded = |place: &str| version(place).is_some_and(|(_, tag)| files.reach.lacks_python(&tag));
     let usable: BTreeSet<&String> = directories

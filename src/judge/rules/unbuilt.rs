@@ -79,5 +79,7 @@ mod tests {
         let mac = text("srv/node_modules/keytar/package.json", r#"{"name":"keytar","os":["darwin"]}"#);
         assert_eq!(found(&[gyp(), mac]), [""; 0]);
         assert_eq!(found(&[text("srv/node_modules/keytar/deps/binding.gyp", "{}")]), [""; 0]);
+        let chosen = "try { a = require('./bindings') } catch (e) { a = require('./js') }";
+        assert_eq!(found(&[gyp(), text("srv/node_modules/keytar/index.js", chosen)]), [""; 0]);
     }
 }

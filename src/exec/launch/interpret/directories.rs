@@ -267,7 +267,7 @@ impl ScriptInterpreter<'_, '_, '_> {
     /// The end of run-parts on a text without a first line: it does not pass it to a shell, as the caller's would.
     fn refused_text(&self, path: &str, line: usize) -> Option<ExitStatus> {
         let fact = self.machine.rootfs.view(self.find_node(path, true)?).fact;
-        if !matches!(fact, Some(FileKind::Text(_) | FileKind::Config(_))) {
+        if !matches!(fact, Some(FileKind::Text(_) | FileKind::Config(_) | FileKind::OptionalImports(_))) {
             return None;
         }
         let text = "it has no #! line, and run-parts does not pass it to a shell".to_string();

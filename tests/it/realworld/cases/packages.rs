@@ -95,12 +95,31 @@ pub const NODE: &[Fault] = &[
     ),
 ];
 
-pub const RUBY: &[Fault] = &[fault(
-    "a gem for another platform",
-    &[File("var/lib/gems/3.1.0/gems/nokogiri-1.15.4-x86_64-linux/lib/nokogiri/3.1/nokogiri.so", 0o755, Foreign(LIBZ))],
-    &[],
-    ("package-other-platform", "/var/lib/gems/3.1.0/gems/nokogiri-1.15.4-x86_64-linux/lib/nokogiri/3.1/nokogiri.so"),
-)];
+pub const RUBY: &[Fault] = &[
+    fault(
+        "a gem for another platform",
+        &[File(
+            "var/lib/gems/3.1.0/gems/nokogiri-1.15.4-x86_64-linux/lib/nokogiri/3.1/nokogiri.so",
+            0o755,
+            Foreign(LIBZ),
+        )],
+        &[],
+        (
+            "package-other-platform",
+            "/var/lib/gems/3.1.0/gems/nokogiri-1.15.4-x86_64-linux/lib/nokogiri/3.1/nokogiri.so",
+        ),
+    ),
+    // Ruby 3.1: "Ignoring bcrypt-3.1.20 because its extensions are not built".
+    fault(
+        "a gem that was not built",
+        &[
+            File("var/lib/gems/3.1.0/gems/bcrypt-3.1.20/ext/mri/extconf.rb", 0o644, Text("require \"mkmf\"\n")),
+            File("var/lib/gems/3.1.0/specifications/bcrypt-3.1.20.gemspec", 0o644, Text("Gem::Specification.new\n")),
+        ],
+        &[],
+        ("package-part-missing", "/var/lib/gems/3.1.0/gems/bcrypt-3.1.20"),
+    ),
+];
 
 pub const DOTNET: &[Fault] = &[fault(
     "natives without this platform",
