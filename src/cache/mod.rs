@@ -28,7 +28,7 @@ use crate::oci::{DiffId, Digest};
 use crate::source::Stamp;
 
 /// Must change with the kept facts, their encoding, and the results of inspection.
-const VERSION: &str = concat!("13-", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("14-", env!("CARGO_PKG_VERSION"));
 
 /// Maximum size of one record in bytes. The largest layers in the field compress to about 10 MiB.
 const RECORD_LIMIT: u64 = 256 << 20;

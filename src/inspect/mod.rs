@@ -13,6 +13,7 @@ mod go;
 mod interface;
 mod kind;
 mod launcher;
+mod listed;
 mod memory;
 mod mentions;
 mod named;
@@ -188,11 +189,17 @@ fn text(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
         let text = read(window, launcher::LAUNCHER_BYTES);
         return if launcher::is_launcher(path, &text) { FileKind::Config(Box::new(text.into())) } else { kind };
     }
+    let is_listed = !is_executable && listed::is_listed(path, window.size());
+    let whole = |window: &mut Window<'_>| FileKind::Config(Box::new(read(window, listed::LISTED_BYTES).into()));
     if is_executable || !mentions::is_mention_path(path) {
-        return kind;
+        return if is_listed { whole(window) } else { kind };
     }
     let found = mentions::mentions(path, &read(window, mentions::MENTION_BYTES));
-    if found.is_empty() { kind } else { FileKind::Mentions(Box::new(found)) }
+    match found.is_empty() {
+        true if is_listed => whole(window),
+        true => kind,
+        false => FileKind::Mentions(Box::new(found)),
+    }
 }
 
 /// Reads the first bytes of the file, at most `limit`.

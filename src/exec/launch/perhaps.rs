@@ -198,8 +198,9 @@ impl ExecMachine<'_> {
             let tried = self.try_out(log, &words[at..], caller, walk);
             return if tried.is_broken() { settle(log, vec![tried]) } else { None };
         }
-        // `concurrently 'server a' 'worker b'`: each such word is a separate command.
-        for line in words[at..].iter().take(MAX_LINES).filter(|word| self.starts_line(word, &walk.env)) {
+        // `concurrently 'server --port 1' worker`: each word is a separate command.
+        let is_command = |word: &&String| self.starts_line(word, &walk.env) || self.names_program(word, &walk.env);
+        for line in words[at..].iter().take(MAX_LINES).filter(is_command) {
             let argv = ["/bin/sh", "-c", line].map(str::to_string);
             let tried = self.try_out(log, &argv, caller, walk);
             if tried.is_broken() {
@@ -331,7 +332,7 @@ impl ExecMachine<'_> {
     pub(super) fn try_out(&self, log: &mut Log, argv: &[String], caller: Caller<'_>, walk: &StartWalk) -> Tried {
         log.budget.steps += TRY_STEPS;
         let mut own = Log { budget: std::mem::take(&mut log.budget), ..Log::default() };
-        let walk = StartWalk { depth: walk.depth + 1, is_open: true, ..walk.clone() };
+        let walk = StartWalk { depth: walk.depth + 1, is_open: true, keeps_programs: false, ..walk.clone() };
         let name = argv.first().map_or("", String::as_str);
         let outcome = self.run_command(&mut own, name, argv, caller, &walk);
         log.budget = own.budget;

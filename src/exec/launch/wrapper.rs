@@ -456,6 +456,7 @@ pub(crate) fn failure(
         FailureStyle::FailedToRun => (format!("{wrapper}: failed to run command '{command}': {strerror}"), by_errno),
         FailureStyle::Flock => (format!("{wrapper}: failed to execute {command}: {strerror}"), 69),
         FailureStyle::Xargs => (format!("{wrapper}: {command}: {strerror}"), by_errno),
+        FailureStyle::UtilLinux if wrapper == "sudo" => (format!("sudo: {command}: command not found"), 1),
         FailureStyle::UtilLinux => (format!("{wrapper}: failed to execute {command}: {strerror}"), by_errno),
         FailureStyle::Gosu if is_search => {
             let why = match errno {

@@ -16,6 +16,7 @@ pub(super) struct Ending {
     pub weight: u64,
     pub output: Option<String>,
     pub is_open: bool,
+    pub keeps_programs: bool,
     pub made: Rc<MadePaths>,
     pub line: usize,
 }

@@ -6,16 +6,16 @@ use super::ScriptInterpreter;
 use super::state::{ExitStatus, FailedStart, ShellState};
 use super::text::{self, Truth};
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::launch::made::{MadePaths, MakingCall, WrittenFile};
+use crate::exec::launch::made::{MadePaths, MakingCall, OldText, WrittenFile};
 use crate::exec::outcome::Outcome;
 use crate::exec::{Cause, CauseKind, Death};
 
 /// Programs that an engine mounts into containers, so that their absence from the image means nothing.
 const MOUNTED: &[&str] = &["docker", "podman", "nvidia-smi", "nvidia-container-cli", "rocm-smi", "kubectl"];
 
-/// Whether a word names a shell, or a program that starts one, which reads its commands from stdin.
+/// Whether a word names a program that reads commands, or words of them, from stdin: a shell, or xargs.
 pub(super) fn reads_commands(word: &str) -> bool {
-    matches!(word.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ash" | "su" | "runuser"))
+    matches!(word.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ash" | "su" | "runuser" | "xargs"))
 }
 
 impl ScriptInterpreter<'_, '_, '_> {
@@ -23,7 +23,7 @@ impl ScriptInterpreter<'_, '_, '_> {
     /// else.
     pub(super) fn make_paths(&self, state: &mut ShellState, name: &str, argv: &[String]) -> bool {
         let base = name.rsplit('/').next().unwrap_or(name);
-        if !matches!(base, "mkdir" | "ln" | "cp" | "mv" | "crontab" | "install" | "chmod" | "tee") {
+        if !matches!(base, "mkdir" | "ln" | "cp" | "mv" | "crontab" | "install" | "tee") {
             return false;
         }
         let is_option = |word: &&String| word.starts_with('-') && word.len() > 1;
@@ -36,8 +36,8 @@ impl ScriptInterpreter<'_, '_, '_> {
         let options: Vec<&str> = argv.iter().skip(1).filter(is_option).map(String::as_str).collect();
         let words: Vec<String> =
             argv.iter().skip(1).filter(|word| !is_option(word)).map(|word| text::plain(word)).collect();
-        if matches!(base, "chmod" | "tee") {
-            self.change_written(state, base, &options, &words);
+        if base == "tee" {
+            self.tee(state, &options, &words);
             return false;
         }
         let is_link = base == "ln";
@@ -65,37 +65,15 @@ impl ScriptInterpreter<'_, '_, '_> {
         is_recorded && is_link
     }
 
-    /// `chmod MODE FILE...` and `tee FILE...`, on files that the script writes.
-    fn change_written(&self, state: &mut ShellState, base: &str, options: &[&str], words: &[String]) {
+    /// `tee FILE...`
+    fn tee(&self, state: &mut ShellState, options: &[&str], words: &[String]) {
         let rootfs = self.machine.rootfs;
-        if base == "tee" {
-            let text = state.input.as_ref().map(|lines| lines.iter().map(|line| format!("{line}\n")).collect());
-            let text: String = text.unwrap_or_else(|| text::HOLE.to_string());
-            for path in words.iter().filter_map(|word| self.absolute(state, word)).collect::<Vec<_>>() {
-                Rc::make_mut(&mut state.written).insert(path.clone());
-                Rc::make_mut(&mut state.made).write(
-                    rootfs,
-                    &path,
-                    &text,
-                    options.contains(&"-a").then_some(super::files::old_text),
-                );
-            }
-            return;
-        }
-        // `-x` is an option for the parser of words, and a mode for chmod.
-        let taken = options.iter().find(|option| option.contains('x')).map(|option| option.to_string());
-        let (mode, files) = match (taken, words.split_first()) {
-            (Some(mode), _) => (mode, words),
-            (None, Some((mode, files))) => (mode.clone(), files),
-            (None, None) => return,
-        };
-        let is_executable = match u32::from_str_radix(&mode, 8) {
-            Ok(bits) => bits & 0o111 != 0,
-            Err(_) if !mode.contains(['x', 'X']) => return,
-            Err(_) => mode.contains('+') || mode.contains('='),
-        };
-        for path in files.iter().filter_map(|word| self.absolute(state, word)).collect::<Vec<_>>() {
-            Rc::make_mut(&mut state.made).set_executable(rootfs, &path, is_executable);
+        let text = state.input.as_ref().map(|lines| lines.iter().map(|line| format!("{line}\n")).collect());
+        let text: String = text.unwrap_or_else(|| text::HOLE.to_string());
+        for path in words.iter().filter_map(|word| self.absolute(state, word)).collect::<Vec<_>>() {
+            Rc::make_mut(&mut state.written).insert(path.clone());
+            let old_text: Option<OldText> = options.contains(&"-a").then_some(super::files::old_text);
+            Rc::make_mut(&mut state.made).write(rootfs, &path, &text, old_text);
         }
     }
 

@@ -116,16 +116,18 @@ fn programs(sections: &[IniSection], env: &[String], shared: &[String]) -> Vec<S
     services
 }
 
+/// monit's main file.
+pub(super) fn control_file(machine: &ExecMachine<'_>, argv: &[String]) -> Option<String> {
+    let usual = || ["/etc/monitrc", "/etc/monit/monitrc"].into_iter().find(|path| machine.rootfs.resolve(path).is_ok());
+    match option(argv, &["-c"]) {
+        Some(path) => Some(from_cwd(machine, &path)),
+        None => usual().map(str::to_string),
+    }
+}
+
 /// `start program = "..."` and `check program NAME with path "..."`, in the control file and those that it includes.
 pub(super) fn monit(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
-    let mut files: Vec<String> = match option(argv, &["-c"]) {
-        Some(path) => vec![from_cwd(machine, &path)],
-        None => ["/etc/monitrc", "/etc/monit/monitrc"]
-            .iter()
-            .filter(|path| machine.rootfs.resolve(path).is_ok())
-            .map(|path| path.to_string())
-            .collect(),
-    };
+    let mut files: Vec<String> = control_file(machine, argv).into_iter().collect();
     for directory in ["/etc/monit.d", "/etc/monit/conf.d", "/etc/monit/conf-enabled"] {
         files.extend(entries(machine, directory).into_iter().map(|(path, _)| path));
     }

@@ -1,16 +1,12 @@
 //! Reads cron's tables and Procfiles. Source: crontab(5); Procfile as foreman reads it.
 
-use super::refusals::{ServiceFault, ignored_table, with_fault};
+use super::refusals::{ServiceFault, ignored_name, ignored_table, with_fault};
 use super::{SupervisedService, entries, from_cwd, is_executable, is_file, option, text_at, text_of};
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::made::MadePaths;
+use crate::exec::launch::run_parts::RunParts;
 use crate::exec::log::Certainty;
-
-/// Whether Debian's cron and run-parts use a file of this name. Source: cron(8), run-parts(8).
-fn is_plain_name(name: &str) -> bool {
-    name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-}
 
 pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths) -> Option<Vec<SupervisedService>> {
     let name = argv.first()?.rsplit('/').next()?;
@@ -23,7 +19,11 @@ pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths)
     }
     let mut services = Vec::new();
     // The tables of the image's author come before those of its packages.
-    let is_read = |path: &String| name != "cron" || path.rsplit('/').next().is_some_and(is_plain_name);
+    let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
+    let is_debians = name == "cron";
+    let is_read = |path: &String| {
+        !is_debians || RunParts::Debianutils.takes(&base(path)) || RunParts::Debianutils.ignores(&base(path))
+    };
     let own = entries(machine, "/etc/cron.d").into_iter().map(|(path, _)| path).filter(is_read);
     let mut tables: Vec<(String, bool)> = own.map(|path| (path, true)).collect();
     if let Some(directory) = option(argv, &["-c"]).filter(|_| name == "crond") {
@@ -47,21 +47,28 @@ pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths)
         let jobs = table(&text, &path, has_user);
         let is_spool = path.starts_with("/var/spool/cron/");
         // Other crons are less strict.
-        let fault = if name == "cron" { ignored_table(machine, &path, is_spool) } else { None };
+        let is_misnamed = path.starts_with("/etc/cron.d/") && RunParts::Debianutils.ignores(&base(&path));
+        let fault = match is_debians {
+            true if is_misnamed => Some(ignored_name(&path, "cron")),
+            true => ignored_table(machine, &path, is_spool),
+            false => None,
+        };
         services.extend(with_fault(jobs, fault));
     }
     // A table starts these, with its own PATH. Source: Debian's and Alpine's tables.
     let text = text_of(machine, "/etc/crontab").unwrap_or_default();
     let path = text.lines().rev().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+    let parts = RunParts::of(machine);
     for period in ["hourly", "daily", "weekly", "monthly", "15min"] {
         for parent in ["/etc/cron", "/etc/periodic/"] {
             let directory =
                 if parent == "/etc/cron" { format!("{parent}.{period}") } else { format!("{parent}{period}") };
             for (file, _) in entries(machine, &directory) {
-                let is_taken = file.rsplit('/').next().is_some_and(is_plain_name);
-                if is_taken && is_executable(machine, &file) {
+                let (is_taken, is_ignored) = (parts.takes(&base(&file)), parts.ignores(&base(&file)));
+                if (is_taken || is_ignored) && is_executable(machine, &file) {
                     let service = SupervisedService::of_words(vec![file.clone()], &file, 1);
-                    services.push(SupervisedService { env: vec![format!("PATH={path}")], ..service });
+                    let fault = is_ignored.then(|| ignored_name(&file, "run-parts"));
+                    services.push(SupervisedService { env: vec![format!("PATH={path}")], fault, ..service });
                 }
             }
         }
@@ -101,11 +108,22 @@ pub(super) fn run_parts(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Ve
     let directory = from_cwd(machine, words().rfind(|word| !word.starts_with('-'))?);
     machine.rootfs.resolve(&directory).ok()?;
     let takes_all = words().any(|word| word.starts_with("--regex") || word == "--lsbsysinit");
-    let found = entries(machine, &directory).into_iter().map(|(path, _)| path).filter(|path| {
-        let is_taken = takes_all || path.rsplit('/').next().is_some_and(is_plain_name);
-        is_taken && is_executable(machine, path)
-    });
-    Some(found.map(|path| SupervisedService::of_words(vec![path.clone()], &path, 1).before()).collect())
+    let parts = RunParts::of(machine);
+    let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
+    let found: Vec<String> = entries(machine, &directory).into_iter().map(|(path, _)| path).collect();
+    let found: Vec<String> = found.into_iter().filter(|path| is_executable(machine, path)).collect();
+    let is_taken = |path: &String| takes_all || parts.takes(&base(path));
+    let mut services: Vec<SupervisedService> = found
+        .iter()
+        .filter(|path| is_taken(path))
+        .map(|path| SupervisedService::of_words(vec![path.clone()], path, 1).before())
+        .collect();
+    // If it runs another file, its author knows the rule for names.
+    if let Some(path) = found.iter().find(|path| parts.ignores(&base(path))).filter(|_| services.is_empty()) {
+        let service = SupervisedService::of_words(vec![path.clone()], path, 1);
+        services.push(SupervisedService { fault: Some(ignored_name(path, "run-parts")), ..service });
+    }
+    Some(services)
 }
 
 /// Splits a job's command at the first `%` that is not escaped. What follows is the command's input. Source: crontab(5).
