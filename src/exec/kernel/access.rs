@@ -185,6 +185,29 @@ pub(crate) fn open_exec(
     }
 }
 
+/// Why a user may not read a file that exists, as interpreters read their scripts. `None` if it may, or if that is not
+/// known.
+pub(crate) fn unreadable(
+    rootfs: &RootFs<FileKind>,
+    (who, changes): (&Who, &FileChanges),
+    cwd: &Cwd,
+    path: &str,
+) -> Option<Cause> {
+    let may_search = |directory: FileView<'_, FileKind>| {
+        changes.applied(rootfs, directory).is_none_or(|directory| who.may_search(&directory) != May::No)
+    };
+    let text = match cwd.walk(rootfs, path.as_bytes(), &may_search) {
+        Ok(id) => {
+            let file = changes.applied(rootfs, rootfs.view(id)).filter(|file| who.may_read(file) == May::No)?;
+            let (mode, uid, gid) = (file.mode & 0o7777, file.uid, file.gid);
+            format!("{path} may not be read by this user (mode {mode:04o}, owner {uid}:{gid})")
+        }
+        Err(ResolveError::Denied(at)) => format!("this user may not search {}", String::from_utf8_lossy(&at)),
+        Err(_) => return None,
+    };
+    Some(Cause { kind: CauseKind::NotSearchable, text })
+}
+
 /// A blank at the start or the end of a name, which a quoted word keeps.
 fn blank_at_an_end(path: &str) -> Option<&'static str> {
     match (path.starts_with([' ', '\t']), path.ends_with([' ', '\t'])) {

@@ -278,6 +278,12 @@ impl<'a> ExecMachine<'a> {
                 log.open_end::<()>(name, "it is not in the image, but an earlier command may create it");
                 return Outcome::Runs;
             }
+            Err(Missing { errno: Errno::EACCES, cause: Cause { kind: CauseKind::NotExecutable, .. }, .. })
+                if walk.has_new_modes =>
+            {
+                log.open_end::<()>(name, "it is not executable in the image, but an earlier command may change that");
+                return Outcome::Runs;
+            }
             Err(Missing { cause: cause @ Cause { kind: CauseKind::NotRead, .. }, met, .. }) => {
                 return Outcome::Unknown { at: met.unwrap_or_else(|| name.to_string()), cause };
             }

@@ -41,6 +41,13 @@ impl RunParts {
         }
     }
 
+    /// Whether it ignores a program because of its name.
+    pub(super) fn ignores_program(self, machine: &ExecMachine<'_>, path: &str) -> bool {
+        let kind = machine.rootfs.resolve(path).ok().and_then(|id| machine.kind(id));
+        let is_program = matches!(kind, Some(FileKind::Elf(_) | FileKind::Script(_)));
+        is_program && self.ignores(path.rsplit('/').next().unwrap_or(path))
+    }
+
     /// Whether it ignores a file that its author meant to be used: `backup.sh`.
     pub(super) fn ignores(self, name: &str) -> bool {
         let is_left = || name.starts_with('.') || name.ends_with('~') || name.contains(".dpkg-");

@@ -114,6 +114,8 @@ pub(crate) static WRAPPERS: &[Wrapper] = &[
     row(&["fghack", "pgrphack"], &[], 0, FailureStyle::Plain),
     row(&["softlimit"], &["-a", "-c", "-d", "-f", "-l", "-m", "-o", "-p", "-r", "-s", "-t"], 0, FailureStyle::Plain),
     row(&["start-stop-daemon"], DAEMON_OPTIONS, 0, FailureStyle::Plain),
+    row(&["dbus-run-session"], &["--config-file", "--dbus-daemon"], 0, FailureStyle::Plain),
+    row(&["ssh-agent"], &["-a", "-E", "-O", "-P", "-t"], 0, FailureStyle::Plain),
     row(&["runuser", "sudo"], RUN_OPTIONS, 0, FailureStyle::UtilLinux),
     row(
         &["chpst"],

@@ -72,7 +72,9 @@ fn commands(argv: &[String], wrapped: &Wrapped, input: Option<&str>) -> Vec<Vec<
         Some(text) => wrapped.command.iter().map(|word| word.replace(text, &items[0])).collect::<Vec<_>>(),
         None => wrapped.command.iter().chain(items).cloned().collect(),
     };
-    let Some(items) = items else { return vec![with(&[UNKNOWN.to_string()])] };
+    // Words after the text of `sh -c` do not change what the shell runs.
+    let has_text = wrapped.command.iter().any(|word| word == "-c") && wrapped.replaced.is_none();
+    let Some(items) = items else { return vec![if has_text { with(&[]) } else { with(&[UNKNOWN.to_string()]) }] };
     let count = match (&wrapped.replaced, value("-n").or_else(|| value("-L"))) {
         (Some(_), _) => 1,
         (None, count) => count.and_then(|count| count.parse().ok()).unwrap_or(usize::MAX),
@@ -82,7 +84,7 @@ fn commands(argv: &[String], wrapped: &Wrapped, input: Option<&str>) -> Vec<Vec<
 
 #[cfg(test)]
 mod tests {
-    use super::commands;
+    use super::{UNKNOWN, commands};
     use crate::exec::launch::wrapper::{parse, wrapper};
 
     #[test]
@@ -100,6 +102,7 @@ mod tests {
         check("xargs -I{} app -f {}", Some("a b\nc\n"), &["app -f a b", "app -f c"]);
         check("xargs -a /list env", Some("/app\n"), &["env /app"]);
         check("xargs -r app", Some(""), &[]);
-        check("xargs app", None, &["app \u{1}"]);
+        check("xargs app", None, &[&format!("app {UNKNOWN}")]);
+        check("xargs sh -c x", None, &["sh -c x"]);
     }
 }

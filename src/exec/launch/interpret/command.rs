@@ -416,6 +416,11 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             Rc::make_mut(&mut state.written).insert(DIRECTORIES.to_string());
         }
         if outcome.is_alive() {
+            if let Some(status) = self.lacks_operand(&state, &name, &argv, line) {
+                state.status = status;
+                state.print_unknown();
+                return vec![state];
+            }
             match self.changed(&mut state, &name, &argv, (line, is_tested)) {
                 None | Some(Changed::Known) => {}
                 Some(Changed::Unknown) => _ = Rc::make_mut(&mut state.written).insert(MODES.to_string()),

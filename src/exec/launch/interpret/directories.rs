@@ -263,6 +263,8 @@ impl ScriptInterpreter<'_, '_, '_> {
         let start = ProgramStart { argv, sets: Vec::new(), line, how: StartKind::Call, is_tested: true };
         if let Some(after) = self.start(ShellState { output: None, ..state.clone() }, start).into_iter().next() {
             state.open_as(&after);
+            state.written = after.written;
+            state.made = after.made;
         }
     }
 
@@ -309,7 +311,7 @@ impl ScriptInterpreter<'_, '_, '_> {
                 let view = self.machine.rootfs.view(id);
                 view.kind == NodeKind::File && view.mode & 0o111 != 0
             });
-            if is_script && expression.is_none() && parts.ignores(name) {
+            if is_script && expression.is_none() && parts.ignores_program(self.machine, &path) {
                 ignored.get_or_insert(path.clone());
             }
             if !is_name(name) || !is_script {
@@ -343,7 +345,7 @@ impl ScriptInterpreter<'_, '_, '_> {
             let text = format!("line {line}: run-parts ignores {path}: it uses names of letters, digits, - and _ only");
             let cause = Cause { kind: CauseKind::BadConfiguration, text };
             let outcome = Outcome::Dies { death: Death::Exit(1), at: path, cause };
-            let (by, certainty) = (self.source.path.clone(), Certainty::Possible);
+            let (by, certainty) = (self.source.path.clone(), Certainty::Certain);
             self.log.risks.push(Risk { outcome, steps: Vec::new(), by, line, certainty });
         }
         state.print_unknown();

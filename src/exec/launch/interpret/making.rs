@@ -6,6 +6,7 @@ use super::ScriptInterpreter;
 use super::state::{ExitStatus, FailedStart, ShellState};
 use super::text::{self, Truth};
 use crate::exec::environment::{DEFAULT_PATH, variable};
+use crate::exec::kernel::changes::ModeChange;
 use crate::exec::launch::made::{MadePaths, MakingCall, OldText, WrittenFile};
 use crate::exec::outcome::Outcome;
 use crate::exec::{Cause, CauseKind, Death};
@@ -16,6 +17,36 @@ const MOUNTED: &[&str] = &["docker", "podman", "nvidia-smi", "nvidia-container-c
 /// Whether a word names a program that reads commands, or words of them, from stdin: a shell, or xargs.
 pub(super) fn reads_commands(word: &str) -> bool {
     matches!(word.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ash" | "su" | "runuser" | "xargs"))
+}
+
+/// The mode and the operands of `install -m 755 SOURCE... TARGET`. `None` for directories, and without both.
+fn installed(argv: &[String]) -> Option<(String, Vec<String>)> {
+    let (mut mode, mut words) = ("755".to_string(), Vec::new());
+    let mut rest = argv.iter().skip(1);
+    while let Some(word) = rest.next() {
+        match word.strip_prefix("--") {
+            Some(long) if long.starts_with("mode=") => mode = long[5..].to_string(),
+            Some("directory") => return None,
+            Some(_) => {}
+            None if word.starts_with('-') && word.len() > 1 => {
+                let letters = &word[1..];
+                let at = letters.find(['m', 'o', 'g', 't', 'S']);
+                if letters[..at.unwrap_or(letters.len())].contains('d') || letters.starts_with('t') {
+                    return None;
+                }
+                let Some(at) = at else { continue };
+                let value = match &letters[at + 1..] {
+                    "" => rest.next()?.clone(),
+                    attached => attached.to_string(),
+                };
+                if letters[at..].starts_with('m') {
+                    mode = value;
+                }
+            }
+            None => words.push(text::plain(word)),
+        }
+    }
+    (words.len() > 1).then_some((mode, words))
 }
 
 impl ScriptInterpreter<'_, '_, '_> {
@@ -42,12 +73,15 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let is_link = base == "ln";
         let is_install = base == "install";
-        if is_install && (options.iter().any(|option| option.contains('d')) || words.len() < 2) {
-            return false;
-        }
-        // The mode of `install -m 755 SOURCE TARGET` is not an operand.
-        let words = match is_install && options.contains(&"-m") {
-            true => words[1..].to_vec(),
+        let mut mode = None;
+        let words = match is_install {
+            true => match installed(argv) {
+                Some((own, words)) => {
+                    mode = ModeChange::parse(&own);
+                    words
+                }
+                None => return false,
+            },
             false => words,
         };
         let base = if is_install { "cp" } else { base };
@@ -62,6 +96,16 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let call = MakingCall { name: base, options: &options, operands: &operands };
         let is_recorded = Rc::make_mut(&mut state.made).record(self.machine.rootfs, &call);
+        if let (Some(mode), Some((target, sources))) = (mode, operands.split_last()) {
+            for source in sources {
+                let name = source.rsplit('/').next().unwrap_or_default();
+                let made = Rc::make_mut(&mut state.made);
+                let inside = format!("{}/{name}", target.trim_end_matches('/'));
+                if !made.change_mode(self.machine.rootfs, &inside, &mode) {
+                    made.change_mode(self.machine.rootfs, target, &mode);
+                }
+            }
+        }
         is_recorded && is_link
     }
 

@@ -131,6 +131,38 @@ impl ScriptInterpreter<'_, '_, '_> {
         Ok(ChangeEffect::Owner { uid, gid })
     }
 
+    /// The status of a command that reads or changes a file which is certain not to be there. The scripts that continue
+    /// expect that, so it is no note.
+    pub(super) fn lacks_operand(
+        &self,
+        state: &ShellState,
+        name: &str,
+        argv: &[String],
+        line: usize,
+    ) -> Option<ExitStatus> {
+        let base = name.rsplit('/').next().unwrap_or(name);
+        let words: Vec<&String> = argv.iter().skip(1).filter(|word| !word.starts_with('-')).collect();
+        let is_quiet = || argv.iter().skip(1).any(|word| word == "-f" || word == "--silent" || word == "-t");
+        let files: &[&String] = match (base, words.as_slice()) {
+            ("cp" | "mv", [sources @ .., _]) => sources,
+            ("chmod" | "chown" | "chgrp", [_, files @ ..]) if !is_quiet() => files,
+            ("cat", files) => files,
+            _ => return None,
+        };
+        let is_lost = |word: &&&String| {
+            let is_plain = text::is_known(word) && !is_changeable(word) && !word.contains(['*', '?', '[']);
+            let path = self.absolute(state, word).filter(|_| is_plain);
+            path.is_some_and(|path| {
+                self.find_node(path.trim_end_matches('/'), false).is_none()
+                    && !state.made.may_have(&path)
+                    && self.is_lost_file(state, path.trim_end_matches('/'))
+            })
+        };
+        let file = files.iter().find(is_lost)?;
+        let text = format!("line {line}: {base} needs {file}, which is not in the image");
+        Some(self.own_failure((1, CauseKind::MissingFile, text), line, true))
+    }
+
     fn refused_change(&self, base: &str, text: String, line: usize, is_tested: bool) -> ExitStatus {
         let cause = Cause { kind: CauseKind::UnknownUser, text: format!("line {line}: {base} {text}") };
         let outcome = Outcome::Dies { death: Death::Exit(1), at: self.source.path.clone(), cause };

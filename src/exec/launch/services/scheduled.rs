@@ -12,7 +12,9 @@ pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths)
     let name = argv.first()?.rsplit('/').next()?;
     if name == "supercronic" {
         let path = from_cwd(machine, argv.iter().skip(1).rfind(|word| !word.starts_with('-'))?);
-        return Some(table(&text_of(machine, &path)?, &path, false));
+        // It also removes carriage returns.
+        let text: String = text_at(machine, made, &path)?.lines().map(|line| format!("{line}\n")).collect();
+        return Some(table(&text, &path, TableStyle::Supercronic));
     }
     if name == "anacron" {
         return anacron(machine, argv);
@@ -44,7 +46,7 @@ pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths)
     tables.push(("/etc/crontab".to_string(), true));
     for (path, has_user) in tables {
         let Some(text) = text_at(machine, made, &path) else { continue };
-        let jobs = table(&text, &path, has_user);
+        let jobs = table(&text, &path, if has_user { TableStyle::System } else { TableStyle::OfUser });
         let is_spool = path.starts_with("/var/spool/cron/");
         // Other crons are less strict.
         let is_misnamed = path.starts_with("/etc/cron.d/") && RunParts::Debianutils.ignores(&base(&path));
@@ -64,7 +66,8 @@ pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths)
             let directory =
                 if parent == "/etc/cron" { format!("{parent}.{period}") } else { format!("{parent}{period}") };
             for (file, _) in entries(machine, &directory) {
-                let (is_taken, is_ignored) = (parts.takes(&base(&file)), parts.ignores(&base(&file)));
+                let is_ignored = parts.ignores_program(machine, &file);
+                let is_taken = parts.takes(&base(&file));
                 if (is_taken || is_ignored) && is_executable(machine, &file) {
                     let service = SupervisedService::of_words(vec![file.clone()], &file, 1);
                     let fault = is_ignored.then(|| ignored_name(&file, "run-parts"));
@@ -119,7 +122,7 @@ pub(super) fn run_parts(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Ve
         .map(|path| SupervisedService::of_words(vec![path.clone()], path, 1).before())
         .collect();
     // If it runs another file, its author knows the rule for names.
-    if let Some(path) = found.iter().find(|path| parts.ignores(&base(path))).filter(|_| services.is_empty()) {
+    if let Some(path) = found.iter().find(|path| parts.ignores_program(machine, path)).filter(|_| services.is_empty()) {
         let service = SupervisedService::of_words(vec![path.clone()], path, 1);
         services.push(SupervisedService { fault: Some(ignored_name(path, "run-parts")), ..service });
     }
@@ -140,7 +143,42 @@ fn command_of(text: &str) -> (String, Option<String>) {
     (command, None)
 }
 
-fn table(text: &str, path: &str, has_user: bool) -> Vec<SupervisedService> {
+/// What precedes the command in a line of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TableStyle {
+    /// Five fields.
+    OfUser,
+    /// Five fields and the user.
+    System,
+    /// Five fields, and perhaps one of years, or of seconds and years. Source: supercronic's README.
+    Supercronic,
+}
+
+impl TableStyle {
+    /// The number of words before the command.
+    fn fields(self, line: &str) -> usize {
+        let is_field = |word: &&str| {
+            let letters = ["mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun"];
+            let others = ["jul", "aug", "sep", "oct", "nov", "dec"];
+            let mut parts = word.split([',', '-', '/', '#']).map(str::to_ascii_lowercase);
+            parts.all(|part| {
+                let part = part.trim_end_matches(['l', 'w']);
+                part.is_empty()
+                    || part.chars().all(|c| c.is_ascii_digit() || matches!(c, '*' | '?'))
+                    || letters.contains(&part)
+                    || others.contains(&part)
+            })
+        };
+        match self {
+            _ if line.starts_with('@') => 1 + usize::from(self == TableStyle::System),
+            TableStyle::OfUser => 5,
+            TableStyle::System => 6,
+            TableStyle::Supercronic => line.split_whitespace().take(7).take_while(is_field).count().max(5),
+        }
+    }
+}
+
+fn table(text: &str, path: &str, style: TableStyle) -> Vec<SupervisedService> {
     let mut services = Vec::new();
     let mut env = Vec::new();
     // A carriage return is a part of the command.
@@ -149,20 +187,19 @@ fn table(text: &str, path: &str, has_user: bool) -> Vec<SupervisedService> {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        let first = line.split_whitespace().next().unwrap_or("");
         if let Some((name, value)) =
             line.split_once('=').filter(|(name, _)| name.trim().chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
         {
             env.push(format!("{}={}", name.trim(), value.trim().trim_matches(['"', '\''])));
             continue;
         }
-        let fields = if first.starts_with('@') { 1 } else { 5 } + usize::from(has_user);
+        let fields = style.fields(line);
         let mut rest = line;
         for _ in 0..fields {
             rest = rest.trim_start();
             rest = rest.find(char::is_whitespace).map_or("", |end| &rest[end..]);
         }
-        let user = line.split_whitespace().nth(fields - 1).filter(|_| has_user);
+        let user = line.split_whitespace().nth(fields - 1).filter(|_| style == TableStyle::System);
         let (command, input) = command_of(rest.trim_matches([' ', '\t']));
         let command = command.as_str();
         // Without a user, the program is taken for one, and nothing is left.
