@@ -271,7 +271,7 @@ impl<'a> ExecMachine<'a> {
                 return self.fail(log, name, (Errno::ENOENT, cause), (caller, walk), (argv, SearchResult::Not(None)));
             }
             Err(Missing { errno: Errno::ENOENT, cause, .. })
-                if walk.is_open && !(walk.keeps_programs && !name.contains('/')) =>
+                if walk.is_open && (!walk.keeps_programs || name.contains('/')) =>
             {
                 let text = format!("{}, unless an earlier command created it", cause.text);
                 log.doubt(CauseKind::MissingProgram, text);

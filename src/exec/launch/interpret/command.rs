@@ -8,7 +8,7 @@ use super::making::reads_commands;
 use super::modes::Changed;
 use super::refused::refused_by_shell;
 use super::run::lines;
-use super::state::{ExitStatus, FailedStart, ProgramStart, ScriptFlow, ShellState, StartKind};
+use super::state::{ExitStatus, FailedStart, PASSWD, ProgramStart, ScriptFlow, ShellState, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
 use super::{START_STEPS, ScriptInterpreter, installers, tools};
 use crate::exec::CauseKind;
@@ -19,8 +19,6 @@ use crate::exec::log::{Followed, KnownCall, OpenedFile};
 use crate::exec::outcome::{Death, Outcome};
 use crate::shell::{AssignedValue, CommandKind, RedirectKind, ShellCommand, Simple};
 
-/// The table of users. Tools that add users count as writing it.
-pub(super) const PASSWD: &str = "/etc/passwd";
 /// Files in which cron finds the environment of its jobs.
 const CRON_FILES: &[&str] = &["/etc/environment", "/etc/security/", "/etc/cron", "/var/spool/cron"];
 /// Stands for the owners and modes of all files, in the set of the paths that a script writes.
@@ -451,6 +449,9 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             let is_absent = matches!(followed, Followed::Partial { .. }) && steps.is_empty();
             if is_absent || !self.tool(&mut state, &name, &argv, line) {
                 state.print_unknown();
+                if name.ends_with("find") && argv.iter().any(|word| tools::changes_modes(word)) {
+                    Rc::make_mut(&mut state.written).insert(MODES.to_string());
+                }
                 let is_asked = is_absent || tools::is_question(&name);
                 state.status = ExitStatus::from_truth(if is_asked { Truth::Maybe } else { Truth::Usually(true) });
             }

@@ -20,7 +20,7 @@ pub(super) fn reads_commands(word: &str) -> bool {
 }
 
 /// The mode and the operands of `install -m 755 SOURCE... TARGET`. `None` for directories, and without both.
-fn installed(argv: &[String]) -> Option<(String, Vec<String>)> {
+pub(super) fn installed(argv: &[String]) -> Option<(String, Vec<String>)> {
     let (mut mode, mut words) = ("755".to_string(), Vec::new());
     let mut rest = argv.iter().skip(1);
     while let Some(word) = rest.next() {

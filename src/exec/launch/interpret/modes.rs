@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::command::PASSWD;
-use super::state::{ExitStatus, ShellState};
+use super::making::installed;
+use super::state::{ExitStatus, PASSWD, ShellState};
 use super::text::{self, MANY};
 use super::{ScriptInterpreter, tools};
 use crate::exec::kernel::access::{self, Who};
@@ -38,6 +38,10 @@ impl ScriptInterpreter<'_, '_, '_> {
         let base = name.rsplit('/').next().unwrap_or(name);
         Some(match base {
             "chmod" | "chown" | "chgrp" => self.change(state, base, argv, (line, is_tested)),
+            // Its copies have their own modes.
+            "install" if installed(argv).is_some() && argv.iter().all(|word| text::is_known(word)) => Changed::Known,
+            // The commands that it runs are followed.
+            "find" => return None,
             _ => Changed::Unknown,
         })
     }

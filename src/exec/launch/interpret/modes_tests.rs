@@ -36,6 +36,9 @@ fn a_mode_that_the_script_sets_decides() {
     check("chmod \"$MODE\" /own/run\nexec gosu web /own/run", "runs");
     check("chmod a+rx \"$FILE\"\nexec gosu web /own/run", DENIED);
     check("find /own -exec chmod a+rx {} +\nexec gosu web /own/run", "runs");
+    check("find /own -name '*.sh' -exec chmod a+rx {} +\nexec gosu web /own/run", DENIED);
+    check("find /own -newer /x -exec chmod a+rx {} +\nexec gosu web /own/run", "runs");
+    check("echo /text/run | xargs chmod 755\nexec /text/run", "runs to /text/run");
     check("if [ -n \"$OPEN\" ]; then chmod a+rx /own/run; else chmod 700 /own/run; fi\nexec gosu web /own/run", DENIED);
 }
 

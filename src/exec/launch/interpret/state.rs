@@ -10,6 +10,8 @@ use crate::exec::log::OpenedFile;
 use crate::exec::outcome::Outcome;
 use crate::shell::ShellCommand;
 
+/// The table of users. Tools that add users count as writing it.
+pub const PASSWD: &str = "/etc/passwd";
 /// The weight of the single branch at the start of a script. Each fork halves it.
 pub const WHOLE: u64 = 1 << 40;
 

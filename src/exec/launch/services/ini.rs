@@ -3,7 +3,9 @@
 use super::refusals::refused_value;
 use super::sections::{Expansions, IniSection, sections};
 use super::supervisord::{CheckedDirectory, Configuration, DIRECTORIES};
-use super::{MAX_FILES, SupervisedService, entries, from_cwd, matching, option, text_at, text_of, words_of};
+use super::{
+    MAX_FILES, SupervisedService, control_file, entries, from_cwd, matching, option, text_at, text_of, words_of,
+};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::interpret::{UNKNOWN, fits};
 use crate::exec::launch::made::MadePaths;
@@ -114,15 +116,6 @@ fn programs(sections: &[IniSection], env: &[String], shared: &[String]) -> Vec<S
         }
     }
     services
-}
-
-/// monit's main file.
-pub(super) fn control_file(machine: &ExecMachine<'_>, argv: &[String]) -> Option<String> {
-    let usual = || ["/etc/monitrc", "/etc/monit/monitrc"].into_iter().find(|path| machine.rootfs.resolve(path).is_ok());
-    match option(argv, &["-c"]) {
-        Some(path) => Some(from_cwd(machine, &path)),
-        None => usual().map(str::to_string),
-    }
 }
 
 /// `start program = "..."` and `check program NAME with path "..."`, in the control file and those that it includes.

@@ -18,7 +18,7 @@ mod units;
 use arguments::{option, words_of};
 pub(super) use execline::{commands as execline_commands, is_script as is_execline_script};
 pub(super) use files::from_cwd;
-use files::{entries, is_executable, is_file, matching, text_at, text_of};
+use files::{control_file, entries, is_executable, is_file, matching, text_at, text_of};
 use refusals::ServiceFault;
 
 use crate::exec::environment::{DEFAULT_PATH, variable};

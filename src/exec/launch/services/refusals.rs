@@ -1,7 +1,7 @@
 //! Configurations that supervisord refuses, and tables that cron ignores. Seen with supervisord 4.2 and Debian's cron 3.0.
 
 use super::SupervisedService;
-use super::ini::control_file;
+use super::files::control_file;
 use super::sections::{Expansions, IniSection, split_outside_quotes};
 use super::supervisord::{PROGRAMS, RefusedValue};
 use crate::exec::kernel::binfmt::ExecMachine;
