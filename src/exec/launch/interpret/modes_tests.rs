@@ -105,7 +105,7 @@ fn a_program_that_installs_nothing_does_not_excuse_a_missing_one() {
     sh("/app migrate\nexec /opt/none", &[], "runs to /opt/none");
     sh("/app | /app\n(/app)\n/app &\nexec none", &[], "exit 127 not-in-path");
     sh("eval \"$(/app)\"\nexec none", &[], "runs to none");
-    sh("curl -o /usr/bin/none x\nexec none", &[], "runs to none");
+    sh("/app wget x\nexec none", &[], "runs to none");
 }
 
 #[test]
