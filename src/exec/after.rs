@@ -1,5 +1,7 @@
 //! Models the steps between execve and the program's own code: its loader, its libraries, its CPU.
 
+use std::rc::Rc;
+
 use crate::exec::cpu::code::{self, CodeCheck};
 use crate::exec::cpu::notes;
 use crate::exec::kernel::assumed::assume;
@@ -61,8 +63,9 @@ impl<'a> ExecMachine<'a> {
         env: &[String],
     ) -> Result<(), Outcome> {
         let page = self.assumed.page;
-        let loaded = loader::load(self.rootfs, started, (&self.cwd, &self.who), env, (page, self.node.isa))
-            .map_err(|ended| log.end(ended.outcome, ended.says))?;
+        let loaded =
+            loader::load(self.rootfs, started, (&self.cwd, &self.who, &self.changes), env, (page, self.node.isa))
+                .map_err(|ended| log.end(ended.outcome, ended.says))?;
         if let Some(loaded) = &loaded {
             self.doubt_pages(log, started, loaded);
             self.doubt_partial(started)?;
@@ -155,6 +158,7 @@ impl<'a> ExecMachine<'a> {
             kernel,
             who: self.who.clone(),
             cwd: self.cwd.clone(),
+            changes: Rc::clone(&self.changes),
             assumed: assume(&node, kernel, None),
         };
         let mut own = Log::default();

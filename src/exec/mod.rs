@@ -20,6 +20,8 @@ pub(crate) use kernel::why::describe as describe_kind;
 pub(crate) use launch::interpret::UNKNOWN_TEXT;
 pub use outcome::{Death, Errno, Exec, Outcome, RootRefusal};
 
+use std::rc::Rc;
+
 use crate::image::RootFs;
 use crate::inspect::FileKind;
 use crate::platform::compat::{self, KernelCompat, LoaderNeed};
@@ -110,8 +112,15 @@ fn run_logged(question: &ExecQuestion<'_>, flip: Option<Flip>) -> (Outcome, AsRo
     let overrides = node.bounding.contains(Capabilities::DAC_OVERRIDE);
     let who = if who == Who::Root && !overrides { Who::User { uid: 0, gids: vec![0] } } else { who };
     let who = who.joined_to(&call.groups);
-    let machine =
-        |who: Who| ExecMachine { rootfs, node, kernel, who, cwd: cwd.clone(), assumed: assume(node, kernel, flip) };
+    let machine = |who: Who| ExecMachine {
+        rootfs,
+        node,
+        kernel,
+        who,
+        cwd: cwd.clone(),
+        changes: Rc::default(),
+        assumed: assume(node, kernel, flip),
+    };
     let as_root = machine(Who::Root);
     let machine = machine(who);
     let mut log = Log { overrides, ..Log::default() };
@@ -144,12 +153,13 @@ fn start(machine: &ExecMachine<'_>, log: &mut Log, path: &[u8], call: &Exec, rea
                 env: call.env.clone(),
                 depth: 0,
                 is_open: false,
+                keeps_programs: false,
                 user: None,
                 has_new_accounts: false,
                 has_new_directories: false,
                 has_new_modes: false,
                 has_new_environment: false,
-                made: std::rc::Rc::default(),
+                made: Rc::default(),
                 stdin: None,
                 image_path: None,
             };

@@ -16,6 +16,7 @@ mod go;
 mod interface;
 mod kind;
 mod launcher;
+mod listed;
 mod memory;
 mod mentions;
 mod named;
@@ -216,11 +217,17 @@ fn text(path: &[u8], is_executable: bool, window: &mut Window<'_>) -> FileKind {
         let package = fallback::package(path, window.head());
         return package.map_or(kind, |package| FileKind::OptionalImports(Box::new(vec![package])));
     }
+    let is_listed = !is_executable && listed::is_listed(path, window.size());
+    let whole = |window: &mut Window<'_>| FileKind::Config(Box::new(read(window, listed::LISTED_BYTES).into()));
     if is_executable || !mentions::is_mention_path(path) {
-        return kind;
+        return if is_listed { whole(window) } else { kind };
     }
     let found = mentions::mentions(path, &read(window, mentions::MENTION_BYTES));
-    if found.is_empty() { kind } else { FileKind::Mentions(Box::new(found)) }
+    match found.is_empty() {
+        true if is_listed => whole(window),
+        true => kind,
+        false => FileKind::Mentions(Box::new(found)),
+    }
 }
 
 /// Reads the first bytes of the file, at most `limit`.

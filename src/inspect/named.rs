@@ -111,7 +111,8 @@ pub fn is_followed_path(path: &[u8], is_executable: bool) -> bool {
                 b"default/",
                 b"conf.d/",
             ];
-            matches!(rest, b"profile" | b"bash.bashrc" | b"environment")
+            matches!(rest, b"profile" | b"bash.bashrc" | b"environment" | b"sudoers")
+                || is_in(b"sudoers.d/")
                 || directories.into_iter().any(is_in)
                 || is_in(b"systemd/system/") && is_unit()
         }

@@ -33,6 +33,7 @@ impl Parser<'_> {
             Some(b'f') if self.take_reserved("for") => self.for_command()?,
             Some(b's') if self.take_reserved("select") => self.for_command()?,
             Some(b'c') if self.take_reserved("case") => self.case_command()?,
+            Some(b'c') if self.take_reserved("coproc") => self.coprocess()?,
             Some(b'f') if self.take_reserved("function") => {
                 self.blanks();
                 let name =
@@ -69,6 +70,24 @@ impl Parser<'_> {
         }
         let body = Rc::new(ShellCommand { kind, redirects, span: start..self.at, line });
         Ok(CommandKind::Function { name, body, style })
+    }
+
+    /// `coproc COMMAND` and `coproc NAME { list; }`: a background job.
+    fn coprocess(&mut self) -> Read<CommandKind> {
+        self.blanks();
+        let start = self.at;
+        let starts_block = |byte: Option<u8>| matches!(byte, Some(b'{' | b'('));
+        if !starts_block(self.peek()) {
+            // A name can only precede a block.
+            self.word()?;
+            self.blanks();
+            if !starts_block(self.peek()) {
+                self.at = start;
+            }
+        }
+        let command = self.nest(Self::command)?;
+        let first = ShellPipeline { is_negated: false, commands: vec![command] };
+        Ok(CommandKind::Group(CommandList { items: vec![Item { first, rest: Vec::new(), is_background: true }] }))
     }
 
     fn if_command(&mut self) -> Read<CommandKind> {

@@ -285,7 +285,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn command(&mut self) -> Read<ShellCommand> {
+    pub fn command(&mut self) -> Read<ShellCommand> {
         let start = self.at;
         let line = self.line_at(start);
         if let Some(kind) = self.compound()? {

@@ -1,6 +1,7 @@
 //! The user of a container's process, and what that user may search and execute. Reads nothing but the merged file
 //! system. Must never treat an unknown user as root.
 
+use crate::exec::kernel::changes::FileChanges;
 use crate::exec::kernel::cwd::Cwd;
 use crate::exec::kernel::mounts;
 use crate::exec::{Cause, CauseKind, Errno};
@@ -130,9 +131,17 @@ impl Who {
 
 /// Opens `path` for execution as the kernel does, from the directory `cwd`.
 /// Source: fs/exec.c `do_open_execat`, fs/namei.c `may_open`.
-pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &[u8]) -> Result<NodeId, OpenRefusal> {
-    let may_search = |directory: FileView<'_, FileKind>| who.may_search(&directory) != May::No;
-    let must_search = |directory: FileView<'_, FileKind>| who.may_search(&directory) == May::Yes;
+pub(crate) fn open_exec(
+    rootfs: &RootFs<FileKind>,
+    (who, changes): (&Who, &FileChanges),
+    cwd: &Cwd,
+    path: &[u8],
+) -> Result<NodeId, OpenRefusal> {
+    let search = |directory: FileView<'_, FileKind>| {
+        changes.applied(rootfs, directory).map_or(May::Yes, |directory| who.may_search(&directory))
+    };
+    let may_search = |directory: FileView<'_, FileKind>| search(directory) != May::No;
+    let must_search = |directory: FileView<'_, FileKind>| search(directory) == May::Yes;
     let shown = String::from_utf8_lossy(path).into_owned();
     let id = cwd.walk(rootfs, path, &may_search).map_err(|error| OpenRefusal::of_walk(rootfs, &error, &shown))?;
     let file = rootfs.view(id);
@@ -154,6 +163,8 @@ pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &
             ));
         }
     }
+    // A file whose mode a command changes in an unknown way is assumed to be executable.
+    let Some(file) = changes.applied(rootfs, file) else { return Ok(id) };
     match who.may_execute(&file) {
         May::No => {
             let text = if file.mode & 0o111 == 0 {
@@ -172,6 +183,29 @@ pub(crate) fn open_exec(rootfs: &RootFs<FileKind>, who: &Who, cwd: &Cwd, path: &
         May::Yes if cwd.walk(rootfs, path, &must_search).is_err() => Err(OpenRefusal::user_unknown(&shown)),
         May::Yes => Ok(id),
     }
+}
+
+/// Why a user may not read a file that exists, as interpreters read their scripts. `None` if it may, or if that is not
+/// known.
+pub(crate) fn unreadable(
+    rootfs: &RootFs<FileKind>,
+    (who, changes): (&Who, &FileChanges),
+    cwd: &Cwd,
+    path: &str,
+) -> Option<Cause> {
+    let may_search = |directory: FileView<'_, FileKind>| {
+        changes.applied(rootfs, directory).is_none_or(|directory| who.may_search(&directory) != May::No)
+    };
+    let text = match cwd.walk(rootfs, path.as_bytes(), &may_search) {
+        Ok(id) => {
+            let file = changes.applied(rootfs, rootfs.view(id)).filter(|file| who.may_read(file) == May::No)?;
+            let (mode, uid, gid) = (file.mode & 0o7777, file.uid, file.gid);
+            format!("{path} may not be read by this user (mode {mode:04o}, owner {uid}:{gid})")
+        }
+        Err(ResolveError::Denied(at)) => format!("this user may not search {}", String::from_utf8_lossy(&at)),
+        Err(_) => return None,
+    };
+    Some(Cause { kind: CauseKind::NotSearchable, text })
 }
 
 /// A blank at the start or the end of a name, which a quoted word keeps.
@@ -266,6 +300,13 @@ pub(crate) fn config(rootfs: &RootFs<FileKind>, path: &str) -> Option<String> {
         Some(FileKind::Config(bytes)) => Some(String::from_utf8_lossy(bytes).into_owned()),
         _ => None,
     }
+}
+
+/// Returns the number of a group: a name in the image's table, or the number itself.
+pub(crate) fn gid(rootfs: &RootFs<FileKind>, group: &str) -> Option<u32> {
+    let groups = AccountFile::read(rootfs, "/etc/group");
+    let named = groups.entry(group).and_then(|row| row.get(2)?.parse().ok());
+    named.or_else(|| group.parse().ok())
 }
 
 /// /etc/passwd or /etc/group, as far as it was kept.

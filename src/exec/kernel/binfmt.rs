@@ -1,8 +1,11 @@
 //! One execve, from a path to a program in memory. Tries the formats in the kernel's order, again for each interpreter.
 //! Source: fs/exec.c `exec_binprm`, `search_binary_handler`; fs/binfmt_script.c; fs/binfmt_misc.c.
 
+use std::rc::Rc;
+
 use crate::exec::kernel::access::{self, OpenRefusal, Who};
 use crate::exec::kernel::assumed::{Assumed, AssumedFacts};
+use crate::exec::kernel::changes::FileChanges;
 use crate::exec::kernel::cwd::Cwd;
 use crate::exec::kernel::elf::{self, AcceptedProgram};
 use crate::exec::kernel::exec_error::ExecError;
@@ -26,6 +29,8 @@ pub(crate) struct ExecMachine<'a> {
     pub kernel: &'static KernelCompat,
     pub who: Who,
     pub cwd: Cwd,
+    /// What earlier commands changed in the owners and modes of files.
+    pub changes: Rc<FileChanges>,
     pub assumed: Assumed,
 }
 
@@ -71,12 +76,12 @@ impl<'a> ExecMachine<'a> {
     /// Opens a file for execution. docker and containerd open a container's first program with CAP_DAC_OVERRIDE, even
     /// for a user other than root. Other engines do not.
     pub(crate) fn open(&self, log: &mut Log, path: &[u8]) -> Result<NodeId, OpenRefusal> {
-        let own = access::open_exec(self.rootfs, &self.who, &self.cwd, path);
+        let own = access::open_exec(self.rootfs, (&self.who, &self.changes), &self.cwd, path);
         let Err(refusal) = own else { return own };
         if !log.overrides {
             return Err(refusal);
         }
-        let opened = access::open_exec(self.rootfs, &Who::Root, &self.cwd, path)?;
+        let opened = access::open_exec(self.rootfs, (&Who::Root, &self.changes), &self.cwd, path)?;
         if refusal.errno.is_some() {
             let text = format!(
                 "{}; docker and containerd start it, because a container's first program keeps CAP_DAC_OVERRIDE, but \

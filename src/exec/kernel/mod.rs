@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod assumed;
 pub(crate) mod binfmt;
+pub(crate) mod changes;
 mod credentials;
 pub(crate) mod cwd;
 pub(crate) mod elf;

@@ -1,5 +1,7 @@
 //! Users that programs change to, and `su` and `runuser`, which start a user's shell. Source: su(1), runuser(1) and BusyBox's su.c.
 
+use std::rc::Rc;
+
 use crate::exec::kernel::access::{NoSuchUser, Who, config};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::interpret::{UNKNOWN, is_changeable, is_known};
@@ -85,7 +87,8 @@ impl<'a> ExecMachine<'a> {
     pub(super) fn as_user(&self, user: &str, walk: &StartWalk) -> Option<ExecMachine<'a>> {
         let is_sure = is_known(user) && !is_changeable(user) && !walk.is_open && !walk.has_new_modes;
         let who = Who::parse(user, self.rootfs).ok().filter(|who| is_sure && *who != Who::Unknown)?;
-        Some(ExecMachine { who, cwd: self.cwd.clone(), ..*self })
+        let (cwd, changes) = (self.cwd.clone(), Rc::clone(&self.changes));
+        Some(ExecMachine { who, cwd, changes, ..*self })
     }
 
     /// Looks up a user: a name or a uid, perhaps with groups after a colon.

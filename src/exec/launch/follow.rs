@@ -184,12 +184,15 @@ impl<'a> ExecMachine<'a> {
             // setpriv may keep capabilities.
             let user = wrapped.user.as_deref().filter(|_| ran.name != "setpriv");
             let machine = user.and_then(|user| self.as_user(user, &walk));
-            return machine.as_ref().unwrap_or(self).run_wrapped(
-                log,
-                wrapped,
-                Caller::Wrapper { style, name, falls_back: ran.falls_back && style.uses_execvp() },
-                walk,
-            );
+            let machine = machine.as_ref().unwrap_or(self);
+            let caller = Caller::Wrapper { style, name, falls_back: ran.falls_back && style.uses_execvp() };
+            if ran.name == "xargs" {
+                return machine.follow_xargs(log, (&ran, wrapped), caller, &walk);
+            }
+            if ran.name == "sudo" {
+                self.enter_sudo(&ran.argv, &mut walk);
+            }
+            return machine.run_wrapped(log, wrapped, caller, walk);
         }
         match ran.name.as_str() {
             name if SHELLS.contains(&name) => self.follow_shell(log, &ran, &walk),
@@ -214,11 +217,6 @@ impl<'a> ExecMachine<'a> {
         caller: Caller<'_>,
         mut walk: StartWalk,
     ) -> Option<Outcome> {
-        if let Some(replaced) = wrapped.replaced.take() {
-            for word in &mut wrapped.command {
-                *word = word.replace(&replaced, &interpret::UNKNOWN.to_string());
-            }
-        }
         if wrapped.clears {
             walk.env.clear();
         }
@@ -272,10 +270,18 @@ impl<'a> ExecMachine<'a> {
                 let cause = Cause { text, ..cause };
                 return self.fail(log, name, (Errno::ENOENT, cause), (caller, walk), (argv, SearchResult::Not(None)));
             }
-            Err(Missing { errno: Errno::ENOENT, cause, .. }) if walk.is_open => {
+            Err(Missing { errno: Errno::ENOENT, cause, .. })
+                if walk.is_open && (!walk.keeps_programs || name.contains('/')) =>
+            {
                 let text = format!("{}, unless an earlier command created it", cause.text);
                 log.doubt(CauseKind::MissingProgram, text);
                 log.open_end::<()>(name, "it is not in the image, but an earlier command may create it");
+                return Outcome::Runs;
+            }
+            Err(Missing { errno: Errno::EACCES, cause: Cause { kind: CauseKind::NotExecutable, .. }, .. })
+                if walk.has_new_modes =>
+            {
+                log.open_end::<()>(name, "it is not executable in the image, but an earlier command may change that");
                 return Outcome::Runs;
             }
             Err(Missing { cause: cause @ Cause { kind: CauseKind::NotRead, .. }, met, .. }) => {

@@ -289,7 +289,9 @@ fn a_shell_does_not_read_a_program_as_a_script() {
     check(&wasm, "exit 126 binary-as-script", "/m: /m: cannot execute binary file");
     let musl = image(MUSL, &[], &["busybox", "sh", "/app"]);
     check(&musl, "exit 2 binary-as-script", "/app: line 1: syntax error: unexpected \"(\"");
-    let text = image(GLIBC, &[("t.txt", 0o644, b"exec /app\n")], &["sh", "/t.txt"]);
+    check(&image(GLIBC, &[("t.txt", 0o644, b"exec /app\n")], &["sh", "/t.txt"]), "runs", "");
+    let long = format!("{}exec /app\n", "# a long comment\n".repeat(100));
+    let text = image(GLIBC, &[("t.txt", 0o644, long.as_bytes())], &["sh", "/t.txt"]);
     assert!(
         matches!((&text.outcome, &text.followed), (crate::exec::Outcome::Runs, Followed::Partial { .. })),
         "{text:?}"

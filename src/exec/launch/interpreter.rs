@@ -3,7 +3,7 @@
 //! and Deno 2.
 
 use crate::exec::environment::variable;
-use crate::exec::kernel::access::not_read;
+use crate::exec::kernel::access::{not_read, unreadable};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
 use crate::exec::launch::interpret::is_known;
@@ -235,6 +235,19 @@ impl FileInterpreter {
         if attached.is_empty() { rest.first().map(String::as_str) } else { Some(attached) }.filter(|_| is_module)
     }
 
+    /// The exit code if the user may not read the file. Seen with Python 3.11, perl 5.36 and node 20.
+    fn exit_of_denied(self) -> u8 {
+        match self {
+            FileInterpreter::Python => 2,
+            FileInterpreter::Perl => 13,
+            FileInterpreter::Node
+            | FileInterpreter::Bun
+            | FileInterpreter::Deno
+            | FileInterpreter::Php
+            | FileInterpreter::Ruby => 1,
+        }
+    }
+
     /// Endings that the file's name may omit.
     fn endings(self) -> &'static [&'static str] {
         match self {
@@ -292,6 +305,13 @@ impl<'a> ExecMachine<'a> {
             }
             InterpreterInput::File(file, _) => file,
         };
+        if !walk.is_open
+            && !walk.has_new_modes
+            && let Some(cause) = unreadable(self.rootfs, (&self.who, &self.changes), &self.cwd, file)
+        {
+            let death = Death::Exit(interpreter.exit_of_denied());
+            return Some(Outcome::Dies { death, at: self.absolute(file), cause });
+        }
         let lookup = |path: &str| self.cwd.walk(self.rootfs, path.as_bytes(), &|_| true).ok();
         let is_directory = |id: &NodeId| self.rootfs.view(*id).kind == NodeKind::Directory;
         let mut files = interpreter.endings().iter().filter_map(|ending| lookup(&format!("{file}{ending}")));

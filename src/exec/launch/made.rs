@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::exec::kernel::changes::{ChangeEffect, FileChanges, ModeChange};
 use crate::exec::outcome::lossy;
-use crate::image::{NodeKind, RootFs};
+use crate::image::{NodeId, NodeKind, RootFs};
 use crate::inspect::FileKind;
 
 /// Maximum number of paths that are recorded for one script.
@@ -13,9 +14,13 @@ const MAX_MADE: usize = 256;
 /// Maximum number of bytes of a written file that is kept.
 const MAX_WRITTEN: usize = 64 << 10;
 
-/// The paths that a script made.
+/// The paths that a script made, and those that it changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct MadePaths(BTreeMap<String, MadePath>);
+pub(crate) struct MadePaths {
+    paths: BTreeMap<String, MadePath>,
+    /// The owners and modes of the image's files that it changed.
+    changes: Rc<FileChanges>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct MadePath {
@@ -59,7 +64,7 @@ impl MadePaths {
     /// Records the effect of a command. Returns false if what it makes is not known.
     pub(crate) fn record(&mut self, rootfs: &RootFs<FileKind>, call: &MakingCall<'_>) -> bool {
         let has = |letter: char| call.options.iter().any(|word| !word.starts_with("--") && word.contains(letter));
-        if self.0.len() + call.operands.len() > MAX_MADE {
+        if self.paths.len() + call.operands.len() > MAX_MADE {
             return false;
         }
         match call.name {
@@ -98,7 +103,7 @@ impl MadePaths {
     /// `appended_to` returns the text of a file of the image to which the script appends.
     pub(crate) fn write(&mut self, rootfs: &RootFs<FileKind>, path: &str, text: &str, appended_to: Option<OldText>) {
         let path = real(rootfs, path);
-        let old = self.0.get(&path);
+        let old = self.paths.get(&path);
         let in_image = rootfs.resolve(&path).ok().map(|id| rootfs.view(id));
         let is_executable = match (old, &in_image) {
             (Some(old), _) => old.is_executable,
@@ -110,39 +115,54 @@ impl MadePaths {
             (Some(_), Some(text)) => text.to_string(),
             (Some(old_text), None) => in_image.map_or(String::new(), |view| old_text(view.fact)),
         };
-        if self.0.len() >= MAX_MADE && old.is_none() || before.len() + text.len() > MAX_WRITTEN {
+        if self.paths.len() >= MAX_MADE && old.is_none() || before.len() + text.len() > MAX_WRITTEN {
             return;
         }
         let text = Some(format!("{before}{text}").into());
-        self.0.insert(path, MadePath { source: None, text, is_executable, is_sure: true });
+        self.paths.insert(path, MadePath { source: None, text, is_executable, is_sure: true });
     }
 
-    /// Records that `chmod` made a written file executable, or not.
-    pub(crate) fn set_executable(&mut self, rootfs: &RootFs<FileKind>, path: &str, is_executable: bool) {
-        if let Some(made) = self.0.get_mut(&real(rootfs, path)) {
-            made.is_executable = is_executable;
+    /// Records that `chmod` changed the mode of a file that was written or copied. Returns false if there is none.
+    pub(crate) fn change_mode(&mut self, rootfs: &RootFs<FileKind>, path: &str, mode: &ModeChange) -> bool {
+        let Some(made) = self.paths.get_mut(&real(rootfs, path)) else { return false };
+        let before = if made.is_executable { 0o755 } else { 0o644 };
+        made.is_executable = mode.apply(before, false) & 0o111 != 0;
+        // A copy is started as the file that it is a copy of.
+        if let Some(id) = made.source.as_ref().and_then(|source| rootfs.resolve(source).ok()) {
+            Rc::make_mut(&mut self.changes).record(id, false, ChangeEffect::Mode(mode.clone()));
         }
+        true
+    }
+
+    /// Records a change of a file of the image. Returns false if there are too many.
+    pub(crate) fn change(&mut self, file: NodeId, is_recursive: bool, effect: ChangeEffect) -> bool {
+        Rc::make_mut(&mut self.changes).record(file, is_recursive, effect)
+    }
+
+    /// The owners and modes of the image's files that were changed.
+    pub(crate) fn changes(&self) -> Rc<FileChanges> {
+        Rc::clone(&self.changes)
     }
 
     /// Returns a file that the script wrote, on all of its branches.
     pub(crate) fn written(&self, rootfs: &RootFs<FileKind>, path: &str) -> Option<WrittenFile> {
-        if self.0.is_empty() {
+        if self.paths.is_empty() {
             return None;
         }
-        let made = self.0.get(&real(rootfs, path)).filter(|made| made.is_sure)?;
+        let made = self.paths.get(&real(rootfs, path)).filter(|made| made.is_sure)?;
         Some(WrittenFile { text: made.text.clone()?, is_executable: made.is_executable })
     }
 
     /// Returns the files that were written, and whose path matches.
     pub(crate) fn matching(&self, is_it: impl Fn(&str) -> bool) -> Vec<String> {
-        let written = self.0.iter().filter(|(path, made)| made.is_sure && made.text.is_some() && is_it(path));
+        let written = self.paths.iter().filter(|(path, made)| made.is_sure && made.text.is_some() && is_it(path));
         written.map(|(path, _)| path.clone()).collect()
     }
 
     fn insert(&mut self, path: String, source: Option<String>) {
         // A new directory does not replace what is already there.
-        if source.is_some() || !self.0.contains_key(&path) {
-            self.0.insert(path, MadePath { source, text: None, is_executable: false, is_sure: true });
+        if source.is_some() || !self.paths.contains_key(&path) {
+            self.paths.insert(path, MadePath { source, text: None, is_executable: false, is_sure: true });
         }
     }
 
@@ -151,7 +171,7 @@ impl MadePaths {
         let is_in = |made: &String| {
             path.strip_prefix(made.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.0.keys().any(is_in)
+        self.paths.keys().any(is_in)
     }
 
     fn is_directory(&self, rootfs: &RootFs<FileKind>, path: &str) -> bool {
@@ -159,24 +179,24 @@ impl MadePaths {
             let found = rootfs.resolve(path);
             found.is_ok_and(|id| rootfs.view(id).kind == NodeKind::Directory)
         };
-        let source = self.0.get(&real(rootfs, path.trim_end_matches('/'))).map(|made| &made.source);
+        let source = self.paths.get(&real(rootfs, path.trim_end_matches('/'))).map(|made| &made.source);
         source.is_some_and(|source| source.as_deref().is_none_or(is_directory)) || is_directory(path)
     }
 
     /// Returns the file of the image that a path is a link to or a copy of.
     pub(crate) fn source(&self, rootfs: &RootFs<FileKind>, path: &str) -> Option<&str> {
-        let made = self.0.get(&real(rootfs, path)).filter(|made| made.is_sure)?;
+        let made = self.paths.get(&real(rootfs, path)).filter(|made| made.is_sure)?;
         made.source.as_deref().filter(|source| rootfs.resolve(source).is_ok())
     }
 
     /// Returns the entries of a directory that were made, and those of the directories that were copied to it.
     pub(crate) fn entries(&self, rootfs: &RootFs<FileKind>, directory: &str) -> Vec<MadeEntry> {
-        if self.0.is_empty() {
+        if self.paths.is_empty() {
             return Vec::new();
         }
         let directory = real(rootfs, directory.trim_end_matches('/'));
         let mut found = Vec::new();
-        for (path, made) in &self.0 {
+        for (path, made) in &self.paths {
             let is_sure = made.is_sure;
             if made.text.is_some() {
                 let name = path.strip_prefix(&directory).and_then(|rest| rest.strip_prefix('/'));
@@ -210,12 +230,15 @@ impl MadePaths {
 
     /// Merges the paths of another branch. Those that only one branch makes are not sure.
     pub(crate) fn absorb(&mut self, other: &MadePaths, is_rare: bool) {
-        for (path, own) in &mut self.0 {
-            own.is_sure &= is_rare || other.0.get(path) == Some(own);
+        for (path, own) in &mut self.paths {
+            own.is_sure &= is_rare || other.paths.get(path) == Some(own);
         }
-        for (path, made) in other.0.iter().filter(|_| !is_rare) {
+        for (path, made) in other.paths.iter().filter(|_| !is_rare) {
             let made = MadePath { is_sure: false, ..made.clone() };
-            self.0.entry(path.clone()).or_insert(made);
+            self.paths.entry(path.clone()).or_insert(made);
+        }
+        if self.changes != other.changes && !is_rare {
+            Rc::make_mut(&mut self.changes).absorb(&other.changes);
         }
     }
 }

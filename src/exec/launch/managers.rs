@@ -1,6 +1,8 @@
 //! Node.js package managers, which start what a project's `package.json` names: `npm start`, `yarn serve`, `npx next`.
 //! Exit codes and messages are those of npm 11. Source: npm-run-script(1), npm-exec(1), @npmcli/run-script.
 
+use std::rc::Rc;
+
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::cwd::Cwd;
@@ -226,7 +228,7 @@ impl<'a> ExecMachine<'a> {
             if tried.is_broken() {
                 return settle(log, vec![tried]);
             }
-            walk.is_open = true;
+            (walk.is_open, walk.keeps_programs) = (true, false);
         }
         let words = manager.handed(handed);
         let text = std::iter::once(text.to_string())
@@ -309,6 +311,7 @@ impl<'a> ExecMachine<'a> {
             kernel: self.kernel,
             who: self.who.clone(),
             cwd,
+            changes: Rc::clone(&self.changes),
             assumed: self.assumed,
         })
     }

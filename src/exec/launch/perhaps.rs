@@ -42,9 +42,7 @@ const STARTERS: &[&str] = &[
     "fixuid",
     "fakeroot",
     "xvfb-run",
-    "dbus-run-session",
     "dbus-launch",
-    "ssh-agent",
     "watchexec",
     "entr",
     "time",
@@ -83,8 +81,34 @@ const STARTERS: &[&str] = &[
     "bwrap",
     "proot",
     "valgrind",
-    "multirun",
     "parallel",
+    "daemonize",
+    "sg",
+    "newgrp",
+    "capsh",
+    "chronic",
+    "ifne",
+    "faketime",
+    "cpulimit",
+    "proxychains",
+    "proxychains4",
+    "torsocks",
+    "runcon",
+    "ltrace",
+    "wait4x",
+    "wait-for",
+    "wait-for-it",
+    "godotenv",
+    "cross-env",
+    "env-cmd",
+    "dotenv",
+    "dotenvx",
+    "concurrently",
+    "nodemon",
+    "ddtrace-run",
+    "opentelemetry-instrument",
+    "newrelic-admin",
+    "aws-vault",
 ];
 /// Interpreters whose scripts are not read. A script may start the programs that its arguments name.
 const INTERPRETERS: &[&str] = &["lua", "tclsh", "Rscript"];
@@ -198,8 +222,9 @@ impl ExecMachine<'_> {
             let tried = self.try_out(log, &words[at..], caller, walk);
             return if tried.is_broken() { settle(log, vec![tried]) } else { None };
         }
-        // `concurrently 'server a' 'worker b'`: each such word is a separate command.
-        for line in words[at..].iter().take(MAX_LINES).filter(|word| self.starts_line(word, &walk.env)) {
+        // `concurrently 'server --port 1' worker`: each word is a separate command.
+        let is_command = |word: &&String| self.starts_line(word, &walk.env) || self.names_program(word, &walk.env);
+        for line in words[at..].iter().take(MAX_LINES).filter(is_command) {
             let argv = ["/bin/sh", "-c", line].map(str::to_string);
             let tried = self.try_out(log, &argv, caller, walk);
             if tried.is_broken() {
@@ -236,6 +261,9 @@ impl ExecMachine<'_> {
             log.open_end::<()>(name, "it searches for the program to start itself");
             return self.first_named(log, words, caller, walk);
         }
+        if name == "socat" {
+            return self.follow_addresses(log, words, walk);
+        }
         let at = self.position(log, words, &walk.env)?;
         let tried = self.try_out(log, &words[at..], caller, walk);
         if !tried.is_broken() {
@@ -249,6 +277,24 @@ impl ExecMachine<'_> {
         let by = ran.argv[0].clone();
         let certainty = Certainty::Possible;
         log.risks.push(Risk { outcome: tried.outcome, steps: tried.steps, by, line: 0, certainty });
+        None
+    }
+
+    /// `socat TCP-LISTEN:7,fork EXEC:/app`
+    fn follow_addresses(&self, log: &mut Log, words: &[String], walk: &StartWalk) -> Option<Outcome> {
+        for word in words {
+            let Some((kind, rest)) = word.split_once(':') else { continue };
+            let text = rest.split(',').next().unwrap_or_default().trim_matches(['"', '\'']);
+            let argv: Vec<String> = match kind.to_ascii_uppercase().as_str() {
+                "EXEC" => text.split_whitespace().map(str::to_string).collect(),
+                "SYSTEM" | "SHELL" => ["/bin/sh", "-c", text].map(str::to_string).to_vec(),
+                _ => continue,
+            };
+            let tried = self.try_out(log, &argv, plain("socat"), walk);
+            if tried.is_broken() {
+                return settle(log, vec![tried]);
+            }
+        }
         None
     }
 
@@ -331,7 +377,7 @@ impl ExecMachine<'_> {
     pub(super) fn try_out(&self, log: &mut Log, argv: &[String], caller: Caller<'_>, walk: &StartWalk) -> Tried {
         log.budget.steps += TRY_STEPS;
         let mut own = Log { budget: std::mem::take(&mut log.budget), ..Log::default() };
-        let walk = StartWalk { depth: walk.depth + 1, is_open: true, ..walk.clone() };
+        let walk = StartWalk { depth: walk.depth + 1, is_open: true, keeps_programs: false, ..walk.clone() };
         let name = argv.first().map_or("", String::as_str);
         let outcome = self.run_command(&mut own, name, argv, caller, &walk);
         log.absorb(&mut own);

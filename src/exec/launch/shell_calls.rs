@@ -1,7 +1,7 @@
 //! Follows shells: their options, the files that they read first, and their text or script.
 
 use crate::exec::environment::variable;
-use crate::exec::kernel::access::{Who, not_read};
+use crate::exec::kernel::access::{Who, not_read, unreadable};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::mounts;
 use crate::exec::kernel::why::describe;
@@ -127,6 +127,15 @@ impl ExecMachine<'_> {
                 return Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause });
             }
         };
+        let may_read = || unreadable(self.rootfs, (&self.who, &self.changes), &self.cwd, path);
+        if !walk.is_open
+            && !walk.has_new_modes
+            && let Some(cause) = may_read()
+        {
+            let (line, code) = kind.may_not_open(label, path);
+            log.says.push(line);
+            return Some(Outcome::Dies { death: Death::Exit(code), at: path.clone(), cause });
+        }
         match self.kind(id) {
             Some(file) if let Some(text) = interpret::kept_text(file) => {
                 self.follow_text(log, &text, operands, (kind, path), start, walk)

@@ -84,7 +84,9 @@ fn a_directory_that_does_not_exist_fails_cd() {
 #[test]
 fn variables_of_a_file_that_was_not_kept_are_unknown() {
     let script = ("e", 0o755, "#!/bin/sh\n. /opt/settings.txt\nexec $BIN\n");
-    check(&[script, ("opt/settings.txt", 0o644, "BIN=/opt/app\n")], &["/e"], "runs in part");
+    check(&[script, ("opt/settings.txt", 0o644, "BIN=/opt/foreign\n")], &["/e"], FOREIGN);
+    let long = format!("BIN=/opt/app\n{}", "# a long comment\n".repeat(100));
+    check(&[script, ("opt/settings.txt", 0o644, &long)], &["/e"], "runs in part");
     check(
         &[("e", 0o755, "#!/bin/sh\n. /x.env\nexec $BIN\n"), ("x.env", 0o644, "BIN=/opt/foreign\n")],
         &["/e"],
@@ -98,8 +100,18 @@ fn a_program_runs_with_the_rights_of_the_user_that_a_wrapper_changes_to() {
     let denied = "exit 1 not-executable";
     check(&[("srv/e", 0o700, script)], &["gosu", "web", "/srv/e"], denied);
     check(&[("srv/e", 0o755, script)], &["gosu", "web", "/srv/e"], "runs");
-    // An earlier command may change the mode.
+    // The owner may execute it.
     check(&[("srv/e", 0o700, script)], &["sh", "-c", "chown web /srv/e; exec gosu web /srv/e"], "runs");
+}
+
+#[test]
+fn an_interpreter_must_be_able_to_read_its_script() {
+    let script = "#!/bin/sh\nexec /opt/app\n";
+    check(&[("srv/e", 0o711, script)], &["gosu", "web", "/srv/e"], "exit 2 not-searchable");
+    check(&[("srv/e", 0o711, script)], &["gosu", "root", "/srv/e"], "runs");
+    check(&[("srv/e", 0o600, script)], &["gosu", "web", "bash", "/srv/e"], "exit 126 not-searchable");
+    check(&[("srv/e.py", 0o600, "print()\n")], &["gosu", "web", "python3", "/srv/e.py"], "exit 2 not-searchable");
+    check(&[("srv/e.py", 0o644, "print()\n")], &["gosu", "web", "python3", "/srv/e.py"], "runs");
 }
 
 #[test]

@@ -171,7 +171,17 @@ impl Shell {
         })
     }
 
-    /// The message and exit code for a script that does not exist.
+    /// The message and the exit code for a script that the user may not read. Seen with bash 5.2, dash 0.5.12 and BusyBox
+    /// 1.35.
+    pub(crate) fn may_not_open(self, label: &str, path: &str) -> (String, u8) {
+        match self {
+            Shell::Bash(_) => (format!("{label}: {path}: Permission denied"), 126),
+            Shell::Dash | Shell::Other => (format!("{label}: 0: cannot open {path}: Permission denied"), 2),
+            Shell::Busybox => (format!("{label}: can't open '{path}': Permission denied"), 2),
+        }
+    }
+
+    /// The message and the exit code for a script that does not exist.
     pub(crate) fn cannot_open(self, label: &str, path: &str) -> (String, u8) {
         match self {
             Shell::Bash(_) => (format!("{label}: {path}: No such file or directory"), 127),

@@ -28,6 +28,8 @@ pub(crate) struct StartWalk {
     pub depth: usize,
     /// An earlier command may have changed files or the environment.
     pub is_open: bool,
+    /// If it is open: only commands did that which install no programs.
+    pub keeps_programs: bool,
     /// The uid that a wrapper changed to, if any.
     pub user: Option<String>,
     /// An earlier command may have added users or groups.

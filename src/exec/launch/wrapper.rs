@@ -114,6 +114,8 @@ pub(crate) static WRAPPERS: &[Wrapper] = &[
     row(&["fghack", "pgrphack"], &[], 0, FailureStyle::Plain),
     row(&["softlimit"], &["-a", "-c", "-d", "-f", "-l", "-m", "-o", "-p", "-r", "-s", "-t"], 0, FailureStyle::Plain),
     row(&["start-stop-daemon"], DAEMON_OPTIONS, 0, FailureStyle::Plain),
+    row(&["dbus-run-session"], &["--config-file", "--dbus-daemon"], 0, FailureStyle::Plain),
+    row(&["ssh-agent"], &["-a", "-E", "-O", "-P", "-t"], 0, FailureStyle::Plain),
     row(&["runuser", "sudo"], RUN_OPTIONS, 0, FailureStyle::UtilLinux),
     row(
         &["chpst"],
@@ -456,6 +458,7 @@ pub(crate) fn failure(
         FailureStyle::FailedToRun => (format!("{wrapper}: failed to run command '{command}': {strerror}"), by_errno),
         FailureStyle::Flock => (format!("{wrapper}: failed to execute {command}: {strerror}"), 69),
         FailureStyle::Xargs => (format!("{wrapper}: {command}: {strerror}"), by_errno),
+        FailureStyle::UtilLinux if wrapper == "sudo" => (format!("sudo: {command}: command not found"), 1),
         FailureStyle::UtilLinux => (format!("{wrapper}: failed to execute {command}: {strerror}"), by_errno),
         FailureStyle::Gosu if is_search => {
             let why = match errno {

@@ -4,8 +4,11 @@
 //! ld.so.cache is not read. If it exists, it is assumed to hold what ldconfig would find in the directories of
 //! ld.so.conf. Source: elf/dl-load.c, dl-version.c and rtld.c of glibc 2.36; ldso/dynlink.c of musl 1.2.
 
+use std::rc::Rc;
+
 use crate::exec::kernel::access::Who;
 use crate::exec::kernel::binfmt::LoadedProgram;
+use crate::exec::kernel::changes::FileChanges;
 use crate::exec::kernel::cwd::Cwd;
 use crate::exec::outcome::lossy;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
@@ -87,14 +90,14 @@ pub(crate) fn family(rootfs: &RootFs<FileKind>, (path, id, loader): &(Vec<u8>, N
 pub(crate) fn load<'a>(
     rootfs: &'a RootFs<FileKind>,
     started: &LoadedProgram<'a>,
-    (cwd, who): (&Cwd, &Who),
+    (cwd, who, changes): (&Cwd, &Who, &Rc<FileChanges>),
     env: &[String],
     (page, isa): (u64, Fact<Isa>),
 ) -> Result<Option<Loaded<'a>>, Ended> {
     let Some(named) = &started.loader else { return Ok(None) };
     let (loader_path, loader_id, loader) = named;
     let Some(family) = family(rootfs, named) else { return Ok(None) };
-    let search = LibrarySearch::new(rootfs, started, family, (cwd, who), (env, isa));
+    let search = LibrarySearch::new(rootfs, started, family, (cwd, who, changes), (env, isa));
     let own_path = rootfs.path(started.id);
     let origin = parent(&own_path).to_vec();
     let program =

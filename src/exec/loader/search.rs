@@ -1,9 +1,12 @@
 //! The directories that a loader searches for a library, in its order. Directories that only some builds of glibc
 //! search are assumed to be searched: a library of another architecture there is skipped anyway.
 
+use std::rc::Rc;
+
 use crate::exec::environment::variable;
 use crate::exec::kernel::access::{May, Who, config, not_read};
 use crate::exec::kernel::binfmt::LoadedProgram;
+use crate::exec::kernel::changes::FileChanges;
 use crate::exec::kernel::cwd::Cwd;
 use crate::exec::loader::{LibraryFault, LoaderFamily, Object, conf, hwcaps, verify};
 use crate::exec::outcome::lossy;
@@ -20,6 +23,7 @@ pub(crate) struct LibrarySearch<'a> {
     isa: Fact<Isa>,
     cwd: Cwd,
     who: Who,
+    changes: Rc<FileChanges>,
     library_path: Vec<String>,
     /// See [`is_debian`].
     is_debian: Option<bool>,
@@ -67,7 +71,7 @@ impl<'a> LibrarySearch<'a> {
         rootfs: &'a RootFs<FileKind>,
         started: &LoadedProgram<'a>,
         family: LoaderFamily,
-        (cwd, who): (&Cwd, &Who),
+        (cwd, who, changes): (&Cwd, &Who, &Rc<FileChanges>),
         (env, isa): (&[String], Fact<Isa>),
     ) -> LibrarySearch<'a> {
         let arch = started.abi.arch;
@@ -85,6 +89,7 @@ impl<'a> LibrarySearch<'a> {
             isa,
             cwd: cwd.clone(),
             who: who.clone(),
+            changes: Rc::clone(changes),
             library_path,
             is_debian: is_debian(rootfs),
             defaults: Vec::new(),
@@ -287,7 +292,10 @@ impl<'a> LibrarySearch<'a> {
         by: usize,
         skipped: &mut SkippedCandidates,
     ) -> Option<Object<'a>> {
-        let may_search = |directory: FileView<'_, FileKind>| self.who.may_search(&directory) != May::No;
+        let may_search = |directory: FileView<'_, FileKind>| {
+            let changed = self.changes.applied(self.rootfs, directory);
+            changed.is_none_or(|directory| self.who.may_search(&directory) != May::No)
+        };
         let id = match self.cwd.walk(self.rootfs, path, &may_search) {
             Ok(id) => id,
             Err(ResolveError::Denied(_)) if self.cwd.walk(self.rootfs, path, &|_| true).is_ok() => {
@@ -302,7 +310,8 @@ impl<'a> LibrarySearch<'a> {
             Err(_) => return None,
         };
         let view = self.rootfs.view(id);
-        if self.who.may_read(&view) == May::No {
+        let changed = self.changes.applied(self.rootfs, self.rootfs.view(id));
+        if changed.is_some_and(|view| self.who.may_read(&view) == May::No) {
             skipped.faults.push(LibraryFault::Denied(lossy(path)));
             return None;
         }

@@ -298,7 +298,7 @@ impl ScriptInterpreter<'_, '_, '_> {
     fn eval(&mut self, mut state: ShellState, words: &[String], line: usize, is_tested: bool) -> Vec<ShellState> {
         let text = words.join(" ");
         if !text::is_known(&text) {
-            state.is_open = true;
+            state.open();
             state.has_unknown_commands = true;
             state.has_unknown_variables = true;
             state.print_unknown();
@@ -337,7 +337,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         if !script.errors.is_empty() {
             let mut state = state;
-            state.is_open = true;
+            state.open();
             state.has_unknown_commands = true;
             state.has_unknown_variables = true;
             state.status = ExitStatus::from_truth(Truth::Maybe);
@@ -413,7 +413,9 @@ impl ScriptInterpreter<'_, '_, '_> {
                 // The variables and functions that it sets are not known. If it does not exist, it may be mounted.
                 state.has_unknown_commands = true;
                 state.has_unknown_variables |= is_there;
-                state.is_open |= is_there;
+                if is_there {
+                    state.open();
+                }
                 state.status = ExitStatus::from_truth(Truth::Maybe);
                 vec![state]
             }

@@ -5,21 +5,19 @@ use std::rc::Rc;
 
 use super::ending::{ScriptEnd, is_missing};
 use super::making::reads_commands;
+use super::modes::Changed;
 use super::refused::refused_by_shell;
 use super::run::lines;
-use super::state::{ExitStatus, FailedStart, ProgramStart, ScriptFlow, ShellState, StartKind};
+use super::state::{ExitStatus, PASSWD, ProgramStart, ScriptFlow, ShellState, StartKind};
 use super::text::{self, HOLE, MANY, Truth};
-use super::{START_STEPS, ScriptInterpreter, tools};
+use super::{START_STEPS, ScriptInterpreter, installers, tools};
 use crate::exec::CauseKind;
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::kernel::cwd::Cwd;
 use crate::exec::launch::walk::{Caller, StartWalk};
-use crate::exec::log::{Followed, KnownCall, OpenedFile};
-use crate::exec::outcome::{Death, Outcome};
-use crate::shell::{AssignedValue, CommandKind, CommandList, RedirectKind, ShellCommand, Simple};
+use crate::exec::log::{Followed, KnownCall};
+use crate::shell::{AssignedValue, CommandKind, RedirectKind, ShellCommand, Simple};
 
-/// The table of users. Tools that add users count as writing it.
-const PASSWD: &str = "/etc/passwd";
 /// Files in which cron finds the environment of its jobs.
 const CRON_FILES: &[&str] = &["/etc/environment", "/etc/security/", "/etc/cron", "/var/spool/cron"];
 /// Stands for the owners and modes of all files, in the set of the paths that a script writes.
@@ -225,7 +223,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         // Quotes and operators would have to be parsed again.
         let is_plain = |c: char| c.is_ascii_alphanumeric() || " \t-_./:=,+%@".contains(c);
         if !value.chars().all(is_plain) || value.trim().is_empty() || value.contains('=') {
-            state.is_open = true;
+            state.open();
             state.has_unknown_commands = true;
             state.status = ExitStatus::from_truth(Truth::Maybe);
             return false;
@@ -296,6 +294,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             kernel: self.machine.kernel,
             who: self.machine.who.clone(),
             cwd: here,
+            changes: state.made.changes(),
             assumed: self.machine.assumed,
         })
     }
@@ -329,7 +328,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 self.end(&state, ScriptEnd::Unknown(why), line);
                 return Vec::new();
             }
-            state.is_open = true;
+            state.open();
             state.print_unknown();
             state.status = ExitStatus::from_truth(Truth::Maybe);
             self.vague.get_or_insert((format!("{}:{line}", self.source.path), why));
@@ -339,11 +338,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             self.give_up(&state, "it runs too many commands to follow", line);
             return Vec::new();
         }
-        for word in argv.iter().skip(1).filter(|word| word.contains('/') && !word.starts_with('-')) {
-            if let Some(path) = self.absolute(&state, word) {
-                self.log.pass_argument(path, &self.source.path);
-            }
-        }
+        self.pass_arguments(&state, &argv);
         let mut env = state.environment();
         env.extend(sets);
         for entry in env.iter_mut().filter(|entry| entry.starts_with("PATH=") || entry.starts_with("LD_")) {
@@ -369,6 +364,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             has_new_environment,
             env,
             is_open: state.is_open,
+            keeps_programs: state.keeps_programs,
             has_new_accounts,
             has_new_directories,
             has_new_modes,
@@ -379,7 +375,7 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         let label = self.source.path.clone();
         let caller = self.caller(&label, line, how);
         let new = (has_new_accounts, has_new_directories, has_new_modes, has_new_environment);
-        let flags = (walk.is_open, new, walk.depth, how as u8, line);
+        let flags = (walk.is_open, walk.keeps_programs, new, walk.depth, how as u8, line);
         let call = (&argv, &walk.env, flags, &walk.user, &state.cwd, &label, &walk.made, &walk.stdin);
         // The map's own keys are random, so no image can hold two calls that are known to collide.
         let key = self.log.budget.memo.hasher().hash_one(call);
@@ -422,8 +418,20 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
         if tools::makes_directories(&name) {
             Rc::make_mut(&mut state.written).insert(DIRECTORIES.to_string());
         }
-        if argv.iter().any(|word| tools::changes_modes(word)) {
-            Rc::make_mut(&mut state.written).insert(MODES.to_string());
+        if outcome.is_alive() {
+            if let Some(status) = self.lacks_operand(&state, &name, &argv, line) {
+                state.status = status;
+                state.print_unknown();
+                return vec![state];
+            }
+            match self.changed(&mut state, &name, &argv, (line, is_tested)) {
+                None | Some(Changed::Known) => {}
+                Some(Changed::Unknown) => _ = Rc::make_mut(&mut state.written).insert(MODES.to_string()),
+                Some(Changed::Failed(status)) => {
+                    state.status = status;
+                    return vec![state];
+                }
+            }
         }
         let is_missing = outcome.cause().is_some_and(|cause| is_missing(cause.kind));
         if is_missing && state.has_unknown_commands && !name.contains('/') {
@@ -450,54 +458,22 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
             let is_absent = matches!(followed, Followed::Partial { .. }) && steps.is_empty();
             if is_absent || !self.tool(&mut state, &name, &argv, line) {
                 state.print_unknown();
+                if name.ends_with("find") && argv.iter().any(|word| tools::changes_modes(word)) {
+                    Rc::make_mut(&mut state.written).insert(MODES.to_string());
+                }
                 let is_asked = is_absent || tools::is_question(&name);
                 state.status = ExitStatus::from_truth(if is_asked { Truth::Maybe } else { Truth::Usually(true) });
             }
             if let Followed::Partial { at, why } = followed {
                 state.status.open = Some(Rc::new((at, why)));
             }
-            state.is_open |= !tools::is_harmless(&name) && !is_recorded;
+            if !tools::is_harmless(&name) && !is_recorded {
+                let keeps_programs = !installers::may_install(&argv, &steps);
+                state.open_as(&ShellState { is_open: true, keeps_programs, ..ShellState::default() });
+            }
             return vec![state];
         }
         state.status = self.failed(outcome, steps, says, line, is_tested);
         vec![state]
-    }
-
-    /// Returns the status of a program that could not run.
-    pub(super) fn failed(
-        &self,
-        outcome: Outcome,
-        steps: Vec<OpenedFile>,
-        says: Vec<String>,
-        line: usize,
-        is_tested: bool,
-    ) -> ExitStatus {
-        if matches!(outcome, Outcome::Unknown { .. }) {
-            return ExitStatus::from_truth(Truth::Maybe);
-        }
-        let code = match outcome {
-            Outcome::Dies { death: Death::Exit(code), .. } => Some(code),
-            Outcome::Dies { death: Death::Signal(signal), .. } => Some(signal.saturating_add(128)),
-            _ => None,
-        };
-        let blame = FailedStart { outcome, steps, says, line, is_tested, is_query: false };
-        // A program that exits with success did not make the script fail.
-        let truth = if code == Some(0) { Truth::Maybe } else { Truth::No };
-        ExitStatus { truth, code, blame: Some(Rc::new(blame)), open: None }
-    }
-
-    /// `$(<FILE)`
-    pub(super) fn captured_file(&mut self, state: &mut ShellState, list: &CommandList) -> Option<String> {
-        let [item] = list.items.as_slice() else { return None };
-        let [command] = item.first.commands.as_slice() else { return None };
-        let CommandKind::Simple(simple) = &command.kind else { return None };
-        let [redirect] = command.redirects.as_slice() else { return None };
-        if !simple.words.is_empty() || !simple.assignments.is_empty() || redirect.kind != RedirectKind::Input {
-            return None;
-        }
-        let path = self.text(state, &redirect.target);
-        let text = self.file_text(state, &path).unwrap_or(HOLE.to_string());
-        state.status = ExitStatus::from_truth(Truth::Maybe);
-        Some(text.trim_end_matches('\n').to_string())
     }
 }

@@ -253,7 +253,7 @@ impl ScriptInterpreter<'_, '_, '_> {
 
 /// Whether `trap` knows this condition only in bash.
 fn is_signal_of_bash(word: &str) -> bool {
-    matches!(word, "ERR" | "DEBUG" | "RETURN")
+    matches!(word, "ERR" | "DEBUG" | "RETURN") || word.starts_with("SIG")
 }
 
 /// Returns the line of the first syntax error that the carriage returns of a text with CRLF line ends cause.

@@ -9,7 +9,9 @@ use super::pattern;
 use super::state::{ExitStatus, ProgramStart, ShellState, StartKind};
 use super::text::{self, HOLE, Truth};
 use super::{EXPRESSION_STEPS, MAX_TEXT, ScriptInterpreter, Shell};
+use crate::exec::launch::run_parts::RunParts;
 use crate::exec::launch::walk::StartWalk;
+use crate::exec::log::{Certainty, Risk};
 use crate::exec::outcome::{Death, Outcome};
 use crate::exec::{Cause, CauseKind};
 use crate::image::NodeKind;
@@ -260,7 +262,9 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let start = ProgramStart { argv, sets: Vec::new(), line, how: StartKind::Call, is_tested: true };
         if let Some(after) = self.start(ShellState { output: None, ..state.clone() }, start).into_iter().next() {
-            state.is_open |= after.is_open;
+            state.open_as(&after);
+            state.written = after.written;
+            state.made = after.made;
         }
     }
 
@@ -291,25 +295,29 @@ impl ScriptInterpreter<'_, '_, '_> {
         let Some(directory) = operands.last().and_then(|path| self.absolute(state, path)) else { return false };
         let stops = words.iter().any(|word| word == "--exit-on-error");
         let Some(found) = self.below(&directory, 1) else { return false };
-        let is_plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let parts = RunParts::of(self.machine);
         let expression = regular_expression(words);
         let expression = expression.map(|text| RegularExpression::from_extended(text).and_then(|own| own.compile()));
         let mut work = self.work();
         let mut is_name = |name: &str| match &expression {
-            None => is_plain(name),
+            None => parts.takes(name),
             Some(Some(compiled)) => compiled.is_match(name, &mut work),
             Some(None) => false,
         };
-        let mut failed = None;
+        let (mut failed, mut ignored, mut has_run) = (None, None, false);
         for (path, _) in found {
             let name = path.rsplit('/').next().unwrap_or("");
             let is_script = self.find_node(&path, true).is_some_and(|id| {
                 let view = self.machine.rootfs.view(id);
                 view.kind == NodeKind::File && view.mode & 0o111 != 0
             });
+            if is_script && expression.is_none() && parts.ignores_program(self.machine, &path) {
+                ignored.get_or_insert(path.clone());
+            }
             if !is_name(name) || !is_script {
                 continue;
             }
+            has_run = true;
             let start = ProgramStart {
                 argv: vec![path.clone()],
                 sets: Vec::new(),
@@ -323,7 +331,7 @@ impl ScriptInterpreter<'_, '_, '_> {
                 None => self.start(child, start).into_iter().next(),
             };
             if let Some(after) = after {
-                state.is_open |= after.is_open;
+                state.open_as(&after);
                 if after.status.truth == Truth::No && after.status.blame.is_some() && failed.is_none() {
                     failed = Some(after.status);
                     if stops {
@@ -331,6 +339,14 @@ impl ScriptInterpreter<'_, '_, '_> {
                     }
                 }
             }
+        }
+        // If it runs another file, its author knows the rule for names.
+        if let Some(path) = ignored.filter(|_| !has_run) {
+            let text = format!("line {line}: run-parts ignores {path}: it uses names of letters, digits, - and _ only");
+            let cause = Cause { kind: CauseKind::BadConfiguration, text };
+            let outcome = Outcome::Dies { death: Death::Exit(1), at: path, cause };
+            let (by, certainty) = (self.source.path.clone(), Certainty::Certain);
+            self.log.risks.push(Risk { outcome, steps: Vec::new(), by, line, certainty });
         }
         state.print_unknown();
         state.status = match failed {

@@ -18,6 +18,7 @@ pub(super) struct Ending {
     /// The last text that the script itself wrote to the container's log.
     pub logged: Rc<str>,
     pub is_open: bool,
+    pub keeps_programs: bool,
     pub made: Rc<MadePaths>,
     pub line: usize,
 }

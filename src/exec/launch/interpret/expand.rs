@@ -26,7 +26,7 @@ enum Fragment {
 }
 
 /// The value of a parameter.
-enum Looked {
+pub(super) enum Looked {
     Text(String),
     List(Vec<String>),
     Map(BTreeMap<String, String>),
@@ -413,20 +413,7 @@ impl ScriptInterpreter<'_, '_, '_> {
                 None => Looked::Unset,
             };
         }
-        match name {
-            "PWD" => state.cwd.as_ref().map_or_else(hole, |cwd| Looked::Text(cwd.to_string())),
-            "UID" | "EUID" if self.kind.is_bash() => Looked::Text(self.user_number()),
-            "BASH_SOURCE" => Looked::List(vec![self.source.path.clone()]),
-            "IFS" => Looked::Text(" \t\n".to_string()),
-            "HOME" => Looked::Text(self.home()),
-            "HOSTNAME" | "RANDOM" | "SECONDS" | "LINENO" | "PPID" | "BASHPID" | "OSTYPE" | "MACHTYPE" | "HOSTTYPE"
-            | "FUNCNAME" | "OLDPWD" | "SHLVL" | "SHELLOPTS" | "BASHOPTS" | "OPTARG" | "OPTIND" | "REPLY"
-            | "PIPESTATUS" | "BASH_REMATCH" | "TERM" | "EPOCHSECONDS" | "_" => hole(),
-            "BASH" | "BASH_VERSION" | "BASH_VERSINFO" if self.kind.is_bash() => hole(),
-            _ if state.has_unknown_variables => hole(),
-            // A user may set it.
-            _ => Looked::Text(SOFT.to_string()),
-        }
+        self.own_variable(state, name)
     }
 
     fn split(&mut self, state: &mut ShellState, pieces: Vec<Fragment>, fields: &mut Vec<String>) {

@@ -15,6 +15,15 @@ const MAX_PATHS: usize = 256;
 const MAX_ENTRIES: usize = 4096;
 
 impl ScriptInterpreter<'_, '_, '_> {
+    /// Records the paths that a command passes to a program.
+    pub(super) fn pass_arguments(&mut self, state: &ShellState, argv: &[String]) {
+        for word in argv.iter().skip(1).filter(|word| word.contains('/') && !word.starts_with('-')) {
+            if let Some(path) = self.absolute(state, word) {
+                self.log.pass_argument(path, &self.source.path);
+            }
+        }
+    }
+
     /// Returns an absolute path, resolved against the script's directory.
     pub(super) fn absolute(&self, state: &ShellState, path: &str) -> Option<String> {
         let path = text::plain(path);

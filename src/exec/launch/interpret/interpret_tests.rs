@@ -12,38 +12,9 @@ use crate::platform::{Arch, Node};
 /// architecture.
 fn image(extra: &[(&str, u16, &str)], words: &[&str], env: &[&str]) -> (RootFs<FileKind>, Exec) {
     let (app, foreign) = (ElfBuilder::amd64().build(), ElfBuilder::arm64().build());
-    let tools = [
-        "cat",
-        "chown",
-        "dirname",
-        "basename",
-        "find",
-        "sort",
-        "readlink",
-        "id",
-        "uname",
-        "mkdir",
-        "sleep",
-        "gosu",
-        "dpkg",
-        "getconf",
-        "run-parts",
-        "env",
-        "tini",
-        "sh",
-        "dash",
-        "bash",
-        "grep",
-        "ls",
-        "tail",
-        "sed",
-        "tr",
-        "awk",
-        "cut",
-        "chpst",
-        "useradd",
-    ];
-    let paths: Vec<String> = tools.iter().map(|tool| format!("usr/bin/{tool}")).collect();
+    let tools = "cat chmod chown chgrp dirname basename find sort readlink id uname mkdir sleep gosu dpkg getconf run-parts env tini sh dash bash grep \
+                 ls tail sed tr awk cut chpst useradd sudo xargs concurrently";
+    let paths: Vec<String> = tools.split_whitespace().map(|tool| format!("usr/bin/{tool}")).collect();
     let mut files: Vec<(&str, u16, &[u8])> = paths.iter().map(|path| (path.as_str(), 0o755, app.as_slice())).collect();
     for path in ["bin/sh", "bin/bash", "app", "srv/app"] {
         files.push((path, 0o755, &app));
@@ -495,3 +466,5 @@ fn popd_returns_to_the_directory_that_pushd_left() {
 
 #[path = "making_tests.rs"]
 mod making;
+#[path = "modes_tests.rs"]
+mod modes;

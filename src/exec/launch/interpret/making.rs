@@ -6,16 +6,47 @@ use super::ScriptInterpreter;
 use super::state::{ExitStatus, FailedStart, ShellState};
 use super::text::{self, Truth};
 use crate::exec::environment::{DEFAULT_PATH, variable};
-use crate::exec::launch::made::{MadePaths, MakingCall, WrittenFile};
+use crate::exec::kernel::changes::ModeChange;
+use crate::exec::launch::made::{MadePaths, MakingCall, OldText, WrittenFile};
 use crate::exec::outcome::Outcome;
 use crate::exec::{Cause, CauseKind, Death};
 
 /// Programs that an engine mounts into containers, so that their absence from the image means nothing.
 const MOUNTED: &[&str] = &["docker", "podman", "nvidia-smi", "nvidia-container-cli", "rocm-smi", "kubectl"];
 
-/// Whether a word names a shell, or a program that starts one, which reads its commands from stdin.
+/// Whether a word names a program that reads commands, or words of them, from stdin: a shell, or xargs.
 pub(super) fn reads_commands(word: &str) -> bool {
-    matches!(word.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ash" | "su" | "runuser"))
+    matches!(word.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ash" | "su" | "runuser" | "xargs"))
+}
+
+/// The mode and the operands of `install -m 755 SOURCE... TARGET`. `None` for directories, and without both.
+pub(super) fn installed(argv: &[String]) -> Option<(String, Vec<String>)> {
+    let (mut mode, mut words) = ("755".to_string(), Vec::new());
+    let mut rest = argv.iter().skip(1);
+    while let Some(word) = rest.next() {
+        match word.strip_prefix("--") {
+            Some(long) if long.starts_with("mode=") => mode = long[5..].to_string(),
+            Some("directory") => return None,
+            Some(_) => {}
+            None if word.starts_with('-') && word.len() > 1 => {
+                let letters = &word[1..];
+                let at = letters.find(['m', 'o', 'g', 't', 'S']);
+                if letters[..at.unwrap_or(letters.len())].contains('d') || letters.starts_with('t') {
+                    return None;
+                }
+                let Some(at) = at else { continue };
+                let value = match &letters[at + 1..] {
+                    "" => rest.next()?.clone(),
+                    attached => attached.to_string(),
+                };
+                if letters[at..].starts_with('m') {
+                    mode = value;
+                }
+            }
+            None => words.push(text::plain(word)),
+        }
+    }
+    (words.len() > 1).then_some((mode, words))
 }
 
 impl ScriptInterpreter<'_, '_, '_> {
@@ -23,7 +54,7 @@ impl ScriptInterpreter<'_, '_, '_> {
     /// else.
     pub(super) fn make_paths(&self, state: &mut ShellState, name: &str, argv: &[String]) -> bool {
         let base = name.rsplit('/').next().unwrap_or(name);
-        if !matches!(base, "mkdir" | "ln" | "cp" | "mv" | "crontab" | "install" | "chmod" | "tee") {
+        if !matches!(base, "mkdir" | "ln" | "cp" | "mv" | "crontab" | "install" | "tee") {
             return false;
         }
         let is_option = |word: &&String| word.starts_with('-') && word.len() > 1;
@@ -36,18 +67,21 @@ impl ScriptInterpreter<'_, '_, '_> {
         let options: Vec<&str> = argv.iter().skip(1).filter(is_option).map(String::as_str).collect();
         let words: Vec<String> =
             argv.iter().skip(1).filter(|word| !is_option(word)).map(|word| text::plain(word)).collect();
-        if matches!(base, "chmod" | "tee") {
-            self.change_written(state, base, &options, &words);
+        if base == "tee" {
+            self.tee(state, &options, &words);
             return false;
         }
         let is_link = base == "ln";
         let is_install = base == "install";
-        if is_install && (options.iter().any(|option| option.contains('d')) || words.len() < 2) {
-            return false;
-        }
-        // The mode of `install -m 755 SOURCE TARGET` is not an operand.
-        let words = match is_install && options.contains(&"-m") {
-            true => words[1..].to_vec(),
+        let mut mode = None;
+        let words = match is_install {
+            true => match installed(argv) {
+                Some((own, words)) => {
+                    mode = ModeChange::parse(&own);
+                    words
+                }
+                None => return false,
+            },
             false => words,
         };
         let base = if is_install { "cp" } else { base };
@@ -62,40 +96,28 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let call = MakingCall { name: base, options: &options, operands: &operands };
         let is_recorded = Rc::make_mut(&mut state.made).record(self.machine.rootfs, &call);
+        if let (Some(mode), Some((target, sources))) = (mode, operands.split_last()) {
+            for source in sources {
+                let name = source.rsplit('/').next().unwrap_or_default();
+                let made = Rc::make_mut(&mut state.made);
+                let inside = format!("{}/{name}", target.trim_end_matches('/'));
+                if !made.change_mode(self.machine.rootfs, &inside, &mode) {
+                    made.change_mode(self.machine.rootfs, target, &mode);
+                }
+            }
+        }
         is_recorded && is_link
     }
 
-    /// `chmod MODE FILE...` and `tee FILE...`, on files that the script writes.
-    fn change_written(&self, state: &mut ShellState, base: &str, options: &[&str], words: &[String]) {
+    /// `tee FILE...`
+    fn tee(&self, state: &mut ShellState, options: &[&str], words: &[String]) {
         let rootfs = self.machine.rootfs;
-        if base == "tee" {
-            let text = state.input.as_ref().map(|lines| lines.iter().map(|line| format!("{line}\n")).collect());
-            let text: String = text.unwrap_or_else(|| text::HOLE.to_string());
-            for path in words.iter().filter_map(|word| self.absolute(state, word)).collect::<Vec<_>>() {
-                Rc::make_mut(&mut state.written).insert(path.clone());
-                Rc::make_mut(&mut state.made).write(
-                    rootfs,
-                    &path,
-                    &text,
-                    options.contains(&"-a").then_some(super::files::old_text),
-                );
-            }
-            return;
-        }
-        // `-x` is an option for the parser of words, and a mode for chmod.
-        let taken = options.iter().find(|option| option.contains('x')).map(|option| option.to_string());
-        let (mode, files) = match (taken, words.split_first()) {
-            (Some(mode), _) => (mode, words),
-            (None, Some((mode, files))) => (mode.clone(), files),
-            (None, None) => return,
-        };
-        let is_executable = match u32::from_str_radix(&mode, 8) {
-            Ok(bits) => bits & 0o111 != 0,
-            Err(_) if !mode.contains(['x', 'X']) => return,
-            Err(_) => mode.contains('+') || mode.contains('='),
-        };
-        for path in files.iter().filter_map(|word| self.absolute(state, word)).collect::<Vec<_>>() {
-            Rc::make_mut(&mut state.made).set_executable(rootfs, &path, is_executable);
+        let text = state.input.as_ref().map(|lines| lines.iter().map(|line| format!("{line}\n")).collect());
+        let text: String = text.unwrap_or_else(|| text::HOLE.to_string());
+        for path in words.iter().filter_map(|word| self.absolute(state, word)).collect::<Vec<_>>() {
+            Rc::make_mut(&mut state.written).insert(path.clone());
+            let old_text: Option<OldText> = options.contains(&"-a").then_some(super::files::old_text);
+            Rc::make_mut(&mut state.made).write(rootfs, &path, &text, old_text);
         }
     }
 

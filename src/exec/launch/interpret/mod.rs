@@ -14,8 +14,10 @@ mod expand;
 mod expression;
 mod files;
 mod filters;
+mod installers;
 mod lines;
 mod making;
+mod modes;
 mod numbers;
 mod options;
 mod pattern;
@@ -28,6 +30,7 @@ mod state;
 mod text;
 mod tools;
 mod unknown;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -229,6 +232,7 @@ impl ExecMachine<'_> {
             cwd: Some(String::from_utf8_lossy(&self.cwd.path(self.rootfs)).as_ref().into()),
             ends_on_error: call.ends_on_error,
             is_open: walk.is_open,
+            keeps_programs: walk.keeps_programs,
             expands_aliases: !call.kind.is_bash(),
             made: Rc::clone(&walk.made),
             ..ShellState::default()

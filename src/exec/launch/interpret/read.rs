@@ -1,10 +1,11 @@
-//! The builtin `read`.
+//! The builtin `read`, and `$(<FILE)`.
 
 use std::rc::Rc;
 
 use super::state::{ExitStatus, ShellState, ShellValue};
 use super::text::{self, HOLE, MANY, Truth};
 use super::{ScriptInterpreter, lines};
+use crate::shell::{CommandKind, CommandList, RedirectKind};
 
 impl ScriptInterpreter<'_, '_, '_> {
     /// `sets` are the variables that are set for this command only.
@@ -64,5 +65,20 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         state.status = ExitStatus::from_truth(Truth::Yes);
         vec![state]
+    }
+
+    /// `$(<FILE)`
+    pub(super) fn captured_file(&mut self, state: &mut ShellState, list: &CommandList) -> Option<String> {
+        let [item] = list.items.as_slice() else { return None };
+        let [command] = item.first.commands.as_slice() else { return None };
+        let CommandKind::Simple(simple) = &command.kind else { return None };
+        let [redirect] = command.redirects.as_slice() else { return None };
+        if !simple.words.is_empty() || !simple.assignments.is_empty() || redirect.kind != RedirectKind::Input {
+            return None;
+        }
+        let path = self.text(state, &redirect.target);
+        let text = self.file_text(state, &path).unwrap_or(HOLE.to_string());
+        state.status = ExitStatus::from_truth(Truth::Maybe);
+        Some(text.trim_end_matches('\n').to_string())
     }
 }

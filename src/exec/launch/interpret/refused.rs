@@ -1,10 +1,13 @@
 //! Files that a script's commands cannot open or execute.
 
+use std::rc::Rc;
+
 use super::ScriptInterpreter;
-use super::state::ShellState;
+use super::state::{ExitStatus, FailedStart, ShellState};
+use super::text::Truth;
 use crate::exec::launch::shells::Shell;
 use crate::exec::outcome::{Death, Outcome};
-use crate::exec::{CauseKind, Errno};
+use crate::exec::{CauseKind, Errno, OpenedFile};
 use crate::shell::{CommandKind, ShellCommand};
 
 /// How a shell ends whose command the kernel refuses.
@@ -74,5 +77,28 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let status = self.own_failure((code, kind, text), command.line, is_tested);
         vec![ShellState { status, ..state }]
+    }
+
+    /// Returns the status of a program that could not run.
+    pub(super) fn failed(
+        &self,
+        outcome: Outcome,
+        steps: Vec<OpenedFile>,
+        says: Vec<String>,
+        line: usize,
+        is_tested: bool,
+    ) -> ExitStatus {
+        if matches!(outcome, Outcome::Unknown { .. }) {
+            return ExitStatus::from_truth(Truth::Maybe);
+        }
+        let code = match outcome {
+            Outcome::Dies { death: Death::Exit(code), .. } => Some(code),
+            Outcome::Dies { death: Death::Signal(signal), .. } => Some(signal.saturating_add(128)),
+            _ => None,
+        };
+        let blame = FailedStart { outcome, steps, says, line, is_tested, is_query: false };
+        // A program that exits with success did not make the script fail.
+        let truth = if code == Some(0) { Truth::Maybe } else { Truth::No };
+        ExitStatus { truth, code, blame: Some(Rc::new(blame)), open: None }
     }
 }

@@ -58,10 +58,11 @@ impl ScriptInterpreter<'_, '_, '_> {
     }
 
     pub(super) fn end(&mut self, state: &ShellState, end: ScriptEnd, line: usize) {
-        let (weight, output, is_open) = (state.weight, state.output.clone(), state.is_open);
+        let (weight, output) = (state.weight, state.output.clone());
+        let (is_open, keeps_programs) = (state.is_open, state.keeps_programs);
         let made = Rc::clone(&state.made);
         let logged = Rc::clone(&state.logged);
-        self.endings.push(Ending { end, weight, output, logged, is_open, made, line });
+        self.endings.push(Ending { end, weight, output, logged, is_open, keeps_programs, made, line });
     }
 
     /// Ends a branch at the limit of the budget. Nothing after it is known, not even if only a subshell reached it.
@@ -216,10 +217,10 @@ impl ScriptInterpreter<'_, '_, '_> {
         let usual: Vec<&ShellState> = children.iter().filter(|child| child.weight > 0).collect();
         let all_fail = !usual.is_empty() && usual.iter().all(is_broken);
         let blame = usual.first().filter(|_| all_fail).and_then(|child| child.status.blame.clone());
-        let is_open = children.iter().any(|child| child.is_open);
+        let mut state = state;
+        children.iter().for_each(|child| state.open_as(child));
         ShellState {
             background: state.background.clone().or(blame),
-            is_open: state.is_open || is_open,
             status: ExitStatus::from_truth(Truth::Yes),
             ..state
         }
@@ -242,19 +243,20 @@ impl ScriptInterpreter<'_, '_, '_> {
 
     fn pipe(&mut self, state: ShellState, commands: &[ShellCommand], is_tested: bool) -> Vec<ShellState> {
         let mut input = state.input.clone();
-        let (mut is_open, mut written, mut made) = (state.is_open, Rc::clone(&state.written), Rc::clone(&state.made));
+        let mut opened = state.clone();
         for command in &commands[..commands.len() - 1] {
-            let child = ShellState { output: Some(String::new()), input, is_open, ..state.clone() };
+            let child = ShellState { output: Some(String::new()), input, ..opened.clone() };
+            let child = ShellState { written: Rc::clone(&state.written), made: Rc::clone(&state.made), ..child };
             let children = self.subshell(child, |own, child| own.command(child, command, true));
-            is_open |= children.iter().any(|child| child.is_open);
+            children.iter().for_each(|child| opened.open_as(child));
             if let Some(child) = children.first() {
-                written = Rc::clone(&child.written);
-                made = Rc::clone(&child.made);
+                opened.written = Rc::clone(&child.written);
+                opened.made = Rc::clone(&child.made);
             }
             input = lines(&outputs(&children));
         }
         let Some(last) = commands.last() else { return vec![state] };
-        let child = ShellState { input, is_open, written, made, ..state.clone() };
+        let child = ShellState { input, ..opened };
         let children = self.subshell(child, |own, child| own.command(child, last, is_tested));
         let states = children.into_iter().map(|child| state.clone().after(child)).collect();
         joined(states, self.branch_limit(), true)
@@ -284,9 +286,11 @@ impl ScriptInterpreter<'_, '_, '_> {
                 ScriptEnd::Loops(None) => ExitStatus::from_truth(Truth::Maybe),
                 ScriptEnd::Loops(Some(blame)) => ExitStatus { blame: Some(blame), ..ExitStatus::from_truth(Truth::No) },
             };
-            let ShellState { is_open, .. } = parent;
             let (weight, output) = (ending.weight, ending.output);
-            states.push(ShellState { status, weight, output, is_open: is_open || ending.is_open, ..parent.clone() });
+            let mut state = ShellState { status, weight, output, ..parent.clone() };
+            let (is_open, keeps_programs) = (ending.is_open, ending.keeps_programs);
+            state.open_as(&ShellState { is_open, keeps_programs, ..ShellState::default() });
+            states.push(state);
         }
         states
     }
@@ -298,7 +302,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let child = ShellState { output: Some(String::new()), ..state.clone() };
         let children = self.subshell(child, |own, child| own.list(vec![child], list, false));
-        state.is_open |= children.iter().any(|child| child.is_open);
+        children.iter().for_each(|child| state.open_as(child));
         let usual: Vec<&ShellState> = match children.iter().any(|child| child.weight > 0) {
             true => children.iter().filter(|child| child.weight > 0).collect(),
             false => children.iter().collect(),
@@ -316,17 +320,21 @@ impl ScriptInterpreter<'_, '_, '_> {
     pub(super) fn aside(&mut self, state: &mut ShellState, list: &CommandList) {
         let children =
             self.subshell(ShellState { output: None, ..state.clone() }, |own, child| own.list(vec![child], list, true));
-        state.is_open |= children.iter().any(|child| child.is_open);
+        children.iter().for_each(|child| state.open_as(child));
     }
 }
 
 impl ShellState {
     /// Continues after a subshell. Its variables are lost, but its effects on the system are not.
     fn after(self, child: ShellState) -> ShellState {
+        let mut opened =
+            ShellState { is_open: self.is_open, keeps_programs: self.keeps_programs, ..ShellState::default() };
+        opened.open_as(&child);
         ShellState {
             status: child.status,
             output: child.output,
-            is_open: self.is_open || child.is_open,
+            is_open: opened.is_open,
+            keeps_programs: opened.keeps_programs,
             written: child.written,
             made: child.made,
             weight: child.weight,

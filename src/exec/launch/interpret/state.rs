@@ -10,6 +10,8 @@ use crate::exec::log::OpenedFile;
 use crate::exec::outcome::Outcome;
 use crate::shell::ShellCommand;
 
+/// The table of users. Tools that add users count as writing it.
+pub const PASSWD: &str = "/etc/passwd";
 /// The weight of the single branch at the start of a script. Each fork halves it.
 pub const WHOLE: u64 = 1 << 40;
 
@@ -29,6 +31,8 @@ pub struct ShellState {
     pub ends_on_error: bool,
     /// An earlier command may have created or changed any file.
     pub is_open: bool,
+    /// If it is open: only commands did that which install no programs.
+    pub keeps_programs: bool,
     /// The script ran the commands of a file that is not known, so names may be functions.
     pub has_unknown_commands: bool,
     /// The script ran commands that are not known, so unset variables may be set.
@@ -76,6 +80,7 @@ impl Default for ShellState {
             pushed: Rc::default(),
             ends_on_error: false,
             is_open: false,
+            keeps_programs: false,
             has_unknown_commands: false,
             has_unknown_variables: false,
             survives_exec: false,
@@ -172,6 +177,20 @@ pub enum ScriptFlow {
 }
 
 impl ShellState {
+    /// Notes that any file may be changed from here on, as on another branch or in a subshell.
+    pub fn open_as(&mut self, other: &ShellState) {
+        let installs = |state: &ShellState| state.is_open && !state.keeps_programs;
+        let keeps = !installs(self) && !installs(other);
+        self.is_open |= other.is_open;
+        self.keeps_programs = self.is_open && keeps;
+    }
+
+    /// Notes that any file may be changed from here on.
+    pub fn open(&mut self) {
+        self.is_open = true;
+        self.keeps_programs = false;
+    }
+
     pub fn var(&self, name: &str) -> Option<&Var> {
         self.vars.get(name)
     }
@@ -326,7 +345,7 @@ impl ShellState {
             self.pushed = Rc::default();
         }
         self.ends_on_error &= other.ends_on_error;
-        self.is_open |= other.is_open;
+        self.open_as(other);
         self.has_unknown_commands |= other.has_unknown_commands;
         self.has_unknown_variables |= other.has_unknown_variables;
         self.survives_exec |= other.survives_exec;

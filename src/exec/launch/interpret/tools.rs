@@ -302,6 +302,12 @@ impl ScriptInterpreter<'_, '_, '_> {
                 Some(lines) => substituted(&lines.join("\n"), &state.environment()) + "\n",
                 None => return false,
             },
+            ("xargs", []) => match state.input.as_deref() {
+                Some(lines) => {
+                    lines.iter().flat_map(|line| line.split_whitespace()).collect::<Vec<_>>().join(" ") + "\n"
+                }
+                None => return false,
+            },
             ("tee", _) => match state.input.as_deref() {
                 Some(lines) => lines.iter().map(|line| format!("{line}\n")).collect(),
                 None => return false,

@@ -31,7 +31,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         for entry in env.iter_mut().filter(|entry| entry.starts_with("PATH=") || entry.starts_with("LD_")) {
             *entry = text::plain(entry);
         }
-        let walk = StartWalk { env, is_open: true, ..self.walk.clone() };
+        let walk = StartWalk { env, is_open: true, keeps_programs: false, ..self.walk.clone() };
         let label = self.source.path.clone();
         let caller = self.caller(&label, line, how);
         let (steps, says) = (std::mem::take(&mut self.log.steps), std::mem::take(&mut self.log.says));

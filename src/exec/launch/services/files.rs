@@ -1,6 +1,7 @@
 //! The files and directories that supervisors read.
 
 use super::MAX_FILES;
+use super::arguments::option;
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::interpret::{self, kept_text};
 use crate::exec::launch::made::MadePaths;
@@ -66,6 +67,15 @@ pub(in crate::exec::launch) fn from_cwd(machine: &ExecMachine<'_>, name: &str) -
     }
     let cwd = lossy(&machine.cwd.path(machine.rootfs));
     format!("{}/{}", cwd.trim_end_matches('/'), name.trim_start_matches("./"))
+}
+
+/// monit's main file.
+pub(super) fn control_file(machine: &ExecMachine<'_>, argv: &[String]) -> Option<String> {
+    let usual = || ["/etc/monitrc", "/etc/monit/monitrc"].into_iter().find(|path| machine.rootfs.resolve(path).is_ok());
+    match option(argv, &["-c"]) {
+        Some(path) => Some(from_cwd(machine, &path)),
+        None => usual().map(str::to_string),
+    }
 }
 
 pub(super) fn is_file(machine: &ExecMachine<'_>, id: NodeId) -> bool {

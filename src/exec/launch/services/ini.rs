@@ -3,7 +3,9 @@
 use super::refusals::refused_value;
 use super::sections::{Expansions, IniSection, sections};
 use super::supervisord::{CheckedDirectory, Configuration, DIRECTORIES};
-use super::{MAX_FILES, SupervisedService, entries, from_cwd, matching, option, text_at, text_of, words_of};
+use super::{
+    MAX_FILES, SupervisedService, control_file, entries, from_cwd, matching, option, text_at, text_of, words_of,
+};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::interpret::{UNKNOWN, fits};
 use crate::exec::launch::made::MadePaths;
@@ -118,14 +120,7 @@ fn programs(sections: &[IniSection], env: &[String], shared: &[String]) -> Vec<S
 
 /// `start program = "..."` and `check program NAME with path "..."`, in the control file and those that it includes.
 pub(super) fn monit(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Vec<SupervisedService>> {
-    let mut files: Vec<String> = match option(argv, &["-c"]) {
-        Some(path) => vec![from_cwd(machine, &path)],
-        None => ["/etc/monitrc", "/etc/monit/monitrc"]
-            .iter()
-            .filter(|path| machine.rootfs.resolve(path).is_ok())
-            .map(|path| path.to_string())
-            .collect(),
-    };
+    let mut files: Vec<String> = control_file(machine, argv).into_iter().collect();
     for directory in ["/etc/monit.d", "/etc/monit/conf.d", "/etc/monit/conf-enabled"] {
         files.extend(entries(machine, directory).into_iter().map(|(path, _)| path));
     }

@@ -18,7 +18,7 @@ mod units;
 use arguments::{option, words_of};
 pub(super) use execline::{commands as execline_commands, is_script as is_execline_script};
 pub(super) use files::from_cwd;
-use files::{entries, is_executable, is_file, matching, text_at, text_of};
+use files::{control_file, entries, is_executable, is_file, matching, text_at, text_of};
 use refusals::ServiceFault;
 
 use crate::exec::environment::{DEFAULT_PATH, variable};
@@ -274,7 +274,10 @@ impl ExecMachine<'_> {
             Supervisor::Cron => scheduled::cron(self, argv, &walk.made),
             Supervisor::Procfile => scheduled::procfile(self, argv, &walk.env),
             Supervisor::Pm2 => pm2::services(self, argv, &walk.env),
-            Supervisor::Monit => ini::monit(self, argv),
+            Supervisor::Monit => match self.refuses_control_file(argv, walk) {
+                Some(outcome) => return Some(outcome),
+                None => ini::monit(self, argv),
+            },
             Supervisor::Inittab => inits::inittab(self),
             Supervisor::MyInit => scanned::my_init(self, argv, &walk.made),
         };
@@ -292,6 +295,7 @@ impl ExecMachine<'_> {
         }
         let was_open = walk.is_open;
         walk.is_open |= kind.is_late();
+        walk.keeps_programs = false;
         if kind == Supervisor::S6Overlay {
             // Source: s6-overlay's README, "/command".
             let path = variable(&walk.env, "PATH").unwrap_or(DEFAULT_PATH).to_string();

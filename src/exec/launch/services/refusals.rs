@@ -1,10 +1,13 @@
 //! Configurations that supervisord refuses, and tables that cron ignores. Seen with supervisord 4.2 and Debian's cron 3.0.
 
 use super::SupervisedService;
+use super::files::control_file;
 use super::sections::{Expansions, IniSection, split_outside_quotes};
 use super::supervisord::{PROGRAMS, RefusedValue};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::interpret::kept_text;
+use crate::exec::launch::walk::StartWalk;
+use crate::exec::outcome::{Death, Outcome};
 use crate::exec::{Cause, CauseKind};
 use crate::image::NodeKind;
 
@@ -157,7 +160,7 @@ pub(super) fn ignored_table(machine: &ExecMachine<'_>, path: &str, is_spool: boo
     let id = machine.rootfs.resolve(path).ok()?;
     let view = machine.rootfs.view(id);
     let text = view.fact.and_then(kept_text)?;
-    let mode = view.mode & 0o7777;
+    let mode = machine.changes.applied(machine.rootfs, machine.rootfs.view(id))?.mode & 0o7777;
     let why = match () {
         () if view.kind != NodeKind::File => return None,
         () if is_spool && mode != 0o600 => format!("its mode is {mode:04o}, not 0600"),
@@ -166,6 +169,27 @@ pub(super) fn ignored_table(machine: &ExecMachine<'_>, path: &str, is_spool: boo
         () => return None,
     };
     Some(ServiceFault::of_configuration(format!("cron ignores the table {path}: {why}")))
+}
+
+/// Why cron or run-parts ignores a file: its name.
+pub(super) fn ignored_name(path: &str, by: &str) -> ServiceFault {
+    let text = format!("{by} ignores {path}: a name with other characters than letters, digits, - and _ is not used");
+    ServiceFault::of_configuration(text)
+}
+
+impl ExecMachine<'_> {
+    /// The end of monit with a control file that others than its owner may read. Seen with monit 5.33.
+    pub(super) fn refuses_control_file(&self, argv: &[String], walk: &StartWalk) -> Option<Outcome> {
+        let path = control_file(self, argv).filter(|_| !walk.is_open && !walk.has_new_modes)?;
+        let view = self.rootfs.view(self.rootfs.resolve(&path).ok()?);
+        let mode = self.changes.applied(self.rootfs, view)?.mode & 0o777;
+        if mode & 0o077 == 0 {
+            return None;
+        }
+        let text = format!("monit refuses {path}: its mode is {mode:04o}, and only its owner may have access");
+        let cause = Cause { kind: CauseKind::BadConfiguration, text };
+        Some(Outcome::Dies { death: Death::Exit(1), at: path, cause })
+    }
 }
 
 /// Marks the jobs of a table that cron ignores.

@@ -24,6 +24,41 @@ fn cron_ignores_tables_that_others_can_write_or_that_do_not_end_in_a_newline() {
 }
 
 #[test]
+fn names_with_dots_are_ignored() {
+    let table = "@reboot root /app\n";
+    let debian = |name: &str, expected: &[&str]| check(&["cron", "-f"], &[(name, 0o644, table)], expected);
+    debian("etc/cron.d/app.cron", &["/etc/cron.d/app.cron:1 exit 1 bad-configuration"]);
+    debian("etc/cron.d/app.disabled", &[]);
+    debian("etc/cron.d/.placeholder", &[]);
+}
+
+#[test]
+fn monit_refuses_a_file_that_others_may_read() {
+    let monit = |mode, expected: &str| {
+        let trace = run(&["monit", "-I", "-c", "/m"], &[("m", mode, "set daemon 30\n")]);
+        assert_eq!(short(&trace.outcome), expected);
+    };
+    monit(0o600, "runs");
+    monit(0o700, "runs");
+    monit(0o644, "exit 1 bad-configuration");
+}
+
+#[test]
+fn supercronic_has_fields_for_seconds_and_years() {
+    let table = |text: &str, expected: &[&str]| {
+        check(&["supercronic", "/srv/crontab"], &[("srv/crontab", 0o644, text)], expected);
+    };
+    let at = ["/srv/crontab:1 exit 126 foreign-architecture"];
+    for text in
+        ["*/5 * * * * /foreign", "0 0 * * MON-FRI 2030 /foreign", "*/10 * * * * * * /foreign", "@hourly /foreign"]
+    {
+        table(&format!("{text}\n"), &at);
+    }
+    table("* * * * * * * /app\r\n", &[]);
+    table("* * * * * root /app\n", &["/srv/crontab:1 exit 127 not-in-path"]);
+}
+
+#[test]
 fn systemd_refuses_units_whose_settings_lead_nowhere() {
     let unit = |own: &str, expected: &str| {
         let path = "etc/systemd/system/multi-user.target.wants/a.service";

@@ -1,29 +1,31 @@
 //! Reads cron's tables and Procfiles. Source: crontab(5); Procfile as foreman reads it.
 
-use super::refusals::{ServiceFault, ignored_table, with_fault};
+use super::refusals::{ServiceFault, ignored_name, ignored_table, with_fault};
 use super::{SupervisedService, entries, from_cwd, is_executable, is_file, option, text_at, text_of};
 use crate::exec::environment::{DEFAULT_PATH, variable};
 use crate::exec::kernel::binfmt::ExecMachine;
 use crate::exec::launch::made::MadePaths;
+use crate::exec::launch::run_parts::RunParts;
 use crate::exec::log::Certainty;
-
-/// Whether Debian's cron and run-parts use a file of this name. Source: cron(8), run-parts(8).
-fn is_plain_name(name: &str) -> bool {
-    name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-}
 
 pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths) -> Option<Vec<SupervisedService>> {
     let name = argv.first()?.rsplit('/').next()?;
     if name == "supercronic" {
         let path = from_cwd(machine, argv.iter().skip(1).rfind(|word| !word.starts_with('-'))?);
-        return Some(table(&text_of(machine, &path)?, &path, false));
+        // It also removes carriage returns.
+        let text: String = text_at(machine, made, &path)?.lines().map(|line| format!("{line}\n")).collect();
+        return Some(table(&text, &path, TableStyle::Supercronic));
     }
     if name == "anacron" {
         return anacron(machine, argv);
     }
     let mut services = Vec::new();
     // The tables of the image's author come before those of its packages.
-    let is_read = |path: &String| name != "cron" || path.rsplit('/').next().is_some_and(is_plain_name);
+    let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
+    let is_debians = name == "cron";
+    let is_read = |path: &String| {
+        !is_debians || RunParts::Debianutils.takes(&base(path)) || RunParts::Debianutils.ignores(&base(path))
+    };
     let own = entries(machine, "/etc/cron.d").into_iter().map(|(path, _)| path).filter(is_read);
     let mut tables: Vec<(String, bool)> = own.map(|path| (path, true)).collect();
     if let Some(directory) = option(argv, &["-c"]).filter(|_| name == "crond") {
@@ -44,24 +46,32 @@ pub(super) fn cron(machine: &ExecMachine<'_>, argv: &[String], made: &MadePaths)
     tables.push(("/etc/crontab".to_string(), true));
     for (path, has_user) in tables {
         let Some(text) = text_at(machine, made, &path) else { continue };
-        let jobs = table(&text, &path, has_user);
+        let jobs = table(&text, &path, if has_user { TableStyle::System } else { TableStyle::OfUser });
         let is_spool = path.starts_with("/var/spool/cron/");
         // Other crons are less strict.
-        let fault = if name == "cron" { ignored_table(machine, &path, is_spool) } else { None };
+        let is_misnamed = path.starts_with("/etc/cron.d/") && RunParts::Debianutils.ignores(&base(&path));
+        let fault = match is_debians {
+            true if is_misnamed => Some(ignored_name(&path, "cron")),
+            true => ignored_table(machine, &path, is_spool),
+            false => None,
+        };
         services.extend(with_fault(jobs, fault));
     }
     // A table starts these, with its own PATH. Source: Debian's and Alpine's tables.
     let text = text_of(machine, "/etc/crontab").unwrap_or_default();
     let path = text.lines().rev().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+    let parts = RunParts::of(machine);
     for period in ["hourly", "daily", "weekly", "monthly", "15min"] {
         for parent in ["/etc/cron", "/etc/periodic/"] {
             let directory =
                 if parent == "/etc/cron" { format!("{parent}.{period}") } else { format!("{parent}{period}") };
             for (file, _) in entries(machine, &directory) {
-                let is_taken = file.rsplit('/').next().is_some_and(is_plain_name);
-                if is_taken && is_executable(machine, &file) {
+                let is_ignored = parts.ignores_program(machine, &file);
+                let is_taken = parts.takes(&base(&file));
+                if (is_taken || is_ignored) && is_executable(machine, &file) {
                     let service = SupervisedService::of_words(vec![file.clone()], &file, 1);
-                    services.push(SupervisedService { env: vec![format!("PATH={path}")], ..service });
+                    let fault = is_ignored.then(|| ignored_name(&file, "run-parts"));
+                    services.push(SupervisedService { env: vec![format!("PATH={path}")], fault, ..service });
                 }
             }
         }
@@ -101,11 +111,22 @@ pub(super) fn run_parts(machine: &ExecMachine<'_>, argv: &[String]) -> Option<Ve
     let directory = from_cwd(machine, words().rfind(|word| !word.starts_with('-'))?);
     machine.rootfs.resolve(&directory).ok()?;
     let takes_all = words().any(|word| word.starts_with("--regex") || word == "--lsbsysinit");
-    let found = entries(machine, &directory).into_iter().map(|(path, _)| path).filter(|path| {
-        let is_taken = takes_all || path.rsplit('/').next().is_some_and(is_plain_name);
-        is_taken && is_executable(machine, path)
-    });
-    Some(found.map(|path| SupervisedService::of_words(vec![path.clone()], &path, 1).before()).collect())
+    let parts = RunParts::of(machine);
+    let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
+    let found: Vec<String> = entries(machine, &directory).into_iter().map(|(path, _)| path).collect();
+    let found: Vec<String> = found.into_iter().filter(|path| is_executable(machine, path)).collect();
+    let is_taken = |path: &String| takes_all || parts.takes(&base(path));
+    let mut services: Vec<SupervisedService> = found
+        .iter()
+        .filter(|path| is_taken(path))
+        .map(|path| SupervisedService::of_words(vec![path.clone()], path, 1).before())
+        .collect();
+    // If it runs another file, its author knows the rule for names.
+    if let Some(path) = found.iter().find(|path| parts.ignores_program(machine, path)).filter(|_| services.is_empty()) {
+        let service = SupervisedService::of_words(vec![path.clone()], path, 1);
+        services.push(SupervisedService { fault: Some(ignored_name(path, "run-parts")), ..service });
+    }
+    Some(services)
 }
 
 /// Splits a job's command at the first `%` that is not escaped. What follows is the command's input. Source: crontab(5).
@@ -122,7 +143,42 @@ fn command_of(text: &str) -> (String, Option<String>) {
     (command, None)
 }
 
-fn table(text: &str, path: &str, has_user: bool) -> Vec<SupervisedService> {
+/// What precedes the command in a line of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TableStyle {
+    /// Five fields.
+    OfUser,
+    /// Five fields and the user.
+    System,
+    /// Five fields, and perhaps one of years, or of seconds and years. Source: supercronic's README.
+    Supercronic,
+}
+
+impl TableStyle {
+    /// The number of words before the command.
+    fn fields(self, line: &str) -> usize {
+        let is_field = |word: &&str| {
+            let letters = ["mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun"];
+            let others = ["jul", "aug", "sep", "oct", "nov", "dec"];
+            let mut parts = word.split([',', '-', '/', '#']).map(str::to_ascii_lowercase);
+            parts.all(|part| {
+                let part = part.trim_end_matches(['l', 'w']);
+                part.is_empty()
+                    || part.chars().all(|c| c.is_ascii_digit() || matches!(c, '*' | '?'))
+                    || letters.contains(&part)
+                    || others.contains(&part)
+            })
+        };
+        match self {
+            _ if line.starts_with('@') => 1 + usize::from(self == TableStyle::System),
+            TableStyle::OfUser => 5,
+            TableStyle::System => 6,
+            TableStyle::Supercronic => line.split_whitespace().take(7).take_while(is_field).count().max(5),
+        }
+    }
+}
+
+fn table(text: &str, path: &str, style: TableStyle) -> Vec<SupervisedService> {
     let mut services = Vec::new();
     let mut env = Vec::new();
     // A carriage return is a part of the command.
@@ -131,20 +187,19 @@ fn table(text: &str, path: &str, has_user: bool) -> Vec<SupervisedService> {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        let first = line.split_whitespace().next().unwrap_or("");
         if let Some((name, value)) =
             line.split_once('=').filter(|(name, _)| name.trim().chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
         {
             env.push(format!("{}={}", name.trim(), value.trim().trim_matches(['"', '\''])));
             continue;
         }
-        let fields = if first.starts_with('@') { 1 } else { 5 } + usize::from(has_user);
+        let fields = style.fields(line);
         let mut rest = line;
         for _ in 0..fields {
             rest = rest.trim_start();
             rest = rest.find(char::is_whitespace).map_or("", |end| &rest[end..]);
         }
-        let user = line.split_whitespace().nth(fields - 1).filter(|_| has_user);
+        let user = line.split_whitespace().nth(fields - 1).filter(|_| style == TableStyle::System);
         let (command, input) = command_of(rest.trim_matches([' ', '\t']));
         let command = command.as_str();
         // Without a user, the program is taken for one, and nothing is left.

@@ -158,6 +158,15 @@ const MONIT: &[Service] = &[
             ),
         )],
         call: &["/usr/bin/monit", "-I", "-c", "/etc/m.rc"],
+        faults: &[(
+            "mode 0644",
+            &[(
+                "etc/m.rc",
+                Settings(
+                    "set daemon 2\nset pidfile /run/m.pid\nset idfile /run/m.id\nset statefile /run/m.state\ncheck program a with path \"/srv/app/svc --x\"\n  if status != 0 then alert\n",
+                ),
+            )],
+        )],
         ..SERVICE
     },
 ];

@@ -14,6 +14,10 @@ const CRON: &[Service] = &[
         name: "cron.d",
         files: &[("etc/cron.d/app", Settings("@reboot root /srv/app/svc >/dev/null 2>&1\n"))],
         call: &["/usr/sbin/cron", "-f"],
+        faults: &[(
+            "a dot in its name",
+            &[("etc/cron.d/app", Gone), ("etc/cron.d/app.cron", Settings("@reboot root /srv/app/svc\n"))],
+        )],
         ..SERVICE
     },
     Service {

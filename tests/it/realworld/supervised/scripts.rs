@@ -381,4 +381,29 @@ const SCRIPT: &[Service] = &[
         call: &["/ep.sh"],
         ..SERVICE
     },
+    Service {
+        name: "modes",
+        files: &[("ep.sh", Script("#!/bin/sh\nset -e\nchmod 755 /srv/app/svc\nexec gosu abc /srv/app/svc\n"))],
+        call: &["/ep.sh"],
+        faults: &[
+            ("mode 0700", &[("ep.sh", Script("#!/bin/sh\nchmod 700 /srv/app/svc\nexec gosu abc /srv/app/svc\n"))]),
+            ("a closed directory", &[("ep.sh", Script("#!/bin/sh\nchmod 700 /srv/app\nexec gosu abc /srv/app/svc\n"))]),
+        ],
+        ..SERVICE
+    },
+    Service {
+        name: "coproc",
+        files: &[("ep.sh", Script("#!/bin/bash\ncoproc JOB { /srv/app/svc; }\nwait \"$JOB_PID\"\n"))],
+        call: &["/ep.sh"],
+        ..SERVICE
+    },
+    Service {
+        name: "a list of programs",
+        files: &[
+            ("ep.sh", Script("#!/bin/bash\nmapfile -t list < /srv/list\nfor p in \"${list[@]}\"; do \"$p\"; done\n")),
+            ("srv/list", Settings("/srv/app/svc\n")),
+        ],
+        call: &["/ep.sh"],
+        ..SERVICE
+    },
 ];
