@@ -16,7 +16,7 @@ use super::message::{ERRNO_TEXTS, Message, Sign, messages};
 use super::pattern::{Hole, Pattern, PatternMatch, continues_word, is_quote};
 use super::probe;
 use super::prose;
-use super::sentence::Mention;
+use super::sentence::MessagePlace;
 use super::spread::spread_messages;
 use super::symptom::{MessageOutcome, Symptom};
 use super::translation;
@@ -359,7 +359,7 @@ fn is_quoted(lower: &str, range: &Range<usize>, (pattern, message): &Row, sign: 
         sign,
         Sign::Exited | Sign::BuildStepFailed | Sign::EmulatedStepFailed | Sign::BackOff | Sign::OutOfMemory
     );
-    let place = Mention { lower, range, has_lead: message.pattern.starts_with('{') };
+    let place = MessagePlace { lower, range, has_lead: message.pattern.starts_with('{') };
     prose::is_prose(lower, message.pattern, pattern.anchor())
         || place.is_about()
         || !is_end && place.is_sentence(|| lead_of_example(pattern, message))

@@ -168,7 +168,7 @@ const LEVELS: &[&str] = &[
 ];
 
 /// A message in its line.
-pub struct Mention<'a> {
+pub struct MessagePlace<'a> {
     /// The line in lower case.
     pub lower: &'a str,
     /// The message's part of it.
@@ -177,7 +177,7 @@ pub struct Mention<'a> {
     pub has_lead: bool,
 }
 
-impl Mention<'_> {
+impl MessagePlace<'_> {
     /// The text before and after the message.
     fn sides(&self) -> (&str, &str) {
         (self.lower.get(..self.range.start).unwrap_or(""), self.lower.get(self.range.end..).unwrap_or(""))

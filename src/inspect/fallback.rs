@@ -1,5 +1,5 @@
 //! Packages of Node.js that load JavaScript if their addon cannot be loaded: `try { require("./bindings") } catch (e) {
-//! require("./js") }`. Seen with keccak and secp256k1.
+//! require("./js") }`. Run without their addons: keccak 3.0.4 and secp256k1 5.0.2.
 
 /// Maximum size of such a file in bytes.
 pub const BYTES: u64 = 8 << 10;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::ending::{ScriptEnd, is_missing};
 use super::making::reads_commands;
-use super::modes::Changed;
+use super::modes::AccessChange;
 use super::refused::refused_by_shell;
 use super::run::lines;
 use super::state::{ExitStatus, PASSWD, ProgramStart, ScriptFlow, ShellState, StartKind};
@@ -425,9 +425,9 @@ impl<'a> ScriptInterpreter<'_, 'a, '_> {
                 return vec![state];
             }
             match self.changed(&mut state, &name, &argv, (line, is_tested)) {
-                None | Some(Changed::Known) => {}
-                Some(Changed::Unknown) => _ = Rc::make_mut(&mut state.written).insert(MODES.to_string()),
-                Some(Changed::Failed(status)) => {
+                None | Some(AccessChange::Known) => {}
+                Some(AccessChange::Unknown) => _ = Rc::make_mut(&mut state.written).insert(MODES.to_string()),
+                Some(AccessChange::Failed(status)) => {
                     state.status = status;
                     return vec![state];
                 }

@@ -14,7 +14,7 @@ use crate::exec::launch::walk::StartWalk;
 use crate::exec::{Cause, CauseKind, Death, Outcome};
 
 /// The effect of a command on owners and modes.
-pub(super) enum Changed {
+pub(super) enum AccessChange {
     /// Recorded in the state.
     Known,
     /// Any file may have another owner or mode.
@@ -31,7 +31,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         name: &str,
         argv: &[String],
         (line, is_tested): (usize, bool),
-    ) -> Option<Changed> {
+    ) -> Option<AccessChange> {
         if !argv.iter().any(|word| tools::changes_modes(word)) {
             return None;
         }
@@ -39,20 +39,28 @@ impl ScriptInterpreter<'_, '_, '_> {
         Some(match base {
             "chmod" | "chown" | "chgrp" => self.change(state, base, argv, (line, is_tested)),
             // Its copies have their own modes.
-            "install" if installed(argv).is_some() && argv.iter().all(|word| text::is_known(word)) => Changed::Known,
+            "install" if installed(argv).is_some() && argv.iter().all(|word| text::is_known(word)) => {
+                AccessChange::Known
+            }
             // The commands that it runs are followed.
             "find" => return None,
-            _ => Changed::Unknown,
+            _ => AccessChange::Unknown,
         })
     }
 
     /// `chmod MODE FILE...`, `chown OWNER FILE...`, `chgrp GROUP FILE...`
-    fn change(&self, state: &mut ShellState, base: &str, argv: &[String], (line, is_tested): (usize, bool)) -> Changed {
+    fn change(
+        &self,
+        state: &mut ShellState,
+        base: &str,
+        argv: &[String],
+        (line, is_tested): (usize, bool),
+    ) -> AccessChange {
         let is_mode = |word: &str| word.len() > 1 && word[1..].chars().all(|letter| "rwxXst,+=ugoa".contains(letter));
         let (mut is_recursive, mut operands, mut takes_options) = (false, Vec::new(), true);
         for word in argv.iter().skip(1) {
             if word.starts_with(MANY) {
-                return Changed::Unknown;
+                return AccessChange::Unknown;
             }
             match word.as_str() {
                 "--" => takes_options = false,
@@ -60,28 +68,28 @@ impl ScriptInterpreter<'_, '_, '_> {
                 // `-x` is a mode.
                 _ if !takes_options || !word.starts_with('-') || word.len() == 1 => operands.push(word.clone()),
                 _ if base == "chmod" && operands.is_empty() && is_mode(word) => operands.push(word.clone()),
-                _ if word.starts_with("--reference") || word.starts_with("--from") => return Changed::Unknown,
+                _ if word.starts_with("--reference") || word.starts_with("--from") => return AccessChange::Unknown,
                 _ => is_recursive |= !word.starts_with("--") && word.contains('R'),
             }
         }
-        let Some((what, files)) = operands.split_first() else { return Changed::Unknown };
+        let Some((what, files)) = operands.split_first() else { return AccessChange::Unknown };
         let effect = match (base, text::is_known(what) && !is_changeable(what)) {
             (_, false) => ChangeEffect::Unknown,
             ("chmod", true) => match ModeChange::parse(&text::plain(what)) {
                 Some(mode) => ChangeEffect::Mode(mode),
-                None => return Changed::Unknown,
+                None => return AccessChange::Unknown,
             },
             (_, true) => {
                 let what = text::plain(what);
                 let owner = if base == "chgrp" { format!(":{what}") } else { what };
                 match self.owner(state, &owner) {
                     Ok(effect) => effect,
-                    Err(text) => return Changed::Failed(self.refused_change(base, text, line, is_tested)),
+                    Err(text) => return AccessChange::Failed(self.refused_change(base, text, line, is_tested)),
                 }
             }
         };
         for word in files {
-            let Some(path) = self.absolute(state, word) else { return Changed::Unknown };
+            let Some(path) = self.absolute(state, word) else { return AccessChange::Unknown };
             let rootfs = self.machine.rootfs;
             let made = Rc::make_mut(&mut state.made);
             if let ChangeEffect::Mode(mode) = &effect
@@ -91,10 +99,10 @@ impl ScriptInterpreter<'_, '_, '_> {
             }
             let Some(id) = self.find_node(&path, true) else { continue };
             if !made.change(id, is_recursive, effect.clone()) {
-                return Changed::Unknown;
+                return AccessChange::Unknown;
             }
         }
-        Changed::Known
+        AccessChange::Known
     }
 
     /// The owner and group that chown sets. `Err` if the image has no such user.
