@@ -136,7 +136,10 @@ fn is_optional(path: &[u8], line: &[u8]) -> bool {
         return line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).nth(1) == Some(b"optional");
     }
     // MariaDB prints `Couldn't load plugins` and continues. Seen with MariaDB 10.11.
-    line.starts_with(b"plugin-load") || line.starts_with(b"plugin_load") || OPTIONAL.iter().any(contains)
+    line.starts_with(b"plugin-load")
+        || line.starts_with(b"plugin_load")
+        || OPTIONAL.iter().any(contains)
+        || servers::is_optional(path, line)
 }
 
 /// Returns libraries that known formats name without a directory or file extension.

@@ -1,5 +1,5 @@
 //! The modules that the configuration of a server names without a directory or file extension. The server looks for them
-//! in its own directory, and fails to start or to serve without them. Seen with the packages of Debian 12.
+//! in its own directory. Run with modules for another architecture: the packages of Debian 12.
 
 use super::named::extension;
 
@@ -10,6 +10,8 @@ struct ServerModules {
     /// The start of a line that names modules.
     key: &'static str,
     form: Form,
+    /// Whether the server ends if it cannot load one. Others print a message and continue.
+    ends: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -25,24 +27,33 @@ enum Form {
 /// Source: rsyslog's "Modules", lighttpd's "server.modules", collectd.conf(5), slapd.conf(5), ProFTPD's mod_dso,
 /// uWSGI's "plugins", OpenSSL's config(5) "Provider Configuration".
 const SERVERS: &[ServerModules] = &[
-    ServerModules { path: b"rsyslog", key: "module(", form: Form::Quoted },
-    ServerModules { path: b"rsyslog", key: "$ModLoad ", form: Form::Word },
-    ServerModules { path: b"lighttpd", key: "server.modules", form: Form::Quoted },
-    ServerModules { path: b"lighttpd", key: "\"mod_", form: Form::Quoted },
-    ServerModules { path: b"collectd", key: "LoadPlugin ", form: Form::Word },
-    ServerModules { path: b"collectd", key: "<LoadPlugin ", form: Form::Word },
-    ServerModules { path: b"slapd", key: "moduleload ", form: Form::Word },
-    ServerModules { path: b"proftpd", key: "LoadModule ", form: Form::Word },
-    ServerModules { path: b"uwsgi", key: "plugin", form: Form::Plugins },
-    ServerModules { path: b"openssl.cnf", key: "legacy ", form: Form::Word },
+    ServerModules { path: b"rsyslog", key: "module(", form: Form::Quoted, ends: false },
+    ServerModules { path: b"rsyslog", key: "$ModLoad ", form: Form::Word, ends: false },
+    ServerModules { path: b"lighttpd", key: "server.modules", form: Form::Quoted, ends: true },
+    ServerModules { path: b"lighttpd", key: "\"mod_", form: Form::Quoted, ends: true },
+    ServerModules { path: b"collectd", key: "LoadPlugin ", form: Form::Word, ends: true },
+    ServerModules { path: b"collectd", key: "<LoadPlugin ", form: Form::Word, ends: true },
+    ServerModules { path: b"slapd", key: "moduleload ", form: Form::Word, ends: true },
+    ServerModules { path: b"proftpd", key: "LoadModule ", form: Form::Word, ends: true },
+    ServerModules { path: b"uwsgi", key: "plugin", form: Form::Plugins, ends: false },
+    ServerModules { path: b"openssl.cnf", key: "legacy ", form: Form::Word, ends: false },
 ];
+
+fn row(path: &[u8], line: &[u8]) -> Option<&'static ServerModules> {
+    let is_of = |row: &&ServerModules| {
+        line.starts_with(row.key.as_bytes()) && path.windows(row.path.len()).any(|window| window == row.path)
+    };
+    SERVERS.iter().find(is_of)
+}
+
+/// Whether the server continues without the modules that a line names.
+pub fn is_optional(path: &[u8], line: &[u8]) -> bool {
+    row(path, line).is_some_and(|row| !row.ends)
+}
 
 /// Returns the file names of the modules that a line names.
 pub fn modules(path: &[u8], line: &str) -> Vec<String> {
-    let is_of = |row: &&ServerModules| {
-        line.starts_with(row.key) && path.windows(row.path.len()).any(|window| window == row.path)
-    };
-    let Some(row) = SERVERS.iter().find(is_of) else { return Vec::new() };
+    let Some(row) = row(path, line.as_bytes()) else { return Vec::new() };
     let is_name = |name: &&str| {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
     };
@@ -68,6 +79,14 @@ pub fn modules(path: &[u8], line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn some_servers_continue_without_a_module() {
+        assert!(is_optional(b"etc/rsyslog.conf", b"module(load=\"ommysql\")"));
+        assert!(is_optional(b"etc/uwsgi/app.ini", b"plugins = python311"));
+        assert!(!is_optional(b"etc/collectd/collectd.conf", b"LoadPlugin cpu"));
+        assert!(!is_optional(b"etc/rsyslog.conf", b"*.* /var/log/all"));
+    }
 
     #[test]
     fn modules_of_servers_are_named_without_a_directory() {
