@@ -197,8 +197,7 @@ fn of_symptom(symptom: &Symptom, all: &[Symptom]) -> Vec<(Suspect, Likelihood)> 
         Sign::PolicyDenied => vec![(ProgramItself, Likely)],
         Sign::NoCommand => vec![(NothingToStart, Certain)],
         Sign::UserMissing => vec![(MissingUser, Certain)],
-        // The pod's settings may be at fault instead of the image.
-        Sign::RootRefused => vec![(RunAsNonRoot, Likely)],
+        Sign::RootRefused => vec![(RunAsNonRoot, Certain)],
         // systemd reports it of a unit, which may be the host's.
         Sign::WorkingDirRefused if symptom.speaker == Speaker::Systemd => vec![(BadWorkingDirectory, Likely)],
         Sign::WorkingDirRefused => vec![(BadWorkingDirectory, Certain)],
