@@ -155,6 +155,14 @@ impl<'a> ExecMachine<'a> {
         let (home, own) = (row.get(5).copied().unwrap_or("/"), row.get(6).copied().unwrap_or_default().trim());
         // The caller's shell is only accepted for a user who may log in.
         let shell = call.shell.as_deref().unwrap_or(if own.is_empty() { "/bin/sh" } else { own });
+        // They start nothing and exit with code 1. Seen with Debian's nologin and false.
+        let is_closed = matches!(shell.rsplit('/').next(), Some("nologin" | "false"));
+        if is_closed && is_known(user) && !walk.has_new_accounts && !walk.is_open {
+            let text =
+                format!("{} starts {shell}, the shell of {user}, which runs no command; -s names another", ran.name);
+            let cause = Cause { kind: CauseKind::BadConfiguration, text };
+            return Some(Outcome::Dies { death: Death::Exit(1), at: "/etc/passwd".to_string(), cause });
+        }
         if call.text.is_none() && call.words.is_empty() && walk.stdin.is_none() {
             return log.open_end(&ran.name, "it starts a shell that reads its commands from standard input");
         }

@@ -354,7 +354,11 @@ fn java_needs_one_entry_of_its_class_path() {
 
 #[test]
 fn programs_that_change_the_user_start_a_shell_or_the_command() {
-    let passwd: (&str, u16, &[u8]) = ("etc/passwd", 0o644, b"root:x:0:0::/root:/bin/sh\nweb:x:33:33::/srv:/bin/bash\n");
+    let passwd: (&str, u16, &[u8]) = (
+        "etc/passwd",
+        0o644,
+        b"root:x:0:0::/root:/bin/sh\nweb:x:33:33::/srv:/bin/bash\nbot:x:34:34::/:/usr/sbin/nologin\n",
+    );
     let loader = ElfBuilder::amd64().pie().interp(&format!("/{GLIBC}")).build();
     let with = |words: &[&str], expected: &str| {
         let names = ["usr/bin/runuser", "usr/bin/sudo", "usr/bin/start-stop-daemon"];
@@ -366,6 +370,8 @@ fn programs_that_change_the_user_start_a_shell_or_the_command() {
     };
     let foreign = " foreign-architecture";
     with(&["su", "web", "-c", "exec /foreign"], foreign);
+    with(&["su", "bot", "-c", "exec /app"], " bad-configuration");
+    with(&["su", "-s", "/bin/sh", "bot", "-c", "exec /app"], "runs");
     with(&["su", "-s", "/bin/sh", "web", "-c", "exec /app"], "runs");
     with(&["runuser", "-l", "web", "-c", "/foreign"], foreign);
     with(&["runuser", "-u", "web", "--", "/foreign"], foreign);

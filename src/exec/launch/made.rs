@@ -183,10 +183,13 @@ impl MadePaths {
         source.is_some_and(|source| source.as_deref().is_none_or(is_directory)) || is_directory(path)
     }
 
-    /// Returns the file of the image that a path is a link to or a copy of.
-    pub(crate) fn source(&self, rootfs: &RootFs<FileKind>, path: &str) -> Option<&str> {
-        let made = self.paths.get(&real(rootfs, path)).filter(|made| made.is_sure)?;
-        made.source.as_deref().filter(|source| rootfs.resolve(source).is_ok())
+    /// Returns the file of the image that a path is a link to or a copy of, itself or with a directory above it.
+    pub(crate) fn source(&self, rootfs: &RootFs<FileKind>, path: &str) -> Option<String> {
+        let path = real(rootfs, path);
+        let above = std::iter::successors(Some(path.as_str()), |path| path.rsplit_once('/').map(|(above, _)| above));
+        let (made, rest) = above.into_iter().find_map(|above| Some((self.paths.get(above)?, &path[above.len()..])))?;
+        let source = format!("{}{rest}", made.source.as_deref().filter(|_| made.is_sure)?);
+        rootfs.resolve(&source).is_ok().then_some(source)
     }
 
     /// Returns the entries of a directory that were made, and those of the directories that were copied to it.

@@ -93,12 +93,14 @@ impl ScriptInterpreter<'_, '_, '_> {
             "test" | "[" if self.refuses_operator(words) => return done(state, Truth::No),
             "test" => {
                 let truth = self.test(&mut state, words);
-                return done(state, truth);
+                state.status = self.tested(truth, line);
+                return vec![state];
             }
             "[" => {
                 let inner = words.split_last().filter(|(last, _)| *last == "]").map_or(words, |(_, inner)| inner);
                 let truth = self.test(&mut state, inner);
-                return done(state, truth);
+                state.status = self.tested(truth, line);
+                return vec![state];
             }
             "echo" | "printf" => {
                 let variable = words.get(1).filter(|_| name == "printf" && words[0] == "-v");

@@ -75,7 +75,7 @@ impl ScriptInterpreter<'_, '_, '_> {
             }
             CommandKind::Test(condition) => {
                 let truth = self.condition(&mut state, condition);
-                state.status = ExitStatus::from_truth(truth);
+                state.status = self.tested(truth, command.line);
                 vec![state]
             }
             CommandKind::Arithmetic(word) => {

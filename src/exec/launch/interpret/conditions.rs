@@ -1,9 +1,13 @@
 //! `test`, `[`, the operators of `[[`, and matching of patterns.
 
+use std::rc::Rc;
+
 use super::ScriptInterpreter;
 use super::pattern::{self, PatternToken};
-use super::state::{ShellState, ShellValue};
+use super::state::{ExitStatus, FailedStart, ShellState, ShellValue};
 use super::text::{self, Truth};
+use crate::exec::outcome::{Death, Outcome};
+use crate::exec::{Cause, CauseKind};
 use crate::image::NodeKind;
 use crate::shell::{BinaryTest, UnaryTest};
 
@@ -31,6 +35,21 @@ impl ScriptInterpreter<'_, '_, '_> {
         }
         let (truth, rest) = self.any_of(state, words);
         if rest.is_empty() { truth } else { Truth::Maybe }
+    }
+
+    /// The status of a test. If a file is not executable, a script that ends because of that names it.
+    pub(super) fn tested(&mut self, truth: Truth, line: usize) -> ExitStatus {
+        let status = ExitStatus::from_truth(truth);
+        let Some((path, mode)) = self.not_executable.take().filter(|_| matches!(truth, Truth::Yes | Truth::No)) else {
+            return status;
+        };
+        let text = format!(
+            "line {line} asks for {path}, which is not executable (mode {mode:04o}), and the script ends without it"
+        );
+        let cause = Cause { kind: CauseKind::NotExecutable, text };
+        let outcome = Outcome::Dies { death: Death::Exit(1), at: path, cause };
+        let blame = FailedStart { outcome, steps: Vec::new(), says: Vec::new(), line, is_tested: true, is_query: true };
+        ExitStatus { blame: Some(Rc::new(blame)), ..status }
     }
 
     fn any_of<'w>(&mut self, state: &mut ShellState, words: &'w [String]) -> (Truth, &'w [String]) {
@@ -131,6 +150,7 @@ impl ScriptInterpreter<'_, '_, '_> {
             return if state.is_open { Truth::Maybe } else { Truth::Usually(false) };
         };
         let view = self.machine.rootfs.view(id);
+        let Some(view) = state.made.changes().applied(self.machine.rootfs, view) else { return Truth::Maybe };
         match test {
             UnaryTest::Exists => Truth::Yes,
             UnaryTest::IsFile => Truth::from_bool(view.kind == NodeKind::File),
@@ -139,7 +159,13 @@ impl ScriptInterpreter<'_, '_, '_> {
             UnaryTest::IsExecutable => match (view.kind == NodeKind::Directory, state.is_open) {
                 (true, _) => Truth::Yes,
                 (false, true) if view.mode & 0o111 == 0 => Truth::Usually(false),
-                (false, _) => Truth::from_bool(view.mode & 0o111 != 0),
+                (false, _) => {
+                    let is_executable = view.mode & 0o111 != 0;
+                    if view.kind == NodeKind::File && !is_executable {
+                        self.not_executable = Some((path, view.mode));
+                    }
+                    Truth::from_bool(is_executable)
+                }
             },
             UnaryTest::HasSize if state.is_open => Truth::Maybe,
             UnaryTest::HasSize => Truth::from_bool(view.size > 0 || view.kind == NodeKind::Directory),

@@ -150,7 +150,7 @@ impl ScriptInterpreter<'_, '_, '_> {
         if *state.made == MadePaths::default() {
             return None;
         }
-        let source = |path: String| state.made.source(self.machine.rootfs, &path).map(str::to_string);
+        let source = |path: String| state.made.source(self.machine.rootfs, &path);
         if name.contains('/') {
             return source(self.absolute(state, name)?);
         }

@@ -50,6 +50,9 @@ fn a_copied_or_linked_program_is_followed() {
     };
     run("cp /foreign /tmp/x\nexec /tmp/x", FOREIGN);
     run("cp /app /tmp/x\nexec /tmp/x", "runs");
+    run("mkdir -p /tmp/x\ncp -a /srv /tmp/x/\nexec /tmp/x/srv/app", "runs");
+    run("mkdir -p /tmp/x\ncp -a /srv /tmp/x/\nexec /tmp/x/srv/foreign", FOREIGN);
+    run("cp -r /srv/. /tmp/y\nexec /tmp/y/app", "runs");
     run("ln -sf /foreign /usr/bin/new\nexec new", FOREIGN);
     run("ln -s /app /usr/bin/new\nexec new", "runs");
     run("ln -s /foreign /usr/bin/cat\nexec cat", "runs");

@@ -133,6 +133,8 @@ struct ScriptInterpreter<'m, 'a, 'l> {
     vague: Option<(String, String)>,
     /// The last failure after which a script continued.
     passed: Option<Rc<state::FailedStart>>,
+    /// The file that the current test found not executable.
+    not_executable: Option<(String, u16)>,
 }
 
 impl ExecMachine<'_> {
@@ -180,6 +182,7 @@ impl ExecMachine<'_> {
             source: Rc::clone(source),
             endings: Vec::new(),
             passed: None,
+            not_executable: None,
             vague: None,
         };
         let states = interpreter.source(self.first_state(call, walk));

@@ -127,3 +127,19 @@ fn every_command_of_a_launcher_is_judged() {
     sh("exec concurrently '/app --x' /foreign", &[], "exit 126 foreign-architecture");
     sh("exec concurrently '/app --x' '/app --y'", &[], "runs to concurrently");
 }
+
+#[test]
+fn a_script_that_ends_because_a_file_is_not_executable_names_it() {
+    for test in [
+        "[ -x /text/run ] || exit 1",
+        "test -x /text/run || { echo no; exit 3; }",
+        "if [ ! -x /text/run ]; then\nexit 1\nfi",
+    ] {
+        let code = if test.contains('3') { 3 } else { 1 };
+        check(&format!("{test}\nexec /app"), &format!("exit {code} not-executable"));
+    }
+    check("chmod +x /text/run\n[ -x /text/run ] || exit 1\nexec /app", "runs");
+    check("[ -x /text/run ] || exit 0\nexec /app", "runs");
+    check("[ -x /text/run ] && exec /text/run\nexec /app", "runs");
+    check("[ -x /app ] || exit 1\nexec /app", "runs");
+}
