@@ -74,7 +74,7 @@ const fn row_of(kind: CauseKind) -> CauseRow {
             ..plain()
         },
         BadConfiguration => CauseRow {
-            hint: Some("fix the configuration at that line, and start the supervisor once in the build's tests"),
+            hint: Some("fix that setting, and start the container once in the tests of the build"),
             blame: BlamedFile::Nothing,
             ..plain()
         },

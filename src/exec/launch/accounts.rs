@@ -161,6 +161,8 @@ impl<'a> ExecMachine<'a> {
             let text =
                 format!("{} starts {shell}, the shell of {user}, which runs no command; -s names another", ran.name);
             let cause = Cause { kind: CauseKind::BadConfiguration, text };
+            let is_nologin = shell.ends_with("nologin");
+            log.says.extend(is_nologin.then(|| "This account is currently not available.".to_string()));
             return Some(Outcome::Dies { death: Death::Exit(1), at: "/etc/passwd".to_string(), cause });
         }
         if call.text.is_none() && call.words.is_empty() && walk.stdin.is_none() {
