@@ -10,6 +10,8 @@ use crate::inspect::{Elf, FileKind};
 
 /// The start of PyInstaller's message.
 const FAILURE: &str = "[PYI-1:ERROR] Failed to load Python shared library";
+/// The directory to which a one-file program extracts its archive.
+const EXTRACTED: &str = "/tmp/_MEIxxxxxx";
 /// The archive of Python's own modules, which every such directory has.
 const ARCHIVE: &str = "base_library.zip";
 
@@ -79,7 +81,8 @@ impl ExecMachine<'_> {
                     }
                 } else if self.images(own, name).is_empty() && !self.is_unread_name(name) {
                     let text = format!("{} in its archive needs {name}, which is not in the image", soname(object));
-                    lack = lack.or(Some((CauseKind::MissingLibrary, text)));
+                    let says = format!("{name}: cannot open shared object file: No such file or directory");
+                    lack = lack.or(Some((CauseKind::MissingLibrary, text, says)));
                 }
             }
             let version =
@@ -91,11 +94,12 @@ impl ExecMachine<'_> {
                 let text = format!(
                     "it extracts {by} from its archive, which was linked against {version}; the image has {path}"
                 );
-                Some((CauseKind::SymbolVersion, text))
+                let says = format!("{path}: version `{version}' not found (required by {EXTRACTED}/{by})");
+                Some((CauseKind::SymbolVersion, text, says))
             });
         }
-        let (kind, text) = lack?;
-        log.says.push(format!("{FAILURE} '/tmp/_MEIxxxxxx/{}': dlopen: {text}", soname(python)));
+        let (kind, text, says) = lack?;
+        log.says.push(format!("{FAILURE} '{EXTRACTED}/{}': {says}", soname(python)));
         Some(Outcome::Dies { death: Death::Exit(255), at: program.to_string(), cause: Cause { kind, text } })
     }
 
