@@ -99,8 +99,8 @@ const EXPLANATIONS: &[&str] = &[
 /// Signs between a message and its explanation in a list.
 const ARROWS: &[&str] = &["->", "=>", "→"];
 
-/// Words before the quotation marks of an error that a program passes on.
-const REPORTING: &[&str] = &[
+/// Words before an error that a program passes on.
+pub(super) const REPORTING: &[&str] = &[
     "caused",
     "error",
     "err",
@@ -115,18 +115,16 @@ const REPORTING: &[&str] = &[
     "as",
     "says",
     "said",
-    "shows",
-    "prints",
-    "printed",
-    "reports",
     "reported",
     "returned",
-    "crash",
     "panic",
     "exception",
     "stderr",
     "output",
 ];
+
+/// The same before quotation marks.
+const QUOTING: &[&str] = &["shows", "prints", "printed", "reports", "crash"];
 
 /// Keys of a text that is searched for or compared, not reported.
 const NOT_REPORTED: &[&str] = &[
@@ -307,7 +305,7 @@ fn is_mention(lead: &str, anchor: &str, tail: &str) -> bool {
     // The columns of a table have more than one space in between.
     let is_word = !word.is_empty() && name.len() == text.len() && !lead.ends_with('\t') && !lead.ends_with("  ");
     let is_name = NAMES.iter().any(|name| anchor.trim_start_matches([':', ' ']).starts_with(name));
-    is_word && is_name && !REPORTING.contains(&word)
+    is_word && is_name && !REPORTING.contains(&word) && !QUOTING.contains(&word)
 }
 
 /// `"text": value`, or one of several texts.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::pattern::is_quote;
-use super::prose::ARTICLES;
+use super::prose::{ARTICLES, REPORTING};
 
 /// Number of words before a message that make a sentence, if one of them is a function word, and the last does not
 /// report or start anything.
@@ -16,37 +16,17 @@ const PHRASE: usize = 4;
 /// Numbers of words that make a sentence in any case. More of them are the data of a very long line.
 const SENTENCE: Range<usize> = 7..40;
 
-/// Last words before a message that programs print.
+/// Last words before a message that programs print, besides those of [`REPORTING`].
 const LAST_WORDS: &[&str] = &[
     // What reports it.
-    "caused",
-    "error",
     "errors",
-    "err",
-    "failed",
-    "failure",
-    "fails",
-    "with",
-    "message",
-    "reason",
-    "by",
-    "because",
-    "as",
-    "says",
-    "said",
     "got",
-    "returned",
-    "reported",
-    "output",
-    "exception",
-    "panic",
     "fatal",
     "warning",
     "info",
     "debug",
     "code",
     "status",
-    "stderr",
     "stdout",
     "signal",
     "to",
@@ -183,7 +163,7 @@ impl MessagePlace<'_> {
         (self.lower.get(..self.range.start).unwrap_or(""), self.lower.get(self.range.end..).unwrap_or(""))
     }
 
-    /// Whether the line tells of the past, explains the message, or lists it.
+    /// Whether the line is about the past, explains the message, or lists it.
     pub fn is_about(&self) -> bool {
         let (before, after) = self.sides();
         let is_settled = STATES.iter().any(|state| before.contains(state));
@@ -201,7 +181,7 @@ impl MessagePlace<'_> {
         let words = words_before(before);
         let Some(last) = words.last().filter(|_| !words.ends_with(&["because", "of"])) else { return false };
         let is_last = before.trim_end_matches(|c: char| c.is_whitespace() || is_quote(c)).ends_with(last);
-        let is_reported = !is_last || LAST_WORDS.contains(last);
+        let is_reported = !is_last || REPORTING.contains(last) || LAST_WORDS.contains(last);
         let least = match (is_whole, self.has_lead) {
             (true, _) => 1,
             (false, true) => SENTENCE.start,

@@ -86,10 +86,10 @@ pub fn judge(case: &PlatformCase<'_>) -> Judgement {
     }
     let followed = trace.as_ref().filter(|trace| trace.followed == Followed::Full);
     let lines = followed.iter().flat_map(|trace| &trace.lines);
-    let arguments = trace.as_ref().map(|trace| trace.arguments.clone()).unwrap_or_default();
+    let no_arguments = BTreeMap::new();
     let chain = Chain {
         lines: lines.filter_map(|(script, lines)| Some((all_run(case.rootfs, script)?, lines))).collect(),
-        arguments: &arguments,
+        arguments: trace.as_ref().map_or(&no_arguments, |trace| &trace.arguments),
         tried: trace.as_ref().map(|trace| chain_files(case.rootfs, &trace.tried)).unwrap_or_default(),
         files,
         health: chain_files(case.rootfs, &health.steps),

@@ -144,7 +144,7 @@ impl ScriptInterpreter<'_, '_, '_> {
     }
 
     /// The status of a command that reads or changes a file which is certain not to be there. The scripts that continue
-    /// expect that, so it is no note.
+    /// expect that, so nothing is noted.
     pub(super) fn lacks_operand(
         &self,
         state: &ShellState,
